@@ -1,0 +1,63 @@
+"""Installs vq-nat; `examples/install.sh` also builds fairseq, which needs care."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def version() -> str:
+    """Reads the version without importing the package, which needs torch."""
+    door = (ROOT / "vq_nat" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"', door, re.MULTILINE)
+    if found is None:
+        raise ValueError("vq_nat/__init__.py must state `__version__`, but does not.")
+    return found.group(1)
+
+
+def long_description() -> str:
+    """Reads the README, if it is there."""
+    readme = ROOT / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.is_file() else ""
+
+
+# The ranges are those that were tested. examples/install.sh reads the lines of numpy
+# and fairseq-fixed from here.
+REQUIRES = [
+    "torch>=2.4",  # the first with an allow-list for checkpoints
+    "fairseq-fixed==0.12.3.1",
+    "numpy>=1.26,<2.4",
+    "sentencepiece>=0.2,<0.3",
+    "sacremoses>=0.1.1,<0.3",
+    "sacrebleu>=2.4,<3",
+    "subword-nmt==0.3.8",
+    "tqdm>=4.60,<5",
+    "pyyaml>=6,<7",
+]
+EXTRAS = {
+    "demo": ["num2words>=0.5.12,<0.6", "babel>=2.12,<3"],
+    "dev": [
+        "ruff>=0.17,<0.18",  # its formatting changes with every minor version
+        "mypy>=2,<3",
+        "pytest>=8,<10",
+        "types-PyYAML>=6,<7",
+        "matplotlib>=3.8,<4",
+    ],
+}
+
+setup(
+    name="vq-nat",
+    version=version(),
+    description="Translation by discrete latent variables, as a fairseq plug-in",
+    long_description=long_description(),
+    long_description_content_type="text/markdown",
+    author="the vq-nat authors",
+    license="MIT",
+    packages=find_packages(include=["vq_nat", "vq_nat.*"]),
+    python_requires=">=3.11",
+    install_requires=REQUIRES,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["vq-nat = vq_nat.cli:main"]},
+)
