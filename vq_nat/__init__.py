@@ -1,0 +1,34 @@
+"""Machine translation by discrete latent variables, as a fairseq plug-in.
+
+`fairseq-train --user-dir vq_nat` imports this package after fairseq, which registers
+the task, model, criterion and generator. A script that imports `vq_nat` before fairseq
+registers them with `import vq_nat.translation`; `vq_nat.bottleneck` needs torch only.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Union
+
+if TYPE_CHECKING:
+    from .translation.translator import Translator
+
+__version__ = "0.1.0"
+__all__ = ["load"]
+
+if "fairseq" in sys.modules:
+    from . import translation  # noqa: F401
+
+
+def load(path: Union[str, Path], **options: object) -> "Translator":
+    """Loads a trained model that translates raw text.
+
+    Args:
+        path: a checkpoint, or a folder that holds `checkpoint_best.pt`.
+        **options: see `vq_nat.translation.translator.Translator.load`.
+
+    Returns:
+        A `Translator`: `load(path).translate(["A man rides a bike."])`.
+    """
+    from .translation.translator import Translator
+
+    return Translator.load(path, **options)  # type: ignore[arg-type]

@@ -1,0 +1,97 @@
+"""Owns the quality of translations: BLEU, chrF, exact hits, length and repetition.
+
+Everything is computed on raw (detokenised) text. A sentence may have any number of
+references.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import Any, NamedTuple
+
+from sacrebleu.metrics import BLEU, CHRF
+
+
+class Quality(NamedTuple):
+    """Figures of one system on one test set."""
+
+    bleu: float
+    bleu_signature: str
+    chrf: float
+    correct: float | None  # share of outputs among their references
+    length_ratio: float  # words written / words of the closest references
+    repetition_rate: float  # share of words equal to the word before
+
+
+def score(
+    outputs: list[str], references: list[list[str]], complete: bool = False
+) -> Quality:
+    """Scores a system's outputs.
+
+    Args:
+        outputs: one translation per sentence.
+        references: per sentence all its references.
+        complete: the references are all correct translations there are, so that an
+            output is right or wrong; otherwise `correct` is None.
+
+    Raises:
+        ValueError: if the numbers of sentences differ or a sentence has no reference.
+    """
+    check(outputs, references)
+    streams = reference_streams(references)
+    metric = BLEU()
+    bleu = metric.corpus_score(outputs, streams)
+    return Quality(
+        bleu.score,
+        str(metric.get_signature()),
+        CHRF().corpus_score(outputs, streams).score,
+        correct_share(outputs, references) if complete else None,
+        bleu.ratio,
+        repetition_rate(outputs),
+    )
+
+
+def check(outputs: list[str], references: list[list[str]]) -> None:
+    """Refuses what cannot be scored.
+
+    Raises:
+        ValueError: if the numbers of sentences differ or a sentence has no reference.
+    """
+    if not outputs or len(outputs) != len(references):
+        raise ValueError(
+            f"`outputs` must hold one translation for each of {len(references)} "
+            f"sentences, but holds {len(outputs)} instead."
+        )
+    for number, of_one in enumerate(references, start=1):
+        if not of_one:
+            raise ValueError(
+                f"`references` of sentence {number} must hold at least one, "
+                "but are empty instead."
+            )
+
+
+def reference_streams(references: list[list[str]]) -> list[list[Any]]:
+    """Turns references per sentence into sacrebleu's streams, None where none is left.
+
+    `[["a", "b"], ["c"]]` becomes `[["a", "c"], ["b", None]]`.
+    """
+    return [list(stream) for stream in zip_longest(*references)]
+
+
+def correct_share(outputs: list[str], references: list[list[str]]) -> float:
+    """Returns the share of outputs that are, letter by letter, among the references."""
+    hits = [
+        output.strip() in {reference.strip() for reference in of_one}
+        for output, of_one in zip(outputs, references)
+    ]
+    return sum(hits) / len(hits)
+
+
+def repetition_rate(outputs: list[str]) -> float:
+    """Returns the share of words that repeat the word before.
+
+    It is the fault that parallel decoders are known for.
+    """
+    words = [output.split() for output in outputs]
+    repeated = sum(a == b for line in words for a, b in zip(line, line[1:]))
+    return repeated / max(1, sum(len(line) for line in words))

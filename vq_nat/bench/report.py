@@ -1,0 +1,291 @@
+"""Turns result rows into Markdown tables; no figure in a table is typed by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+BEAM, GREEDY = "teacher-beam4", "teacher-greedy"
+ORDER = (BEAM, GREEDY, "student", "student-raw")
+NEEDED = ("system", "corpus", "test_set", "bleu", "chrf", "latency_ms")
+NOTHING = "–"
+BASELINE = (
+    "The speed-ups are against fairseq's own decoder, a PyTorch program that keeps "
+    "keys and values in a cache; faster runtimes for autoregressive models exist "
+    "(CTranslate2, for one) and are not measured here."
+)
+SECTION = re.compile(
+    r"(<!-- results:(?P<name>[\w.-]+) -->)(?P<old>.*?)(<!-- /results -->)", re.DOTALL
+)
+
+
+def load_rows(folder: Path) -> list[Row]:
+    """Reads every row below a folder, ordered by corpus and system.
+
+    Raises:
+        ValueError: if a file is not a result row.
+    """
+    rows = [read_row(path) for path in folder.rglob("*.json")]
+    return sorted(rows, key=lambda row: (row["corpus"], rank(row), row["system"]))
+
+
+def read_row(path: Path) -> Row:
+    """Reads one row.
+
+    Raises:
+        ValueError: if the file is not a result row.
+    """
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        row = None
+    missing = [name for name in NEEDED if not isinstance(row, dict) or name not in row]
+    if missing:
+        raise ValueError(f"{path} must be a result row, but has no `{missing[0]}`.")
+    return row
+
+
+def rank(row: Row) -> int:
+    """Returns a system's place in the table."""
+    return ORDER.index(row["system"]) if row["system"] in ORDER else len(ORDER)
+
+
+# -------------------------------------------------------------------------- the tables
+
+
+def main_table(rows: list[Row]) -> str:
+    """Returns the table of one corpus: quality and time of every system.
+
+    Raises:
+        ValueError: without rows, or if they are of several corpora or test sets.
+    """
+    check_comparable(rows)
+    rows = sorted(rows, key=rank)
+    by_name = {row["system"]: row for row in rows}
+    beam, greedy = by_name.get(BEAM), by_name.get(GREEDY)
+    columns: list[tuple[str, Callable[[Row], str]]] = [
+        ("system", label),
+        ("BLEU", lambda row: number(row["bleu"])),
+        ("chrF", lambda row: number(row["chrf"])),
+    ]
+    if any(row.get("correct") is not None for row in rows):
+        columns.append(("correct", lambda row: percent(row.get("correct"))))
+    columns += [
+        ("ms/sentence (p90)", latency),
+        ("× beam 4", lambda row: speed_up(beam, row)),
+        ("× greedy", lambda row: speed_up(greedy, row)),
+        ("sentences/s", lambda row: number(at(row, "throughput", "sentences_per_s"))),
+    ]
+    notes = [*quality_notes(rows), *speed_notes(rows)]
+    return markdown(columns, rows) + "\n\n" + "\n".join(f"- {note}" for note in notes)
+
+
+def latent_table(rows: list[Row]) -> str:
+    """Returns what the log of the latent systems says; empty if there is none."""
+    latent = [row for row in sorted(rows, key=rank) if row.get("n_c") is not None]
+    if not latent:
+        return ""
+
+    def valid(name: str) -> Callable[[Row], Any]:
+        return lambda row: at(row, "validation", name)
+
+    bleu, true_bleu = valid("bleu"), valid("bleu_true_codes")
+    accuracy, entropy = valid("code_accuracy"), valid("posterior_entropy")
+    perplexity = valid("perplexity")
+    columns: list[tuple[str, Callable[[Row], str]]] = [
+        ("latent system", label),
+        ("words per code", lambda row: str(2 ** row["n_c"])),
+        ("codes", lambda row: str(row.get("codebook_size") or NOTHING)),
+        ("samples", lambda row: text_or_nothing(row.get("n_s"))),
+        ("valid BLEU", lambda row: number(bleu(row))),
+        ("with true codes", lambda row: number(true_bleu(row))),
+        ("code accuracy", lambda row: percent(accuracy(row))),
+        ("perplexity", lambda row: number(perplexity(row), 0)),
+        ("posterior entropy", lambda row: number(entropy(row), 2)),
+        ("repeated words", lambda row: percent(row.get("repetition_rate"))),
+        ("length ratio", lambda row: number(row.get("length_ratio"), 2)),
+    ]
+    return markdown(columns, latent)
+
+
+def training_table(rows: list[Row]) -> str:
+    """Returns size and training effort of every system that has a log."""
+    trained = [row for row in sorted(rows, key=rank) if row.get("updates")]
+    if not trained:
+        return ""
+    columns: list[tuple[str, Callable[[Row], str]]] = [
+        ("trained", label),
+        ("parameters", lambda row: f"{row['parameters'] / 1e6:.2f} M"),
+        ("updates", lambda row: str(row["updates"])),
+        ("minutes", lambda row: number(row["train_seconds"] / 60)),
+        ("seed", lambda row: text_or_nothing(row.get("seed"))),
+    ]
+    return markdown(columns, trained)
+
+
+def full_report(rows: list[Row]) -> str:
+    """Returns all tables of one corpus."""
+    tables = (main_table(rows), latent_table(rows), training_table(rows))
+    return "\n\n".join(table for table in tables if table)
+
+
+def check_comparable(rows: list[Row]) -> None:
+    """Refuses to set things side by side that do not compare.
+
+    Raises:
+        ValueError: without rows, or if they are of several corpora or test sets.
+    """
+    sets = sorted({f"{row['corpus']}/{row['test_set']}" for row in rows})
+    if len(sets) != 1:
+        raise ValueError(
+            "`rows` must be of one corpus and test set, but are of "
+            f"{', '.join(sets) or 'none'} instead."
+        )
+
+
+# --------------------------------------------------------------------------- the notes
+
+
+def quality_notes(rows: list[Row]) -> list[str]:
+    """Says what was scored, and how."""
+    first = rows[0]
+    test = f"Test set: {first['test_set']} of {first['corpus']}"
+    if first.get("sentences"):
+        test += f", {first['sentences']} sentences"
+    notes = [f"{test}. BLEU: `{shared(rows, 'bleu_signature')}`."]
+    if any(row.get("correct") is not None for row in rows):
+        notes.append("Correct: the output is, letter by letter, one of the references.")
+    return notes
+
+
+def speed_notes(rows: list[Row]) -> list[str]:
+    """Says what was timed, on what, and against what."""
+    includes = distinct(at(row, "latency_ms", "includes") for row in rows)
+    batch = distinct(at(row, "throughput", "batch_size") for row in rows)
+    versions = distinct(
+        ", ".join(f"{k} {v}" for k, v in row.get("versions", {}).items())
+        for row in rows
+    )
+    return [
+        f"ms/sentence: one sentence at a time, median and 90th percentile; {includes}. "
+        f"sentences/s: batches of {batch}.",
+        f"On {shared(rows, 'processor')}, {shared(rows, 'threads')} thread(s), "
+        f"{shared(rows, 'dtype')}; {versions}; commit {shared(rows, 'commit')}.",
+        BASELINE,
+    ]
+
+
+def shared(rows: list[Row], name: str) -> str:
+    """Returns what all rows say of something; if they differ, all they say."""
+    return distinct(row.get(name) for row in rows)
+
+
+def distinct(values: Iterable[Any]) -> str:
+    """Joins the different values in order."""
+    known = dict.fromkeys(str(value) for value in values if value not in (None, ""))
+    return " / ".join(known) or "unknown"
+
+
+# -------------------------------------------------------------------------- the README
+
+
+def update_readme(path: Path, rows: list[Row]) -> bool:
+    """Replaces what stands between `<!-- results:NAME -->` and `<!-- /results -->`.
+
+    NAME is a corpus; a section without rows stays as it is.
+
+    Args:
+        path: a Markdown file.
+        rows: of any corpora.
+
+    Returns:
+        Whether the file has changed.
+
+    Raises:
+        ValueError: if the file has no such section, or one that does not end.
+    """
+    text = path.read_text(encoding="utf-8")
+    check_sections(path, text)
+
+    def replace(section: re.Match[str]) -> str:
+        own = [row for row in rows if row["corpus"] == section["name"]]
+        body = f"\n{full_report(own)}\n" if own else section["old"]
+        return section[1] + body + section[4]
+
+    updated = SECTION.sub(replace, text)
+    if updated != text:
+        path.write_text(updated, encoding="utf-8")
+    return updated != text
+
+
+def check_sections(path: Path, text: str) -> None:
+    """Refuses a file whose markers do not make sections.
+
+    Raises:
+        ValueError: if the file has no such section, or one that does not end.
+    """
+    opened, sections = text.count("<!-- results:"), len(SECTION.findall(text))
+    closed = text.count("<!-- /results -->")
+    if not sections or not opened == sections == closed:
+        raise ValueError(
+            f"{path} must have a `<!-- /results -->` for every `<!-- results:NAME -->` "
+            f"and at least one pair, but has {opened} of the one and {closed} of the "
+            "other instead."
+        )
+
+
+# --------------------------------------------------------------------------- the cells
+
+
+def markdown(columns: list[tuple[str, Callable[[Row], str]]], rows: list[Row]) -> str:
+    """Returns a Markdown table, the first column to the left."""
+    heads = [head for head, _ in columns]
+    lines = [heads, ["---"] + ["---:"] * (len(heads) - 1)]
+    lines += [[cell(row) for _, cell in columns] for row in rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def at(row: Row, *names: str) -> Any:
+    """Returns a value deep inside a row, None if there is no such."""
+    value: Any = row
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """Writes a figure, or that there is none."""
+    return NOTHING if value is None else f"{value:.{digits}f}"
+
+
+def percent(share: float | None) -> str:
+    """Writes a share."""
+    return NOTHING if share is None else f"{100 * share:.1f} %"
+
+
+def text_or_nothing(value: object) -> str:
+    """Writes anything, or that there is none."""
+    return NOTHING if value is None else str(value)
+
+
+def label(row: Row) -> str:
+    """Writes a system's name for readers."""
+    return str(row.get("label") or row["system"])
+
+
+def latency(row: Row) -> str:
+    """Writes median and 90th percentile."""
+    return f"{row['latency_ms']['median']:.1f} ({row['latency_ms']['p90']:.1f})"
+
+
+def speed_up(baseline: Row | None, row: Row) -> str:
+    """Writes how many times as fast as a baseline a system is."""
+    if baseline is None:
+        return NOTHING
+    ratio = baseline["latency_ms"]["median"] / row["latency_ms"]["median"]
+    return f"{ratio:.2f}×"

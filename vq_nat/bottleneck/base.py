@@ -1,0 +1,215 @@
+"""Owns what every bottleneck shares: the result record, padding, precision, counting.
+
+A bottleneck turns continuous vectors into discrete codes and back. The letters used
+throughout this room: B batch, L latent steps, C width, N flattened real positions,
+G slices, K codes per slice, D = C / G code width, M samples.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .config import BottleneckConfig
+from .slices import look_up
+
+
+class BottleneckOutput(NamedTuple):
+    """All that leaves a bottleneck; callers never see its internals."""
+
+    quantized: Tensor
+    """(B, L, C) float32, what the decoder sees; 0 at padding."""
+
+    codes: Tensor
+    """(B, L, G) int64, the most probable codes; 0 at padding."""
+
+    weights: Tensor
+    """(B, L, G, K) float32 without gradient; rows sum to 1, but to 0 at padding."""
+
+    loss: Tensor
+    """Scalar float32: commitment (+ codebook) loss, a mean, already weighted."""
+
+    metrics: dict[str, float]
+    """Figures for the log, about the real positions of this batch."""
+
+
+class Bottleneck(nn.Module):
+    """Continuous to discrete to continuous: the base of the family.
+
+    `forward` picks out the real positions, leaves autocast, hands flat float32 rows to
+    `quantize_rows` and puts the results back in place, so that no member has to think
+    of padding or precision. Members implement `quantize_rows` and `codebook`, and
+    `m_step` too if they gather statistics.
+
+    A training loop calls, per optimizer update and on every worker:
+    `set_num_updates(n)`, any number of `forward`, the optimizer, `m_step()`.
+    """
+
+    def __init__(self, config: BottleneckConfig, width: int) -> None:
+        super().__init__()
+        self.config = config
+        self.width = width
+        self.num_codes = config.vq_num_codes
+        self.num_slices = config.vq_slices
+        self.code_width = width // config.vq_slices
+        self.num_updates = 0
+        self._frozen = False
+
+    def forward(self, z_e: Tensor, mask: Tensor | None = None) -> BottleneckOutput:
+        """Quantizes the real positions of `z_e`.
+
+        Args:
+            z_e: Encoder outputs, of any floating type. Shape: (B, L, C).
+            mask: True at real positions; None if all are. Shape: (B, L).
+
+        Returns:
+            The result record; what stands at padding in `z_e` cannot change it.
+
+        Raises:
+            ValueError: If a shape or type is wrong.
+        """
+        _check_shapes(z_e, mask, self.width)
+        with torch.autocast(z_e.device.type, enabled=False):
+            rows = z_e.flatten(0, 1) if mask is None else z_e[mask]
+            out = self.quantize_rows(rows.float())
+        return out._replace(
+            quantized=_to_positions(out.quantized, z_e, mask),
+            codes=_to_positions(out.codes, z_e, mask),
+            weights=_to_positions(out.weights, z_e, mask),
+        )
+
+    def quantize_rows(self, z: Tensor) -> BottleneckOutput:
+        """Quantizes N real vectors, float32, outside autocast.
+
+        Shape:
+            z (N, C); the record's fields (N, C), (N, G) and (N, G, K).
+        """
+        raise NotImplementedError
+
+    @property
+    def codebook(self) -> Tensor:
+        """The vectors behind the codes. Shape: (G, K, D), float32."""
+        raise NotImplementedError
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """Turns codes into what the decoder sees, float32.
+
+        Shape:
+            codes (B, L, G) -> (B, L, C).
+        """
+        return look_up(self.codebook, codes)
+
+    def embed(self, weights: Tensor) -> Tensor:
+        """Turns weights over codes into the average of their vectors, float32.
+
+        Shape:
+            weights (B, L, G, K) -> (B, L, C).
+        """
+        with torch.autocast(weights.device.type, enabled=False):
+            slices = torch.einsum("blgk,gkd->blgd", weights.float(), self.codebook)
+        return slices.flatten(-2)
+
+    def m_step(self) -> None:
+        """Applies and clears the statistics gathered since the last call."""
+        self.num_updates += 1
+
+    def set_num_updates(self, num_updates: int) -> None:
+        """Tells how many optimizer updates are done."""
+        self.num_updates = num_updates
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Within it, forward gathers nothing even in training: for dummy batches."""
+        before, self._frozen = self._frozen, True
+        try:
+            yield
+        finally:
+            self._frozen = before
+
+    @property
+    def gathers(self) -> bool:
+        """Whether a forward pass now contributes to the next M-step."""
+        return self.training and not self._frozen
+
+    def extra_repr(self) -> str:
+        """The hyper-parameters on one line."""
+        return (
+            f"width={self.width}, num_codes={self.num_codes}, slices={self.num_slices}"
+        )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+        """Follows moves between devices, but stays float32 under .half() and the like.
+
+        In float16 a count stops growing at 2048, and in bfloat16 at 256.
+        """
+        return super()._apply(lambda tensor: _keep_dtype(tensor, fn(tensor)), recurse)
+
+
+class IdentityBottleneck(Bottleneck):
+    """The member that does nothing: a model without quantization, to compare with.
+
+    `quantized` is `z_e`. There is a single pretended code, 0, so that shapes hold.
+    """
+
+    def __init__(self, config: BottleneckConfig, width: int) -> None:
+        super().__init__(config, width)
+        self.num_codes = 1
+
+    def quantize_rows(self, z: Tensor) -> BottleneckOutput:
+        """Passes `z` through.
+
+        Shape:
+            z (N, C); the record's fields (N, C), (N, G) and (N, G, 1).
+        """
+        shape = (len(z), self.num_slices)
+        codes = torch.zeros(shape, dtype=torch.long, device=z.device)
+        weights = torch.ones(*shape, 1, device=z.device)
+        return BottleneckOutput(z, codes, weights, z.new_zeros(()), {})
+
+    @property
+    def codebook(self) -> Tensor:
+        """There is none.
+
+        Raises:
+            RuntimeError: Always, also from `lookup` and `embed`.
+        """
+        raise RuntimeError("A bottleneck of `vq_kind` 'identity' has no codebook.")
+
+
+def straight_through(z: Tensor, quantized: Tensor) -> Tensor:
+    """Has the value of `quantized`, exactly, and hands its gradient to `z` unchanged.
+
+    z + sg(z_q - z) means the same, but rounds where z is much larger than z_q.
+    """
+    return quantized.detach() + (z - z.detach())
+
+
+def _keep_dtype(before: Tensor, after: Tensor) -> Tensor:
+    return after if after.dtype == before.dtype else before.to(after.device)
+
+
+def _to_positions(rows: Tensor, z_e: Tensor, mask: Tensor | None) -> Tensor:
+    """Puts N rows back in place, 0 elsewhere. Shape: (N, ...) -> (B, L, ...)."""
+    shape = (*z_e.shape[:2], *rows.shape[1:])
+    if mask is None:
+        return rows.reshape(shape)
+    positions = rows.new_zeros(shape)
+    positions[mask] = rows
+    return positions
+
+
+def _check_shapes(z_e: Tensor, mask: Tensor | None, width: int) -> None:
+    if z_e.dim() != 3 or z_e.shape[-1] != width:
+        raise ValueError(
+            f"`z_e` must be of shape (B, L, {width}), "
+            f"but is of shape {tuple(z_e.shape)} instead."
+        )
+    if mask is not None and mask.dtype != torch.bool:
+        raise ValueError(f"`mask` must be of bool type, but is {mask.dtype} instead.")
+    if mask is not None and mask.shape != z_e.shape[:2]:
+        raise ValueError(
+            f"`mask` must be of shape {tuple(z_e.shape[:2])}, "
+            f"but is of shape {tuple(mask.shape)} instead."
+        )

@@ -1,0 +1,175 @@
+"""Owns the options of the discrete bottleneck: names, defaults, help and validity.
+
+The fields are plain (`str`, `int`, `float`) and their annotations are real objects,
+because a host may turn them into command-line flags. Each default stands here only.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+KINDS = ("vq", "semhash", "gumbel", "identity")
+ASSIGNMENTS = ("hard", "soft")
+UPDATES = ("ema", "gradient")
+INITS = ("random", "data")
+TEMPERATURE_SCALES = ("absolute", "relative")
+
+
+@dataclass
+class BottleneckConfig:
+    """Options of a bottleneck; those marked "vq:" are ignored by the other kinds."""
+
+    vq_kind: str = field(
+        default="vq",
+        metadata={"help": "kind of bottleneck: " + ", ".join(KINDS)},
+    )
+    vq_num_codes: int = field(
+        default=4096,
+        metadata={"help": "codes per slice, K (semhash: a power of two)"},
+    )
+    vq_slices: int = field(
+        default=1,
+        metadata={"help": "slices of product quantization, G; must divide the width"},
+    )
+    vq_assign: str = field(
+        default="soft",
+        metadata={
+            "help": "vq: E-step; hard takes the nearest code, soft averages codes "
+            "drawn from softmax(-squared distance / temperature)"
+        },
+    )
+    vq_num_samples: int = field(
+        default=10,
+        metadata={
+            "help": "vq: codes drawn per vector in the soft E-step, M; "
+            "0 takes the exact expectation"
+        },
+    )
+    vq_temperature: float = field(
+        default=1.0,
+        metadata={"help": "vq and gumbel: temperature of the posterior"},
+    )
+    vq_temperature_scale: str = field(
+        default="absolute",
+        metadata={
+            "help": "vq: absolute, or relative: the temperature is multiplied by the "
+            "running mean of the squared distance to the second nearest code"
+        },
+    )
+    vq_update: str = field(
+        default="ema",
+        metadata={
+            "help": "vq: M-step; ema moves codes by moving averages, gradient by "
+            "a codebook loss and the optimizer"
+        },
+    )
+    vq_decay: float = field(
+        default=0.999,
+        metadata={
+            "help": "vq: decay of the moving averages; the window of 1 / (1 - decay) "
+            "updates should be short beside the training"
+        },
+    )
+    vq_epsilon: float = field(
+        default=1e-5,
+        metadata={"help": "vq: Laplace smoothing of the code counts"},
+    )
+    vq_commitment: float = field(
+        default=0.25,
+        metadata={"help": "vq: weight of the commitment loss"},
+    )
+    vq_init: str = field(
+        default="random",
+        metadata={
+            "help": "vq: first codebook; random, or data: k-means on encoder outputs "
+            "(until there are as many of them as codes, they pass unquantized)"
+        },
+    )
+    vq_restart_after: int = field(
+        default=0,
+        metadata={
+            "help": "vq: updates without use after which a code restarts from "
+            "a sampled encoder output; 0 never restarts"
+        },
+    )
+    vq_warmup_updates: int = field(
+        default=0,
+        metadata={
+            "help": "vq: first updates during which encoder outputs pass unquantized"
+        },
+    )
+
+    def validate(self, width: int) -> None:
+        """Refuses options that cannot work.
+
+        Args:
+            width: Width C of the vectors that will be quantized.
+
+        Raises:
+            ValueError: If an option is out of its range; the sentence names it.
+        """
+        _one_of("vq_kind", self.vq_kind, KINDS)
+        _one_of("vq_assign", self.vq_assign, ASSIGNMENTS)
+        _one_of("vq_update", self.vq_update, UPDATES)
+        _one_of("vq_init", self.vq_init, INITS)
+        _one_of("vq_temperature_scale", self.vq_temperature_scale, TEMPERATURE_SCALES)
+        _require(width >= 1, "`width` must be at least 1", width)
+        _require(
+            self.vq_num_codes >= 2,
+            "`vq_num_codes` must be at least 2",
+            self.vq_num_codes,
+        )
+        _require(
+            self.vq_kind != "semhash" or _is_power_of_two(self.vq_num_codes),
+            "`vq_num_codes` must be a power of two with `vq_kind` 'semhash'",
+            self.vq_num_codes,
+        )
+        _require(
+            self.vq_slices >= 1 and width % self.vq_slices == 0,
+            f"`vq_slices` must divide `width` ({width})",
+            self.vq_slices,
+        )
+        _require(
+            0 < self.vq_temperature < math.inf,
+            "`vq_temperature` must be positive and finite",
+            self.vq_temperature,
+        )
+        _require(
+            0 <= self.vq_decay < 1,
+            "`vq_decay` must be at least 0 and below 1",
+            self.vq_decay,
+        )
+        _require(
+            0 < self.vq_epsilon < math.inf,
+            "`vq_epsilon` must be positive and finite",
+            self.vq_epsilon,
+        )
+        _require(
+            0 <= self.vq_commitment < math.inf,
+            "`vq_commitment` must be at least 0 and finite",
+            self.vq_commitment,
+        )
+        for name in ("vq_num_samples", "vq_restart_after", "vq_warmup_updates"):
+            value = getattr(self, name)
+            _require(value >= 0, f"`{name}` must be at least 0", value)
+
+
+def plain_config(config: Any) -> BottleneckConfig:
+    """Copies the bottleneck's options out of any object that has them as attributes."""
+    names = [option.name for option in fields(BottleneckConfig)]
+    return BottleneckConfig(**{name: getattr(config, name) for name in names})
+
+
+def _is_power_of_two(number: int) -> bool:
+    return number & (number - 1) == 0
+
+
+def _one_of(name: str, value: str, choices: Sequence[str]) -> None:
+    listed = ", ".join(repr(choice) for choice in choices)
+    _require(value in choices, f"`{name}` must be one of {listed}", repr(value))
+
+
+def _require(condition: bool, sentence: str, value: object) -> None:
+    if not condition:
+        raise ValueError(f"{sentence}, but is {value} instead.")

@@ -1,0 +1,175 @@
+"""The command `vq-nat`: parses and calls; whatever it does is done elsewhere."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NoReturn
+
+from . import __version__, load
+
+
+class SentenceParser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong, instead of repeating the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with exit code 2."""
+        self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`.\n")
+
+
+def positive(text: str) -> int:
+    """Parses a number of things there must be at least one of."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number above 0, but is {text!r} instead"
+        )
+    return int(text)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describes the commands and their options."""
+    parser = SentenceParser(
+        prog="vq-nat", description="Translation by discrete latent variables."
+    )
+    parser.add_argument("--version", action="version", version=f"vq-nat {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    where = commands.add_parser("where", help="print the path for fairseq's --user-dir")
+    where.set_defaults(run=run_where)
+
+    translate = commands.add_parser(
+        "translate",
+        help="translate raw text, one sentence a line",
+        description="Translates standard input to standard output: one line out for "
+        "each line in, written as soon as a batch of lines is done.",
+    )
+    translate.add_argument(
+        "model", metavar="MODEL", help="checkpoint, or folder with checkpoint_best.pt"
+    )
+    translate.add_argument(
+        "--data",
+        metavar="DIR",
+        help="folder with dictionaries, bpe.codes and text.json (default: the "
+        "checkpoint's folder, or the data it was trained on)",
+    )
+    translate.add_argument(
+        "--batch-size",
+        type=positive,
+        default=64,
+        metavar="N",
+        help="lines read and translated at a time (default: 64)",
+    )
+    translate.add_argument(
+        "--beam",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="beam width of an autoregressive model (default: 1)",
+    )
+    translate.add_argument(
+        "--device", default="cpu", help="cpu, cuda, cuda:1, … (default: cpu)"
+    )
+    translate.set_defaults(run=run_translate)
+
+    table = commands.add_parser(
+        "table", help="print the table of measured systems from a folder of rows"
+    )
+    table.add_argument("rows", metavar="ROWS_DIR", type=Path, help="folder of *.json")
+    table.add_argument(
+        "--markdown", action="store_true", help="as Markdown, not in plain columns"
+    )
+    table.set_defaults(run=run_table)
+    return parser
+
+
+def run_where(options: argparse.Namespace) -> None:
+    """Prints the package's folder, spelled as Python imported it."""
+    print(Path(__file__).absolute().parent)
+
+
+def run_translate(options: argparse.Namespace) -> None:
+    """Translates standard input, a batch of lines at a time."""
+    translator = load(
+        options.model, data=options.data, beam=options.beam, device=options.device
+    )
+    sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+    lines, done = read_lines(), 0
+    while batch := list(islice(lines, options.batch_size)):
+        try:
+            outputs = translator.translate(batch, batch_size=options.batch_size)
+        except ValueError as error:
+            where = f"in lines {done + 1} to {done + len(batch)} of the input"
+            raise ValueError(f"{where}, {error}") from error
+        for output in outputs:
+            print(output)
+        sys.stdout.flush()
+        done += len(batch)
+
+
+def read_lines() -> Iterator[str]:
+    """Yields the lines of standard input; only a line feed ends one.
+
+    Raises:
+        ValueError: if a line is not UTF-8.
+    """
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            yield line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"line {number} of the input must be UTF-8, but is not."
+            ) from error
+
+
+def run_table(options: argparse.Namespace) -> None:
+    """Prints the main table of the rows in a folder."""
+    from .bench.report import load_rows, main_table
+
+    if not options.rows.is_dir():
+        raise FileNotFoundError(f"the folder {options.rows} does not exist.")
+    rows = load_rows(options.rows)
+    if not rows:
+        raise ValueError(f"{options.rows} must hold rows (*.json), but has none.")
+    table = main_table(rows)
+    print(table if options.markdown else plain_columns(table))
+
+
+def plain_columns(markdown: str) -> str:
+    """Sets the tables of a Markdown text in columns; other lines stay as they are."""
+    lines = markdown.splitlines()
+    rows = {
+        i: [cell.strip() for cell in line.strip().strip("|").split("|")]
+        for i, line in enumerate(lines)
+        if line.lstrip().startswith("|")
+    }
+    ruler = {i for i, row in rows.items() if not set("".join(row)) - set(":-")}
+    width = max((len(row) for row in rows.values()), default=0)
+    widths = [
+        max(len(row[c]) for i, row in rows.items() if c < len(row) and i not in ruler)
+        for c in range(width)
+    ]
+    for i, row in rows.items():
+        cells = ["-" * w for w in widths] if i in ruler else row
+        padded = (cell.ljust(w) for cell, w in zip(cells, widths))
+        lines[i] = "  ".join(padded).rstrip()
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code: 0, or 2 with one sentence."""
+    options = build_parser().parse_args(arguments)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as in `… | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (FileNotFoundError, ValueError) as error:
+        print(f"vq-nat: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

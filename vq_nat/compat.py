@@ -1,0 +1,145 @@
+"""Every quirk of fairseq, omegaconf, Python and torch versions, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+logger = logging.getLogger(__name__)
+
+AUTOCAST_DTYPES = {
+    "none": None,
+    "auto": None,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+def checkpoint_globals() -> list[Any]:
+    """Returns the plain data types that a fairseq checkpoint holds beside tensors."""
+    scalar = numpy.float64(0.0).__reduce__()[0]  # numpy's scalar constructor
+    return [
+        argparse.Namespace,
+        collections.defaultdict,
+        collections.OrderedDict,
+        scalar,
+        numpy.dtype,
+        *(type(numpy.dtype(name)) for name in ("float64", "float32", "int64", "int32")),
+    ]
+
+
+def allow_fairseq_checkpoints() -> None:
+    """Lets `torch.load(weights_only=True)` read the data types of a fairseq checkpoint.
+
+    torch >= 2.6 refuses every global it does not know. Adding fairseq's few data types
+    keeps the protection: a pickle that calls anything else is still refused.
+    """
+    add_safe_globals = getattr(torch.serialization, "add_safe_globals", None)
+    if add_safe_globals is not None:  # torch >= 2.4
+        add_safe_globals(checkpoint_globals())
+
+
+def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
+    """Reads the model's tensors out of a fairseq checkpoint, onto the CPU.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a fairseq checkpoint.
+    """
+    return _load_checkpoint(path)["model"]
+
+
+def load_config(path: str | Path) -> dict[str, Any]:
+    """Reads the options a fairseq checkpoint was trained with.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a fairseq checkpoint.
+    """
+    return _load_checkpoint(path)["cfg"]
+
+
+def _load_checkpoint(path: str | Path) -> dict[str, Any]:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"the checkpoint {path} does not exist.")
+    state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if not isinstance(state, dict) or not {"model", "cfg"} <= state.keys():
+        raise ValueError(
+            f"{path} must be a fairseq checkpoint, but holds no `model` and `cfg` "
+            "instead."
+        )
+    return state
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Tells whether matrix products in bfloat16 run in hardware.
+
+    Without AVX-512 a CPU emulates them, a hundred times slower than float32.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type != "cpu":
+        return False
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return bool(supported and supported())
+
+
+def autocast(name: str, device: torch.device) -> AbstractContextManager[Any]:
+    """Returns the autocast context of an option value.
+
+    Args:
+        name: "none", "auto" (bfloat16 where the hardware multiplies it, otherwise
+            none), "bfloat16" or "float16".
+        device: where the products run.
+
+    Raises:
+        ValueError: if `name` is none of these.
+    """
+    if name not in AUTOCAST_DTYPES:
+        raise ValueError(
+            f"`autocast` must be one of {', '.join(AUTOCAST_DTYPES)}, "
+            f"but is {name!r} instead."
+        )
+    dtype = AUTOCAST_DTYPES[name]
+    if name == "auto" and has_fast_bfloat16(device):
+        dtype = torch.bfloat16
+    if dtype is None:
+        return nullcontext()
+    if dtype == torch.bfloat16 and not has_fast_bfloat16(device):
+        _warn_slow_bfloat16(device.type)
+    return torch.autocast(device.type, dtype=dtype)
+
+
+@lru_cache(maxsize=1)
+def _warn_slow_bfloat16(device: str) -> None:
+    logger.warning(
+        "bfloat16 products are emulated on this %s and may be a hundred times slower "
+        "than float32: use --autocast auto or none.",
+        device,
+    )
+
+
+def under_autocast(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Wraps a criterion-like `function(model, sample)` into autocast.
+
+    fairseq's own `train_step` switches CUDA autocast off around the criterion, so the
+    context has to be entered inside the call rather than around the step.
+    """
+
+    def call(model: torch.nn.Module, sample: Any, *args: Any, **kwargs: Any) -> Any:
+        with autocast(name, next(model.parameters()).device):
+            return function(model, sample, *args, **kwargs)
+
+    return call
+
+
+allow_fairseq_checkpoints()

@@ -1,0 +1,17 @@
+"""Source words → target words. Importing this room registers it with fairseq."""
+
+from .config import VQEMTransformerConfig
+from .criterion import LatentPredictionCriterion
+from .generator import IterativeLatentGenerator
+from .model import VQEMTransformer
+from .task import DiscreteLatentTranslationTask
+from .translator import Translator
+
+__all__ = [
+    "DiscreteLatentTranslationTask",
+    "IterativeLatentGenerator",
+    "LatentPredictionCriterion",
+    "Translator",
+    "VQEMTransformer",
+    "VQEMTransformerConfig",
+]

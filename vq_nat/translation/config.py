@@ -1,0 +1,136 @@
+"""Options of the latent Transformer and its named sizes.
+
+No `from __future__ import annotations` here: fairseq turns the fields into flags and
+needs real types.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Optional
+
+from fairseq.dataclass import FairseqDataclass
+from omegaconf import II
+
+from ..bottleneck import BottleneckConfig
+
+
+class TransformerSize(NamedTuple):
+    """What all stages have in common."""
+
+    width: int  # C
+    ffn: int
+    heads: int
+    dropout: float
+    max_positions: int
+
+
+@dataclass
+class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
+    """The model's flags; those of the bottleneck begin with `--vq-`."""
+
+    encoder_embed_dim: int = field(
+        default=512, metadata={"help": "width C of all stages"}
+    )
+    encoder_ffn_embed_dim: int = field(
+        default=2048, metadata={"help": "width of the feed-forward parts"}
+    )
+    encoder_attention_heads: int = field(
+        default=8, metadata={"help": "attention heads, must divide the width"}
+    )
+    encoder_layers: int = field(default=6, metadata={"help": "encoder layers"})
+    predictor_layers: int = field(
+        default=6, metadata={"help": "layers of the latent predictor"}
+    )
+    decoder_layers: int = field(
+        default=6, metadata={"help": "layers of the parallel decoder"}
+    )
+    compressor_blocks: int = field(
+        default=1, metadata={"help": "residual convolutions before the halvings"}
+    )
+    compressor_source_attention: bool = field(
+        default=False, metadata={"help": "let the compressor attend to the source"}
+    )
+    compression_steps: int = field(
+        default=3,
+        metadata={"help": "n_c: halvings of the target, 2^n_c words per code"},
+    )
+    dropout: float = field(default=0.1, metadata={"help": "dropout probability"})
+    latent_share_updates: int = field(
+        default=50000,
+        metadata={
+            "help": "updates over which the decoder's input turns from shown words to "
+            "latents: share = lin(0.01→1 over N) · exp(0.01→1 over N/4); 0 = at once"
+        },
+    )
+    shown_sentences: float = field(
+        default=0.0,
+        metadata={
+            "help": "share of the sentences that show a random part of their words to "
+            "the decoder during the whole training, which teaches it to refine"
+        },
+    )
+    init_from_teacher: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "checkpoint of a pre-norm fairseq Transformer of the same width, "
+            "whose embeddings and layers the student starts from"
+        },
+    )
+    max_source_positions: int = II("task.max_source_positions")
+    max_target_positions: int = II("task.max_target_positions")
+
+    @property
+    def size(self) -> TransformerSize:
+        """What all stages have in common."""
+        return TransformerSize(
+            self.encoder_embed_dim,
+            self.encoder_ffn_embed_dim,
+            self.encoder_attention_heads,
+            self.dropout,
+            max(self.max_source_positions, self.max_target_positions)
+            + 2**self.compression_steps,
+        )
+
+
+# A short training needs an EMA window 1/(1-λ) that is short beside it, a codebook that
+# starts from data and a temperature that follows the distances.
+SHORT_TRAINING: dict[str, Any] = {
+    "vq_decay": 0.99,
+    "vq_init": "data",
+    "vq_restart_after": 100,
+    "vq_temperature": 0.3,
+    "vq_temperature_scale": "relative",
+    "shown_sentences": 0.1,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {
+        **SHORT_TRAINING,
+        "encoder_embed_dim": 128,
+        "encoder_ffn_embed_dim": 512,
+        "encoder_attention_heads": 4,
+        "encoder_layers": 2,
+        "predictor_layers": 1,
+        "decoder_layers": 2,
+        "vq_num_codes": 256,
+        "vq_warmup_updates": 100,
+        "latent_share_updates": 200,
+    },
+    "small": {
+        **SHORT_TRAINING,
+        "encoder_embed_dim": 256,
+        "encoder_ffn_embed_dim": 1024,
+        "encoder_attention_heads": 4,
+        "encoder_layers": 3,
+        "predictor_layers": 2,
+        "decoder_layers": 3,
+        "vq_num_codes": 512,
+        "vq_warmup_updates": 200,
+        "latent_share_updates": 400,
+    },
+    "base": {},
+    "big": {
+        "encoder_embed_dim": 1024,
+        "encoder_ffn_embed_dim": 4096,
+        "encoder_attention_heads": 16,
+    },
+}

@@ -1,0 +1,68 @@
+"""Stage 4: latents → all words at once."""
+
+from typing import Optional
+
+from torch import Tensor, nn
+
+from .config import TransformerSize
+from .flow import EncodedSource, Latents, word_mask
+from .layers import Positions, ResidualConv, TransformerLayer
+
+
+class ParallelDecoder(nn.Module):
+    """n_c doublings back to word positions, then a Transformer without causal mask.
+
+    Args:
+        size: widths shared by all stages.
+        steps: n_c.
+        layers: number of Transformer layers.
+    """
+
+    def __init__(self, size: TransformerSize, steps: int, layers: int) -> None:
+        super().__init__()
+        self.steps = steps
+        self.doublings = nn.ModuleList(
+            nn.Linear(size.width, 2 * size.width) for _ in range(steps)
+        )
+        self.refinements = nn.ModuleList(
+            ResidualConv(size.width, size.dropout) for _ in range(steps)
+        )
+        self.positions = Positions(size.width, size.max_positions + 2**steps)
+        self.dropout = nn.Dropout(size.dropout)
+        self.layers = nn.ModuleList(
+            TransformerLayer(size.width, size.heads, size.ffn, size.dropout)
+            for _ in range(layers)
+        )
+        self.layer_norm = nn.LayerNorm(size.width)
+
+    def forward(
+        self, latents: Latents, source: EncodedSource, words: Optional[Tensor] = None
+    ) -> tuple[Tensor, Tensor]:
+        """Computes the states from which all words are predicted.
+
+        Args:
+            latents: (B, L, C) and mask.
+            source: the encoded source.
+            words: (B, L · 2^n_c, C), what is shown at each position: the embedding of
+                a word, or of the hidden-word symbol. None = nothing is added.
+
+        Returns:
+            States (B, L · 2^n_c, C) and the mask of word positions.
+        """
+        x, mask = self.upsample(latents)
+        if words is not None:
+            x = x + words
+        x = self.dropout(x + self.positions(x.size(1)))
+        for layer in self.layers:
+            memory = layer.encoder_attn.project(source.states)
+            x = layer(x, mask, memory, source.mask)
+        return self.layer_norm(x), mask
+
+    def upsample(self, latents: Latents) -> tuple[Tensor, Tensor]:
+        """Doubles the length n_c times. Shape: (B, L, C) → (B, L · 2^n_c, C)."""
+        x, mask = latents
+        for doubling, refinement in zip(self.doublings, self.refinements):
+            x = doubling(x).unflatten(-1, (2, -1)).flatten(1, 2)
+            mask = word_mask(mask, steps=1)
+            x = refinement(x, mask)
+        return x, mask

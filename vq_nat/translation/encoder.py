@@ -1,0 +1,40 @@
+"""Stage 1: source words → states."""
+
+from torch import Tensor, nn
+
+from .config import TransformerSize
+from .flow import EncodedSource
+from .layers import Positions, TransformerLayer
+
+
+class SourceEncoder(nn.Module):
+    """A Transformer encoder.
+
+    Args:
+        size: widths shared by all stages.
+        layers: number of layers.
+    """
+
+    def __init__(self, size: TransformerSize, layers: int) -> None:
+        super().__init__()
+        self.positions = Positions(size.width, size.max_positions)
+        self.dropout = nn.Dropout(size.dropout)
+        self.layers = nn.ModuleList(
+            TransformerLayer(
+                size.width, size.heads, size.ffn, size.dropout, source=False
+            )
+            for _ in range(layers)
+        )
+        self.layer_norm = nn.LayerNorm(size.width)
+
+    def forward(self, embedded: Tensor, mask: Tensor) -> EncodedSource:
+        """Encodes left-aligned source embeddings.
+
+        Args:
+            embedded: (B, S, C).
+            mask: (B, S).
+        """
+        x = self.dropout(embedded + self.positions(embedded.size(1)))
+        for layer in self.layers:
+            x = layer(x, mask)
+        return EncodedSource(self.layer_norm(x), mask)

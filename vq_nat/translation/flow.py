@@ -1,0 +1,80 @@
+"""The records that the stages hand to each other, and the shape rules they share.
+
+B batch, S source length, T target length, L latent steps, C model width, G slices,
+K codes per slice, V vocabulary. A mask is bool, True = real. Every sequence inside the
+model is left-aligned: padding, if any, stands on the right.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..bottleneck import BottleneckOutput
+
+
+class EncodedSource(NamedTuple):
+    """What the encoder knows of the source sentences."""
+
+    states: Tensor  # (B, S, C)
+    mask: Tensor  # (B, S)
+
+
+class Latents(NamedTuple):
+    """Vectors at latent positions: the compressor's z_e, or codes looked up."""
+
+    states: Tensor  # (B, L, C)
+    mask: Tensor  # (B, L)
+
+
+class LatentCodes(NamedTuple):
+    """Discrete latents and the predictor's belief in them."""
+
+    codes: Tensor  # (B, L, G) int64, 0 at padding
+    mask: Tensor  # (B, L)
+    score: Tensor  # (B,) log p(codes, end of codes | source)
+
+
+class DecodedWords(NamedTuple):
+    """What the parallel decoder says of every word position."""
+
+    logits: Tensor  # (B, T, V)
+    mask: Tensor  # (B, T); T = L · 2^n_c positions of real latents
+
+
+class TrainingOutput(NamedTuple):
+    """Everything the criterion needs of one forward pass."""
+
+    word_logits: Tensor  # (P, V), the P hidden positions
+    word_targets: Tensor  # (P,)
+    word_positions: int  # all positions of real latents, shown ones included
+    code_logits: Tensor  # (B, L + 1, G, K + 1)
+    code_targets: Tensor  # (B, L + 1, G, K + 1), soft; zero rows at padding
+    bottleneck: BottleneckOutput
+    latent_count: int  # real latent positions
+    updates: int  # finished so far; schedules depend on it
+
+
+def align_left(tokens: Tensor, pad: int) -> Tensor:
+    """Moves padding to the right and keeps the order of words. Shape: (B, T)."""
+    order = tokens.eq(pad).to(torch.uint8).argsort(dim=1, stable=True)
+    return tokens.gather(1, order)
+
+
+def latent_mask(mask: Tensor, steps: int) -> Tensor:
+    """Returns which latents are real: those with a real word among their 2^steps.
+
+    Shape: (B, L · 2^steps) → (B, L).
+    """
+    return mask.view(mask.size(0), -1, 2**steps).any(dim=-1)
+
+
+def word_mask(mask: Tensor, steps: int) -> Tensor:
+    """Returns the word positions of real latents. Shape: (B, L) → (B, L · 2^steps)."""
+    return mask.repeat_interleave(2**steps, dim=1)
+
+
+def pad_to_chunks(tokens: Tensor, steps: int, pad: int) -> Tensor:
+    """Fills the last chunk. Shape: (B, T) → (B, ⌈T / 2^steps⌉ · 2^steps)."""
+    missing = -tokens.size(1) % 2**steps
+    return torch.nn.functional.pad(tokens, (0, missing), value=pad)

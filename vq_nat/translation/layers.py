@@ -1,0 +1,205 @@
+"""Transformer pieces that the four stages share.
+
+Pre-norm layers over (B, T, C), attention through torch's fused kernel, keys and values
+of the past handed in and out as plain tensors so that every stage can be exported as a
+fixed graph. Parameters carry the names of fairseq's Transformer layers, so that weights
+of a fairseq teacher fit without renaming.
+"""
+
+from typing import NamedTuple, Optional
+
+import torch
+import torch.nn.functional as F
+from fairseq.modules import SinusoidalPositionalEmbedding
+from torch import Tensor, nn
+
+
+class KeyValues(NamedTuple):
+    """Keys and values of one attention, each (B, H, S, C / H)."""
+
+    keys: Tensor
+    values: Tensor
+
+    def append(self, other: "KeyValues") -> "KeyValues":
+        """Joins along time: (B, H, S, ·) and (B, H, S', ·) to (B, H, S + S', ·)."""
+        return KeyValues(
+            torch.cat([self.keys, other.keys], dim=2),
+            torch.cat([self.values, other.values], dim=2),
+        )
+
+
+class Attention(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017, section 3.2.2).
+
+    Args:
+        width: C.
+        heads: H, must divide C.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(
+                f"`attention_heads` must divide `width` ({width}), "
+                f"but is {heads} instead."
+            )
+        self.heads = heads
+        self.q_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, width)
+        self.v_proj = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, width)
+
+    def _split(self, x: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        x = x.view(batch, length, self.heads, width // self.heads)
+        return x.transpose(1, 2)  # (B, H, T, C / H)
+
+    def project(self, states: Tensor) -> KeyValues:
+        """Computes keys and values. Shape: (B, S, C) → 2 × (B, H, S, C / H)."""
+        return KeyValues(
+            self._split(self.k_proj(states)), self._split(self.v_proj(states))
+        )
+
+    def forward(
+        self,
+        query: Tensor,
+        memory: KeyValues,
+        mask: Optional[Tensor] = None,
+        causal: bool = False,
+    ) -> Tensor:
+        """Attends from `query` to `memory`.
+
+        Args:
+            query: (B, T, C).
+            memory: keys and values of S positions.
+            mask: (B, S) bool, True = may be attended to; None = all.
+            causal: position t sees keys 0 … t only.
+
+        Returns:
+            (B, T, C).
+        """
+        attended = F.scaled_dot_product_attention(
+            self._split(self.q_proj(query)),
+            memory.keys,
+            memory.values,
+            attn_mask=None if mask is None else mask[:, None, None, :],
+            is_causal=causal,
+        )
+        return self.out_proj(attended.transpose(1, 2).flatten(2))
+
+
+class TransformerLayer(nn.Module):
+    """Pre-norm layer: self-attention, attention to the source, feed-forward.
+
+    Args:
+        width: C.
+        heads: attention heads.
+        ffn: width of the feed-forward part.
+        dropout: on every residual branch.
+        source: whether the layer attends to the source.
+    """
+
+    def __init__(
+        self, width: int, heads: int, ffn: int, dropout: float, source: bool = True
+    ) -> None:
+        super().__init__()
+        self.self_attn_layer_norm = nn.LayerNorm(width)
+        self.self_attn = Attention(width, heads)
+        self.encoder_attn_layer_norm = nn.LayerNorm(width) if source else None
+        self.encoder_attn = Attention(width, heads) if source else None
+        self.final_layer_norm = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, ffn)
+        self.fc2 = nn.Linear(ffn, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Optional[Tensor] = None,
+        source: Optional[KeyValues] = None,
+        source_mask: Optional[Tensor] = None,
+        causal: bool = False,
+    ) -> Tensor:
+        """Runs the layer over a whole sequence. Shape: (B, T, C) → (B, T, C)."""
+        normed = self.self_attn_layer_norm(x)
+        memory = self.self_attn.project(normed)
+        x = x + self.dropout(self.self_attn(normed, memory, mask, causal))
+        return self._rest(x, source, source_mask)
+
+    def step(
+        self,
+        x: Tensor,
+        past: Optional[KeyValues],
+        source: Optional[KeyValues] = None,
+        source_mask: Optional[Tensor] = None,
+    ) -> tuple[Tensor, KeyValues]:
+        """Runs one causal step. Shape: (B, 1, C) → (B, 1, C), and the longer past."""
+        normed = self.self_attn_layer_norm(x)
+        memory = self.self_attn.project(normed)
+        memory = memory if past is None else past.append(memory)
+        x = x + self.dropout(self.self_attn(normed, memory))
+        return self._rest(x, source, source_mask), memory
+
+    def _rest(
+        self, x: Tensor, source: Optional[KeyValues], source_mask: Optional[Tensor]
+    ) -> Tensor:
+        if self.encoder_attn is not None and self.encoder_attn_layer_norm is not None:
+            assert source is not None, "a layer with source attention needs a source"
+            normed = self.encoder_attn_layer_norm(x)
+            x = x + self.dropout(self.encoder_attn(normed, source, source_mask))
+        hidden = F.relu(self.fc1(self.final_layer_norm(x)))
+        return x + self.dropout(self.fc2(hidden))
+
+
+class Positions(nn.Module):
+    """Sinusoidal position embeddings, numbered as fairseq numbers left-aligned text."""
+
+    OFFSET = 2  # fairseq counts from padding_idx + 1
+
+    def __init__(self, width: int, max_length: int = 1024) -> None:
+        super().__init__()
+        rows = max_length + self.OFFSET
+        table = SinusoidalPositionalEmbedding.get_embedding(rows, width)
+        self.register_buffer("table", table[self.OFFSET :], persistent=False)
+        self.table: Tensor
+
+    def forward(self, length: int, start: int = 0) -> Tensor:
+        """Returns the embeddings of `start` … `start + length - 1`. Shape: (T, C)."""
+        if start + length > self.table.size(0):
+            raise ValueError(
+                f"a sequence must have at most {self.table.size(0)} positions, "
+                f"but has {start + length} instead."
+            )
+        return self.table[start : start + length]
+
+
+class MaskedConv(nn.Module):
+    """One-dimensional convolution that padding cannot reach.
+
+    Args:
+        width: C.
+        kernel: odd kernel size.
+        stride: 1, or 2 to halve the length.
+    """
+
+    def __init__(self, width: int, kernel: int = 3, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(width, width, kernel, stride, padding=kernel // 2)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Convolves real positions. Shape: (B, T, C), (B, T) → (B, T / stride, C)."""
+        x = x * mask.unsqueeze(-1)  # what stands in padding is never seen
+        return self.conv(x.transpose(1, 2)).transpose(1, 2)
+
+
+class ResidualConv(nn.Module):
+    """Pre-norm residual convolution. Shape: (B, T, C) → (B, T, C)."""
+
+    def __init__(self, width: int, dropout: float, kernel: int = 3) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.conv = MaskedConv(width, kernel)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return x + self.dropout(F.relu(self.conv(self.norm(x), mask)))

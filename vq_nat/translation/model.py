@@ -1,0 +1,350 @@
+"""The wiring of the four stages, the named sizes, and a start from the teacher."""
+
+from argparse import Namespace
+from typing import Any, Optional
+
+import torch
+import torch.nn.functional as F
+from fairseq.models import (
+    BaseFairseqModel,
+    register_model,
+    register_model_architecture,
+)
+from torch import Tensor, nn
+
+from ..bottleneck import build_bottleneck
+from ..compat import load_weights
+from .compressor import TargetCompressor
+from .config import PRESETS, VQEMTransformerConfig
+from .decoder import ParallelDecoder
+from .encoder import SourceEncoder
+from .flow import (
+    DecodedWords,
+    EncodedSource,
+    LatentCodes,
+    Latents,
+    TrainingOutput,
+    align_left,
+    latent_mask,
+    pad_to_chunks,
+)
+from .predictor import LatentPredictor
+from .schedule import draw_shown, latent_share
+
+
+@register_model("vq_em_transformer", dataclass=VQEMTransformerConfig)
+class VQEMTransformer(BaseFairseqModel):
+    """Encoder, compressor, bottleneck, latent predictor and parallel decoder.
+
+    Decoding speaks through four methods only, each of fixed tensors in and out:
+
+        source = model.encode(src_tokens)
+        codes = model.predict(source, max_latents)
+        words = model.decode(model.lookup(codes), source)
+
+    Args:
+        cfg: options.
+        vocabulary: V, of the joint dictionary.
+        pad: index of the padding symbol.
+    """
+
+    def __init__(self, cfg: VQEMTransformerConfig, vocabulary: int, pad: int) -> None:
+        super().__init__()
+        self.cfg, self.pad, self.steps = cfg, pad, cfg.compression_steps
+        size = cfg.size
+        self.embed_tokens = nn.Embedding(vocabulary, size.width, pad)
+        nn.init.normal_(self.embed_tokens.weight, std=size.width**-0.5)
+        nn.init.zeros_(self.embed_tokens.weight[pad])
+        self.hidden_word = nn.Parameter(torch.zeros(size.width))
+        self.encoder = SourceEncoder(size, cfg.encoder_layers)
+        self.compressor = TargetCompressor(
+            size, self.steps, cfg.compressor_blocks, cfg.compressor_source_attention
+        )
+        self.bottleneck = build_bottleneck(cfg, size.width)
+        self.max_latents = -(-cfg.max_target_positions // 2**self.steps)
+        self.predictor = LatentPredictor(
+            size,
+            cfg.predictor_layers,
+            cfg.vq_slices,
+            cfg.vq_num_codes,
+            self.max_latents,
+        )
+        self.decoder = ParallelDecoder(size, self.steps, cfg.decoder_layers)
+        self.num_updates = 0
+
+    @classmethod
+    def build_model(cls, cfg: Any, task: Any) -> "VQEMTransformer":
+        """Builds a model for `task`, which must have a joint dictionary.
+
+        Raises:
+            ValueError: if source and target dictionary differ.
+        """
+        # fairseq hands over a Namespace or omegaconf's copy, which has no properties.
+        cfg = VQEMTransformerConfig.from_namespace(cfg)
+        if task.source_dictionary != task.target_dictionary:
+            raise ValueError(
+                "source and target dictionary must be the same, but differ in "
+                f"{task.cfg.data}: prepare the data with `fairseq-preprocess "
+                "--joined-dictionary`."
+            )
+        dictionary = task.target_dictionary
+        return cls(cfg, len(dictionary), dictionary.pad())
+
+    # -- the four doors of decoding ------------------------------------------------
+
+    def encode(self, src_tokens: Tensor) -> EncodedSource:
+        """Encodes source words. Shape: (B, S), padded on either side."""
+        tokens = align_left(src_tokens, self.pad)
+        return self.encoder(self.embed(tokens), tokens.ne(self.pad))
+
+    @torch.no_grad()
+    def predict(self, source: EncodedSource, max_latents: Tensor) -> LatentCodes:
+        """Predicts the most probable code at each step until the end of codes.
+
+        Args:
+            source: the encoded source.
+            max_latents: (B,) int64, the longest sequence allowed, at least 1.
+        """
+        max_latents = max_latents.clamp(max=self.max_latents)
+        state, previous = self.predictor.start(source), None
+        running = torch.ones_like(max_latents, dtype=torch.bool)
+        score = source.states.new_zeros(len(running), dtype=torch.float32)
+        codes, masks = [], []
+        for position in range(self.max_latents + 1):
+            logits, state = self.predictor.step(state, previous)
+            logp = self.predictor_log_probs(logits)
+            if position == 0:  # an empty translation is never the answer
+                logp[:, 0, self.predictor.end] = -float("inf")
+            best, symbol = logp.max(dim=-1)  # (B, G)
+            ended = symbol[:, 0].eq(self.predictor.end)
+            within = max_latents > position
+            best = torch.where(ended[:, None], logp[:, :1, self.predictor.end], best)
+            gain = torch.where(ended, best[:, 0], best.sum(dim=-1))
+            score = score + gain * (running & (within | ended))
+            running = running & ~ended & within
+            if not running.any():
+                break
+            previous = symbol * running[:, None]
+            codes.append(previous)
+            masks.append(running)
+        return LatentCodes(torch.stack(codes, 1), torch.stack(masks, 1), score)
+
+    def predictor_log_probs(self, logits: Tensor) -> Tensor:
+        """Normalises code logits in float32. Shape: (..., G, K + 1).
+
+        The end of codes is a symbol of slice 0 alone.
+        """
+        logits = logits.float()
+        if self.predictor.slices > 1:
+            logits = logits.clone()
+            logits[..., 1:, self.predictor.end] = -float("inf")
+        return F.log_softmax(logits, dim=-1)
+
+    def lookup(self, codes: LatentCodes) -> Latents:
+        """Turns codes into vectors. Shape: (B, L, G) → (B, L, C)."""
+        states = self.bottleneck.lookup(codes.codes)
+        return Latents(states * codes.mask.unsqueeze(-1), codes.mask)
+
+    def decode(
+        self,
+        latents: Latents,
+        source: EncodedSource,
+        words: Optional[Tensor] = None,
+        shown: Optional[Tensor] = None,
+    ) -> DecodedWords:
+        """Predicts every word at once.
+
+        Args:
+            latents: (B, L, C) and mask.
+            source: the encoded source.
+            words: (B, L · 2^n_c), words already known at some positions.
+            shown: (B, L · 2^n_c) bool, these positions.
+        """
+        if words is None or shown is None:
+            batch, length = latents.mask.shape
+            words = latents.mask.new_zeros(batch, length * 2**self.steps).long()
+            shown = torch.zeros_like(words, dtype=torch.bool)
+        states, mask = self.decoder(latents, source, self.embed_shown(words, shown))
+        return DecodedWords(self.project(states), mask)
+
+    # -- training ------------------------------------------------------------------
+
+    def compress(self, target: Tensor, source: EncodedSource) -> Latents:
+        """Computes z_e of the target. Shape: (B, T) → (B, ⌈T / 2^n_c⌉, C)."""
+        words = self.to_chunks(target)
+        return self.compressor(self.embed(words), words.ne(self.pad), source)
+
+    def true_codes(self, target: Tensor, source: EncodedSource) -> LatentCodes:
+        """Returns the codes that the compressor and bottleneck give the target."""
+        z_e = self.compress(target, source)
+        codes = self.bottleneck(z_e.states, z_e.mask).codes
+        score = source.states.new_zeros(len(target), dtype=torch.float32)
+        return LatentCodes(codes, z_e.mask, score)
+
+    def forward(
+        self,
+        src_tokens: Tensor,
+        src_lengths: Optional[Tensor] = None,
+        prev_output_tokens: Optional[Tensor] = None,
+        target: Optional[Tensor] = None,
+    ) -> TrainingOutput:
+        """Computes what the losses need.
+
+        Args:
+            src_tokens: (B, S), padded on either side.
+            src_lengths: unused, fairseq passes it.
+            prev_output_tokens: unused, fairseq passes it.
+            target: (B, T), padded on either side, end of sentence included.
+
+        Raises:
+            ValueError: without a target.
+        """
+        if target is None:
+            raise ValueError(
+                "`target` must be given to train, but is None instead; "
+                "use `encode`, `predict`, `lookup` and `decode` to translate."
+            )
+        source = self.encode(src_tokens)
+        words = self.to_chunks(target)
+        z_e = self.compressor(self.embed(words), words.ne(self.pad), source)
+        bottleneck = self.bottleneck(z_e.states, z_e.mask)
+        code_logits = self.predictor(bottleneck.codes, source)
+        code_targets = self.code_targets(bottleneck.weights, z_e.mask)
+
+        latents = Latents(bottleneck.quantized, z_e.mask)
+        shown = self.draw_shown(words)
+        states, mask = self.decoder(latents, source, self.embed_shown(words, shown))
+        hidden = mask & ~shown  # a shown word is never its own training target
+        return TrainingOutput(
+            word_logits=self.project(states[hidden]),
+            word_targets=words[hidden],
+            word_positions=int(mask.sum()),
+            code_logits=code_logits,
+            code_targets=code_targets,
+            bottleneck=bottleneck,
+            latent_count=int(z_e.mask.sum()),
+            updates=self.num_updates,
+        )
+
+    def draw_shown(self, words: Tensor) -> Tensor:
+        """Draws which words the decoder sees in this update; none in evaluation."""
+        if not self.training:
+            return torch.zeros_like(words, dtype=torch.bool)
+        share = latent_share(self.num_updates, self.cfg.latent_share_updates)
+        return draw_shown(words.ne(self.pad), share, self.cfg.shown_sentences)
+
+    def code_targets(self, weights: Tensor, mask: Tensor) -> Tensor:
+        """Appends the end-of-codes target to the codes' soft targets.
+
+        Args:
+            weights: (B, L, G, K), the average of the M one-hots; a target, never a
+                path for gradients.
+            mask: (B, L).
+
+        Returns:
+            (B, L + 1, G, K + 1), zero rows where nothing is to be predicted.
+        """
+        batch, length, slices, codes = weights.shape
+        targets = weights.new_zeros(batch, length + 1, slices, codes + 1)
+        targets[:, :-1, :, :-1] = weights.detach() * mask[:, :, None, None]
+        rows = torch.arange(batch, device=mask.device)
+        targets[rows, mask.sum(dim=1), 0, self.predictor.end] = 1.0
+        return targets
+
+    # -- small parts ---------------------------------------------------------------
+
+    def to_chunks(self, target: Tensor) -> Tensor:
+        """Aligns the target left and fills the last chunk with padding.
+
+        The batch's own surplus padding goes: (B, T) → (B, L · 2^n_c).
+        """
+        words = pad_to_chunks(align_left(target, self.pad), self.steps, self.pad)
+        latents = latent_mask(words.ne(self.pad), self.steps).any(dim=0).sum()
+        return words[:, : int(latents) * 2**self.steps]
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Embeds words. Shape: (B, T) → (B, T, C)."""
+        return self.embed_tokens(tokens) * self.cfg.encoder_embed_dim**0.5
+
+    def embed_shown(self, words: Tensor, shown: Tensor) -> Tensor:
+        """Embeds shown words, and one symbol for the hidden. Shape: (B, T, C)."""
+        return torch.where(shown.unsqueeze(-1), self.embed(words), self.hidden_word)
+
+    def project(self, states: Tensor) -> Tensor:
+        """Scores the vocabulary. Shape: (..., C) → (..., V)."""
+        return F.linear(states, self.embed_tokens.weight)
+
+    def set_num_updates(self, num_updates: int) -> None:
+        """Tells the schedules how far training is; fairseq calls it."""
+        super().set_num_updates(num_updates)
+        self.num_updates = num_updates
+
+    def max_positions(self) -> tuple[int, int]:
+        """Longest source and target, in subword tokens."""
+        return self.cfg.max_source_positions, self.cfg.max_target_positions
+
+    def get_normalized_probs(
+        self, net_output: Any, log_probs: bool, sample: Any = None
+    ) -> Tensor:
+        """Normalises the hidden words' logits in float32. Shape: (P, V)."""
+        normalise = F.log_softmax if log_probs else F.softmax
+        return normalise(net_output.word_logits.float(), dim=-1)
+
+    def init_from_teacher(self, path: str) -> int:
+        """Copies embeddings and layers of an autoregressive teacher.
+
+        Encoder layers go to the encoder, decoder layers to the parallel decoder and,
+        the first ones, to the latent predictor. The layers must be pre-norm.
+
+        Args:
+            path: a fairseq Transformer's checkpoint.
+
+        Returns:
+            How many tensors were copied.
+
+        Raises:
+            ValueError: if the teacher's shapes do not fit.
+        """
+        teacher = load_weights(path)
+        renamed = {"embed_tokens.weight": teacher["decoder.embed_tokens.weight"]}
+        for stage, origin in (
+            ("encoder", "encoder"),
+            ("decoder", "decoder"),
+            ("predictor", "decoder"),
+        ):
+            for name, tensor in teacher.items():
+                if name.startswith((f"{origin}.layers.", f"{origin}.layer_norm.")):
+                    renamed[stage + name[len(origin) :]] = tensor
+        own = self.state_dict()
+        copied = {name: t for name, t in renamed.items() if name in own}
+        for name, tensor in copied.items():
+            if own[name].shape != tensor.shape:
+                raise ValueError(
+                    f"`{name}` of the teacher must have shape "
+                    f"{tuple(own[name].shape)}, but has {tuple(tensor.shape)} instead: "
+                    "teacher and student need the same width, heads and dictionary."
+                )
+        if "encoder.layer_norm.weight" not in copied:
+            raise ValueError(
+                f"the teacher {path} must be pre-norm (--encoder-normalize-before "
+                "--decoder-normalize-before), but is post-norm instead."
+            )
+        self.load_state_dict(copied, strict=False)
+        return len(copied)
+
+
+def _register(name: str, preset: dict[str, Any]) -> None:
+    def architecture(args: Namespace) -> None:
+        defaults = VQEMTransformerConfig()
+        for field in VQEMTransformerConfig.__dataclass_fields__:
+            value = preset.get(field, getattr(defaults, field))
+            if not field.startswith("_") and not str(value).startswith("${"):
+                setattr(args, field, getattr(args, field, value))
+
+    register_model_architecture("vq_em_transformer", f"vq_em_transformer_{name}")(
+        architecture
+    )
+
+
+for _name, _preset in PRESETS.items():
+    _register(_name, _preset)

@@ -1,0 +1,124 @@
+"""Stage 3: source → codes, one after the other, then an end-of-codes symbol."""
+
+from typing import NamedTuple, Optional
+
+import torch
+from torch import Tensor, nn
+
+from .config import TransformerSize
+from .flow import EncodedSource
+from .layers import KeyValues, Positions, TransformerLayer
+
+
+class PredictorState(NamedTuple):
+    """What one step hands to the next."""
+
+    past: Optional[list[KeyValues]]  # per layer, self-attention; None before step 0
+    source: list[KeyValues]  # per layer, computed once per sentence
+    source_mask: Tensor  # (B, S)
+    position: int
+
+
+class LatentPredictor(nn.Module):
+    """A causal Transformer over codes that attends to the source.
+
+    p(z | x) = Π_l Π_g p(z_{l,g} | z_{<l}, x), with symbol K = end of codes in slice 0.
+    In training every step is computed at once under a causal mask (`forward`); in
+    decoding one at a time with the keys and values of the past kept (`start`, `step`).
+    Both give the same numbers.
+
+    Args:
+        size: widths shared by all stages.
+        layers: number of layers.
+        slices: G.
+        codes: K.
+        max_latents: longest sequence of codes.
+    """
+
+    def __init__(
+        self,
+        size: TransformerSize,
+        layers: int,
+        slices: int,
+        codes: int,
+        max_latents: int,
+    ) -> None:
+        super().__init__()
+        self.slices, self.codes = slices, codes
+        self.embed_codes = nn.Embedding(slices * codes, size.width)
+        self.begin = nn.Parameter(torch.empty(size.width))
+        self.positions = Positions(size.width, max_latents + 1)
+        self.dropout = nn.Dropout(size.dropout)
+        self.layers = nn.ModuleList(
+            TransformerLayer(size.width, size.heads, size.ffn, size.dropout)
+            for _ in range(layers)
+        )
+        self.layer_norm = nn.LayerNorm(size.width)
+        self.output = nn.Linear(size.width, slices * (codes + 1))
+        nn.init.normal_(self.embed_codes.weight, std=1.0)
+        nn.init.normal_(self.begin, std=1.0)
+        nn.init.normal_(self.output.weight, std=size.width**-0.5)
+        nn.init.zeros_(self.output.bias)
+
+    @property
+    def end(self) -> int:
+        """The end-of-codes symbol."""
+        return self.codes
+
+    def embed(self, codes: Tensor) -> Tensor:
+        """Embeds codes, slices summed. Shape: (B, L, G) → (B, L, C)."""
+        offsets = torch.arange(self.slices, device=codes.device) * self.codes
+        return self.embed_codes(codes + offsets).sum(dim=2)
+
+    def forward(self, codes: Tensor, source: EncodedSource) -> Tensor:
+        """Predicts every code from the ones before it (teacher forcing).
+
+        Args:
+            codes: (B, L, G).
+            source: the encoded source.
+
+        Returns:
+            Logits of codes 1 … L and of what follows: (B, L + 1, G, K + 1).
+        """
+        begin = self.begin.expand(codes.size(0), 1, -1)
+        x = torch.cat([begin, self.embed(codes)], dim=1)
+        x = self.dropout(x + self.positions(x.size(1)))
+        for layer, memory in zip(self.layers, self._project(source)):
+            x = layer(x, source=memory, source_mask=source.mask, causal=True)
+        return self._logits(x)
+
+    def start(self, source: EncodedSource) -> PredictorState:
+        """Prepares decoding: keys and values of the source, once per sentence."""
+        return PredictorState(None, self._project(source), source.mask, 0)
+
+    def step(
+        self, state: PredictorState, previous: Optional[Tensor]
+    ) -> tuple[Tensor, PredictorState]:
+        """Predicts one more code.
+
+        Args:
+            state: from `start` or the step before.
+            previous: (B, G), the codes of the step before; None at step 0.
+
+        Returns:
+            Logits (B, G, K + 1) and the state for the next step.
+        """
+        if previous is None:
+            x = self.begin.expand(state.source_mask.size(0), 1, -1)
+        else:
+            x = self.embed(previous.unsqueeze(1))
+        x = x + self.positions(1, start=state.position)
+        past = []
+        for index, layer in enumerate(self.layers):
+            before = None if state.past is None else state.past[index]
+            x, memory = layer.step(x, before, state.source[index], state.source_mask)
+            past.append(memory)
+        state = state._replace(past=past, position=state.position + 1)
+        return self._logits(x).squeeze(1), state
+
+    def _project(self, source: EncodedSource) -> list[KeyValues]:
+        return [layer.encoder_attn.project(source.states) for layer in self.layers]
+
+    def _logits(self, x: Tensor) -> Tensor:
+        logits = self.output(self.layer_norm(x))
+        return logits.unflatten(-1, (self.slices, self.codes + 1))

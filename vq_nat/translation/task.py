@@ -1,0 +1,196 @@
+"""The fairseq task: data, the M-step once per update, autocast, and the generator."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Iterator
+
+import numpy
+import torch
+from fairseq.logging import metrics
+from fairseq.tasks import register_task
+from fairseq.tasks.translation import (
+    EVAL_BLEU_ORDER,
+    TranslationConfig,
+    TranslationTask,
+)
+from sacrebleu.metrics import BLEU
+
+from ..bottleneck import Bottleneck
+from ..compat import autocast, under_autocast
+from .generator import IterativeLatentGenerator
+
+
+@dataclass
+class DiscreteLatentTranslationConfig(TranslationConfig):
+    """fairseq's translation options, autocast, and a second BLEU."""
+
+    autocast: str = field(
+        default="none",
+        metadata={
+            "help": "run matrix products in this type: none, auto (bfloat16 where the "
+            "hardware multiplies it), bfloat16 or float16; bottleneck, norms and "
+            "losses stay float32"
+        },
+    )
+    eval_true_codes: bool = field(
+        default=False,
+        metadata={
+            "help": "with --eval-bleu, log BLEU with the target's own codes as well: "
+            "what a perfect latent predictor would give"
+        },
+    )
+
+
+@register_task(
+    "discrete_latent_translation", dataclass=DiscreteLatentTranslationConfig
+)
+class DiscreteLatentTranslationTask(TranslationTask):
+    """fairseq's translation task for latent models and their teachers alike.
+
+    Models without latents (`--arch transformer`) train and decode as in fairseq's own
+    task, with autocast besides.
+    """
+
+    cfg: DiscreteLatentTranslationConfig
+
+    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        """Builds the model; a fresh student may start from its teacher."""
+        model = super().build_model(cfg, from_checkpoint)
+        teacher = getattr(cfg, "init_from_teacher", None)
+        if teacher and not from_checkpoint:
+            model.init_from_teacher(teacher)
+        return model
+
+    def build_generator(
+        self, models: list[Any], args: Any, *rest: Any, **options: Any
+    ) -> Any:
+        """Returns an `IterativeLatentGenerator`; fairseq's own for other models.
+
+        Raises:
+            ValueError: for settings a latent model cannot serve.
+        """
+        if not all(hasattr(model, "lookup") for model in models):
+            return super().build_generator(models, args, *rest, **options)
+        refuse_unserved(args)
+        return IterativeLatentGenerator(
+            self.target_dictionary,
+            max_iter=getattr(args, "iter_decode_max_iter", 0),
+            max_len_a=getattr(args, "max_len_a", 0.0),
+            max_len_b=getattr(args, "max_len_b", 200),
+            retain_history=getattr(args, "retain_iter_history", False),
+        )
+
+    def train_step(
+        self,
+        sample: dict[str, Any],
+        model: torch.nn.Module,
+        criterion: Any,
+        optimizer: Any,
+        update_num: int,
+        ignore_grad: bool = False,
+    ) -> Any:
+        """Forward and backward; the E-step of a dummy batch gathers nothing."""
+        criterion = under_autocast(self.cfg.autocast, criterion)
+        with ExitStack() as stack:
+            if ignore_grad:
+                for bottleneck in bottlenecks(model):
+                    stack.enter_context(bottleneck.frozen())
+            return super().train_step(
+                sample, model, criterion, optimizer, update_num, ignore_grad
+            )
+
+    def optimizer_step(
+        self, optimizer: Any, model: torch.nn.Module, update_num: int
+    ) -> None:
+        """One optimizer update, and one M-step with it."""
+        super().optimizer_step(optimizer, model, update_num)
+        for bottleneck in bottlenecks(model):
+            bottleneck.m_step()
+
+    def valid_step(
+        self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
+    ) -> Any:
+        """Loss and BLEU of a validation batch."""
+        wrapped = under_autocast(self.cfg.autocast, criterion)
+        loss, size, log = super().valid_step(sample, model, wrapped)
+        if self.cfg.eval_bleu and self.cfg.eval_true_codes and hasattr(model, "lookup"):
+            generator = IterativeLatentGenerator(
+                self.target_dictionary, true_codes=True
+            )
+            bleu = self._inference_with_bleu(generator, sample, model)
+            log["_true_sys_len"], log["_true_ref_len"] = bleu.sys_len, bleu.ref_len
+            for i in range(EVAL_BLEU_ORDER):
+                log[f"_true_counts_{i}"] = bleu.counts[i]
+                log[f"_true_totals_{i}"] = bleu.totals[i]
+        return loss, size, log
+
+    def inference_step(
+        self, generator: Any, models: Any, sample: dict[str, Any], **options: Any
+    ) -> Any:
+        """Decodes a batch under autocast."""
+        with autocast(self.cfg.autocast, next(models[0].parameters()).device):
+            return super().inference_step(generator, models, sample, **options)
+
+    def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
+        """Adds BLEU with true codes to what fairseq logs."""
+        super().reduce_metrics(logging_outputs, criterion)
+        if any("_true_sys_len" in log for log in logging_outputs):
+            log_bleu(logging_outputs, "_true", "bleu_true_codes")
+        if any(log.get("_bleu_sys_len") == 0 for log in logging_outputs):
+            # fairseq forgets to log BLEU when all outputs are empty, then misses it.
+            log_bleu(logging_outputs, "_bleu", "bleu")
+
+
+def bottlenecks(model: torch.nn.Module) -> Iterator[Bottleneck]:
+    """Yields every bottleneck inside a model, wrapped for workers or not."""
+    return (m for m in model.modules() if isinstance(m, Bottleneck))
+
+
+def refuse_unserved(args: Any) -> None:
+    """Refuses decoding options that would silently do nothing.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    beam = getattr(args, "iter_decode_with_beam", 1)
+    if beam != 1:
+        raise ValueError(
+            "`iter_decode_with_beam` must be 1 (codes are predicted greedily), "
+            f"but is {beam} instead."
+        )
+    if getattr(args, "iter_decode_with_external_reranker", False):
+        raise ValueError(
+            "`iter_decode_with_external_reranker` must be off: there is one candidate "
+            "per sentence, and nothing to rank."
+        )
+
+
+def log_bleu(logs: list[dict[str, Any]], prefix: str, name: str) -> None:
+    """Logs corpus BLEU from the counts of all batches and workers.
+
+    Args:
+        logs: logging outputs with `{prefix}_counts_0`, ….
+        prefix: of their keys.
+        name: of the metric.
+    """
+
+    def total(key: str) -> float:
+        return sum(float(log.get(f"{prefix}_{key}", 0)) for log in logs)
+
+    for key in ("counts", "totals"):
+        values = [total(f"{key}_{i}") for i in range(EVAL_BLEU_ORDER)]
+        metrics.log_scalar(f"{prefix}_{key}", numpy.array(values))
+    for key in ("sys_len", "ref_len"):
+        metrics.log_scalar(f"{prefix}_{key}", total(key))
+
+    def bleu(meters: Any) -> float:
+        score = BLEU.compute_bleu(
+            correct=meters[f"{prefix}_counts"].sum,
+            total=meters[f"{prefix}_totals"].sum,
+            sys_len=int(meters[f"{prefix}_sys_len"].sum),
+            ref_len=int(meters[f"{prefix}_ref_len"].sum),
+            smooth_method="exp",
+        )
+        return round(score.score, 2)
+
+    metrics.log_derived(name, bleu)
