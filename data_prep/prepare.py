@@ -26,7 +26,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from steps import PrepError, Workspace, errors_as_sentences, report
 from subword_nmt.learn_bpe import learn_bpe
-from text import apply_bpe, map_lines, read_lines, read_pairs, tokenize, write_lines
+from text import (
+    apply_bpe,
+    load_bpe,
+    map_lines,
+    read_lines,
+    read_pairs,
+    tokenize,
+    write_lines,
+)
 
 
 @dataclass(frozen=True)
@@ -107,6 +115,8 @@ def check(plan: Plan) -> None:
     ):
         if path is not None and not path.is_file():
             raise PrepError(f"The file {what}, {path}, is missing.")
+    if plan.bpe_codes is not None:
+        load_bpe(plan.bpe_codes)
 
 
 def raw_files(plan: Plan) -> dict[str, Path]:

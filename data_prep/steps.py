@@ -15,6 +15,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -176,17 +177,29 @@ def report(message: str) -> None:
 @contextlib.contextmanager
 def errors_as_sentences() -> Iterator[None]:
     """Turn the errors a user can mend into one sentence and exit status 1."""
-    with contextlib.suppress(ValueError):  # raised outside the main thread
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with exit_on_termination():
+        try:
+            yield
+        except PrepError as error:
+            sys.exit(f"error: {error}")
+        except KeyboardInterrupt:
+            report("stopped; run the same command again to continue")
+            sys.exit(130)
+        except OSError as error:
+            sys.exit(f"error: {describe_os_error(error)}")
+
+
+@contextlib.contextmanager
+def exit_on_termination() -> Iterator[None]:
+    """Let SIGTERM end the block by an exception, so that it can clean up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         yield
-    except PrepError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        report("stopped; run the same command again to continue")
-        sys.exit(130)
-    except OSError as error:
-        sys.exit(f"error: {describe_os_error(error)}")
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def describe_os_error(error: OSError) -> str:

@@ -5,6 +5,8 @@ escapes on), so that ``fairseq-interactive`` sees words exactly as training did 
 ``--eval-bleu-detok moses`` turns them back. Case is kept everywhere.
 """
 
+import contextlib
+import io
 import multiprocessing
 import os
 import signal
@@ -111,14 +113,26 @@ def detokenize(words: str, lang: str) -> str:
 
 
 @cache
-def _bpe(codes: Path) -> BPE:
-    with open(codes, encoding="utf-8") as file:
-        return BPE(file)
+def load_bpe(codes: Path) -> BPE:
+    """Return the subword splitter that a file of subword-nmt's codes describes.
+
+    Raises:
+        PrepError: If the file does not hold such codes.
+    """
+    try:
+        # subword-nmt prints its complaint and exits
+        with (
+            open(codes, encoding="utf-8") as file,
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            return BPE(file)
+    except (SystemExit, ValueError, IndexError):
+        raise PrepError(f"The file {codes} does not hold BPE codes.") from None
 
 
 def apply_bpe(words: str, codes: Path) -> str:
     """Split words into subwords, each but the last of a word marked by ``@@``."""
-    return _bpe(codes).process_line(words)
+    return load_bpe(codes).process_line(words)
 
 
 def undo_bpe(subwords: str) -> str:

@@ -26,12 +26,16 @@ AUTOCAST_DTYPES = {
 
 def checkpoint_globals() -> list[Any]:
     """Returns the plain data types that a fairseq checkpoint holds beside tensors."""
-    scalar = numpy.float64(0.0).__reduce__()[0]  # numpy's scalar constructor
+    # numpy's constructors, whose module name depends on its version.
+    scalar = numpy.float64(0.0).__reduce__()[0]
+    array = numpy.zeros(1).__reduce__()[0]
     return [
         argparse.Namespace,
         collections.defaultdict,
         collections.OrderedDict,
         scalar,
+        array,
+        numpy.ndarray,
         numpy.dtype,
         *(type(numpy.dtype(name)) for name in ("float64", "float32", "int64", "int32")),
     ]

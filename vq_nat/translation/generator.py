@@ -90,17 +90,23 @@ class IterativeLatentGenerator:
         codes = self._codes(model, source, sample)
         latents = model.lookup(codes)
         guess = self._decode(model, latents, source, None, None)
-        history, steps = [guess], 0
-        for steps in range(1, self.max_iter + 1):
-            better = self._refine(model, latents, source, guess, steps)
-            unchanged = better.tokens.equal(guess.tokens)
-            guess = better
-            history.append(guess)
-            if unchanged:
+        history = [guess]
+        running = guess.mask.any(dim=1)
+        steps = torch.zeros_like(running, dtype=torch.long)
+        for step in range(1, self.max_iter + 1):
+            if not running.any():
                 break
+            better = self._refine(model, latents, source, guess, step)
+            # A sentence that stands still is finished, whatever the others do:
+            # otherwise its words would depend on the batch.
+            steps = torch.where(running, step, steps)
+            changed = better.tokens.ne(guess.tokens).any(dim=1)
+            guess = keep_running(guess, better, running)
+            running = running & changed
+            history.append(guess)
         return [
-            [self._hypothesis(i, codes, guess, history, steps)]
-            for i in range(len(guess.tokens))
+            [self._hypothesis(row, codes, guess, history, int(steps[row]))]
+            for row in range(len(guess.tokens))
         ]
 
     def _codes(
@@ -182,5 +188,16 @@ class IterativeLatentGenerator:
             "steps": steps,
         }
         if self.retain_history:
-            hypothesis["history"] = [{"tokens": self._cut(row, g)[0]} for g in history]
+            passes = history[: steps + 1]
+            hypothesis["history"] = [{"tokens": self._cut(row, g)[0]} for g in passes]
         return hypothesis
+
+
+def keep_running(before: WordGuess, after: WordGuess, running: Tensor) -> WordGuess:
+    """Takes the new words of running sentences only. Shape: running (B,)."""
+    row = running.unsqueeze(1)
+    return WordGuess(
+        torch.where(row, after.tokens, before.tokens),
+        torch.where(row, after.scores, before.scores),
+        before.mask,
+    )

@@ -41,9 +41,7 @@ class DiscreteLatentTranslationConfig(TranslationConfig):
     )
 
 
-@register_task(
-    "discrete_latent_translation", dataclass=DiscreteLatentTranslationConfig
-)
+@register_task("discrete_latent_translation", dataclass=DiscreteLatentTranslationConfig)
 class DiscreteLatentTranslationTask(TranslationTask):
     """fairseq's translation task for latent models and their teachers alike.
 

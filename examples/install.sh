@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Installs vq-nat and all it needs into a virtual environment, in place (pip -e).
+#
+#   bash examples/install.sh [VENV]      then: . VENV/bin/activate
+#
+# VENV           default: $VQ_NAT_VENV or, without it, .venv in the repository; made if
+#                there is none. An installation that is up to date is left alone.
+# PYTHON         makes the environment: Python 3.11 or later; default: python3
+# VQ_NAT_TORCH   the torch to ask for; default: torch==2.13.0. A torch >= 2.4 that is in
+#                the environment already stays as it is.
+set -euo pipefail
+
+case ${1:-} in
+    -h|--help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -*) echo "error: $1 is not an option; see --help." >&2; exit 2 ;;
+esac
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=${1:-${VQ_NAT_VENV:-$root/.venv}}
+python=$venv/bin/python
+torch=${VQ_NAT_TORCH:-torch==2.13.0}
+stamp=$venv/.vq-nat-installed
+log=$venv/install.log
+
+fail() { echo "error: $1" >&2; exit 1; }
+
+# What was installed: these two files and, as it is in place, the repository's path.
+digest() {
+    "$python" - "$root" <<'PYTHON'
+import hashlib, pathlib, sys
+
+root = pathlib.Path(sys.argv[1])
+content = b"".join((root / n).read_bytes() for n in ("setup.py", "examples/install.sh"))
+print(hashlib.sha256(content + str(root).encode()).hexdigest())
+PYTHON
+}
+
+requirement() { # NAME: its line in setup.py
+    local line
+    line=$(sed -n "s/^ *\"\($1[<>=][^\"]*\)\".*/\1/p" "$root/setup.py")
+    [[ -n $line ]] || fail "setup.py must require $1, but does not."
+    echo "$line"
+}
+
+has_torch() {
+    "$python" - <<'PYTHON' 2>>"$log"
+import importlib.metadata as metadata, sys
+
+major, minor = metadata.version("torch").split(".")[:2]
+sys.exit((int(major), int(minor)) < (2, 4))
+PYTHON
+}
+
+step() { echo "install: $*"; }
+
+pip_install() {
+    "$python" -m pip install --disable-pip-version-check "$@" >>"$log" 2>&1 && return
+    tail -n 30 "$log" >&2
+    fail "pip install $* failed; all it said is in $log."
+}
+
+# ------------------------------------------------------------------ environment
+if [[ ! -x $python ]]; then
+    maker=${PYTHON:-python3}
+    "$maker" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "PYTHON must be Python 3.11 or later, but is $maker instead."
+    step "virtual environment $venv"
+    "$maker" -m venv "$venv"
+fi
+if [[ -e $stamp && $(<"$stamp") == "$(digest)" ]]; then
+    step "$venv is up to date"
+    exit 0
+fi
+rm -f "$stamp"
+
+# ------------------------------------------------------------------ packages
+numpy=$(requirement numpy)
+fairseq=$(requirement fairseq-fixed)
+step "build tools (cython, $numpy, setuptools, wheel)"
+pip_install cython "$numpy" "setuptools>=64" wheel
+if has_torch; then
+    step "torch is there already"
+else
+    step "$torch"
+    pip_install "$torch"
+fi
+step "$fairseq (compiled against torch, takes minutes)"
+pip_install --no-build-isolation "$fairseq"
+step "vq-nat with its extras demo and dev"
+pip_install --no-build-isolation -e "$root[demo,dev]"
+digest >"$stamp"
+step "done; use it with: . $venv/bin/activate"

@@ -1,0 +1,246 @@
+"""What holds for every member of the family: padding, precision, shapes."""
+
+import math
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from vq_nat.bottleneck import Bottleneck
+
+Make = Callable[..., Bottleneck]
+
+MEMBERS: list[dict[str, Any]] = [
+    {"assign": "hard"},
+    {"assign": "soft", "num_samples": 0},
+    {"assign": "soft", "num_samples": 0, "temperature_scale": "relative"},
+    {"assign": "hard", "slices": 4, "restart_after": 1},
+    {"update": "gradient", "num_samples": 0, "slices": 2},
+    {"init": "data", "warmup_updates": 2},
+    {"kind": "semhash"},
+    {"kind": "semhash", "slices": 2},
+    {"kind": "gumbel"},
+    {"kind": "gumbel", "slices": 2},
+    {"kind": "identity", "slices": 2},
+]
+every_member = pytest.mark.parametrize("options", MEMBERS, ids=str)
+# Those that draw no random numbers when training, so that two runs can be compared.
+every_exact_member = pytest.mark.parametrize("options", MEMBERS[:6], ids=str)
+
+
+def padded_batch(fill: float) -> tuple[Tensor, Tensor]:
+    """(3, 6, 8) and its mask; what stands at padding is `fill`."""
+    mask = torch.arange(6) < torch.tensor([[6], [2], [4]])
+    mask[2] = mask[2].flip(0)  # padding on the left
+    torch.manual_seed(5)
+    return torch.randn(3, 6, 8).masked_fill(~mask.unsqueeze(-1), fill), mask
+
+
+@every_member
+def test_shapes_and_types(make: Make, options: dict[str, Any]) -> None:
+    bottleneck = make(**options)
+    out = bottleneck(torch.randn(3, 5, 8))
+    shape = (3, 5, bottleneck.num_slices)
+    assert out.quantized.shape == (3, 5, 8) and out.quantized.dtype == torch.float32
+    assert out.codes.shape == shape and out.codes.dtype == torch.int64
+    assert out.weights.shape == (*shape, bottleneck.num_codes)
+    assert not out.weights.requires_grad
+    assert out.loss.shape == () and out.loss.dtype == torch.float32
+    assert all(type(value) is float for value in out.metrics.values())
+    torch.testing.assert_close(out.weights.sum(-1), torch.ones(shape))
+
+
+@every_exact_member
+@pytest.mark.parametrize("fill", [0.0, 1e4, float("nan")])
+def test_padded_equals_trimmed(
+    make: Make, options: dict[str, Any], fill: float
+) -> None:
+    padded, trimmed = (make(**options) for _ in range(2))
+    trimmed.load_state_dict(padded.state_dict())
+    z_e, mask = padded_batch(fill)
+    rows = z_e[mask].unsqueeze(0)
+    for _ in range(3):
+        z_e.requires_grad_()
+        rows.requires_grad_()
+        a, b = padded(z_e, mask), trimmed(rows)
+        for name in ("quantized", "codes", "weights"):
+            real = getattr(a, name)[mask]
+            torch.testing.assert_close(real, getattr(b, name)[0])
+            assert getattr(a, name)[~mask].abs().sum() == 0
+        torch.testing.assert_close(a.loss, b.loss)
+        assert a.metrics == pytest.approx(b.metrics)
+        for out in (a, b):
+            (out.quantized.square().sum() + out.loss).backward()
+        assert z_e.grad is not None and rows.grad is not None
+        torch.testing.assert_close(z_e.grad[mask], rows.grad[0])
+        assert z_e.grad[~mask].abs().sum() == 0
+        z_e.grad = rows.grad = None
+        padded.m_step()
+        trimmed.m_step()
+        for name, value in padded.state_dict().items():
+            torch.testing.assert_close(trimmed.state_dict()[name], value)
+
+
+@every_member
+def test_padding_changes_nothing_in_evaluation(
+    make: Make, options: dict[str, Any]
+) -> None:
+    bottleneck = make(**options).eval()
+    z_e, mask = padded_batch(float("nan"))
+    padded, trimmed = bottleneck(z_e, mask), bottleneck(z_e[mask].unsqueeze(0))
+    torch.testing.assert_close(padded.quantized[mask], trimmed.quantized[0])
+    assert torch.equal(padded.codes[mask], trimmed.codes[0])
+    assert padded.quantized[~mask].abs().sum() == 0
+
+
+@every_member
+def test_a_mask_of_all_real_positions_is_no_mask(
+    make: Make, options: dict[str, Any]
+) -> None:
+    bottleneck, z_e = make(**options), torch.randn(3, 5, 8)
+    torch.manual_seed(3)
+    without = bottleneck(z_e)
+    torch.manual_seed(3)
+    masked = bottleneck(z_e, torch.ones(3, 5, dtype=torch.bool))
+    assert torch.equal(without.quantized, masked.quantized)
+    assert torch.equal(without.weights, masked.weights)
+    assert torch.equal(without.loss, masked.loss)
+
+
+@every_member
+@pytest.mark.parametrize("training", [True, False])
+def test_a_batch_of_padding_only_is_no_trouble(
+    make: Make, state: Callable, same: Callable, options: dict[str, Any], training: bool
+) -> None:
+    bottleneck = make(**options).train(training)
+    before = state(bottleneck)
+    z_e = torch.randn(2, 3, 8, requires_grad=True)
+    out = bottleneck(z_e, torch.zeros(2, 3, dtype=torch.bool))
+    (out.quantized.sum() + out.loss).backward()
+    bottleneck.m_step()
+    assert out.quantized.abs().sum() == 0 and out.loss.item() == 0
+    assert not any(math.isnan(value) for value in out.metrics.values())
+    assert same(state(bottleneck), before)
+
+
+@every_member
+@pytest.mark.parametrize("training", [True, False])
+def test_autocast_changes_nothing(
+    make: Make, options: dict[str, Any], training: bool
+) -> None:
+    bottleneck, z_e = make(**options).train(training), torch.randn(3, 5, 8)
+    results = []
+    for enabled in (False, True):
+        torch.manual_seed(2)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            out = bottleneck(z_e)
+            results.append([out.quantized, out.weights, out.loss])
+            if options.get("kind") != "identity":
+                looked_up = bottleneck.lookup(out.codes), bottleneck.embed(out.weights)
+                results[-1].extend([*looked_up, bottleneck.codebook])
+    for a, b in zip(*results):
+        assert a.dtype == torch.float32 and torch.equal(a, b)
+
+
+@every_member
+def test_inputs_of_less_precision_are_taken(
+    make: Make, options: dict[str, Any]
+) -> None:
+    z_e = torch.randn(3, 5, 8).bfloat16().requires_grad_()
+    out = make(**options)(z_e)
+    (out.quantized.sum() + out.loss).backward()
+    assert out.quantized.dtype == out.loss.dtype == torch.float32
+    assert z_e.grad is not None and z_e.grad.dtype == torch.bfloat16
+
+
+@every_member
+@pytest.mark.parametrize("convert", ["half", "bfloat16", "double", "float"])
+def test_converting_the_model_leaves_the_bottleneck_in_float32(
+    make: Make, options: dict[str, Any], convert: str
+) -> None:
+    model = nn.ModuleDict({"linear": nn.Linear(2, 2), "bottleneck": make(**options)})
+    before = deepcopy(model["bottleneck"].state_dict())
+    getattr(model, convert)()
+    for name, value in model["bottleneck"].state_dict().items():
+        assert value.dtype == before[name].dtype
+        assert torch.equal(value, before[name])
+    assert all(
+        not value.is_floating_point() or value.dtype == torch.float32
+        for value in model["bottleneck"].buffers()
+    )
+    expected = getattr(torch.zeros(1), convert)().dtype
+    assert model["linear"].weight.dtype == expected
+
+
+@every_member
+def test_the_bottleneck_moves_between_devices(
+    make: Make, options: dict[str, Any]
+) -> None:
+    moved = make(**options).to("meta", torch.float16)
+    tensors = [*moved.parameters(), *moved.buffers()]
+    assert all(tensor.is_meta for tensor in tensors)
+    assert torch.float16 not in {tensor.dtype for tensor in tensors}
+
+
+@every_member
+def test_lookup_and_embed_agree_with_the_codebook(
+    make: Make, options: dict[str, Any]
+) -> None:
+    if options.get("kind") == "identity":
+        pytest.skip("there is no codebook")
+    bottleneck = make(**options)
+    slices, num_codes = bottleneck.num_slices, bottleneck.num_codes
+    assert bottleneck.codebook.shape == (slices, num_codes, 8 // slices)
+    codes = torch.randint(num_codes, (3, 5, slices))
+    slow = torch.stack(
+        [bottleneck.codebook[row, codes[..., row]] for row in range(slices)], dim=2
+    ).flatten(-2)
+    torch.testing.assert_close(bottleneck.lookup(codes), slow)
+    one_hots = nn.functional.one_hot(codes, num_codes)
+    torch.testing.assert_close(bottleneck.embed(one_hots.float()), slow)
+
+
+@every_member
+def test_a_copy_after_training_works(make: Make, options: dict[str, Any]) -> None:
+    bottleneck = make(**options)
+    z_e = torch.randn(2, 3, 8, requires_grad=True)
+    bottleneck(z_e)
+    deepcopy(bottleneck)(z_e)
+
+
+def test_identity_passes_everything_and_has_no_codes(make: Make) -> None:
+    bottleneck, z_e = make(kind="identity"), torch.randn(2, 3, 8, requires_grad=True)
+    out = bottleneck(z_e)
+    assert torch.equal(out.quantized, z_e) and out.loss.item() == 0
+    out.quantized.sum().backward()
+    assert z_e.grad is not None and torch.equal(z_e.grad, torch.ones_like(z_e))
+    for ask in (bottleneck.lookup, bottleneck.embed):
+        with pytest.raises(RuntimeError, match="'identity' has no codebook"):
+            ask(out.codes)
+
+
+@pytest.mark.parametrize(
+    ("shape", "mask", "sentence"),
+    [
+        ((2, 3, 7), None, r"`z_e` must be of shape \(B, L, 8\), but is of shape"),
+        ((6, 8), None, r"`z_e` must be of shape \(B, L, 8\), but is of shape"),
+        (
+            (2, 3, 8),
+            torch.ones(2, 3),
+            "`mask` must be of bool type, but is torch.float32 instead",
+        ),
+        (
+            (2, 3, 8),
+            torch.ones(3, 2).bool(),
+            r"`mask` must be of shape \(2, 3\), but is of shape \(3, 2\) instead",
+        ),
+    ],
+)
+def test_wrong_shapes_are_refused_by_name(
+    make: Make, shape: tuple[int, ...], mask: Tensor | None, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        make()(torch.randn(shape), mask)

@@ -1,0 +1,96 @@
+"""Options: defaults, and a sentence for every one that cannot work."""
+
+from argparse import Namespace
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import pytest
+
+from vq_nat.bottleneck import _MEMBERS, BottleneckConfig, build_bottleneck
+from vq_nat.bottleneck.config import KINDS
+
+
+def test_defaults_are_valid_and_follow_the_paper() -> None:
+    config = BottleneckConfig()
+    config.validate(width=512)
+    assert (config.vq_num_codes, config.vq_num_samples) == (4096, 10)
+    assert (config.vq_decay, config.vq_epsilon) == (0.999, 1e-5)
+    assert (config.vq_commitment, config.vq_temperature) == (0.25, 1.0)
+    assert (config.vq_warmup_updates, config.vq_restart_after) == (0, 0)
+
+
+def test_every_field_can_become_a_flag() -> None:
+    for option in fields(BottleneckConfig):
+        assert option.name.startswith("vq_")
+        assert option.type in (str, int, float)
+        assert "%" not in option.metadata["help"]
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    (
+        {"vq_kind": "vqvae"},
+        "`vq_kind` must be one of 'vq', 'semhash', 'gumbel', 'identity', but is 'vqvae'",
+    ),
+    ({"vq_assign": "em"}, "`vq_assign` must be one of 'hard', 'soft', but is 'em'"),
+    ({"vq_update": "ml"}, "`vq_update` must be one of 'ema', 'gradient', but is 'ml'"),
+    ({"vq_init": "0"}, "`vq_init` must be one of 'random', 'data', but is '0'"),
+    (
+        {"vq_temperature_scale": "x"},
+        "`vq_temperature_scale` must be one of 'absolute', 'relative', but is 'x'",
+    ),
+    ({"vq_slices": 3}, "`vq_slices` must divide `width` (512), but is 3"),
+    ({"vq_slices": 0}, "`vq_slices` must divide `width` (512), but is 0"),
+    ({"vq_slices": -2}, "`vq_slices` must divide `width` (512), but is -2"),
+    ({"vq_num_codes": 1}, "`vq_num_codes` must be at least 2, but is 1"),
+    (
+        {"vq_kind": "semhash", "vq_num_codes": 1000},
+        "`vq_num_codes` must be a power of two with `vq_kind` 'semhash', but is 1000",
+    ),
+    (
+        {"vq_temperature": 0.0},
+        "`vq_temperature` must be positive and finite, but is 0.0",
+    ),
+    (
+        {"vq_temperature": float("nan")},
+        "`vq_temperature` must be positive and finite, but is nan",
+    ),
+    ({"vq_decay": 1.0}, "`vq_decay` must be at least 0 and below 1, but is 1.0"),
+    ({"vq_decay": -0.1}, "`vq_decay` must be at least 0 and below 1, but is -0.1"),
+    ({"vq_epsilon": 0.0}, "`vq_epsilon` must be positive and finite, but is 0.0"),
+    (
+        {"vq_commitment": -1.0},
+        "`vq_commitment` must be at least 0 and finite, but is -1.0",
+    ),
+    ({"vq_num_samples": -1}, "`vq_num_samples` must be at least 0, but is -1"),
+    ({"vq_restart_after": -1}, "`vq_restart_after` must be at least 0, but is -1"),
+    ({"vq_warmup_updates": -5}, "`vq_warmup_updates` must be at least 0, but is -5"),
+]
+
+
+@pytest.mark.parametrize(("options", "sentence"), REFUSED)
+def test_what_cannot_work_is_refused_by_name(
+    options: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError) as error:
+        build_bottleneck(BottleneckConfig(**options), width=512)
+    assert str(error.value) == f"{sentence} instead."
+
+
+def test_width_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="`width` must be at least 1, but is 0"):
+        build_bottleneck(BottleneckConfig(), width=0)
+
+
+def test_every_kind_has_a_member() -> None:
+    assert set(_MEMBERS) == set(KINDS)
+
+
+def test_options_may_come_from_any_object_with_these_attributes() -> None:
+    options = asdict(BottleneckConfig(vq_num_codes=16))
+
+    @dataclass
+    class ModelConfig(BottleneckConfig):
+        layers: int = 3
+
+    for config in (Namespace(**options, layers=3), ModelConfig(**options)):
+        assert build_bottleneck(config, width=8).codebook.shape == (1, 16, 8)

@@ -1,0 +1,72 @@
+"""Improved semantic hashing."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from vq_nat.bottleneck import Bottleneck, semhash
+
+Make = Callable[..., Bottleneck]
+
+
+def test_saturating_sigmoid_reaches_both_ends() -> None:
+    values = semhash.saturating_sigmoid(torch.tensor([-10.0, 0.0, 10.0]))
+    torch.testing.assert_close(values, torch.tensor([0.0, 0.5, 1.0]))
+
+
+def test_codes_and_bits_are_the_same_thing() -> None:
+    codes = torch.arange(64).view(4, 16)
+    bits = semhash.codes_to_bits(codes, 6)
+    assert bits.shape == (4, 16, 6)
+    assert torch.equal(semhash.bits_to_codes(bits), codes)
+    assert bits[0, 6].tolist() == [0, 1, 1, 0, 0, 0]  # lowest first
+
+
+def test_evaluation_shows_the_lookup_of_the_codes(make: Make) -> None:
+    bottleneck = make(kind="semhash", num_codes=16, slices=2).eval()
+    out = bottleneck(torch.randn(3, 5, 8))
+    torch.testing.assert_close(out.quantized, bottleneck.lookup(out.codes))
+    assert torch.equal(out.weights.argmax(-1), out.codes)
+
+
+def test_codes_are_the_signs_without_noise(make: Make) -> None:
+    bottleneck, z_e = make(kind="semhash"), torch.randn(3, 5, 8)
+    assert torch.equal(bottleneck(z_e).codes, bottleneck.eval()(z_e).codes)
+
+
+def test_half_of_the_vectors_show_their_drawn_bits(make: Make) -> None:
+    """Fails by chance once in 10^9 runs or less: a binomial of 2000 beyond 7 sigma."""
+    torch.seed()
+    bottleneck = make(kind="semhash", num_codes=64)
+    out = bottleneck(torch.randn(1, 2000, 8))
+    shown = bottleneck.lookup(out.weights.argmax(-1))
+    hits = torch.isclose(out.quantized, shown, atol=1e-5).all(-1).float().mean()
+    assert abs(hits.item() - 0.5) < 7 * 0.5 / 2000**0.5 + 0.02  # a few saturate
+
+
+def test_gradient_reaches_z_through_the_bits(make: Make) -> None:
+    for training in (True, False):
+        bottleneck = make(kind="semhash").train(training)
+        z_e = (0.1 * torch.randn(3, 5, 8)).requires_grad_()
+        bottleneck(z_e).quantized.square().sum().backward()
+        assert (
+            z_e.grad is not None and (z_e.grad.abs().sum(-1) > 0).float().mean() > 0.5
+        )
+        assert all(p.grad is not None for p in bottleneck.parameters())
+
+
+def test_entropy_falls_from_a_coin_a_bit_to_nothing(make: Make) -> None:
+    bottleneck = make(kind="semhash", num_codes=16)
+    z_e = torch.randn(2, 3, 8)
+    unsure = bottleneck(1e-4 * z_e).metrics["posterior_entropy"]
+    assert unsure == pytest.approx(4 * 0.6931, abs=1e-2)
+    assert bottleneck(1e4 * z_e).metrics["posterior_entropy"] < 0.1
+
+
+def test_m_step_moves_nothing(make: Make, state: Callable, same: Callable) -> None:
+    bottleneck = make(kind="semhash")
+    before = state(bottleneck)
+    bottleneck(torch.randn(2, 3, 8))
+    bottleneck.m_step()
+    assert same(state(bottleneck), before)

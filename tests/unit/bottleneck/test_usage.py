@@ -1,0 +1,39 @@
+"""Figures for the log, on cases known by heart."""
+
+import math
+
+import pytest
+import torch
+
+from vq_nat.bottleneck import usage
+
+
+def test_perplexity_counts_the_codes_in_use() -> None:
+    assert usage.perplexity(torch.ones(2, 8)).item() == pytest.approx(8)
+    collapsed = torch.tensor([[5.0, 0.0, 0.0]])
+    assert usage.perplexity(collapsed).item() == pytest.approx(1)
+    assert usage.perplexity(torch.zeros(1, 3)).item() == pytest.approx(1)
+
+
+def test_used_and_dead_shares() -> None:
+    assert usage.used_share(torch.tensor([[0.0, 0.1], [2.0, 0.0]])).item() == 0.5
+    idle = torch.tensor([[0, 9, 10, 11]])
+    assert usage.dead_share(idle, window=10).item() == 0.5
+
+
+def test_entropy_is_0_if_hard_and_log_k_if_uniform() -> None:
+    hard = torch.eye(4).unsqueeze(0)
+    assert usage.posterior_entropy(hard).item() == 0
+    uniform = torch.full((1, 3, 4), 0.25)
+    assert usage.posterior_entropy(uniform).item() == pytest.approx(math.log(4))
+    assert usage.posterior_entropy(torch.zeros(1, 0, 4)).item() == 0
+
+
+def test_quantization_error_is_a_mean_over_vectors() -> None:
+    z, quantized = torch.zeros(2, 3), torch.tensor([[1.0, 1, 1], [0, 0, 1]])
+    assert usage.quantization_error(z, quantized).item() == 2
+
+
+def test_as_floats_keeps_names() -> None:
+    metrics = {"a": torch.tensor(1.0), "b": torch.tensor(2.0, requires_grad=True)}
+    assert usage.as_floats(metrics) == {"a": 1.0, "b": 2.0}

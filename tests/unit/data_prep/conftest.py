@@ -1,0 +1,67 @@
+"""What the tests of the corpus scripts share: a tiny corpus and a fast binariser."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[3] / "data_prep"
+sys.path[:0] = [str(SCRIPTS), str(Path(__file__).parent)]
+
+import prepare  # noqa: E402
+import steps  # noqa: E402
+from corpus_helpers import ENGLISH, GERMAN  # noqa: E402
+
+
+@pytest.fixture
+def scripts() -> Path:
+    """The folder of the scripts."""
+    return SCRIPTS
+
+
+@pytest.fixture
+def write_raw(tmp_path: Path) -> Callable[..., Path]:
+    """Write a raw corpus; ``name="line\\nline"`` replaces one file (None: no file)."""
+
+    def write(**changed: str | bytes | None) -> Path:
+        folder = tmp_path / "source"
+        folder.mkdir(exist_ok=True)
+        for split in ("train", "valid", "test"):
+            for lang, lines in (("en", ENGLISH), ("de", GERMAN)):
+                content = changed.get(f"{split}_{lang}", "\n".join(lines) + "\n")
+                if isinstance(content, str):
+                    content = content.encode()
+                if content is not None:
+                    (folder / f"{split}.{lang}").write_bytes(content)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def fast_binariser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace fairseq-preprocess, which takes seconds to start, by a copy."""
+
+    def binarise(plan: prepare.Plan, folder: Path) -> None:
+        for name, path in plan.files(plan.out / "bpe").items():
+            (folder / f"{name}.bin").write_bytes(path.read_bytes())
+        for lang in plan.langs:
+            (folder / f"dict.{lang}.txt").write_text("a 1\n")
+
+    monkeypatch.setattr(prepare, "run_fairseq_preprocess", binarise)
+    monkeypatch.setattr(steps, "LOCK_PATIENCE", 0.2)
+
+
+@pytest.fixture
+def run_prepare(tmp_path: Path, fast_binariser: None) -> Callable[..., Path]:
+    """Prepare a raw folder as the command line does, and return the output folder."""
+
+    def run(raw: Path, *options: str, out: Path | None = None) -> Path:
+        out = out or tmp_path / "out"
+        arguments = ["--raw", str(raw), "--out", str(out), "--workers", "1"]
+        arguments += ["--source-lang", "en", "--target-lang", "de"]
+        prepare.main([*arguments, "--bpe-operations", "20", *options])
+        return out
+
+    return run

@@ -1,0 +1,131 @@
+"""compat: fairseq's checkpoints load, but a pickle that calls anything is refused."""
+
+import argparse
+import builtins
+import collections
+import os
+import pickle
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+
+from vq_nat import compat
+
+CPU = torch.device("cpu")
+
+
+class Call:
+    """Pickles as a call, which plain `pickle.load` would carry out."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.call
+
+
+@pytest.mark.parametrize("call", [os.system, builtins.eval, subprocess.Popen])
+@pytest.mark.parametrize("read", [compat.load_weights, compat.load_config, torch.load])
+def test_a_pickle_that_calls_is_refused(
+    call: Callable[..., Any], read: Callable[..., Any], tmp_path: Path
+) -> None:
+    marker, path = tmp_path / "marker", tmp_path / "evil.pt"
+    command = f"touch {marker}"
+    if call is builtins.eval:
+        command = f"open({str(marker)!r}, 'w')"
+    state = {"cfg": Call(call, command), "model": {}}
+    torch.save(state, path)
+    options = {"weights_only": True} if read is torch.load else {}
+    with pytest.raises(pickle.UnpicklingError, match=call.__name__):
+        read(path, **options)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        argparse.Namespace(arch="transformer", data=["bin"]),
+        collections.OrderedDict(a=1),
+        numpy.float64(1.5),
+        numpy.float32(1.5),
+        numpy.int64(3),
+        numpy.dtype("int32"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_fairseq_saves_is_loaded(value: object, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"args": value}, path)
+    loaded = torch.load(path, weights_only=True)["args"]
+    assert loaded == value and type(loaded) is type(value)
+
+
+def test_the_weights_and_options_of_a_checkpoint_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    weight = torch.arange(3.0)
+    cfg = {"task": argparse.Namespace(data="bin")}
+    torch.save({"cfg": cfg, "model": {"weight": weight}}, path)
+    assert torch.equal(compat.load_weights(path)["weight"], weight)
+    assert compat.load_config(str(path)) == cfg
+
+
+@pytest.mark.parametrize("read", [compat.load_weights, compat.load_config])
+def test_a_missing_checkpoint_is_named(
+    read: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError, match=r"none\.pt does not exist\."):
+        read(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize("read", [compat.load_weights, compat.load_config])
+@pytest.mark.parametrize("state", [{}, {"weight": torch.zeros(1)}, [1]])
+def test_what_is_no_fairseq_checkpoint_is_refused(
+    read: Callable[[Path], Any], state: object, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.pt"
+    torch.save(state, path)
+    with pytest.raises(
+        ValueError, match=r"other\.pt must be a fairseq checkpoint, but"
+    ):
+        read(path)
+
+
+@pytest.mark.parametrize("name", ["fp16", "", "None", "BFLOAT16"])
+def test_unknown_autocast_names_are_refused(name: str) -> None:
+    sentence = "`autocast` must be one of none, auto, bfloat16, float16, but is "
+    with pytest.raises(ValueError, match=f"{sentence}{name!r} instead."):
+        compat.autocast(name, CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "fast", "expected"),
+    [
+        ("none", True, torch.float32),
+        ("auto", True, torch.bfloat16),
+        ("auto", False, torch.float32),
+        ("bfloat16", True, torch.bfloat16),
+        ("bfloat16", False, torch.bfloat16),
+    ],
+)
+def test_autocast_decides_the_type_of_products(
+    name: str, fast: bool, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compat, "has_fast_bfloat16", lambda device: fast)
+    with compat.autocast(name, CPU):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == expected
+
+
+def test_a_wrapped_criterion_runs_under_autocast(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compat, "has_fast_bfloat16", lambda device: True)
+    model = torch.nn.Linear(2, 2)
+    wrapped = compat.under_autocast("bfloat16", lambda model, sample: model(sample))
+    assert wrapped(model, torch.ones(1, 2)).dtype == torch.bfloat16
+    assert model(torch.ones(1, 2)).dtype == torch.float32

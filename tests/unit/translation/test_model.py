@@ -1,0 +1,167 @@
+"""The whole model: loss under padding, targets, gradients, a start from the teacher."""
+
+from argparse import Namespace
+from types import SimpleNamespace
+
+import pytest
+import torch
+from fairseq.data import Dictionary
+from fairseq.models.transformer import TransformerModel, base_architecture
+
+from vq_nat.translation import LatentPredictionCriterion, VQEMTransformer
+
+PAD, EOS = 1, 2
+
+
+def loss_of(model, source, target, **options):
+    task = SimpleNamespace(target_dictionary=None)
+    settings = {"latent_loss_weight": 1.0, "latent_loss_start": 0, "word_smoothing": 0}
+    criterion = LatentPredictionCriterion(task, **{**settings, **options})
+    sample = {
+        "net_input": {"src_tokens": source},
+        "target": target,
+        "ntokens": int(target.ne(PAD).sum()),
+    }
+    return criterion(model, sample)
+
+
+@pytest.mark.parametrize("assign", ["hard", "soft"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padded_loss_equals_trimmed(make_model, make_batch, repad, assign, side):
+    model = make_model(vq_assign=assign)
+    source, target = make_batch([9, 4, 6]), make_batch([17, 3, 8])
+    loss, size, _ = loss_of(model, source, target)
+    padded, padded_size, _ = loss_of(
+        model, repad(source, side, 5), repad(target, side, 9)
+    )
+    assert padded_size == size
+    torch.testing.assert_close(padded, loss)
+
+
+def test_padding_touches_no_gradient_and_no_statistic(make_model, make_batch, repad):
+    source, target = make_batch([9, 4, 6]), make_batch([17, 3, 8])
+    results = []
+    for extra in (0, 9):
+        torch.manual_seed(3)
+        model = make_model(vq_assign="hard").train()
+        loss_of(model, repad(source, "left", extra), repad(target, "right", extra))[
+            0
+        ].backward()
+        model.bottleneck.m_step()
+        gradients = {
+            n: p.grad for n, p in model.named_parameters() if p.grad is not None
+        }
+        results.append((gradients, model.bottleneck.codebook.clone()))
+    (trimmed, codebook), (padded, padded_codebook) = results
+    assert trimmed.keys() == padded.keys()
+    for name, gradient in trimmed.items():
+        torch.testing.assert_close(padded[name], gradient, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(padded_codebook, codebook)
+
+
+def test_loss_of_a_batch_is_the_sum_of_its_sentences(model, make_batch) -> None:
+    source, target = make_batch([9, 4, 6]), make_batch([17, 3, 8])
+    out = model(source, target=target)
+    alone = [model(source[i : i + 1], target=target[i : i + 1]) for i in range(3)]
+
+    def words(o):
+        return torch.nn.functional.cross_entropy(
+            o.word_logits, o.word_targets, reduction="sum"
+        )
+
+    torch.testing.assert_close(words(out), sum(words(o) for o in alone))
+    assert out.latent_count == sum(o.latent_count for o in alone)
+
+
+def test_shown_words_are_never_their_own_target(make_model, make_batch) -> None:
+    model = make_model(shown_sentences=1.0).train()
+    source, target = make_batch([9, 9]), make_batch([16, 16])
+    out = model(source, target=target)
+    assert 0 < len(out.word_targets) < out.word_positions
+    # Hiding everything brings all of them back.
+    assert len(model.eval()(source, target=target).word_targets) == out.word_positions
+
+
+def test_code_targets_end_after_the_last_latent(model, make_batch) -> None:
+    out = model(make_batch([9, 4]), target=make_batch([17, 3]))
+    sums = out.code_targets.sum(dim=(2, 3))  # (B, L + 1)
+    assert sums.tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
+    assert out.code_targets[0, 3, 0, -1] == 1
+    assert out.code_targets[1, 1, 0, -1] == 1
+
+
+def test_latent_targets_carry_no_gradient_to_the_compressor(make_model, make_batch):
+    model = make_model().train()
+    out = model(make_batch([9, 4]), target=make_batch([17, 3]))
+    assert not out.code_targets.requires_grad
+
+
+def test_training_without_target_is_refused(model, make_batch) -> None:
+    with pytest.raises(ValueError, match="`target` must be given to train"):
+        model(make_batch([5]))
+
+
+def test_dictionaries_must_be_joint(dictionary) -> None:
+    task = SimpleNamespace(
+        source_dictionary=dictionary,
+        target_dictionary=Dictionary(),
+        cfg=SimpleNamespace(data="DATA"),
+    )
+    cfg = Namespace(max_source_positions=64, max_target_positions=64)
+    with pytest.raises(ValueError, match="must be the same, but differ in DATA"):
+        VQEMTransformer.build_model(cfg, task)
+
+
+def teacher(dictionary, pre_norm: bool, width: int = 32) -> TransformerModel:
+    args = Namespace(
+        encoder_embed_dim=width,
+        decoder_embed_dim=width,
+        encoder_ffn_embed_dim=64,
+        decoder_ffn_embed_dim=64,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        share_all_embeddings=True,
+        encoder_normalize_before=pre_norm,
+        decoder_normalize_before=pre_norm,
+        dropout=0.0,
+        max_source_positions=64,
+        max_target_positions=64,
+    )
+    base_architecture(args)
+    task = SimpleNamespace(source_dictionary=dictionary, target_dictionary=dictionary)
+    return TransformerModel.build_model(args, task).eval()
+
+
+def save(model, path) -> str:
+    torch.save({"model": model.state_dict(), "cfg": {}}, path)
+    return str(path)
+
+
+def test_a_start_from_the_teacher_encodes_as_the_teacher(
+    make_model, make_batch, dictionary, tmp_path
+) -> None:
+    """Same weights, same names, same positions: the same states, to the digit."""
+    autoregressive = teacher(dictionary, pre_norm=True)
+    model = make_model()
+    model.init_from_teacher(save(autoregressive, tmp_path / "teacher.pt"))
+    source = make_batch([9, 4, 6])
+    expected = autoregressive.encoder(source, source.ne(PAD).sum(dim=1))
+    states = expected["encoder_out"][0].transpose(0, 1)
+    ours = model.encode(source)
+    torch.testing.assert_close(
+        ours.states[ours.mask], states[ours.mask], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_a_post_norm_teacher_is_refused(make_model, dictionary, tmp_path) -> None:
+    path = save(teacher(dictionary, pre_norm=False), tmp_path / "teacher.pt")
+    with pytest.raises(ValueError, match="must be pre-norm"):
+        make_model().init_from_teacher(path)
+
+
+def test_a_teacher_of_another_width_is_refused(make_model, dictionary, tmp_path):
+    path = save(teacher(dictionary, pre_norm=True, width=64), tmp_path / "teacher.pt")
+    with pytest.raises(ValueError, match="must have shape"):
+        make_model().init_from_teacher(path)
