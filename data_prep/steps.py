@@ -112,7 +112,7 @@ class Workspace:
         self,
         name: str,
         inputs: Mapping[str, Path],
-        options: Mapping[str, Any],
+        options: dict[str, Any],
         make: Callable[[Path], None],
     ) -> bool:
         """Make the folder ``out/name`` unless a valid stamp says it is there.
@@ -121,7 +121,7 @@ class Workspace:
             name: Name of the step, of its folder and of its stamp.
             inputs: Files the result depends on, each under a name of its own that
                 does not change when folders are moved.
-            options: JSON-able settings the result depends on.
+            options: JSON-able settings the result depends on, in a dict.
             make: Called with an empty temporary folder, which it fills.
 
         Returns:
@@ -129,7 +129,7 @@ class Workspace:
         """
         stamp = {
             "version": STAMP_VERSION,
-            "options": dict(options),
+            "options": json.loads(json.dumps(options)),  # as it will be read back
             "inputs": {key: sha256(path) for key, path in inputs.items()},
         }
         final = self.out / name

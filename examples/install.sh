@@ -21,6 +21,7 @@ python=$venv/bin/python
 torch=${VQ_NAT_TORCH:-torch==2.13.0}
 stamp=$venv/.vq-nat-installed
 log=$venv/install.log
+export MAX_JOBS=${MAX_JOBS:-2}  # compilers that run at a time
 
 fail() { echo "error: $1" >&2; exit 1; }
 
@@ -76,8 +77,9 @@ rm -f "$stamp"
 # ------------------------------------------------------------------ packages
 numpy=$(requirement numpy)
 fairseq=$(requirement fairseq-fixed)
-step "build tools (cython, $numpy, setuptools, wheel)"
-pip_install cython "$numpy" "setuptools>=64" wheel
+PATH=$(cd "$venv" && pwd)/bin:$PATH  # where the build looks for ninja
+step "build tools (cython, ninja, $numpy, setuptools, wheel)"
+pip_install cython ninja "$numpy" "setuptools>=64" wheel
 if has_torch; then
     step "torch is there already"
 else

@@ -8,6 +8,7 @@ log, WORK/STEP/*.log.
 from __future__ import annotations
 
 import argparse
+import logging
 import shutil
 import sys
 import time
@@ -491,6 +492,7 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the command line."""
     args = build_parser().parse_args(argv)
     warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
+    logging.getLogger("fairseq").setLevel(logging.WARNING)
     with errors_as_sentences():
         plan = read_plan(args)
         with locked(plan.work):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
+Column = tuple[str, Callable[[Row], str]]  # head, and cell of a row
 
 BEAM, GREEDY = "teacher-beam4", "teacher-greedy"
 ORDER = (BEAM, GREEDY, "student", "student-raw")
@@ -59,16 +60,33 @@ def rank(row: Row) -> int:
 
 
 def main_table(rows: list[Row]) -> str:
-    """Returns the table of one corpus: quality and time of every system.
+    """Returns quality and time of every system, a table for each test set.
 
     Raises:
-        ValueError: without rows, or if they are of several corpora or test sets.
+        ValueError: without rows.
     """
-    check_comparable(rows)
+    if not rows:
+        raise ValueError("`rows` must hold at least one, but is empty instead.")
+    groups = by_test_set(rows)
+    if len(groups) == 1:
+        return comparison(rows)
+    return "\n\n".join(f"**{name}**\n\n{comparison(groups[name])}" for name in groups)
+
+
+def by_test_set(rows: list[Row]) -> dict[str, list[Row]]:
+    """Groups rows that compare with each other."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(f"{row['corpus']}, {row['test_set']}", []).append(row)
+    return groups
+
+
+def comparison(rows: list[Row]) -> str:
+    """Returns the table of one test set and the notes below it."""
     rows = sorted(rows, key=rank)
     by_name = {row["system"]: row for row in rows}
     beam, greedy = by_name.get(BEAM), by_name.get(GREEDY)
-    columns: list[tuple[str, Callable[[Row], str]]] = [
+    columns: list[Column] = [
         ("system", label),
         ("BLEU", lambda row: number(row["bleu"])),
         ("chrF", lambda row: number(row["chrf"])),
@@ -97,7 +115,7 @@ def latent_table(rows: list[Row]) -> str:
     bleu, true_bleu = valid("bleu"), valid("bleu_true_codes")
     accuracy, entropy = valid("code_accuracy"), valid("posterior_entropy")
     perplexity = valid("perplexity")
-    columns: list[tuple[str, Callable[[Row], str]]] = [
+    columns: list[Column] = [
         ("latent system", label),
         ("words per code", lambda row: str(2 ** row["n_c"])),
         ("codes", lambda row: str(row.get("codebook_size") or NOTHING)),
@@ -114,12 +132,16 @@ def latent_table(rows: list[Row]) -> str:
 
 
 def training_table(rows: list[Row]) -> str:
-    """Returns size and training effort of every system that has a log."""
-    trained = [row for row in sorted(rows, key=rank) if row.get("updates")]
+    """Returns size and effort of every training that has a log; empty if none has."""
+    trained = [
+        {**row, "label": "autoregressive teacher"} if row["system"] == BEAM else row
+        for row in sorted(rows, key=rank)
+        if row.get("updates") and row["system"] != GREEDY  # the same as with a beam
+    ]
     if not trained:
         return ""
-    columns: list[tuple[str, Callable[[Row], str]]] = [
-        ("trained", label),
+    columns: list[Column] = [
+        ("training", label),
         ("parameters", lambda row: f"{row['parameters'] / 1e6:.2f} M"),
         ("updates", lambda row: str(row["updates"])),
         ("minutes", lambda row: number(row["train_seconds"] / 60)),
@@ -129,23 +151,9 @@ def training_table(rows: list[Row]) -> str:
 
 
 def full_report(rows: list[Row]) -> str:
-    """Returns all tables of one corpus."""
+    """Returns all tables: the comparison, the latents, the trainings."""
     tables = (main_table(rows), latent_table(rows), training_table(rows))
     return "\n\n".join(table for table in tables if table)
-
-
-def check_comparable(rows: list[Row]) -> None:
-    """Refuses to set things side by side that do not compare.
-
-    Raises:
-        ValueError: without rows, or if they are of several corpora or test sets.
-    """
-    sets = sorted({f"{row['corpus']}/{row['test_set']}" for row in rows})
-    if len(sets) != 1:
-        raise ValueError(
-            "`rows` must be of one corpus and test set, but are of "
-            f"{', '.join(sets) or 'none'} instead."
-        )
 
 
 # --------------------------------------------------------------------------- the notes
@@ -242,7 +250,7 @@ def check_sections(path: Path, text: str) -> None:
 # --------------------------------------------------------------------------- the cells
 
 
-def markdown(columns: list[tuple[str, Callable[[Row], str]]], rows: list[Row]) -> str:
+def markdown(columns: list[Column], rows: list[Row]) -> str:
     """Returns a Markdown table, the first column to the left."""
     heads = [head for head, _ in columns]
     lines = [heads, ["---"] + ["---:"] * (len(heads) - 1)]

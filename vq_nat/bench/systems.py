@@ -44,8 +44,8 @@ class Decoder(NamedTuple):
 DECODERS = {
     "teacher-beam4": Decoder("autoregressive teacher, beam 4", beam=4),
     "teacher-greedy": Decoder("autoregressive teacher, greedy", beam=1),
-    "student": Decoder("latent student, trained on the teacher's output", beam=1),
-    "student-raw": Decoder("latent student, trained on the human text", beam=1),
+    "student": Decoder("latent student on the teacher's output", beam=1),
+    "student-raw": Decoder("latent student on the human text", beam=1),
 }
 
 
@@ -223,18 +223,18 @@ def describe_training(log: TrainingLog | None) -> Row:
     if log is None:
         return dict.fromkeys(("seed", "updates", "train_seconds", "validation"))
     names = {
-        "updates": "num_updates",
         "bleu": "bleu",
         "bleu_true_codes": "bleu_true_codes",
         "code_accuracy": "code_accuracy",
         "perplexity": "vq_perplexity",
         "posterior_entropy": "vq_posterior_entropy",
     }
+    figures: Row = {name: log.best.get(key) for name, key in names.items()}
     return {
         "seed": log.seed,
         "updates": log.updates,
         "train_seconds": round(log.seconds),
-        "validation": {name: log.best.get(key) for name, key in names.items()},
+        "validation": {"updates": int(log.best.get("num_updates", 0)), **figures},
     }
 
 

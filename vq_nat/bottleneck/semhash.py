@@ -44,9 +44,9 @@ class SemanticHashing(Bottleneck):
     """A code of log2 K bits, each the sign of a linear function of z_e.
 
     In training v = W z_e + Gaussian noise. Gradients always go through
-    v1 = saturating_sigmoid(v); forward, half of the vectors show the decoder v1 and half
-    the bits v2 = 1[v > 0]. In evaluation there is no noise, and all show the bits. What
-    the decoder sees is linear in the bits, so the codebook is spanned by log2 K vectors.
+    v1 = saturating_sigmoid(v); forward, half of the vectors show the decoder v1 and
+    half the bits v2 = 1[v > 0]. In evaluation there is no noise, and all show the bits.
+    What the decoder sees is linear in the bits: log2 K vectors span the codebook.
 
     There is no loss and no M-step. `weights` are the bits drawn with the noise, and
     `codes` the most probable ones, without it.

@@ -85,7 +85,8 @@ class IterativeLatentGenerator:
                 "`prefix_tokens` and `constraints` must be None: all words are "
                 "written at once."
             )
-        model = models[0].eval()
+        model = models[0]
+        model.eval()  # returns nothing after fairseq's make_generation_fast_
         source = model.encode(sample["net_input"]["src_tokens"])
         codes = self._codes(model, source, sample)
         latents = model.lookup(codes)

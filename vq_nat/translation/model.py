@@ -279,6 +279,20 @@ class VQEMTransformer(BaseFairseqModel):
         super().set_num_updates(num_updates)
         self.num_updates = num_updates
 
+    def load_state_dict(self, state_dict: Any, strict: bool = True, **rest: Any) -> Any:
+        """Loads a checkpoint's weights.
+
+        Raises:
+            RuntimeError: if they are those of another architecture.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict, **rest)
+        except RuntimeError as error:
+            raise RuntimeError(
+                "the checkpoint was trained with another architecture: check "
+                f"`--arch` and the model's flags. {error}"
+            ) from error
+
     def max_positions(self) -> tuple[int, int]:
         """Longest source and target, in subword tokens."""
         return self.cfg.max_source_positions, self.cfg.max_target_positions

@@ -117,7 +117,8 @@ class Translator:
         models, _, task = checkpoint_utils.load_model_ensemble_and_task(
             [str(checkpoint)], arg_overrides=overrides
         )
-        model = models[0].eval().to(device)
+        model = models[0].to(device)
+        model.eval()
         if hasattr(model, "prepare_for_inference_"):
             model.prepare_for_inference_(Namespace(common_eval=Namespace()))
         codec = TextCodec(folder, task.source_dictionary, task.target_dictionary)

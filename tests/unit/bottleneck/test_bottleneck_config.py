@@ -28,8 +28,8 @@ def test_every_field_can_become_a_flag() -> None:
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     (
-        {"vq_kind": "vqvae"},
-        "`vq_kind` must be one of 'vq', 'semhash', 'gumbel', 'identity', but is 'vqvae'",
+        {"vq_kind": "em"},
+        "`vq_kind` must be one of 'vq', 'semhash', 'gumbel', 'identity', but is 'em'",
     ),
     ({"vq_assign": "em"}, "`vq_assign` must be one of 'hard', 'soft', but is 'em'"),
     ({"vq_update": "ml"}, "`vq_update` must be one of 'ema', 'gradient', but is 'ml'"),

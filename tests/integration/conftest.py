@@ -1,0 +1,45 @@
+"""Fixtures that train and decode with fairseq's commands."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fairseq_commands import OPTIMIZER, STUDENT, TEACHER, call, task
+
+
+@pytest.fixture
+def train(tmp_corpus: Path) -> Callable[..., Path]:
+    """Trains a model into a folder: `train(folder, updates, arguments)`."""
+
+    def run(folder: Path, updates: int, *arguments: str, model: list[str] = STUDENT):
+        call(
+            "train",
+            [
+                *task(tmp_corpus),
+                *model,
+                *OPTIMIZER,
+                *("--max-update", str(updates), "--save-dir", str(folder)),
+                *("--no-epoch-checkpoints", "--log-format", "json"),
+                *arguments,
+            ],
+        )
+        return folder
+
+    return run
+
+
+@pytest.fixture
+def generate(tmp_corpus: Path) -> Callable[..., str]:
+    """Runs fairseq-generate over the test set and returns what it prints."""
+
+    def run(checkpoint: Path, *arguments: str) -> str:
+        path = ["--path", str(checkpoint), "--gen-subset", "test"]
+        return call("generate", [*task(tmp_corpus), *path, *arguments])
+
+    return run
+
+
+@pytest.fixture
+def teacher_model() -> list[str]:
+    """Arguments of a small autoregressive Transformer."""
+    return TEACHER

@@ -1,0 +1,53 @@
+"""fairseq's own commands, run in this process as a user runs them in a shell."""
+
+import contextlib
+import importlib
+import io
+import sys
+from pathlib import Path
+
+import vq_nat
+
+USER_DIR = str(Path(vq_nat.__file__).parent)
+
+STUDENT = [
+    *("--arch", "vq_em_transformer_tiny", "--criterion", "latent_prediction"),
+    *("--encoder-embed-dim", "32", "--encoder-ffn-embed-dim", "64"),
+    *("--vq-num-codes", "16", "--vq-warmup-updates", "0", "--vq-init", "random"),
+    *("--latent-share-updates", "0", "--compression-steps", "2"),
+]
+TEACHER = [
+    *("--arch", "transformer", "--criterion", "label_smoothed_cross_entropy"),
+    *("--encoder-embed-dim", "32", "--decoder-embed-dim", "32"),
+    *("--encoder-ffn-embed-dim", "64", "--decoder-ffn-embed-dim", "64"),
+    *("--encoder-layers", "2", "--decoder-layers", "2"),
+    *("--encoder-attention-heads", "4", "--decoder-attention-heads", "4"),
+    *("--encoder-normalize-before", "--decoder-normalize-before"),
+    "--share-all-embeddings",
+]
+OPTIMIZER = [
+    *("--optimizer", "adam", "--lr", "0.002", "--clip-norm", "1.0"),
+    *("--max-tokens", "500", "--num-workers", "0", "--seed", "1"),
+]
+
+
+def call(command: str, arguments: list[str]) -> str:
+    """Runs `fairseq-{command}` and returns what it prints to stdout."""
+    module = importlib.import_module(f"fairseq_cli.{command}")
+    old, sys.argv = sys.argv, [f"fairseq-{command}", *arguments]
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            module.cli_main()
+    finally:
+        sys.argv = old
+    return printed.getvalue()
+
+
+def task(data: Path) -> list[str]:
+    """The arguments every command shares."""
+    return [
+        *(str(data), "--user-dir", USER_DIR),
+        *("--task", "discrete_latent_translation", "-s", "en", "-t", "de"),
+        "--cpu",
+    ]

@@ -1,0 +1,142 @@
+"""fairseq's commands, a few updates each: train, generate, validate, interactive."""
+
+import io
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from fairseq_commands import call, task
+
+from vq_nat.compat import load_weights
+
+PLAIN = ("--iter-decode-max-iter", "0")
+
+
+def hypotheses(printed: str) -> dict[int, str]:
+    """Reads the H- lines of fairseq-generate."""
+    lines = re.findall(r"^H-(\d+)\t\S+\t(.*)$", printed, flags=re.MULTILINE)
+    return {int(index): words for index, words in lines}
+
+
+@pytest.mark.parametrize("assign", ["hard", "soft"])
+@pytest.mark.parametrize("update", ["ema", "gradient"])
+def test_two_updates_and_a_translation(train, generate, tmp_path, assign, update):
+    options = ("--vq-assign", assign, "--vq-update", update)
+    train(tmp_path, 2, *options, "--disable-validation")
+    printed = generate(tmp_path / "checkpoint_last.pt", *PLAIN)
+    assert sorted(hypotheses(printed)) == list(range(40))
+
+
+def test_batch_size_does_not_change_what_is_generated(train, generate, tmp_path):
+    train(tmp_path, 4, "--disable-validation")
+    last = tmp_path / "checkpoint_last.pt"
+    found = [
+        hypotheses(generate(last, *PLAIN, "--batch-size", size))
+        for size in ("1", "8", "64")
+    ]
+    assert found[0] == found[1] == found[2]
+
+
+def test_resumed_equals_unbroken(train, tmp_path) -> None:
+    schedule = ("--lr-scheduler", "inverse_sqrt", "--warmup-updates", "4")
+    schedule += ("--vq-restart-after", "2", "--disable-validation")
+    train(tmp_path / "unbroken", 8, *schedule)
+    train(tmp_path / "broken", 4, *schedule)
+    train(tmp_path / "broken", 8, *schedule)
+    unbroken = load_weights(tmp_path / "unbroken" / "checkpoint_last.pt")
+    resumed = load_weights(tmp_path / "broken" / "checkpoint_last.pt")
+    assert unbroken.keys() == resumed.keys()
+    for name, tensor in unbroken.items():
+        assert torch.equal(resumed[name], tensor), name
+
+
+def test_the_same_seed_gives_the_same_bits(train, tmp_path) -> None:
+    runs = [train(tmp_path / name, 4, "--disable-validation") for name in "ab"]
+    first, second = (load_weights(run / "checkpoint_last.pt") for run in runs)
+    for name, tensor in first.items():
+        assert torch.equal(second[name], tensor), name
+
+
+def test_bleu_selects_the_best_checkpoint(train, tmp_path) -> None:
+    bleu = ("--eval-bleu", "--eval-true-codes", "--best-checkpoint-metric", "bleu")
+    train(tmp_path, 3, *bleu, "--maximize-best-checkpoint-metric")
+    assert (tmp_path / "checkpoint_best.pt").is_file()
+
+
+def test_validate_reads_the_checkpoint_again(train, tmp_corpus, tmp_path) -> None:
+    train(tmp_path, 2, "--disable-validation")
+    path = ["--path", str(tmp_path / "checkpoint_last.pt"), "--valid-subset", "valid"]
+    # fairseq-validate takes the criterion from the checkpoint.
+    call("validate", [*task(tmp_corpus), *path, "--max-tokens", "500"])
+
+
+def test_interactive_translates_what_it_is_given(
+    train, tmp_corpus, tmp_path, monkeypatch
+) -> None:
+    train(tmp_path, 2, "--disable-validation")
+    monkeypatch.setattr("sys.stdin", io.StringIO("a b c\nd e unheard-of\n"))
+    arguments = ["--path", str(tmp_path / "checkpoint_last.pt"), *PLAIN]
+    printed = call("interactive", [*task(tmp_corpus), *arguments, "--input", "-"])
+    assert sorted(hypotheses(printed)) == [0, 1]
+
+
+def test_a_teacher_trains_and_decodes_with_the_same_task(
+    train, generate, teacher_model, tmp_path
+) -> None:
+    train(tmp_path, 2, "--disable-validation", model=teacher_model)
+    printed = generate(tmp_path / "checkpoint_last.pt", "--beam", "2")
+    assert sorted(hypotheses(printed)) == list(range(40))
+
+
+def test_a_student_starts_from_its_teacher(train, teacher_model, tmp_path) -> None:
+    train(tmp_path / "teacher", 2, "--disable-validation", model=teacher_model)
+    checkpoint = str(tmp_path / "teacher" / "checkpoint_last.pt")
+    start = ("--init-from-teacher", checkpoint, "--lr", "1e-12")
+    train(tmp_path / "student", 1, "--disable-validation", *start)
+    ours = load_weights(tmp_path / "student" / "checkpoint_last.pt")
+    theirs = load_weights(checkpoint)
+    name = "encoder.layers.0.self_attn.q_proj.weight"
+    torch.testing.assert_close(ours[name], theirs[name])
+
+
+def test_accumulated_batches_train(train, tmp_path) -> None:
+    train(tmp_path, 2, "--update-freq", "2", "--disable-validation")
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(
+    train, generate, tmp_path
+) -> None:
+    train(tmp_path, 2, "--disable-validation")
+    last = tmp_path / "checkpoint_last.pt"
+    overrides = "{'encoder_embed_dim': 64}"
+    with pytest.raises(RuntimeError, match="was trained with another architecture"):
+        generate(last, *PLAIN, "--model-overrides", overrides)
+
+
+def test_beams_over_codes_are_refused(train, generate, tmp_path) -> None:
+    train(tmp_path, 2, "--disable-validation")
+    with pytest.raises(ValueError, match="`iter_decode_with_beam` must be 1"):
+        generate(tmp_path / "checkpoint_last.pt", "--iter-decode-with-beam", "5")
+
+
+def test_dictionaries_must_be_joint(train, tmp_corpus, tmp_path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for file in tmp_corpus.iterdir():
+        (data / file.name).write_bytes(file.read_bytes())
+    with (data / "dict.de.txt").open("a", encoding="utf-8") as dictionary:
+        dictionary.write("surplus 1\n")
+    arguments = ["--max-update", "1", "--max-tokens", "500", "--optimizer", "adam"]
+    arguments += ["--arch", "vq_em_transformer_tiny", "--criterion"]
+    with pytest.raises(ValueError, match="must be the same, but differ in"):
+        call("train", [*task(data), *arguments, "latent_prediction"])
+
+
+def test_autocast_trains_in_float32_outside_products(train, tmp_path: Path) -> None:
+    train(tmp_path, 2, "--autocast", "bfloat16", "--disable-validation")
+    weights = load_weights(tmp_path / "checkpoint_last.pt")
+    assert all(t.dtype != torch.bfloat16 for t in weights.values())
+    codebook = next(t for name, t in weights.items() if name.startswith("bottleneck"))
+    assert math.isfinite(float(codebook.float().sum()))
