@@ -22,6 +22,11 @@ class TransformerSize(NamedTuple):
     dropout: float
     max_positions: int
 
+    @property
+    def layer(self) -> tuple[int, int, int, float]:
+        """Width, feed-forward width, heads and dropout of every layer."""
+        return self.width, self.ffn, self.heads, self.dropout
+
 
 @dataclass
 class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from .config import TransformerSize
 from .flow import EncodedSource, Latents, word_mask
-from .layers import Positions, ResidualConv, TransformerLayer
+from .layers import Positions, ResidualConv, TransformerStack
 
 
 class ParallelDecoder(nn.Module):
@@ -29,10 +29,7 @@ class ParallelDecoder(nn.Module):
         )
         self.positions = Positions(size.width, size.max_positions + 2**steps)
         self.dropout = nn.Dropout(size.dropout)
-        self.layers = nn.ModuleList(
-            TransformerLayer(size.width, size.heads, size.ffn, size.dropout)
-            for _ in range(layers)
-        )
+        self.layers = TransformerStack(*size.layer, layers)
         self.layer_norm = nn.LayerNorm(size.width)
 
     def forward(
@@ -54,7 +51,7 @@ class ParallelDecoder(nn.Module):
             x = x + words
         x = self.dropout(x + self.positions(x.size(1)))
         for layer in self.layers:
-            memory = layer.encoder_attn.project(source.states)
+            memory = layer.project_source(source.states)
             x = layer(x, mask, memory, source.mask)
         return self.layer_norm(x), mask
 

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from .config import TransformerSize
 from .flow import EncodedSource
-from .layers import Positions, TransformerLayer
+from .layers import Positions, TransformerStack
 
 
 class SourceEncoder(nn.Module):
@@ -19,12 +19,7 @@ class SourceEncoder(nn.Module):
         super().__init__()
         self.positions = Positions(size.width, size.max_positions)
         self.dropout = nn.Dropout(size.dropout)
-        self.layers = nn.ModuleList(
-            TransformerLayer(
-                size.width, size.heads, size.ffn, size.dropout, source=False
-            )
-            for _ in range(layers)
-        )
+        self.layers = TransformerStack(*size.layer, layers, source=False)
         self.layer_norm = nn.LayerNorm(size.width)
 
     def forward(self, embedded: Tensor, mask: Tensor) -> EncodedSource:

@@ -6,6 +6,7 @@ fixed graph. Parameters carry the names of fairseq's Transformer layers, so that
 of a fairseq teacher fit without renaming.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
 import torch
@@ -140,6 +141,11 @@ class TransformerLayer(nn.Module):
         x = x + self.dropout(self.self_attn(normed, memory))
         return self._rest(x, source, source_mask), memory
 
+    def project_source(self, states: Tensor) -> KeyValues:
+        """Computes keys and values of the source. Shape: (B, S, C), see `KeyValues`."""
+        assert self.encoder_attn is not None, "this layer does not attend to a source"
+        return self.encoder_attn.project(states)
+
     def _rest(
         self, x: Tensor, source: Optional[KeyValues], source_mask: Optional[Tensor]
     ) -> Tensor:
@@ -149,6 +155,35 @@ class TransformerLayer(nn.Module):
             x = x + self.dropout(self.encoder_attn(normed, source, source_mask))
         hidden = F.relu(self.fc1(self.final_layer_norm(x)))
         return x + self.dropout(self.fc2(hidden))
+
+
+class TransformerStack(nn.ModuleList):
+    """`count` equal layers; an iterable of `TransformerLayer`.
+
+    Args:
+        width: C.
+        ffn: width of the feed-forward parts.
+        heads: attention heads.
+        dropout: on every residual branch.
+        count: number of layers.
+        source: whether the layers attend to the source.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        ffn: int,
+        heads: int,
+        dropout: float,
+        count: int,
+        source: bool = True,
+    ) -> None:
+        super().__init__(
+            TransformerLayer(width, heads, ffn, dropout, source) for _ in range(count)
+        )
+
+    def __iter__(self) -> Iterator[TransformerLayer]:  # type: ignore[override]
+        return super().__iter__()  # type: ignore[return-value]
 
 
 class Positions(nn.Module):

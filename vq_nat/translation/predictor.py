@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .config import TransformerSize
 from .flow import EncodedSource
-from .layers import KeyValues, Positions, TransformerLayer
+from .layers import KeyValues, Positions, TransformerStack
 
 
 class PredictorState(NamedTuple):
@@ -49,10 +49,7 @@ class LatentPredictor(nn.Module):
         self.begin = nn.Parameter(torch.empty(size.width))
         self.positions = Positions(size.width, max_latents + 1)
         self.dropout = nn.Dropout(size.dropout)
-        self.layers = nn.ModuleList(
-            TransformerLayer(size.width, size.heads, size.ffn, size.dropout)
-            for _ in range(layers)
-        )
+        self.layers = TransformerStack(*size.layer, layers)
         self.layer_norm = nn.LayerNorm(size.width)
         self.output = nn.Linear(size.width, slices * (codes + 1))
         nn.init.normal_(self.embed_codes.weight, std=1.0)
@@ -117,7 +114,7 @@ class LatentPredictor(nn.Module):
         return self._logits(x).squeeze(1), state
 
     def _project(self, source: EncodedSource) -> list[KeyValues]:
-        return [layer.encoder_attn.project(source.states) for layer in self.layers]
+        return [layer.project_source(source.states) for layer in self.layers]
 
     def _logits(self, x: Tensor) -> Tensor:
         logits = self.output(self.layer_norm(x))
