@@ -80,6 +80,12 @@ def build_parser() -> argparse.ArgumentParser:
     table.add_argument(
         "--markdown", action="store_true", help="as Markdown, not in plain columns"
     )
+    table.add_argument(
+        "--readme",
+        type=Path,
+        metavar="FILE",
+        help="write the tables between the `<!-- results:CORPUS -->` marks of FILE",
+    )
     table.set_defaults(run=run_table)
     return parser
 
@@ -125,13 +131,16 @@ def read_lines() -> Iterator[str]:
 
 def run_table(options: argparse.Namespace) -> None:
     """Prints the main table of the rows in a folder."""
-    from .bench.report import load_rows, main_table
+    from .bench.report import load_rows, main_table, update_readme
 
     if not options.rows.is_dir():
         raise FileNotFoundError(f"the folder {options.rows} does not exist.")
     rows = load_rows(options.rows)
     if not rows:
         raise ValueError(f"{options.rows} must hold rows (*.json), but has none.")
+    if options.readme is not None:
+        update_readme(options.readme, rows)
+        return
     table = main_table(rows)
     print(table if options.markdown else plain_columns(table))
 

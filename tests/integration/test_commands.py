@@ -40,11 +40,13 @@ def test_batch_size_does_not_change_what_is_generated(train, generate, tmp_path)
 
 
 def test_resumed_equals_unbroken(train, tmp_path) -> None:
+    # Within an epoch: fairseq itself, whatever the model, does not resume bit for bit
+    # from a stop at the last update of an epoch.
     schedule = ("--lr-scheduler", "inverse_sqrt", "--warmup-updates", "4")
     schedule += ("--vq-restart-after", "2", "--disable-validation")
-    train(tmp_path / "unbroken", 8, *schedule)
-    train(tmp_path / "broken", 4, *schedule)
-    train(tmp_path / "broken", 8, *schedule)
+    train(tmp_path / "unbroken", 6, *schedule)
+    train(tmp_path / "broken", 3, *schedule)
+    train(tmp_path / "broken", 6, *schedule)
     unbroken = load_weights(tmp_path / "unbroken" / "checkpoint_last.pt")
     resumed = load_weights(tmp_path / "broken" / "checkpoint_last.pt")
     assert unbroken.keys() == resumed.keys()

@@ -159,6 +159,17 @@ def test_a_restart_survives_the_next_m_step(make: Make) -> None:
         assert moved <= (mean - restarted[code - 1]).norm() * 1.001 + 1e-4
 
 
+def test_a_restarted_code_gets_its_time_again(make: Make) -> None:
+    bottleneck = make(assign="hard", restart_after=2, num_codes=4)
+    strand(bottleneck)
+    restarts = []
+    for n in range(6):  # each update's vectors are far from the last one's
+        out = bottleneck(torch.randn(1, 9, 8) + 100 * n * torch.ones(8))
+        restarts.append(out.metrics["restarted_codes"])
+        bottleneck.m_step()
+    assert restarts[2] == 3 and restarts[3] == 0
+
+
 def test_more_dead_codes_than_vectors_wait_their_turn(make: Make) -> None:
     bottleneck = make(assign="hard", restart_after=1, num_codes=8)
     bottleneck(torch.randn(1, 2, 8))

@@ -1,0 +1,64 @@
+"""What must be learned, not only run: to copy sentences through discrete codes."""
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+from fairseq_commands import call, task
+
+pytestmark = pytest.mark.system
+
+SYMBOLS = [f"{a}{b}" for a in "klmn" for b in "aeiou"]
+SIZES = {"train": 4000, "valid": 100, "test": 100}
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A binarised corpus of 4 to 10 random symbols and their copies."""
+    root = tmp_path_factory.mktemp("copies")
+    draw = random.Random(7)
+    for split, size in SIZES.items():
+        lines = [
+            " ".join(draw.choices(SYMBOLS, k=draw.randint(4, 10))) for _ in range(size)
+        ]
+        for lang in ("en", "de"):
+            (root / f"{split}.{lang}").write_text("\n".join(lines) + "\n")
+    arguments = ["-s", "en", "-t", "de", "--joined-dictionary", "--workers", "1"]
+    for split in SIZES:
+        arguments += [f"--{split}pref", str(root / split)]
+    call("preprocess", [*arguments, "--destdir", str(root / "bin")])
+    return root / "bin"
+
+
+@pytest.mark.parametrize("assign", ["hard", "soft"])
+def test_copying_is_learned(copies: Path, tmp_path: Path, assign: str, seed: int):
+    """The translation through predicted codes equals the source, nearly always."""
+    updates = "700"
+    model = ["--arch", "vq_em_transformer_tiny", "--criterion", "latent_prediction"]
+    model += ["--encoder-embed-dim", "64", "--encoder-ffn-embed-dim", "256"]
+    model += ["--vq-assign", assign, "--vq-num-codes", "64", "--dropout", "0.0"]
+    model += ["--compression-steps", "1", "--vq-warmup-updates", "100"]
+    model += ["--latent-share-updates", "50", "--latent-loss-start", "100"]
+    optimizer = ["--optimizer", "adam", "--adam-betas", "(0.9, 0.98)"]
+    optimizer += ["--lr", "0.003", "--lr-scheduler", "polynomial_decay"]
+    optimizer += ["--warmup-updates", "50", "--total-num-update", updates]
+    optimizer += ["--clip-norm", "1.0", "--max-update", updates]
+    batches = ["--max-tokens", "1000", "--num-workers", "0", "--seed", str(seed)]
+    saving = ["--save-dir", str(tmp_path), "--no-epoch-checkpoints"]
+    saving += ["--disable-validation", "--log-format", "json"]
+    call("train", [*task(copies), *model, *optimizer, *batches, *saving])
+
+    last = str(tmp_path / "checkpoint_last.pt")
+    decoding = ["--path", last, "--gen-subset", "test", "--iter-decode-max-iter", "0"]
+    printed = call("generate", [*task(copies), *decoding])
+    found = dict(re.findall(r"^H-(\d+)\t\S+\t(.*)$", printed, flags=re.MULTILINE))
+    wanted = dict(re.findall(r"^T-(\d+)\t(.*)$", printed, flags=re.MULTILINE))
+    words = sum(len(line.split()) for line in wanted.values())
+    hits = sum(
+        a == b
+        for index, line in wanted.items()
+        for a, b in zip(found[index].split(), line.split(), strict=False)
+    )
+    assert len(found) == SIZES["test"]
+    assert hits / words > 0.9
