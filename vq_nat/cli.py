@@ -131,7 +131,7 @@ def read_lines() -> Iterator[str]:
 
 def run_table(options: argparse.Namespace) -> None:
     """Prints the main table of the rows in a folder."""
-    from .bench.report import load_rows, main_table, update_readme
+    from .bench.report import load_rows, main_table
 
     if not options.rows.is_dir():
         raise FileNotFoundError(f"the folder {options.rows} does not exist.")
@@ -139,6 +139,8 @@ def run_table(options: argparse.Namespace) -> None:
     if not rows:
         raise ValueError(f"{options.rows} must hold rows (*.json), but has none.")
     if options.readme is not None:
+        from .bench.report import update_readme
+
         update_readme(options.readme, rows)
         return
     table = main_table(rows)

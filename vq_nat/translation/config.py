@@ -97,12 +97,13 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
 
 
 # A short training needs an EMA window 1/(1-λ) that is short beside it, a codebook that
-# starts from data and a temperature that follows the distances.
+# starts from data and a temperature that follows the distances. At 0.3 of the distance
+# to the second nearest code the posterior drifted towards uniform (4.3 of 6.2 nats).
 SHORT_TRAINING: dict[str, Any] = {
     "vq_decay": 0.99,
     "vq_init": "data",
     "vq_restart_after": 100,
-    "vq_temperature": 0.3,
+    "vq_temperature": 0.05,
     "vq_temperature_scale": "relative",
     "shown_sentences": 0.1,
 }
