@@ -76,7 +76,9 @@ def distill(data: Plan, distilled: Plan, decoding: Decoding) -> None:
         work.step("raw", inputs, {}, partial(make_raw, data, distilled))
 
         inputs = {**subwords, "dict.txt": dictionary}
-        work.step("bin", inputs, {"langs": data.langs}, partial(make_bin, distilled))
+        work.step(
+            "bin", inputs, {"langs": list(data.langs)}, partial(make_bin, distilled)
+        )
     report(f"ready: {distilled.out / 'bin'}")
 
 
@@ -163,6 +165,8 @@ def teacher_command(data: Plan, decoding: Decoding) -> list[str]:
     command += ["--path", str(decoding.checkpoint), "--gen-subset", "train"]
     command += ["--beam", str(decoding.beam), "--max-tokens", str(decoding.max_tokens)]
     command += ["--autocast", decoding.autocast, "--num-workers", "0"]
+    # With fairseq's default of 8, up to 7 sentences are silently left out.
+    command += ["--required-batch-size-multiple", "1"]
     # A teacher caught in a loop must not write 200 words for a sentence of five, and
     # an unknown word in a target would be learned as a word.
     command += ["--max-len-a", "2", "--max-len-b", "20", "--unkpen", "1000"]

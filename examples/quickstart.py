@@ -452,6 +452,8 @@ def read_plan(args: argparse.Namespace) -> Plan:
     """
     if args.threads < 1:
         raise PrepError(f"--threads must be at least 1, but is {args.threads} instead.")
+    if args.data is not None and args.corpus == "demo":
+        raise PrepError("--data must go with --corpus multi30k; the demo needs none.")
     if args.data is not None and not args.data.is_dir():
         raise PrepError(f"--data must be a folder, but {args.data} is not.")
     preset = args.preset or ROOT / "examples" / "presets" / f"{args.corpus}.yaml"

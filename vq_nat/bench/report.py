@@ -120,7 +120,7 @@ def latent_table(rows: list[Row]) -> str:
         ("words per code", lambda row: str(2 ** row["n_c"])),
         ("codes", lambda row: str(row.get("codebook_size") or NOTHING)),
         ("samples", lambda row: text_or_nothing(row.get("n_s"))),
-        ("valid BLEU", lambda row: number(bleu(row))),
+        ("valid BLEU (one reference)", lambda row: number(bleu(row))),
         ("with true codes", lambda row: number(true_bleu(row))),
         ("code accuracy", lambda row: percent(accuracy(row))),
         ("perplexity", lambda row: number(perplexity(row), 0)),

@@ -1,0 +1,171 @@
+"""A row says what was measured, how, and on what."""
+
+import json
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from vq_nat.bench import systems
+from vq_nat.bench.report import full_report, load_rows
+from vq_nat.bench.systems import (
+    Conditions,
+    System,
+    TestSet,
+    commit,
+    describe_dtype,
+    measure,
+    spread,
+    write_row,
+)
+
+SOURCES = ["one", "two two", "three"]
+LOG = (
+    "x | INFO | fairseq_cli.train | {'common': {'seed': 3}}\n"
+    'x | INFO | train_inner | {"num_updates": "9", "wall": "60"}\n'
+    'x | INFO | valid | {"valid_bleu": "4", "valid_bleu_true_codes": "8", '
+    '"valid_vq_perplexity": "5.5", "valid_num_updates": "9"}\n'
+)
+
+
+class Echo:
+    """Stands in for a translator; its model has latents or not."""
+
+    def __init__(self, latent: bool) -> None:
+        self.model: Any = torch.nn.Linear(3, 2)
+        if latent:
+            self.model.lookup = None
+            self.model.cfg = SimpleNamespace(
+                compression_steps=2,
+                vq_kind="vq",
+                vq_assign="soft",
+                vq_num_samples=5,
+                vq_num_codes=64,
+                vq_slices=1,
+            )
+        self.batch_sizes: list[int] = []
+
+    def translate(self, sentences: list[str], batch_size: int) -> list[str]:
+        self.batch_sizes.append(len(sentences))
+        return list(sentences)
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """measured(name): the row of an echo, which needs no checkpoint."""
+    log = tmp_path / "train.log"
+    log.write_text(LOG)
+
+    def run(name: str) -> dict[str, Any]:
+        def load(path: Path, **options: Any) -> Echo:
+            run.options = options  # type: ignore[attr-defined]
+            return Echo(latent=name.startswith("student"))
+
+        monkeypatch.setattr(systems, "load", load)
+        test_set = TestSet("demo", "test", SOURCES, [[s] for s in SOURCES], True)
+        conditions = Conditions(batch_size=2, timed_sentences=2, warm_up=1, repeats=2)
+        return measure(System(name, tmp_path, log), test_set, conditions)
+
+    return run
+
+
+def test_a_row_carries_its_recipe(measured: Any) -> None:
+    row = measured("student")
+    assert (row["system"], row["corpus"], row["test_set"]) == (
+        "student",
+        "demo",
+        "test",
+    )
+    assert row["correct"] == 1.0 and row["chrf"] == 100.0
+    assert row["latency_ms"]["sentences"] == row["latency_ms"]["repeats"] == 2
+    assert row["throughput"]["batch_size"] == 2
+    assert (row["seed"], row["updates"], row["train_seconds"]) == (3, 9, 60)
+    assert (row["n_c"], row["n_s"], row["codebook_size"]) == (2, 5, 64)
+    assert (row["parameters"], row["dtype"], row["threads"]) == (8, "float32", 1)
+    assert row["validation"]["bleu_true_codes"] == 8.0
+    assert row["validation"]["perplexity"] == 5.5
+    assert row["versions"].keys() >= {"python", "torch", "fairseq", "sacrebleu"}
+    assert json.loads(json.dumps(row)) == row
+
+
+@pytest.mark.parametrize(
+    ("name", "beam"), [("teacher-beam4", 4), ("teacher-greedy", 1)]
+)
+def test_a_teacher_has_a_beam_and_no_codes(measured: Any, name: str, beam: int) -> None:
+    row = measured(name)
+    assert row["beam"] == measured.options["beam"] == beam
+    assert row["n_c"] is row["n_s"] is row["codebook_size"] is None
+
+
+def test_all_rows_have_the_same_names(measured: Any) -> None:
+    assert measured("student").keys() == measured("teacher-greedy").keys()
+
+
+def test_written_rows_make_a_report(measured: Any, tmp_path: Path) -> None:
+    rows = [measured(name) for name in ("teacher-beam4", "teacher-greedy", "student")]
+    for row in rows:
+        write_row(row, tmp_path / "rows")
+    assert load_rows(tmp_path / "rows") == rows
+    assert "latent student" in full_report(rows)
+
+
+def test_an_unknown_system_is_refused(measured: Any) -> None:
+    with pytest.raises(ValueError, match="`name` must be one of teacher-beam4, .*'x'"):
+        measured("x")
+
+
+def test_sentences_are_spread_over_the_test_set() -> None:
+    items = [str(number) for number in range(10)]
+    assert spread(items, 5) == ["0", "2", "4", "6", "8"]
+    assert spread(items, 99) == items
+
+
+def test_autocast_is_part_of_the_type() -> None:
+    assert describe_dtype(torch.float32, "none") == "float32"
+    assert describe_dtype(torch.float32, "bfloat16") == "float32, autocast bfloat16"
+
+
+# ------------------------------------------------------------------------------ commit
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package in a repository with one commit."""
+    folder = tmp_path / "vq_nat"
+    folder.mkdir()
+    (folder / "a.py").write_text("a = 1\n")
+    (tmp_path / "README.md").write_text("first\n")
+    results = tmp_path / "examples" / "results"
+    results.mkdir(parents=True)
+    (results / "row.json").write_text("{}")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run(["git", "-C", tmp_path, *identity, *arguments], check=True)
+    return folder
+
+
+def test_a_clean_tree_has_a_plain_commit(package: Path) -> None:
+    assert len(commit(package)) == 12
+
+
+def test_changed_code_is_dirty(package: Path) -> None:
+    clean = commit(package)
+    (package / "a.py").write_text("a = 2\n")
+    assert commit(package) == f"{clean}-dirty"
+
+
+def test_text_and_results_are_not_code(package: Path) -> None:
+    clean = commit(package)
+    (package.parent / "README.md").write_text("second\n")
+    (package.parent / "examples" / "results" / "row.json").write_text("[]")
+    assert commit(package) == clean
+
+
+def test_another_repository_around_the_package_says_nothing(package: Path) -> None:
+    """An installed package may lie inside the user's own repository."""
+    inner = package / "site-packages" / "vq_nat"
+    inner.mkdir(parents=True)
+    assert commit(inner) == "unknown"
