@@ -316,21 +316,10 @@ def read_test_set(plan: Plan) -> Any:
     """Reads the raw test set and all its references."""
     from vq_nat.bench.systems import TestSet
 
-    raw = plan.corpus / "raw"
-    source, target = (read_lines(raw / f"test.{lang}") for lang in LANGS)
-    several = read_json(raw / "test.refs.json")
-    return TestSet(
-        corpus=plan.preset["corpus"]["name"],
-        name=plan.preset["corpus"].get("test-set", "test"),
-        sources=source,
-        references=several or [[line] for line in target],
-        complete=several is not None,
+    corpus = plan.preset["corpus"]
+    return TestSet.read(
+        plan.corpus / "raw", corpus["name"], corpus.get("test-set", "test"), LANGS
     )
-
-
-def read_lines(path: Path) -> list[str]:
-    """Reads a text file; only a line feed ends a line."""
-    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 # ---------------------------------------------------------------------------- examples
@@ -342,7 +331,7 @@ def show_examples(plan: Plan) -> str:
 
     student = vq_nat.load(plan.work / "student", device=find_device(plan))
     words_per_code = 2**student.model.cfg.compression_steps
-    sources = read_lines(plan.corpus / "raw" / f"test.{LANGS[0]}")[:EXAMPLES]
+    sources = read_test_set(plan).sources[:EXAMPLES]
     for source, found in zip(sources, student.hypotheses(sources), strict=True):
         say(f"\n      {LANGS[0]}  {source}\n      {LANGS[1]}  {found.text}")
         for index, code in enumerate(found.codes):

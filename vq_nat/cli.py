@@ -73,6 +73,26 @@ def build_parser() -> argparse.ArgumentParser:
     )
     translate.set_defaults(run=run_translate)
 
+    measure = commands.add_parser(
+        "measure", help="score and time a system on a test set, and write its row"
+    )
+    measure.add_argument(
+        "system", help="teacher-beam4, teacher-greedy, student or student-raw"
+    )
+    measure.add_argument("checkpoint", type=Path, help="its checkpoint")
+    measure.add_argument(
+        "--raw", type=Path, required=True, help="folder with test.en and test.de"
+    )
+    measure.add_argument("--corpus", required=True, help="name of the corpus")
+    measure.add_argument("--test-set", default="test", help="name of the test set")
+    measure.add_argument("--log", type=Path, help="fairseq's JSON log of the training")
+    measure.add_argument(
+        "--rows", type=Path, default=Path("rows"), help="where CORPUS/SYSTEM.json goes"
+    )
+    measure.add_argument("--threads", type=positive, default=2, help="default: 2")
+    measure.add_argument("--device", default="cpu", help="cpu, cuda, … (default: cpu)")
+    measure.set_defaults(run=run_measure)
+
     table = commands.add_parser(
         "table", help="print the table of measured systems from a folder of rows"
     )
@@ -127,6 +147,16 @@ def read_lines() -> Iterator[str]:
             raise ValueError(
                 f"line {number} of the input must be UTF-8, but is not."
             ) from error
+
+
+def run_measure(options: argparse.Namespace) -> None:
+    """Measures one system and prints where its row is."""
+    from .bench.systems import Conditions, System, TestSet, measure, write_row
+
+    system = System(options.system, options.checkpoint, options.log)
+    test_set = TestSet.read(options.raw, options.corpus, options.test_set)
+    conditions = Conditions(device=options.device, threads=options.threads)
+    print(write_row(measure(system, test_set, conditions), options.rows))
 
 
 def run_table(options: argparse.Namespace) -> None:

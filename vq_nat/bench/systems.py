@@ -85,6 +85,45 @@ class TestSet:
     references: list[list[str]]
     complete: bool = False  # the references are all correct translations there are
 
+    @classmethod
+    def read(
+        cls,
+        raw: Path,
+        corpus: str,
+        name: str = "test",
+        languages: tuple[str, str] = ("en", "de"),
+    ) -> TestSet:
+        """Reads a test set from the raw text of a prepared corpus.
+
+        Args:
+            raw: folder with `test.{en,de}`, and `test.refs.json` if every correct
+                translation is known.
+            corpus: name of the corpus in rows and tables.
+            name: name of the test set in rows and tables.
+            languages: source and target.
+
+        Raises:
+            FileNotFoundError: if a side is missing.
+        """
+        source, target = (read_lines(raw / f"test.{lang}") for lang in languages)
+        several = raw / "test.refs.json"
+        if several.is_file():
+            references = json.loads(several.read_text(encoding="utf-8"))
+        else:
+            references = [[line] for line in target]
+        return cls(corpus, name, source, references, several.is_file())
+
+
+def read_lines(path: Path) -> list[str]:
+    """Reads a text file; only a line feed ends a line.
+
+    Raises:
+        FileNotFoundError: if it does not exist.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"the file {path} does not exist.")
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+
 
 @dataclass(frozen=True)
 class Conditions:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, distributed
 
 from vq_nat.bottleneck import Bottleneck, BottleneckConfig, build_bottleneck
+from vq_nat.bottleneck.workers import gather_rows
 
 UPDATES, WIDTH = 6, 8
 COMMON: dict[str, Any] = {"vq_num_codes": 6, "vq_slices": 2, "vq_decay": 0.9}
@@ -73,6 +74,7 @@ def main() -> None:
             world_size=world,
         )
     ends = {name: run(name, rank, world) for name in SCENARIOS}
+    ends["gathered"] = {"rows": gather_rows(torch.full((rank + 1, 2), float(rank)))}
     torch.save(ends, folder / f"{rank}_of_{world}.pt")
     if world > 1:
         distributed.destroy_process_group()

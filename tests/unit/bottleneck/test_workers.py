@@ -77,3 +77,11 @@ def test_restarts_take_vectors_of_both_workers(ends: tuple[Ends, Ends, Ends]) ->
     # 64 codes and 12 vectors an update: whoever is idle is waiting for a vector.
     for end in (first, alone):
         assert (end["restarts"]["table.idle"] == 0).sum() >= 2 * 12
+
+
+def test_workers_with_unlike_numbers_of_rows_join_them(
+    ends: tuple[Ends, Ends, Ends],
+) -> None:
+    for end in ends[:2]:
+        joined = end["gathered"]["rows"]
+        assert joined.tolist() == [[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]]
