@@ -18,6 +18,7 @@ from demo_phrases import Draw
 from steps import PrepError, Workspace, errors_as_sentences, report
 from text import write_lines
 
+GENERATOR_VERSION = 2  # raise when the same seed gives other sentences
 MAX_FAILURES = 10_000  # draws in a row that give no new sentence
 
 
@@ -80,7 +81,11 @@ def main(argv: list[str] | None = None) -> None:
             if size < 1:
                 raise PrepError(f"--{split} must be at least 1, but is {size} instead.")
         with Workspace(args.out) as work:
-            options = {"seed": args.seed, "sizes": sizes}
+            options = {
+                "version": GENERATOR_VERSION,
+                "seed": args.seed,
+                "sizes": sizes,
+            }
             work.step("raw", {}, options, partial(generate, args.seed, sizes))
 
 

@@ -8,6 +8,7 @@ import datetime
 import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from itertools import product
 from typing import NamedTuple, TypeVar
 
 from babel.dates import format_date, get_day_names, get_month_names
@@ -122,13 +123,14 @@ def twelve_hour_forms(hour: int, minute: int) -> tuple[str, ...]:
     return unique(forms)
 
 
-def day_part(hour: int) -> tuple[str, str, str]:
-    """Return (English phrase, English abbreviation, German adverb) for an hour."""
+def day_part(hour: int) -> tuple[str, str, tuple[str, ...]]:
+    """Return (English phrase, English abbreviation, German adverbs) for an hour."""
     if hour < 12:
-        return "in the morning", "a.m.", "morgens" if hour < 10 else "vormittags"
+        adverbs = ("morgens",) * (hour < 11) + ("vormittags",) * (hour > 8)
+        return "in the morning", "a.m.", adverbs
     if hour < 18:
-        return "in the afternoon", "p.m.", "nachmittags"
-    return "in the evening", "p.m.", "abends"
+        return "in the afternoon", "p.m.", ("nachmittags",)
+    return "in the evening", "p.m.", ("abends",)
 
 
 def at_open_clock(draw: Draw) -> Phrase:
@@ -146,14 +148,14 @@ def clock_span(draw: Draw) -> Phrase:
     length = draw.choice(range(30, 255, 15))
     times = [divmod(minutes, 60) for minutes in (start, start + length)]
     say = draw.choice((english_colloquial, english_digital))
-    if not any(minute for _, minute in times):
+    if not all(minute for _, minute in times):  # not "from two thirty to four"
         say = english_colloquial
     words = [say(*time) for time in times]
-    forms = [
-        "von {} bis {}".format(*(form(*time) for time in times))
-        for form in (german_colloquial, german_twelve_hour)
-    ]
-    return Phrase("from {} to {}".format(*words), unique(forms))
+    forms = product(*(twelve_hour_forms(*time) for time in times))
+    return Phrase(
+        f"from {words[0]} to {words[1]}",
+        tuple(f"von {begin} bis {end}" for begin, end in forms),
+    )
 
 
 def at_known_clock(
@@ -163,28 +165,28 @@ def at_known_clock(
 
     Args:
         draw: Source of random choices.
-        hours: Hours of the 24-hour clock to choose from (noon is left out: what
-            part of the day it belongs to is a matter of taste).
+        hours: Hours of the 24-hour clock to choose from.
         adverb_first: Also allow "nachmittags um halb drei", which does not go
             well after another date.
         short: Always say it in few words: "at two thirty p.m.".
     """
     hour, minute = draw.choice(hours), draw.choice(range(0, 60, 5))
-    part, abbreviation, adverb = day_part(hour)
+    part, abbreviation, adverbs = day_part(hour)
     if short or draw.choice((True, False)):
         words = f"{english_digital(hour, minute)} {abbreviation}"
     else:
         words = f"{english_colloquial(hour, minute)} {part}"
     forms = prefixed("um ", twelve_hour_forms(hour, minute))
-    wordings = [f"{form} {adverb}" for form in forms]
+    wordings = [f"{form} {adverb}" for form in forms for adverb in adverbs]
     if adverb_first:
-        wordings += [f"{adverb} {form}" for form in forms]
+        wordings += [f"{adverb} {form}" for form in forms for adverb in adverbs]
     wordings.append(f"um {german_digital(hour, minute)}")
     return Phrase(f"at {words}", tuple(wordings))
 
 
-MORNING, EVENING = range(6, 12), range(18, 23)
-DAYTIME = (*MORNING, *range(13, 23))
+# Without 12 and 17: what part of the day they belong to is a matter of taste.
+MORNING, AFTERNOON, EVENING = range(6, 12), range(13, 17), range(18, 23)
+DAYTIME = (*MORNING, *AFTERNOON, *EVENING)
 
 
 def at_time(draw: Draw) -> Phrase:
@@ -252,7 +254,7 @@ def date_span(draw: Draw) -> Phrase:
     first = draw.choice(range(len(YEAR)))
     last = (first + draw.choice(range(2, 100))) % len(YEAR)
     days, say = (YEAR[first], YEAR[last]), draw.choice((month_first, day_first))
-    forms = zip(*map(german_dates, days), strict=True)
+    forms = product(*map(german_dates, days))
     return Phrase(
         f"from {say(days[0])} to {say(days[1])}",
         tuple(f"vom {start} bis zum {end}" for start, end in forms),

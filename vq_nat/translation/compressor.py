@@ -2,6 +2,7 @@
 
 from typing import Optional
 
+from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
 from .config import TransformerSize
@@ -40,11 +41,11 @@ class TargetCompressor(nn.Module):
         self.refinements = nn.ModuleList(
             ResidualConv(size.width, size.dropout) for _ in range(steps)
         )
-        self.source_norm = nn.LayerNorm(size.width) if source_attention else None
+        self.source_norm = Fp32LayerNorm(size.width) if source_attention else None
         self.source_attn = (
             Attention(size.width, size.heads) if source_attention else None
         )
-        self.layer_norm = nn.LayerNorm(size.width)
+        self.layer_norm = Fp32LayerNorm(size.width)
 
     def forward(
         self, embedded: Tensor, mask: Tensor, source: Optional[EncodedSource] = None
@@ -70,4 +71,4 @@ class TargetCompressor(nn.Module):
             memory = self.source_attn.project(source.states)
             x = x + self.source_attn(self.source_norm(x), memory, source.mask)
         # The norm bounds |z_e|, so that distances do not drift with training.
-        return Latents(self.layer_norm(x.float()), mask)
+        return Latents(self.layer_norm(x), mask)

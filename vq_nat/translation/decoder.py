@@ -2,6 +2,7 @@
 
 from typing import Optional
 
+from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
 from .config import TransformerSize
@@ -30,7 +31,7 @@ class ParallelDecoder(nn.Module):
         self.positions = Positions(size.width, size.max_positions + 2**steps)
         self.dropout = nn.Dropout(size.dropout)
         self.layers = TransformerStack(*size.layer, layers)
-        self.layer_norm = nn.LayerNorm(size.width)
+        self.layer_norm = Fp32LayerNorm(size.width)
 
     def forward(
         self, latents: Latents, source: EncodedSource, words: Optional[Tensor] = None
@@ -57,7 +58,7 @@ class ParallelDecoder(nn.Module):
 
     def upsample(self, latents: Latents) -> tuple[Tensor, Tensor]:
         """Doubles the length n_c times. Shape: (B, L, C) → (B, L · 2^n_c, C)."""
-        x, mask = latents
+        x, mask = latents.states.to(self.layer_norm.weight.dtype), latents.mask
         for doubling, refinement in zip(self.doublings, self.refinements):
             x = doubling(x).unflatten(-1, (2, -1)).flatten(1, 2)
             mask = word_mask(mask, steps=1)

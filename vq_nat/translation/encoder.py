@@ -1,5 +1,6 @@
 """Stage 1: source words → states."""
 
+from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
 from .config import TransformerSize
@@ -20,7 +21,7 @@ class SourceEncoder(nn.Module):
         self.positions = Positions(size.width, size.max_positions)
         self.dropout = nn.Dropout(size.dropout)
         self.layers = TransformerStack(*size.layer, layers, source=False)
-        self.layer_norm = nn.LayerNorm(size.width)
+        self.layer_norm = Fp32LayerNorm(size.width)
 
     def forward(self, embedded: Tensor, mask: Tensor) -> EncodedSource:
         """Encodes left-aligned source embeddings.

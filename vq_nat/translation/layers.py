@@ -11,7 +11,7 @@ from typing import NamedTuple, Optional
 
 import torch
 import torch.nn.functional as F
-from fairseq.modules import SinusoidalPositionalEmbedding
+from fairseq.modules import Fp32LayerNorm, SinusoidalPositionalEmbedding
 from torch import Tensor, nn
 
 
@@ -104,11 +104,11 @@ class TransformerLayer(nn.Module):
         self, width: int, heads: int, ffn: int, dropout: float, source: bool = True
     ) -> None:
         super().__init__()
-        self.self_attn_layer_norm = nn.LayerNorm(width)
+        self.self_attn_layer_norm = Fp32LayerNorm(width)
         self.self_attn = Attention(width, heads)
-        self.encoder_attn_layer_norm = nn.LayerNorm(width) if source else None
+        self.encoder_attn_layer_norm = Fp32LayerNorm(width) if source else None
         self.encoder_attn = Attention(width, heads) if source else None
-        self.final_layer_norm = nn.LayerNorm(width)
+        self.final_layer_norm = Fp32LayerNorm(width)
         self.fc1 = nn.Linear(width, ffn)
         self.fc2 = nn.Linear(ffn, width)
         self.dropout = nn.Dropout(dropout)
@@ -232,7 +232,7 @@ class ResidualConv(nn.Module):
 
     def __init__(self, width: int, dropout: float, kernel: int = 3) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width)
+        self.norm = Fp32LayerNorm(width)
         self.conv = MaskedConv(width, kernel)
         self.dropout = nn.Dropout(dropout)
 

@@ -65,8 +65,8 @@ class VQEMTransformer(BaseFairseqModel):
         self.predictor = LatentPredictor(
             size,
             cfg.predictor_layers,
-            cfg.vq_slices,
-            cfg.vq_num_codes,
+            self.bottleneck.num_slices,
+            self.bottleneck.num_codes,  # 1 without discretisation
             self.max_latents,
         )
         self.decoder = ParallelDecoder(size, self.steps, cfg.decoder_layers)

@@ -3,6 +3,7 @@
 from typing import NamedTuple, Optional
 
 import torch
+from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
 from .config import TransformerSize
@@ -50,7 +51,7 @@ class LatentPredictor(nn.Module):
         self.positions = Positions(size.width, max_latents + 1)
         self.dropout = nn.Dropout(size.dropout)
         self.layers = TransformerStack(*size.layer, layers)
-        self.layer_norm = nn.LayerNorm(size.width)
+        self.layer_norm = Fp32LayerNorm(size.width)
         self.output = nn.Linear(size.width, slices * (codes + 1))
         nn.init.normal_(self.embed_codes.weight, std=1.0)
         nn.init.normal_(self.begin, std=1.0)

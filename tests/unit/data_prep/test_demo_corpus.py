@@ -21,6 +21,8 @@ from demo_phrases import (
     SLOTS,
     Draw,
     Phrase,
+    at_known_clock,
+    day_part,
     english_colloquial,
     german_colloquial,
     german_twelve_hour,
@@ -137,6 +139,30 @@ def test_clock_times_by_hand() -> None:
     for time, wordings in table.items():
         functions = (english_colloquial, german_colloquial, german_twelve_hour)
         assert tuple(function(*time) for function in functions) == wordings
+
+
+def test_part_of_the_day_by_hand() -> None:
+    assert at_known_clock(Draw(1), [14], adverb_first=True) == Phrase(
+        "at ten to three in the afternoon",
+        (
+            "um zehn vor drei nachmittags",
+            "um zwei Uhr fünfzig nachmittags",
+            "nachmittags um zehn vor drei",
+            "nachmittags um zwei Uhr fünfzig",
+            "um vierzehn Uhr fünfzig",
+        ),
+    )
+    adverbs = {hour: day_part(hour)[2] for hour in (6, 9, 10, 11, 13, 16, 18, 22)}
+    assert adverbs == {
+        6: ("morgens",),
+        9: ("morgens", "vormittags"),
+        10: ("morgens", "vormittags"),
+        11: ("vormittags",),
+        13: ("nachmittags",),
+        16: ("nachmittags",),
+        18: ("abends",),
+        22: ("abends",),
+    }
 
 
 def test_all_wordings_of_one_sentence_by_hand() -> None:

@@ -136,13 +136,21 @@ def test_termination_cleans_up(write_raw: Run, scripts: Path, tmp_path: Path) ->
     while not list(tmp_path.glob("out/.tmp-tok*/train.en")):
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert process.wait() == 130
+    process.terminate()
     assert process.stderr is not None
-    log = process.stderr.read()
-    assert "Traceback" not in log
-    assert log.endswith("stopped; run the same command again to continue\n")
+    assert "Traceback" not in process.stderr.read()
+    assert process.wait() == 143
     assert leftovers(tmp_path) == []
+
+
+def test_interruption_says_how_to_continue(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught, errors_as_sentences():
+        raise KeyboardInterrupt
+    assert caught.value.code == 130
+    message = "stopped; run the same command again to continue\n"
+    assert capsys.readouterr().err == message
 
 
 def test_two_runs_at_a_time_are_refused(

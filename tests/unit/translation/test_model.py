@@ -165,3 +165,28 @@ def test_a_teacher_of_another_width_is_refused(make_model, dictionary, tmp_path)
     path = save(teacher(dictionary, pre_norm=True, width=64), tmp_path / "teacher.pt")
     with pytest.raises(ValueError, match="must have shape"):
         make_model().init_from_teacher(path)
+
+
+def test_a_model_in_bfloat16_keeps_norms_losses_and_codebook_float32(
+    make_model, make_batch
+) -> None:
+    """As fairseq's --bf16 turns it: parameters halved, the bottleneck not."""
+    model = make_model().train().bfloat16()
+    loss, size, _ = loss_of(model, make_batch([9, 4, 6]), make_batch([17, 3, 8]))
+    (loss / size).backward()
+    model.bottleneck.m_step()
+    assert loss.dtype == torch.float32
+    assert loss.isfinite()
+    assert model.bottleneck.codebook.dtype == torch.float32
+
+
+@pytest.mark.parametrize("kind", ["vq", "semhash", "gumbel", "identity"])
+@pytest.mark.parametrize("slices", [1, 2])
+def test_every_bottleneck_trains(make_model, make_batch, kind, slices) -> None:
+    model = make_model(vq_kind=kind, vq_slices=slices).train()
+    loss, _, log = loss_of(model, make_batch([9, 4, 6]), make_batch([17, 3, 8]))
+    loss.backward()
+    model.bottleneck.m_step()
+    assert loss.isfinite()
+    assert model.compressor.layer_norm.weight.grad.abs().sum() > 0
+    assert log["latents"] == 3 + 1 + 1
