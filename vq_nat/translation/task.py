@@ -78,6 +78,15 @@ class DiscreteLatentTranslationTask(TranslationTask):
             retain_history=getattr(args, "retain_iter_history", False),
         )
 
+    def get_batch_iterator(self, dataset: Any, **options: Any) -> Any:
+        """Makes batches of every sentence there is.
+
+        With `required_batch_size_multiple` above 1 (its default is 8) fairseq can
+        leave out the sentences that remain, and translate 39 of 40.
+        """
+        options["required_batch_size_multiple"] = 1
+        return super().get_batch_iterator(dataset, **options)
+
     def train_step(
         self,
         sample: dict[str, Any],
