@@ -34,7 +34,7 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("assign", ["hard", "soft"])
 def test_copying_is_learned(copies: Path, tmp_path: Path, assign: str, seed: int):
     """The translation through predicted codes equals the source, nearly always."""
-    updates = "700"
+    updates = "500"
     model = ["--arch", "vq_em_transformer_tiny", "--criterion", "latent_prediction"]
     model += ["--encoder-embed-dim", "64", "--encoder-ffn-embed-dim", "256"]
     model += ["--vq-assign", assign, "--vq-num-codes", "64", "--dropout", "0.0"]
@@ -42,7 +42,7 @@ def test_copying_is_learned(copies: Path, tmp_path: Path, assign: str, seed: int
     model += ["--latent-share-updates", "50", "--latent-loss-start", "100"]
     optimizer = ["--optimizer", "adam", "--adam-betas", "(0.9, 0.98)"]
     optimizer += ["--lr", "0.003", "--lr-scheduler", "polynomial_decay"]
-    optimizer += ["--warmup-updates", "50", "--total-num-update", updates]
+    optimizer += ["--warmup-updates", "40", "--total-num-update", updates]
     optimizer += ["--clip-norm", "1.0", "--max-update", updates]
     batches = ["--max-tokens", "1000", "--num-workers", "0", "--seed", str(seed)]
     saving = ["--save-dir", str(tmp_path), "--no-epoch-checkpoints"]
