@@ -125,6 +125,7 @@ def new_bar(total: int, unit: str, name: str = "", leave: bool = False) -> tqdm:
         unit=unit,
         leave=leave,
         mininterval=0.5 if sys.stderr.isatty() else 30,
+        miniters=1,  # a resumed training jumps ahead once, and must not wait as long
     )
 
 
