@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 logger = logging.getLogger(__name__)
 
@@ -144,6 +145,17 @@ def under_autocast(name: str, function: Callable[..., Any]) -> Callable[..., Any
             return function(model, sample, *args, **kwargs)
 
     return call
+
+
+def training_attention(device: torch.device) -> AbstractContextManager[Any]:
+    """Returns the context in which attention trains fastest.
+
+    On a CPU torch's fused kernel has a backward pass that took ten times as long as
+    products and a softmax one by one (torch 2.13, bfloat16, sentences of 16 words).
+    """
+    if device.type == "cpu":
+        return sdpa_kernel(SDPBackend.MATH)
+    return nullcontext()
 
 
 allow_fairseq_checkpoints()

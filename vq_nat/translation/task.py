@@ -16,7 +16,7 @@ from fairseq.tasks.translation import (
 from sacrebleu.metrics import BLEU
 
 from ..bottleneck import Bottleneck
-from ..compat import autocast, under_autocast
+from ..compat import autocast, training_attention, under_autocast
 from .generator import IterativeLatentGenerator
 
 
@@ -99,6 +99,7 @@ class DiscreteLatentTranslationTask(TranslationTask):
         """Forward and backward; the E-step of a dummy batch gathers nothing."""
         criterion = under_autocast(self.cfg.autocast, criterion)
         with ExitStack() as stack:
+            stack.enter_context(training_attention(next(model.parameters()).device))
             if ignore_grad:
                 for bottleneck in bottlenecks(model):
                     stack.enter_context(bottleneck.frozen())
