@@ -7,9 +7,9 @@ import pytest
 from fairseq_commands import OPTIMIZER, STUDENT, TEACHER, call, task
 
 
-@pytest.fixture
-def train(tmp_corpus: Path) -> Callable[..., Path]:
-    """Trains a model into a folder: `train(folder, updates, arguments)`."""
+@pytest.fixture(scope="session")
+def train_into(tmp_corpus: Path) -> Callable[..., Path]:
+    """Trains a model into a folder: `train_into(folder, updates, arguments)`."""
 
     def run(folder: Path, updates: int, *arguments: str, model: list[str] = STUDENT):
         call(
@@ -26,6 +26,12 @@ def train(tmp_corpus: Path) -> Callable[..., Path]:
         return folder
 
     return run
+
+
+@pytest.fixture
+def train(train_into: Callable[..., Path]) -> Callable[..., Path]:
+    """Does what `train_into` does, for a single test."""
+    return train_into
 
 
 @pytest.fixture
