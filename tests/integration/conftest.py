@@ -34,6 +34,17 @@ def train(train_into: Callable[..., Path]) -> Callable[..., Path]:
     return train_into
 
 
+@pytest.fixture(scope="session")
+def checkpoint(
+    train_into: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a student after four updates, to read only."""
+    folder = tmp_path_factory.mktemp("student")
+    train_into(folder, 4, "--disable-validation")
+    (folder / "checkpoint_last.pt").rename(folder / "checkpoint_best.pt")
+    return folder
+
+
 @pytest.fixture
 def generate(tmp_corpus: Path) -> Callable[..., str]:
     """Runs fairseq-generate over the test set and returns what it prints."""

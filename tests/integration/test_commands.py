@@ -15,11 +15,10 @@ PLAIN = ("--iter-decode-max-iter", "0")
 SHORT = ("--max-len-b", "20")  # an untrained model may not find an end
 
 
-@pytest.fixture(scope="module")
-def student(train_into, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoint of a student after two updates, to read only."""
-    folder = tmp_path_factory.mktemp("student")
-    return train_into(folder, 2, "--disable-validation") / "checkpoint_last.pt"
+@pytest.fixture
+def student(checkpoint: Path) -> Path:
+    """The checkpoint of a student, to read only."""
+    return checkpoint / "checkpoint_best.pt"
 
 
 def hypotheses(printed: str) -> dict[int, str]:
