@@ -37,8 +37,9 @@ def table() -> dict[str, Row]:
     stage = Row((*translation(*BELOW_STAGES, "layers"), COMPAT), ("torch", "fairseq"))
     loss = Row((*translation(*BELOW_STAGES), COMPAT))
     parts = (*STAGES, *BELOW_STAGES, "schedule", "search")
-    front = ("task", "translator", "generator", "rescoring", "search", *BELOW_STAGES)
-    shared = ("criterion", "generator", "rescoring", "config", "flow", "model")
+    output = ("generator", "rescoring", "search", "fairseq_nat")
+    front = ("task", "translator", *output, *BELOW_STAGES)
+    shared = ("criterion", *output, "config", "flow", "model")
     rows = {
         "vq_nat": Row(("vq_nat.translation", *translation("translator"))),
         COMPAT: Row((), ("fairseq", "torch", "numpy", "omegaconf", "hydra")),
@@ -59,9 +60,11 @@ def table() -> dict[str, Row]:
     # Below the model, whose `predict` hands its predictor over to be stepped, and below
     # the generator, which says how to search: it knows neither.
     rows["vq_nat.translation.search"] = Row(translation(*BELOW_STAGES), ("torch",))
-    output = Row((*loss.inside, *translation("search", "rescoring")))
-    rows["vq_nat.translation.generator"] = output
+    best = Row((*loss.inside, *translation("search", "rescoring")))
+    rows["vq_nat.translation.generator"] = best
     rows["vq_nat.translation.rescoring"] = loss
+    # fairseq's own models beside ours: of the room it knows how candidates are ranked.
+    rows["vq_nat.translation.fairseq_nat"] = Row(translation("flow", "rescoring"))
     for name in ("task", "translator"):
         rows[f"vq_nat.translation.{name}"] = Row((*translation(*front), DOOR, COMPAT))
     return rows

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple, Optional, Union
 import torch
 from fairseq import checkpoint_utils
 from fairseq.data import encoders
+from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 from sacremoses import MosesPunctNormalizer
 
 from ..compat import load_config, load_weights
+from .fairseq_nat import MendedLevenshteinTask
 
 TEXT_FILE = "text.json"
 PIECE = 128  # subwords; a longer sentence is translated in pieces
@@ -190,7 +192,7 @@ class Translator:
         models, _, task = checkpoint_utils.load_model_ensemble_and_task(
             [str(checkpoint)], arg_overrides=overrides
         )
-        model = ready(models[0], device, beam)
+        task, model = mended(task), ready(models[0], device, beam)
         codec = TextCodec(folder, task.source_dictionary, task.target_dictionary)
         options = {
             "beam": beam,
@@ -203,9 +205,10 @@ class Translator:
         return cls(model, task, codec, options, judge)
 
     @property
-    def latent(self) -> bool:
-        """Whether the model has codes."""
-        return hasattr(self.model, "lookup")
+    def parallel(self) -> bool:
+        """Whether all words are written at once."""
+        doors = ("lookup", "initialize_output_tokens")  # ours, fairseq's
+        return any(hasattr(self.model, door) for door in doors)
 
     def translate(
         self,
@@ -293,10 +296,10 @@ class Translator:
     def _build(self, candidates: Optional[int], passes: Optional[int]) -> Any:
         options = dict(self.generation)
         if candidates is not None:
-            options["iter_decode_with_beam" if self.latent else "beam"] = candidates
+            options["iter_decode_with_beam" if self.parallel else "beam"] = candidates
         if passes is not None:
             options["iter_decode_max_iter"] = passes
-        if not self.latent and options.get("iter_decode_max_iter"):
+        if not self.parallel and options.get("iter_decode_max_iter"):
             raise ValueError(
                 "`passes` must be 0 for an autoregressive model, "
                 f"but is {options['iter_decode_max_iter']} instead."
@@ -384,6 +387,13 @@ def ready(model: Any, device: str, beam: int = 1) -> Any:
     model.eval()
     model.make_generation_fast_(beamable_mm_beam_size=beam, need_attn=False)
     return model
+
+
+def mended(task: Any) -> Any:
+    """Returns the task with the generator that serves fairseq's parallel models."""
+    if type(task) is TranslationLevenshteinTask:
+        return MendedLevenshteinTask(task.cfg, task.src_dict, task.tgt_dict)
+    return task
 
 
 def load_teacher(path: Union[str, Path], task: Any, device: str) -> Any:
