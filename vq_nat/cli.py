@@ -99,6 +99,37 @@ def build_parser() -> argparse.ArgumentParser:
     )
     translate.set_defaults(run=run_translate)
 
+    codes = commands.add_parser(
+        "codes",
+        help="show what each code of a latent model stands for",
+        description="Writes which words, places and lengths each code stands for, and "
+        "a page that shows sentences with their codes, and what changes if one code "
+        "is another.",
+    )
+    codes.add_argument("model", metavar="MODEL", help="a latent model's checkpoint")
+    codes.add_argument("data", metavar="DATA", help="folder with its prepared data")
+    codes.add_argument(
+        "--split", default="valid", help="whose references are read (default: valid)"
+    )
+    codes.add_argument(
+        "--out",
+        type=Path,
+        default=Path("codes"),
+        metavar="DIR",
+        help="where codes.json, codes.tsv and codes.html go (default: codes)",
+    )
+    codes.add_argument(
+        "--sentence",
+        action="append",
+        metavar="TEXT",
+        help="sentence of the page, may be repeated (default: three of the split)",
+    )
+    codes.add_argument(
+        "--swaps", type=positive, default=4, metavar="N", help="rivals of each code"
+    )
+    codes.add_argument("--device", default="cpu", help="cpu, cuda, … (default: cpu)")
+    codes.set_defaults(run=run_codes)
+
     measure = commands.add_parser(
         "measure", help="score and time a system on a test set, and write its row"
     )
@@ -279,6 +310,32 @@ def read_lines(invalid: str) -> Iterator[str]:
                 f"line {number} of the input must be UTF-8, but is not "
                 "(--invalid-utf8 replace goes on)."
             ) from error
+
+
+def run_codes(options: argparse.Namespace) -> None:
+    """Writes what the codes stand for, and prints where."""
+    from .bench.codes import (
+        count_codes,
+        describe,
+        read_chunks,
+        require_codes,
+        some_sentences,
+        write_records,
+    )
+    from .bench.codes_page import draw, page
+
+    translator = load(options.model, data=options.data, device=options.device)
+    require_codes(translator)
+    sentences = options.sentence or some_sentences(translator, options.split)
+    pictures = [draw(translator, sentence, options.swaps) for sentence in sentences]
+    inventory = count_codes(read_chunks(translator, options.split))
+    records = describe(inventory)
+    for kind in ("json", "tsv"):
+        write_records(records, options.out / f"codes.{kind}")
+        print(options.out / f"codes.{kind}")
+    html = options.out / "codes.html"
+    html.write_text(page(pictures, inventory), encoding="utf-8")
+    print(html)
 
 
 def run_measure(options: argparse.Namespace) -> None:

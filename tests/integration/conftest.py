@@ -50,7 +50,7 @@ def generate(tmp_corpus: Path) -> Callable[..., str]:
     """Runs fairseq-generate over the test set and returns what it prints."""
 
     def run(checkpoint: Path, *arguments: str) -> str:
-        path = ["--path", str(checkpoint), "--gen-subset", "test"]
+        path = ["--path", str(checkpoint), "--gen-subset", "test", "--num-workers", "0"]
         return call("generate", [*task(tmp_corpus), *path, *arguments])
 
     return run

@@ -180,6 +180,13 @@ class IterativeLatentGenerator:
             self.rescorer.rank(src_tokens, found)
         return found
 
+    def words(
+        self, model: Any, codes: LatentCodes, source: EncodedSource
+    ) -> list[Tensor]:
+        """Decodes given codes in one pass; returns each row's words."""
+        tokens, _, lengths = self._cut(self._decode(model, model.lookup(codes), source))
+        return [row[:length] for row, length in zip(tokens, lengths.tolist())]
+
     def _codes(
         self, model: Any, source: EncodedSource, sample: dict[str, Any]
     ) -> LatentCodes:

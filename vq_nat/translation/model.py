@@ -125,9 +125,16 @@ class VQEMTransformer(BaseFairseqModel):
         bounds = bounds._replace(least=least, most=most)
         return search(self.predictor, source, bounds, options)
 
+    def code_log_probs(self, codes: Tensor, source: EncodedSource) -> Tensor:
+        """Computes log p of every code, and of the end, after the codes before it.
+
+        Shape: (B, L, G) → (B, L + 1, G, K + 1); symbol K of slice 0 is the end.
+        """
+        return self.predictor.log_probs(self.predictor(codes, source))
+
     def score_codes(self, codes: LatentCodes, source: EncodedSource) -> Tensor:
         """Computes log p(codes, end of codes | source) in one pass. Shape: (B,)."""
-        logp = self.predictor.log_probs(self.predictor(codes.codes, source))
+        logp = self.code_log_probs(codes.codes, source)
         steps = logp[:, :-1].gather(-1, codes.codes.unsqueeze(-1)).squeeze(-1)
         ends = logp[:, :, 0, self.predictor.end]
         lengths = codes.mask.sum(dim=1, keepdim=True)

@@ -40,6 +40,7 @@ def test_fairseqs_models_decode_and_are_rescored(model, teacher, tmp_corpus) -> 
     name, path = model
     passes = "0" if name.startswith("non") else "2"
     options = ["--iter-decode-max-iter", passes, "--gen-subset", "test"]
+    options += ["--num-workers", "0"]
 
     def generate(path: object, *more: str) -> dict[int, str]:
         arguments = [*task(tmp_corpus), *MENDED, "--path", str(path), *options, *more]
