@@ -31,7 +31,9 @@ def load_rows(folder: Path) -> list[Row]:
     Raises:
         ValueError: if a file is not a result row.
     """
-    rows = [read_row(path) for path in folder.rglob("*.json")]
+    # Ways to decode one system have a table of their own, see `decoding`.
+    paths = (p for p in folder.rglob("*.json") if p.parent.name != "decoding")
+    rows = [read_row(path) for path in paths]
     return sorted(rows, key=lambda row: (row["corpus"], rank(row), row["system"]))
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,6 +112,13 @@ class TestSet:
         else:
             references = [[line] for line in target]
         return cls(corpus, name, source, references, several.is_file())
+
+    def first(self, count: int) -> TestSet:
+        """Returns its first sentences."""
+        part = slice(count)
+        return replace(
+            self, sources=self.sources[part], references=self.references[part]
+        )
 
 
 def read_lines(path: Path) -> list[str]:
@@ -356,12 +363,17 @@ def row_path(folder: Path, corpus: str, system: str) -> Path:
 def write_row(row: Row, folder: Path) -> Path:
     """Writes FOLDER/CORPUS/SYSTEM.json, never seen half-written."""
     path = row_path(folder, row["corpus"], row["system"])
+    write_json(row, path)
+    return path
+
+
+def write_json(row: Row, path: Path) -> None:
+    """Writes a row, never seen half-written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{path.name}")
     text = json.dumps(row, indent=2, ensure_ascii=False) + "\n"
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
-    return path
 
 
 def describe_conditions(conditions: Conditions) -> Row:
