@@ -9,6 +9,7 @@ from vq_nat.translation import IterativeLatentGenerator
 from vq_nat.translation.config import DecodingConfig
 from vq_nat.translation.flow import LatentCodes
 from vq_nat.translation.generator import LengthRule
+from vq_nat.translation.rescoring import ChrfConsensus
 from vq_nat.translation.search import SearchOptions
 from vq_nat.translation.task import Settings
 
@@ -28,6 +29,10 @@ MODES = {
     "beam": {"search": SearchOptions("beam", 3)},
     "samples": {"search": SearchOptions("sample", 3)},
     "lengths": {"search": SearchOptions("lengths", 3)},
+    "agreement": {
+        "search": SearchOptions("sample", 3),
+        "rescorer": ChrfConsensus(lambda tokens: str(tokens.tolist())),
+    },
     "ratio": {"lengths": LengthRule(fixed=2.0), "search": SearchOptions("beam", 2)},
     "mask": {"max_iter": 3},
     "latent": {"max_iter": 3, "refinement": "latent"},

@@ -91,7 +91,7 @@ def test_the_teacher_chooses_among_candidates(
             assert all(h["teacher_seconds"] > 0 for h in hypotheses)
 
 
-@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("size", [1, 7, 64])
 def test_what_the_teacher_chooses_does_not_depend_on_the_batch(
     model, make_teacher, dictionary, make_batch, repad, size
 ) -> None:
@@ -99,7 +99,7 @@ def test_what_the_teacher_chooses_does_not_depend_on_the_batch(
     generator = IterativeLatentGenerator(
         dictionary, rescorer=TeacherScore(teacher, dictionary), **NPD
     )
-    source = make_batch([9, 4, 6, 12, 3, 8, 15])
+    source = make_batch([9, 4, 6, 12, 3, 8, 15, 7] * 2)
 
     def choose(rows):
         sample = {"net_input": {"src_tokens": rows}}

@@ -1,16 +1,18 @@
 """The search for codes: exhaustive where it can be, bounded, and blind to the batch."""
 
 from itertools import product
+from typing import NamedTuple
 
 import pytest
 import torch
 
-from vq_nat.translation.flow import LatentCodes, take
+from vq_nat.translation.flow import EncodedSource, LatentCodes, take
 from vq_nat.translation.search import (
     CodeBounds,
     SearchOptions,
     joint_best,
     mix,
+    search,
     sentence_keys,
 )
 
@@ -160,6 +162,53 @@ def test_neighbours_in_the_batch_change_nothing(
         assert found.mask.equal(expected.mask[:, :length])
         assert not expected.mask[:, length:].any()
         torch.testing.assert_close(found.score, expected.score, rtol=1e-4, atol=1e-4)
+
+
+class WholeSource(NamedTuple):
+    """What an uncached predictor keeps: everything so far, and no keys or values."""
+
+    source: EncodedSource
+    codes: torch.Tensor  # (B, L, G)
+
+    def take(self, rows, source):
+        kept = take(self.source, rows) if source else self.source
+        return WholeSource(kept, self.codes[rows])
+
+
+class Uncached:
+    """Computes every step from the beginning."""
+
+    def __init__(self, predictor) -> None:
+        self.predictor, self.log_probs = predictor, predictor.log_probs
+        self.slices, self.codes, self.end = (
+            predictor.slices,
+            predictor.codes,
+            predictor.end,
+        )
+
+    def start(self, source):
+        size = len(source.mask)
+        return WholeSource(source, torch.zeros(size, 0, self.slices).long())
+
+    def step(self, state, previous):
+        if previous is not None:
+            codes = torch.cat([state.codes, previous.unsqueeze(1)], dim=1)
+            state = state._replace(codes=codes)
+        return self.predictor(state.codes, state.source)[:, -1], state
+
+
+@pytest.mark.parametrize("kind", WIDTHS)
+@torch.no_grad()
+def test_the_cache_changes_nothing(make_model, make_batch, kind) -> None:
+    model = sharpen(make_model(vq_slices=2), 3.0)
+    source = model.encode(make_batch([9, 4, 6, 12, 3, 8, 15]))
+    asked = bounds(source, 8)._replace(most=torch.tensor([1, 2, 3, 4, 5, 6, 7]))
+    options = SearchOptions(kind, WIDTHS[kind])
+    cached = search(model.predictor, source, asked, options)
+    found = search(Uncached(model.predictor), source, asked, options)
+    assert found.codes.equal(cached.codes)
+    assert found.mask.equal(cached.mask)
+    torch.testing.assert_close(found.score, cached.score, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", WIDTHS)
