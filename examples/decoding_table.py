@@ -58,13 +58,11 @@ def measure(options: argparse.Namespace) -> None:
     test_set = TestSet.read(options.raw, options.corpus)
     if options.sentences:
         test_set = test_set.first(options.sentences)
-    # The teacher is there for the modes that ask for it; loading needs candidates.
     translator = vq_nat.load(
         options.student,
         data=options.data,
         device=options.device,
         teacher=options.teacher,
-        candidates=1 if options.teacher is None else 2,
     )
     conditions = Conditions(
         device=options.device,

@@ -32,6 +32,12 @@ def test_codes_are_counted_and_shown(
     assert sum(r["count"] for r in records) == sum(
         -(-(len(line.split()) + 1) // 4) for line in lines
     )
+    (explained,) = vq_nat.load(checkpoint).explain(["a b c"], tmp_path / "codes.json")
+    known = {r["code"]: r["chunks"][0][0] for r in records}
+    assert [step.codes for step in explained] == vq_nat.load(checkpoint).codes(
+        ["a b c"]
+    )[0]
+    assert all(step.meanings == [known.get(step.codes[0])] for step in explained)
     html = (tmp_path / "codes.html").read_text()
     assert len(re.findall("<h2>", html)) == 3
     assert html.count("<table>") == html.count("</table>")

@@ -172,12 +172,21 @@ def test_wrong_options_are_refused_at_once(checkpoint, options, sentence) -> Non
         vq_nat.load(checkpoint, **options)
 
 
-def test_an_autoregressive_model_makes_no_passes(
-    train, teacher_model, tmp_path: Path
+def test_options_of_the_other_kind_of_model_are_refused(
+    checkpoint: Path, train, teacher_model, tmp_path: Path
 ) -> None:
     train(tmp_path, 1, "--disable-validation", model=teacher_model)
+    teacher = tmp_path / "checkpoint_last.pt"
     with pytest.raises(ValueError, match="`passes` must be 0 for an autoregressive mo"):
-        vq_nat.load(tmp_path / "checkpoint_last.pt", passes=2)
+        vq_nat.load(teacher, passes=2)
+    with pytest.raises(ValueError, match="`candidates` must be 1 for an autoregressiv"):
+        vq_nat.load(teacher, candidates=2)
+    with pytest.raises(ValueError, match="`teacher` must be None for an autoregressiv"):
+        vq_nat.load(teacher, teacher=teacher)
+    with pytest.raises(ValueError, match="`beam` must be 1 for a model that writes al"):
+        vq_nat.load(checkpoint, beam=2)
+    wide = vq_nat.load(teacher).translate(["a b"], candidates=3)
+    assert wide == vq_nat.load(teacher, beam=3).translate(["a b"])
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from .rescoring import ModelScore, Rescorer
 from .search import GREEDY, CodeBounds, SearchOptions, sentence_keys
 
 REFINEMENTS = ("mask", "latent", "both")
+LOGITS_AT_ONCE = 2**27  # 512 MiB in float32
 
 
 class WordGuess(NamedTuple):
@@ -91,6 +92,8 @@ class IterativeLatentGenerator:
         lengths: the whole rule for lengths, instead of a and b.
         refinement: "mask", "latent" or "both".
         rescorer: what ranks the candidates; by default the model's own score.
+        logits_at_once: words × vocabulary in memory at a time; what is more is decoded
+            in several steps.
 
     Raises:
         ValueError: for settings that exclude each other or do not exist.
@@ -108,6 +111,7 @@ class IterativeLatentGenerator:
         lengths: Optional[LengthRule] = None,
         refinement: str = "mask",
         rescorer: Optional[Rescorer] = None,
+        logits_at_once: int = LOGITS_AT_ONCE,
     ) -> None:
         if refinement not in REFINEMENTS:
             raise ValueError(
@@ -123,6 +127,7 @@ class IterativeLatentGenerator:
                 "`search` must not be for several lengths when the length is fixed."
             )
         self.rescorer = rescorer or ModelScore()
+        self.words_at_once = max(1, logits_at_once // len(tgt_dict))
         self.symbols_to_strip_from_output = {self.eos, self.pad, self.bos}
 
     @torch.no_grad()
@@ -230,6 +235,31 @@ class IterativeLatentGenerator:
         source: EncodedSource,
         words: Optional[Tensor] = None,
         shown: Optional[Tensor] = None,
+    ) -> WordGuess:
+        """Predicts all words, of some rows at a time if they are many."""
+        length = latents.mask.size(1) * 2**model.steps
+        count = max(1, self.words_at_once // length)
+        parts = [
+            self._decode_rows(
+                model,
+                Latents(*(field[rows] for field in latents)),
+                EncodedSource(*(field[rows] for field in source)),
+                None if words is None else words[rows],
+                None if shown is None else shown[rows],
+            )
+            for rows in row_slices(len(latents.mask), count)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return WordGuess(*(torch.cat(fields) for fields in zip(*parts)))
+
+    def _decode_rows(
+        self,
+        model: Any,
+        latents: Latents,
+        source: EncodedSource,
+        words: Optional[Tensor],
+        shown: Optional[Tensor],
     ) -> WordGuess:
         decoded = model.decode(latents, source, words, shown)
         log_probs = torch.log_softmax(decoded.logits.float(), dim=-1)
@@ -345,6 +375,11 @@ class IterativeLatentGenerator:
 
 
 # -------------------------------------------------------------------------- small parts
+
+
+def row_slices(rows: int, count: int) -> list[slice]:
+    """Cuts rows into slices of at most `count`."""
+    return [slice(i, i + count) for i in range(0, rows, count)]
 
 
 def take_draft(draft: Draft, rows: Tensor) -> Draft:

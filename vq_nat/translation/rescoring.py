@@ -156,6 +156,8 @@ class TeacherScore:
         memory = self.teacher.encoder.reorder_encoder_out(encoded, owners)
         previous = words.roll(1, dims=1)
         previous[:, 0] = self.eos  # fairseq's sign for the beginning
+        # Behind the words anything may stand, no word looks there; a mask costs time.
+        previous = previous.masked_fill(previous.eq(self.pad), self.eos)
         logits = self.teacher.decoder(previous, encoder_out=memory)[0].float()
         chosen = logits.gather(2, words.unsqueeze(2)).squeeze(2)
         return (chosen - logits.logsumexp(dim=2)) * words.ne(self.pad)

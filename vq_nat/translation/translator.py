@@ -114,6 +114,13 @@ class Hypothesis(NamedTuple):
     teacher_seconds: float = 0.0  # of these in the teacher
 
 
+class CodeMeaning(NamedTuple):
+    """One step of codes and what it tends to mean."""
+
+    codes: list[int]  # one of each slice
+    meanings: list[Optional[str]]  # the chunk it stood for most often, None if unseen
+
+
 EMPTY = Hypothesis("", [], [], 0.0)
 
 
@@ -248,6 +255,29 @@ class Translator:
         """Returns the codes of each sentence's translation: L lists of G codes."""
         return [h.codes for h in self.hypotheses(sentences, batch_size)]
 
+    def explain(
+        self,
+        sentences: Iterable[str],
+        inventory: Union[str, Path],
+        batch_size: int = 64,
+    ) -> list[list[CodeMeaning]]:
+        """Returns the codes of each translation, and what each tends to mean.
+
+        Args:
+            sentences: raw text.
+            inventory: the `codes.json` that `vq-nat codes` wrote for this model.
+            batch_size: sentences that are translated together.
+        """
+        records = json.loads(Path(inventory).read_text(encoding="utf-8"))
+        known = {(r["slice"], r["code"]): r["chunks"][0][0] for r in records}
+        return [
+            [
+                CodeMeaning(step, [known.get(key) for key in enumerate(step)])
+                for step in codes
+            ]
+            for codes in self.codes(sentences, batch_size)
+        ]
+
     def hypotheses(
         self,
         sentences: Iterable[str],
@@ -299,15 +329,40 @@ class Translator:
             options["iter_decode_with_beam" if self.parallel else "beam"] = candidates
         if passes is not None:
             options["iter_decode_max_iter"] = passes
-        if not self.parallel and options.get("iter_decode_max_iter"):
-            raise ValueError(
-                "`passes` must be 0 for an autoregressive model, "
-                f"but is {options['iter_decode_max_iter']} instead."
-            )
+        self._refuse_unserved(options)
         if options.get("iter_decode_with_beam") == 1:
             options["iter_decode_with_external_reranker"] = False  # nothing to rank
         models = [self.model] if self.teacher is None else [self.model, self.teacher]
         return self.task.build_generator(models, Namespace(**options))
+
+    def _refuse_unserved(self, options: dict[str, Any]) -> None:
+        """Refuses what would silently do nothing.
+
+        Raises:
+            ValueError: naming the option.
+        """
+        beam = options.get("beam", 1)
+        if self.parallel and beam != 1:
+            raise ValueError(
+                "`beam` must be 1 for a model that writes all words at once, "
+                f"but is {beam} instead: use `candidates`."
+            )
+        if self.parallel:
+            return
+        passes = options.get("iter_decode_max_iter", 0)
+        if passes:
+            raise ValueError(
+                "`passes` must be 0 for an autoregressive model, "
+                f"but is {passes} instead."
+            )
+        candidates = options.get("iter_decode_with_beam", 1)
+        if candidates != 1:
+            raise ValueError(
+                "`candidates` must be 1 for an autoregressive model, "
+                f"but is {candidates} instead: use `beam`."
+            )
+        if self.teacher is not None:
+            raise ValueError("`teacher` must be None for an autoregressive model.")
 
     def _translate(
         self, generator: Any, rows: list[torch.Tensor]

@@ -152,6 +152,18 @@ def test_latent_passes_stop_where_words_give_themselves_again(
         assert words[0, : int(length)].equal(hypotheses[0]["tokens"])
 
 
+@pytest.mark.parametrize("mode", ["plain", "beam", "both"])
+def test_decoding_in_several_steps_changes_nothing(
+    model, dictionary, make_batch, mode
+) -> None:
+    rule = {"lengths": LengthRule(b=30)} | MODES[mode]
+    source = make_batch([9, 4, 6, 12, 3])
+    at_once = generate(IterativeLatentGenerator(dictionary, **rule), model, source)
+    for logits in (1, 100 * len(dictionary)):
+        small = IterativeLatentGenerator(dictionary, logits_at_once=logits, **rule)
+        assert_the_same(at_once, generate(small, model, source))
+
+
 def test_a_fixed_ratio_gives_the_length(model, dictionary, make_batch) -> None:
     generator = IterativeLatentGenerator(dictionary, lengths=LengthRule(fixed=2.0))
     for length, found in zip(
