@@ -140,7 +140,7 @@ def undo_bpe(subwords: str) -> str:
     return (subwords + " ").replace("@@ ", "").rstrip()
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """Let a worker end with its parent: quietly, and also when that is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -183,7 +183,7 @@ def _map_in_processes(
 ) -> Iterator[str]:
     """Keep a bounded number of chunks in flight: a corpus need not fit in memory."""
     job = partial(_map_chunk, function)
-    with ProcessPoolExecutor(workers, initializer=_start_worker) as pool:
+    with ProcessPoolExecutor(workers, initializer=start_worker) as pool:
         pending = [
             pool.submit(job, chunk) for chunk in islice(_chunks(lines), 4 * workers)
         ]
