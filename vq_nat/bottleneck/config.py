@@ -14,6 +14,7 @@ ASSIGNMENTS = ("hard", "soft")
 UPDATES = ("ema", "gradient")
 INITS = ("random", "data")
 TEMPERATURE_SCALES = ("absolute", "relative")
+SCHEDULES = ("constant", "linear", "exponential")
 
 
 @dataclass
@@ -56,6 +57,25 @@ class BottleneckConfig:
             "help": "vq: absolute, or relative: the temperature is multiplied by the "
             "running mean of the squared distance to the second nearest code"
         },
+    )
+    vq_schedule: str = field(
+        default="constant",
+        metadata={
+            "help": "how temperature and number of samples go to their ends: "
+            + ", ".join(SCHEDULES)
+        },
+    )
+    vq_schedule_updates: int = field(
+        default=0,
+        metadata={"help": "updates of the schedule, which follow those of the warm-up"},
+    )
+    vq_temperature_end: float = field(
+        default=0.0,
+        metadata={"help": "vq and gumbel: temperature at the end; 0 keeps it"},
+    )
+    vq_num_samples_end: int = field(
+        default=0,
+        metadata={"help": "vq: samples per vector at the end, at least 1; 0 keeps M"},
     )
     vq_update: str = field(
         default="ema",
@@ -114,6 +134,7 @@ class BottleneckConfig:
         _one_of("vq_update", self.vq_update, UPDATES)
         _one_of("vq_init", self.vq_init, INITS)
         _one_of("vq_temperature_scale", self.vq_temperature_scale, TEMPERATURE_SCALES)
+        _one_of("vq_schedule", self.vq_schedule, SCHEDULES)
         _require(width >= 1, "`width` must be at least 1", width)
         _require(
             self.vq_num_codes >= 2,
@@ -153,6 +174,36 @@ class BottleneckConfig:
         for name in ("vq_num_samples", "vq_restart_after", "vq_warmup_updates"):
             value = getattr(self, name)
             _require(value >= 0, f"`{name}` must be at least 0", value)
+        self._validate_schedule()
+
+    def _validate_schedule(self) -> None:
+        _require(
+            0 <= self.vq_temperature_end < math.inf,
+            "`vq_temperature_end` must be at least 0 and finite",
+            self.vq_temperature_end,
+        )
+        for name in ("vq_num_samples_end", "vq_schedule_updates"):
+            value = getattr(self, name)
+            _require(value >= 0, f"`{name}` must be at least 0", value)
+        moves = self.vq_schedule != "constant"
+        for name in ("vq_temperature_end", "vq_num_samples_end"):
+            _require(
+                moves or getattr(self, name) == 0,
+                f"`vq_schedule` must be 'linear' or 'exponential' with `{name}`",
+                repr(self.vq_schedule),
+            )
+        _require(
+            not moves or self.vq_schedule_updates >= 1,
+            "`vq_schedule_updates` must be at least 1 with "
+            f"`vq_schedule` {self.vq_schedule!r}",
+            self.vq_schedule_updates,
+        )
+        # The exact expectation is the limit of many samples: no number to start from.
+        _require(
+            self.vq_num_samples_end == 0 or self.vq_num_samples >= 1,
+            "`vq_num_samples` must be at least 1 with `vq_num_samples_end`",
+            self.vq_num_samples,
+        )
 
 
 def plain_config(config: Any) -> BottleneckConfig:

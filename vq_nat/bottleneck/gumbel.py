@@ -7,7 +7,7 @@ https://arxiv.org/abs/1611.01144.
 import torch
 from torch import Tensor, nn
 
-from . import usage
+from . import schedule, usage
 from .assign import one_hot
 from .base import Bottleneck, BottleneckOutput, straight_through
 from .codebook import random_codes
@@ -46,7 +46,7 @@ class GumbelSoftmax(Bottleneck):
         logits = self.to_logits(split_slices(z, self.num_slices))  # (G, N, K)
         codes = logits.argmax(-1)  # (G, N)
         if self.training:
-            noisy = (logits + gumbel_noise(logits)) / self.config.vq_temperature
+            noisy = (logits + gumbel_noise(logits)) / self.temperature
             mix = torch.softmax(noisy, dim=-1)
             weights = one_hot(mix.argmax(-1), self.num_codes)
             quantized = join_slices(straight_through(mix, weights) @ self.codebook)
@@ -66,6 +66,11 @@ class GumbelSoftmax(Bottleneck):
         """The code vectors. Shape: (G, K, D), float32."""
         return self.code_vectors
 
+    @property
+    def temperature(self) -> float:
+        """tau, now."""
+        return schedule.temperature(self.config, self.num_updates)
+
     def extra_repr(self) -> str:
         """The hyper-parameters on one line."""
         return f"{super().extra_repr()}, temperature={self.config.vq_temperature}"
@@ -78,6 +83,6 @@ class GumbelSoftmax(Bottleneck):
                 "perplexity": usage.perplexity(counts),
                 "used_codes": usage.used_share(counts),
                 "posterior_entropy": usage.posterior_entropy(probabilities),
-                "temperature": logits.new_tensor(self.config.vq_temperature),
+                "temperature": logits.new_tensor(self.temperature),
             }
         )

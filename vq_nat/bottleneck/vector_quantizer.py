@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import assign, usage
+from . import assign, schedule, usage
 from .base import Bottleneck, BottleneckOutput, straight_through
 from .codebook import Codebook, EmaCodebook, GradientCodebook
 from .config import BottleneckConfig
@@ -69,6 +69,13 @@ class VectorQuantizer(Bottleneck):
         warming_up = self.num_updates < self.config.vq_warmup_updates
         return warming_up or not self._initialized
 
+    @property
+    def num_samples(self) -> int:
+        """M, now; 1 if the assignment is hard, 0 if the expectation is exact."""
+        if not self._is_soft:
+            return 1
+        return schedule.num_samples(self.config, self.num_updates)
+
     def quantize_rows(self, z: Tensor) -> BottleneckOutput:
         """Assigns N vectors to codes and gathers the statistics of that.
 
@@ -110,7 +117,7 @@ class VectorQuantizer(Bottleneck):
         probabilities = assign.posterior(distances, temperature)
         codes = assign.nearest_codes(distances)
         if self._is_soft:
-            weights = assign.soft_weights(probabilities, self.config.vq_num_samples)
+            weights = assign.soft_weights(probabilities, self.num_samples)
         else:
             weights = assign.one_hot(codes, self.num_codes)
         return Assignment(codes, weights, probabilities, temperature, second)
@@ -123,7 +130,7 @@ class VectorQuantizer(Bottleneck):
 
     def _temperature(self, second_distances: Tensor | None) -> Tensor:
         """tau, or tau times the scale of distances. Shape: (G, N) -> (G,)."""
-        tau = self.config.vq_temperature
+        tau = schedule.temperature(self.config, self.num_updates)
         scale = self.table.distance_scale
         if second_distances is None:
             return torch.full_like(scale, tau)
@@ -189,7 +196,11 @@ class VectorQuantizer(Bottleneck):
                 "dead_codes": usage.dead_share(self.table.idle, window),
             }
         )
-        return {**metrics, "restarted_codes": float(self._restarted)}
+        return {
+            **metrics,
+            "num_samples": float(self.num_samples),
+            "restarted_codes": float(self._restarted),
+        }
 
     def get_extra_state(self) -> Tensor:
         """What decides whether z_e is quantized, for the checkpoint."""
@@ -208,6 +219,7 @@ class VectorQuantizer(Bottleneck):
         return (
             f"{super().extra_repr()}, assign={soft}, "
             f"temperature={config.vq_temperature} ({config.vq_temperature_scale}), "
+            f"schedule={config.vq_schedule}, "
             f"update={config.vq_update}, decay={config.vq_decay}, "
             f"commitment={config.vq_commitment}, init={config.vq_init}, "
             f"restart_after={config.vq_restart_after}, "

@@ -64,6 +64,44 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"vq_num_samples": -1}, "`vq_num_samples` must be at least 0, but is -1"),
     ({"vq_restart_after": -1}, "`vq_restart_after` must be at least 0, but is -1"),
     ({"vq_warmup_updates": -5}, "`vq_warmup_updates` must be at least 0, but is -5"),
+    (
+        {"vq_schedule": "cosine"},
+        "`vq_schedule` must be one of 'constant', 'linear', 'exponential', "
+        "but is 'cosine'",
+    ),
+    (
+        {"vq_schedule": "linear", "vq_temperature_end": 0.1},
+        "`vq_schedule_updates` must be at least 1 with `vq_schedule` 'linear', "
+        "but is 0",
+    ),
+    (
+        {"vq_schedule_updates": -1},
+        "`vq_schedule_updates` must be at least 0, but is -1",
+    ),
+    (
+        {"vq_temperature_end": 0.1},
+        "`vq_schedule` must be 'linear' or 'exponential' with `vq_temperature_end`, "
+        "but is 'constant'",
+    ),
+    (
+        {"vq_num_samples_end": 1},
+        "`vq_schedule` must be 'linear' or 'exponential' with `vq_num_samples_end`, "
+        "but is 'constant'",
+    ),
+    (
+        {"vq_temperature_end": -0.1},
+        "`vq_temperature_end` must be at least 0 and finite, but is -0.1",
+    ),
+    ({"vq_num_samples_end": -1}, "`vq_num_samples_end` must be at least 0, but is -1"),
+    (
+        {
+            "vq_schedule": "linear",
+            "vq_schedule_updates": 10,
+            "vq_num_samples": 0,
+            "vq_num_samples_end": 1,
+        },
+        "`vq_num_samples` must be at least 1 with `vq_num_samples_end`, but is 0",
+    ),
 ]
 
 
