@@ -133,6 +133,21 @@ class Bottleneck(nn.Module):
         """Whether a forward pass now contributes to the next M-step."""
         return self.training and not self._frozen
 
+    def check_finite(self, figures: Tensor) -> None:
+        """Refuses a batch before it gets into a sampler or a codebook.
+
+        Args:
+            figures: Something computed from all of the batch and of the codebook.
+
+        Raises:
+            ValueError: In training, if they are not finite; it names the update.
+        """
+        if self.training and not bool(figures.sum().isfinite()):
+            raise ValueError(
+                "`z_e` must be finite and so must the codebook, but what is computed "
+                f"from them is not in update {self.num_updates}."
+            )
+
     def extra_repr(self) -> str:
         """The hyper-parameters on one line."""
         return (

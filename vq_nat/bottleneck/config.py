@@ -14,6 +14,7 @@ ASSIGNMENTS = ("hard", "soft")
 UPDATES = ("ema", "gradient")
 INITS = ("random", "data")
 TEMPERATURE_SCALES = ("absolute", "relative")
+METRICS = ("euclidean", "cosine")
 SCHEDULES = ("constant", "linear", "exponential")
 
 
@@ -32,6 +33,19 @@ class BottleneckConfig:
     vq_slices: int = field(
         default=1,
         metadata={"help": "slices of product quantization, G; must divide the width"},
+    )
+    vq_code_dim: int = field(
+        default=0,
+        metadata={
+            "help": "vq: dimensions of a code, between learned projections in and out "
+            "of its slice; 0 takes those of the slice, without projections"
+        },
+    )
+    vq_metric: str = field(
+        default="euclidean",
+        metadata={
+            "help": "vq: euclidean, or cosine: vectors and codes are of length 1"
+        },
     )
     vq_assign: str = field(
         default="soft",
@@ -133,6 +147,7 @@ class BottleneckConfig:
         _one_of("vq_assign", self.vq_assign, ASSIGNMENTS)
         _one_of("vq_update", self.vq_update, UPDATES)
         _one_of("vq_init", self.vq_init, INITS)
+        _one_of("vq_metric", self.vq_metric, METRICS)
         _one_of("vq_temperature_scale", self.vq_temperature_scale, TEMPERATURE_SCALES)
         _one_of("vq_schedule", self.vq_schedule, SCHEDULES)
         _require(width >= 1, "`width` must be at least 1", width)
@@ -171,7 +186,14 @@ class BottleneckConfig:
             "`vq_commitment` must be at least 0 and finite",
             self.vq_commitment,
         )
-        for name in ("vq_num_samples", "vq_restart_after", "vq_warmup_updates"):
+        for name in (
+            "vq_code_dim",
+            "vq_num_samples",
+            "vq_num_samples_end",
+            "vq_restart_after",
+            "vq_schedule_updates",
+            "vq_warmup_updates",
+        ):
             value = getattr(self, name)
             _require(value >= 0, f"`{name}` must be at least 0", value)
         self._validate_schedule()
@@ -182,9 +204,6 @@ class BottleneckConfig:
             "`vq_temperature_end` must be at least 0 and finite",
             self.vq_temperature_end,
         )
-        for name in ("vq_num_samples_end", "vq_schedule_updates"):
-            value = getattr(self, name)
-            _require(value >= 0, f"`{name}` must be at least 0", value)
         moves = self.vq_schedule != "constant"
         for name in ("vq_temperature_end", "vq_num_samples_end"):
             _require(

@@ -77,12 +77,12 @@ class GumbelSoftmax(Bottleneck):
 
     @torch.no_grad()
     def _metrics(self, logits: Tensor, counts: Tensor) -> dict[str, float]:
-        probabilities = torch.softmax(logits, dim=-1)
+        entropies = torch.special.entr(torch.softmax(logits, dim=-1)).sum(-1)
         return usage.as_floats(
             {
                 "perplexity": usage.perplexity(counts),
                 "used_codes": usage.used_share(counts),
-                "posterior_entropy": usage.posterior_entropy(probabilities),
+                "posterior_entropy": entropies.sum() / max(1, entropies.numel()),
                 "temperature": logits.new_tensor(self.temperature),
             }
         )

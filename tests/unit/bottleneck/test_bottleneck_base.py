@@ -19,7 +19,10 @@ MEMBERS: list[dict[str, Any]] = [
     {"assign": "soft", "num_samples": 0, "temperature_scale": "relative"},
     {"assign": "hard", "slices": 4, "restart_after": 1},
     {"update": "gradient", "num_samples": 0, "slices": 2},
-    {"init": "data", "warmup_updates": 2},
+    {"init": "data", "warmup_updates": 2, "num_samples": 0},
+    {"num_samples": 0, "code_dim": 3},
+    {"assign": "hard", "metric": "cosine", "slices": 2, "restart_after": 1},
+    {"update": "gradient", "assign": "hard", "metric": "cosine", "code_dim": 3},
     {"kind": "semhash"},
     {"kind": "semhash", "slices": 2},
     {"kind": "gumbel"},
@@ -28,7 +31,7 @@ MEMBERS: list[dict[str, Any]] = [
 ]
 every_member = pytest.mark.parametrize("options", MEMBERS, ids=str)
 # Those that draw no random numbers when training, so that two runs can be compared.
-every_exact_member = pytest.mark.parametrize("options", MEMBERS[:6], ids=str)
+every_exact_member = pytest.mark.parametrize("options", MEMBERS[:9], ids=str)
 
 
 def padded_batch(fill: float) -> tuple[Tensor, Tensor]:

@@ -38,6 +38,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"vq_temperature_scale": "x"},
         "`vq_temperature_scale` must be one of 'absolute', 'relative', but is 'x'",
     ),
+    (
+        {"vq_metric": "dot"},
+        "`vq_metric` must be one of 'euclidean', 'cosine', but is 'dot'",
+    ),
+    ({"vq_code_dim": -1}, "`vq_code_dim` must be at least 0, but is -1"),
     ({"vq_slices": 3}, "`vq_slices` must divide `width` (512), but is 3"),
     ({"vq_slices": 0}, "`vq_slices` must divide `width` (512), but is 0"),
     ({"vq_slices": -2}, "`vq_slices` must divide `width` (512), but is -2"),
