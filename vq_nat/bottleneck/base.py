@@ -55,6 +55,7 @@ class Bottleneck(nn.Module):
         self.num_slices = config.vq_slices
         self.code_width = width // config.vq_slices
         self.num_updates = 0
+        self.window = 1 / (1 - config.vq_decay)  # updates that count as recent
         self._frozen = False
 
     def forward(self, z_e: Tensor, mask: Tensor | None = None) -> BottleneckOutput:
@@ -178,6 +179,7 @@ class IdentityBottleneck(Bottleneck):
         Shape:
             z (N, C); the record's fields (N, C), (N, G) and (N, G, 1).
         """
+        self.check_finite(z)
         shape = (len(z), self.num_slices)
         codes = torch.zeros(shape, dtype=torch.long, device=z.device)
         weights = torch.ones(*shape, 1, device=z.device)

@@ -17,6 +17,7 @@ from .config import BottleneckConfig
 from .data_init import cluster
 from .slices import join_slices, split_slices
 from .space import Place
+from .watch import age_
 from .weights import Weights
 from .workers import all_reduce_, broadcast_, gather_rows
 
@@ -183,7 +184,7 @@ class Codebook(nn.Module):
 
     def _count_(self) -> None:
         """Moves the averages that do not depend on how codes move."""
-        self.idle.add_(1).masked_fill_(self.counts > 0, 0)
+        age_(self.idle, self.counts)
         ema_(self.ema_counts, self.counts, self.decay)
         batch = self.second_distances / self.counts.sum(-1)
         moved = self.distance_scale.lerp(batch, 1 - self.decay)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-KINDS = ("vq", "semhash", "gumbel", "identity")
+KINDS = ("vq", "semhash", "gumbel", "fsq", "identity")
 ASSIGNMENTS = ("hard", "soft")
 UPDATES = ("ema", "gradient")
 INITS = ("random", "data")
@@ -28,11 +28,21 @@ class BottleneckConfig:
     )
     vq_num_codes: int = field(
         default=4096,
-        metadata={"help": "codes per slice, K (semhash: a power of two)"},
+        metadata={
+            "help": "codes per slice, K (semhash: a power of two; fsq: the product of "
+            "the levels)"
+        },
     )
     vq_slices: int = field(
         default=1,
         metadata={"help": "slices of product quantization, G; must divide the width"},
+    )
+    vq_levels: str = field(
+        default="8,8,8,8",
+        metadata={
+            "help": "fsq: levels of each number of a code, between commas; the paper "
+            "advises at least 5, for instance 8,6,5 for 240 codes or 8,5,5,5 for 1000"
+        },
     )
     vq_code_dim: int = field(
         default=0,
@@ -101,8 +111,9 @@ class BottleneckConfig:
     vq_decay: float = field(
         default=0.999,
         metadata={
-            "help": "vq: decay of the moving averages; the window of 1 / (1 - decay) "
-            "updates should be short beside the training"
+            "help": "decay of the moving averages; the window of 1 / (1 - decay) "
+            "updates should be short beside the training (all kinds: a code unused for "
+            "a window is dead)"
         },
     )
     vq_epsilon: float = field(
@@ -161,6 +172,13 @@ class BottleneckConfig:
             "`vq_num_codes` must be a power of two with `vq_kind` 'semhash'",
             self.vq_num_codes,
         )
+        if self.vq_kind == "fsq":
+            product = math.prod(parse_levels(self.vq_levels))
+            _require(
+                self.vq_num_codes == product,
+                f"`vq_num_codes` must be the product of `vq_levels` ({product})",
+                self.vq_num_codes,
+            )
         _require(
             self.vq_slices >= 1 and width % self.vq_slices == 0,
             f"`vq_slices` must divide `width` ({width})",
@@ -229,6 +247,21 @@ def plain_config(config: Any) -> BottleneckConfig:
     """Copies the bottleneck's options out of any object that has them as attributes."""
     names = [option.name for option in fields(BottleneckConfig)]
     return BottleneckConfig(**{name: getattr(config, name) for name in names})
+
+
+def parse_levels(text: str) -> list[int]:
+    """Reads "8,6,5" as [8, 6, 5].
+
+    Raises:
+        ValueError: If these are not whole numbers of at least 2.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    _require(
+        all(part.isdecimal() and int(part) >= 2 for part in parts),
+        "`vq_levels` must be whole numbers of at least 2 between commas",
+        repr(text),
+    )
+    return [int(part) for part in parts]
 
 
 def _is_power_of_two(number: int) -> bool:

@@ -7,11 +7,12 @@ https://arxiv.org/abs/1611.01144.
 import torch
 from torch import Tensor, nn
 
-from . import schedule, usage
+from . import schedule
 from .assign import one_hot
-from .base import Bottleneck, BottleneckOutput, straight_through
+from .base import BottleneckOutput, straight_through
 from .codebook import random_codes
 from .config import BottleneckConfig
+from .learned import LearnedBottleneck
 from .slices import SliceLinear, join_slices, look_up, split_slices
 
 
@@ -21,7 +22,7 @@ def gumbel_noise(like: Tensor) -> Tensor:
     return -torch.empty_like(like).exponential_().clamp(min=tiny).log()
 
 
-class GumbelSoftmax(Bottleneck):
+class GumbelSoftmax(LearnedBottleneck):
     """A code drawn from softmax(W z_e), through which gradients pass.
 
     In training y = softmax((W z_e + Gumbel noise) / tau). Forward, the decoder sees the
@@ -44,6 +45,7 @@ class GumbelSoftmax(Bottleneck):
             z (N, C); the record's fields (N, C), (N, G) and (N, G, K).
         """
         logits = self.to_logits(split_slices(z, self.num_slices))  # (G, N, K)
+        self.check_finite(logits)
         codes = logits.argmax(-1)  # (G, N)
         if self.training:
             noisy = (logits + gumbel_noise(logits)) / self.temperature
@@ -77,12 +79,10 @@ class GumbelSoftmax(Bottleneck):
 
     @torch.no_grad()
     def _metrics(self, logits: Tensor, counts: Tensor) -> dict[str, float]:
+        """Figures for the log. Shape: logits (G, N, K), counts (G, K)."""
         entropies = torch.special.entr(torch.softmax(logits, dim=-1)).sum(-1)
-        return usage.as_floats(
-            {
-                "perplexity": usage.perplexity(counts),
-                "used_codes": usage.used_share(counts),
-                "posterior_entropy": entropies.sum() / max(1, entropies.numel()),
-                "temperature": logits.new_tensor(self.temperature),
-            }
+        return self.figures(
+            counts,
+            posterior_entropy=entropies.sum() / max(1, entropies.numel()),
+            temperature=logits.new_tensor(self.temperature),
         )

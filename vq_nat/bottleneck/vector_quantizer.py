@@ -11,6 +11,7 @@ from .config import BottleneckConfig
 from .data_init import RecentVectors
 from .slices import join_slices, look_up, split_slices
 from .space import CodeSpace
+from .watch import CollapseWatch
 
 _CODEBOOKS = {"ema": EmaCodebook, "gradient": GradientCodebook}
 
@@ -41,6 +42,7 @@ class VectorQuantizer(Bottleneck):
         self._initialized = config.vq_init == "random"
         self._recent = RecentVectors(self.num_slices * code_width, self.num_codes)
         self._restarted = 0
+        self._collapse = CollapseWatch(self.window)
 
     @property
     def codebook(self) -> Tensor:
@@ -115,6 +117,7 @@ class VectorQuantizer(Bottleneck):
             self._prepare()
         else:
             self._restarted = self.table.m_step_(seed=self.num_updates)
+            self._collapse.look(self.table.idle, self.num_updates)
         super().m_step()
 
     def _temperature(self, z: Tensor, codes: Tensor) -> Tensor:
@@ -166,7 +169,6 @@ class VectorQuantizer(Bottleneck):
     ) -> dict[str, float]:
         """Figures for the log, of this batch and of the last updates."""
         counts = found.weights.counts()  # (G, K)
-        window = 1 / (1 - self.config.vq_decay)
         metrics = usage.as_floats(
             {
                 "perplexity": usage.perplexity(counts),
@@ -175,7 +177,7 @@ class VectorQuantizer(Bottleneck):
                 "quantization_error": usage.quantization_error(z, quantized),
                 "temperature": temperature.mean(),
                 "window_perplexity": usage.perplexity(self.table.ema_counts),
-                "dead_codes": usage.dead_share(self.table.idle, window),
+                "dead_codes": usage.dead_share(self.table.idle, self.window),
             }
         )
         return {

@@ -29,7 +29,8 @@ def test_every_field_can_become_a_flag() -> None:
 REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"vq_kind": "em"},
-        "`vq_kind` must be one of 'vq', 'semhash', 'gumbel', 'identity', but is 'em'",
+        "`vq_kind` must be one of 'vq', 'semhash', 'gumbel', 'fsq', 'identity', "
+        "but is 'em'",
     ),
     ({"vq_assign": "em"}, "`vq_assign` must be one of 'hard', 'soft', but is 'em'"),
     ({"vq_update": "ml"}, "`vq_update` must be one of 'ema', 'gradient', but is 'ml'"),
@@ -41,6 +42,23 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"vq_metric": "dot"},
         "`vq_metric` must be one of 'euclidean', 'cosine', but is 'dot'",
+    ),
+    (
+        {"vq_kind": "fsq", "vq_levels": "8,5,5,5"},
+        "`vq_num_codes` must be the product of `vq_levels` (1000), but is 4096",
+    ),
+    (
+        {"vq_kind": "fsq", "vq_levels": "8,x"},
+        "`vq_levels` must be whole numbers of at least 2 between commas, but is '8,x'",
+    ),
+    (
+        {"vq_kind": "fsq", "vq_levels": ""},
+        "`vq_levels` must be whole numbers of at least 2 between commas, but is ''",
+    ),
+    (
+        {"vq_kind": "fsq", "vq_levels": "4096,1"},
+        "`vq_levels` must be whole numbers of at least 2 between commas, "
+        "but is '4096,1'",
     ),
     ({"vq_code_dim": -1}, "`vq_code_dim` must be at least 0, but is -1"),
     ({"vq_slices": 3}, "`vq_slices` must divide `width` (512), but is 3"),

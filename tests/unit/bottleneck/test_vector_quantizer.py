@@ -221,16 +221,14 @@ def test_the_posterior_of_a_collapsed_codebook_stays_finite(make: Make) -> None:
     assert out.quantized.isfinite().all() and out.loss.isfinite()
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e30])
 @pytest.mark.parametrize("assign", ["hard", "soft"])
-def test_what_is_not_finite_is_refused_naming_the_update(
-    make: Make, state: Callable, same: Callable, assign: str, bad: float
+def test_what_overflows_is_refused_like_what_is_not_finite(
+    make: Make, state: Callable, same: Callable, assign: str
 ) -> None:
     bottleneck = make(assign=assign)
-    bottleneck.set_num_updates(7)
     before, z_e = state(bottleneck), torch.randn(2, 3, 8)
-    z_e[1, 2, 3] = bad
-    with pytest.raises(ValueError, match="`z_e` must be finite .* in update 7"):
+    z_e[1, 2, 3] = 1e30
+    with pytest.raises(ValueError, match="`z_e` must be finite .* in update 0"):
         bottleneck(z_e)
     bottleneck.m_step()
     assert same(state(bottleneck), before)
