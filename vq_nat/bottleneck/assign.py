@@ -135,27 +135,44 @@ def e_step(
         temperature: tau of the posterior. Shape: (G,).
         num_samples: M; 0 for the exact expectation, None for the nearest code alone.
     """
-    nearest, weights, entropies = [], [], []
-    stride = max(1, -(-z.shape[1] // _ENTROPY_VECTORS))
-    for distances in squared_distances(z, codebook):
-        nearest.append(nearest_codes(distances))
-        entropies.append(posterior_entropies(distances[:, ::stride], temperature))
-        if num_samples is None:
-            weights.append(nearest[-1][0].unsqueeze(-1))
-        else:
-            probabilities = posterior(distances, temperature)
-            exact = num_samples == 0
-            drawn = probabilities if exact else sample_codes(probabilities, num_samples)
-            weights.append(drawn)
-    joined, entropy = torch.cat(weights, dim=1), torch.cat(entropies, dim=1)
-    codes, distances, second_distances = (torch.cat(p, dim=1) for p in zip(*nearest))
+    (num_slices, num_vectors, _), num_codes = z.shape, codebook.shape[1]
+    exact = num_samples == 0
+    size = num_codes if exact else num_samples or 1
+    # Room for all results first: small ones kept between large parts would keep the
+    # memory of the parts from being used again.
+    first, second = z.new_empty(2, num_slices, num_vectors)
+    codes = torch.empty_like(first, dtype=torch.long)
+    weights = z.new_empty(num_slices, num_vectors, size)
+    weights = weights if exact else weights.long()
+    stride = max(1, -(-num_vectors // _ENTROPY_VECTORS))
+    entropy, measured, end = z.new_zeros(()), 0, 0
+    for part in squared_distances(z, codebook):
+        rows = slice(end, end := end + part.shape[1])
+        codes[:, rows], first[:, rows], second[:, rows] = nearest_codes(part)
+        entropies = posterior_entropies(part[:, ::stride], temperature)
+        entropy, measured = entropy + entropies.sum(), measured + entropies.numel()
+        weights[:, rows] = _choose(part, codes[:, rows], temperature, num_samples)
     return Assignment(
         codes,
-        distances,
-        second_distances,
-        Expectation(joined) if num_samples == 0 else Draws(joined, codebook.shape[1]),
-        entropy.sum() / max(1, entropy.numel()),
+        first,
+        second,
+        Expectation(weights) if exact else Draws(weights, num_codes),
+        entropy / max(1, measured),
     )
+
+
+def _choose(
+    distances: Tensor, nearest: Tensor, temperature: Tensor, num_samples: int | None
+) -> Tensor:
+    """Draws codes, the nearest or by the posterior, or returns the posterior itself.
+
+    Shape:
+        distances (G, N, K), nearest (G, N) -> (G, N, M), or (G, N, K) if M is 0.
+    """
+    if num_samples is None:
+        return nearest.unsqueeze(-1)
+    probabilities = posterior(distances, temperature)
+    return sample_codes(probabilities, num_samples) if num_samples else probabilities
 
 
 def one_hot(codes: Tensor, num_codes: int) -> Tensor:
