@@ -133,15 +133,18 @@ def test_a_batch_of_padding_only_is_no_trouble(
 
 @every_member
 @pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_changes_nothing(
-    make: Make, options: dict[str, Any], training: bool
+    make: Make, options: dict[str, Any], training: bool, dtype: torch.dtype
 ) -> None:
-    bottleneck, z_e = make(**options).train(training), torch.randn(3, 5, 8)
+    start, z_e = make(**options).train(training), torch.randn(3, 5, 8)
     results = []
     for enabled in (False, True):
         torch.manual_seed(2)
-        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+        bottleneck = deepcopy(start)
+        with torch.autocast("cpu", dtype, enabled=enabled):
             out = bottleneck(z_e)
+            bottleneck.m_step()
             results.append([out.quantized, out.weights, out.loss])
             if options.get("kind") != "identity":
                 looked_up = bottleneck.lookup(out.codes), bottleneck.embed(out.weights)
