@@ -355,7 +355,11 @@ def row_path(folder: Path, corpus: str, system: str) -> Path:
 
 def write_row(row: Row, folder: Path) -> Path:
     """Writes FOLDER/CORPUS/SYSTEM.json, never seen half-written."""
-    path = row_path(folder, row["corpus"], row["system"])
+    return write_json(row, row_path(folder, row["corpus"], row["system"]))
+
+
+def write_json(row: Row, path: Path) -> Path:
+    """Writes a row of any kind, never seen half-written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{path.name}")
     text = json.dumps(row, indent=2, ensure_ascii=False) + "\n"

@@ -35,23 +35,13 @@ def dead_share(idle: Tensor, window: float) -> Tensor:
     return (idle >= window).float().mean()
 
 
-def posterior_entropy(probabilities: Tensor) -> Tensor:
-    """Mean entropy of p(j | z_i) in nats: 0 if de facto hard, log K if uniform.
-
-    Shape:
-        probabilities (G, N, K) -> ().
-    """
-    num_rows = max(1, probabilities.shape[0] * probabilities.shape[1])
-    return torch.special.entr(probabilities).sum() / num_rows
-
-
 def quantization_error(z: Tensor, quantized: Tensor) -> Tensor:
     """Mean over vectors of ||z_e - z_q||^2.
 
     Shape:
-        z (N, C), quantized (N, C) -> ().
+        z (G, N, D), quantized (G, N, D) -> ().
     """
-    return (z - quantized).square().sum() / max(1, len(z))
+    return (z - quantized).square().sum() / max(1, z.shape[1])
 
 
 def as_floats(metrics: dict[str, Tensor]) -> dict[str, float]:
