@@ -333,9 +333,8 @@ def run_all(plan: Plan) -> None:
     """Trains what is missing, then writes the table and the plot."""
     todo = list(runs_of(plan))
     for number, run in enumerate(todo, start=1):
-        say(
-            f"[{number}/{len(todo)}] {LABELS[run.assign]}, K = {run.codes}, seed {run.seed}"
-        )
+        what = f"{LABELS[run.assign]}, K = {run.codes}, seed {run.seed}"
+        say(f"[{number}/{len(todo)}] {what}")
         row, state = train(plan, run)
         final = row["final"]
         say(
