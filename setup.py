@@ -45,7 +45,7 @@ EXTRAS = {
         "mypy>=2,<3",
         "pytest>=8,<10",
         "types-PyYAML>=6,<7",
-        "matplotlib>=3.8,<4",
+        "matplotlib>=3.8,<4",  # as in plots
     ],
 }
 

@@ -121,7 +121,19 @@ def train(plan: Plan, name: str, section: str, corpus: Path) -> str:
 def training_command(
     plan: Plan, folder: Path, options: dict[str, Any], corpus: Path
 ) -> list[str]:
-    """Returns the call of fairseq-train."""
+    """Returns the call of fairseq-train for a step of the plan."""
+    own = {k: plan.teacher if v == TEACHER else v for k, v in options.items()}
+    return fairseq_train(corpus / "bin", folder, own)
+
+
+def fairseq_train(data: Path, folder: Path, options: dict[str, Any]) -> list[str]:
+    """Returns a call of fairseq-train.
+
+    Args:
+        data: binary files.
+        folder: for checkpoints.
+        options: further flags.
+    """
     fixed = {
         "user-dir": ROOT / "vq_nat",
         "task": "discrete_latent_translation",
@@ -135,9 +147,8 @@ def training_command(
         "no-epoch-checkpoints": True,
         "save-dir": folder,
     }
-    own = {k: plan.teacher if v == TEACHER else v for k, v in options.items()}
-    program = [sys.executable, "-m", "fairseq_cli.train", str(corpus / "bin")]
-    return [*program, *flags({**fixed, **own})]
+    program = [sys.executable, "-m", "fairseq_cli.train", str(data)]
+    return [*program, *flags({**fixed, **options})]
 
 
 def make_ready(folder: Path, recipe: dict[str, Any]) -> None:

@@ -16,8 +16,10 @@ from .weights import Draws, Expectation, Weights
 
 # Keeps -distance / temperature finite when all codes have fallen on one point.
 _MIN_TEMPERATURE = 1e-20
-# Distances held at once: more would not fit into the cache, and take memory.
+# Distances held at once. A CPU's cache has no room for more, and a GPU wants more work
+# at a time; neither should take the memory of all.
 _MAX_DISTANCES = 2**20
+_MAX_DISTANCES_GPU = 2**24
 # Vectors of a batch on which its posterior's entropy is measured.
 _ENTROPY_VECTORS = 1024
 
@@ -44,10 +46,10 @@ class Assignment(NamedTuple):
 def squared_distances(z: Tensor, codebook: Tensor) -> Iterator[Tensor]:
     """Computes ||z_i - e_j||^2 as ||z_i||^2 - 2 z_i . e_j + ||e_j||^2, in parts.
 
-    A part is one matrix product and holds the distances of some of the vectors, so
-    that memory is neither O(N K D) nor O(N K). Vectors and codes are first moved to the
-    codebook's mean: distances do not change, but what would cancel (a common offset)
-    no longer costs digits.
+    A part is one matrix product and holds the distances of some of the vectors: memory
+    is O(n K), and never O(N K D). Vectors and codes are first moved to the codebook's
+    mean: distances do not change, but what would cancel (a common offset) no longer
+    costs digits.
 
     Shape:
         z (G, N, D), codebook (G, K, D) -> several (G, n, K), the n adding up to N.
@@ -55,7 +57,8 @@ def squared_distances(z: Tensor, codebook: Tensor) -> Iterator[Tensor]:
     centre = codebook.mean(dim=1, keepdim=True)  # (G, 1, D)
     z, e = z - centre, codebook - centre
     e_norms = e.square().sum(-1).unsqueeze(1)  # (G, 1, K)
-    for part in z.split(max(1, _MAX_DISTANCES // e_norms.numel()), dim=1):
+    most = _MAX_DISTANCES if z.device.type == "cpu" else _MAX_DISTANCES_GPU
+    for part in z.split(max(1, most // e_norms.numel()), dim=1):
         norms = part.square().sum(-1, keepdim=True)  # (G, n, 1)
         distances = torch.baddbmm(e_norms, part, e.transpose(1, 2), alpha=-2)
         yield distances.add_(norms).clamp_(min=0)

@@ -6,6 +6,9 @@ Each is a 0-dim tensor, a mean over slices; `as_floats` copies many to the host 
 import torch
 from torch import Tensor
 
+# Long enough for many batches, short enough to show a collapse soon.
+_RECENT_UPDATES = 100
+
 
 def perplexity(counts: Tensor) -> Tensor:
     """exp(entropy) of how often each code is used: K if all alike, 1 after collapse.
@@ -24,6 +27,15 @@ def used_share(counts: Tensor) -> Tensor:
         counts (G, K) -> ().
     """
     return (counts > 0).float().mean()
+
+
+def recent_share(idle: Tensor, num_updates: int) -> Tensor:
+    """Share of the codes used in the last 100 updates, or in all if there were fewer.
+
+    Shape:
+        idle (G, K), updates since the last use -> ().
+    """
+    return 1 - dead_share(idle, max(1, min(_RECENT_UPDATES, num_updates)))
 
 
 def dead_share(idle: Tensor, window: float) -> Tensor:

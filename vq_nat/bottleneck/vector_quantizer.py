@@ -177,6 +177,7 @@ class VectorQuantizer(Bottleneck):
                 "quantization_error": usage.quantization_error(z, quantized),
                 "temperature": temperature.mean(),
                 "window_perplexity": usage.perplexity(self.table.ema_counts),
+                "recent_codes": usage.recent_share(self.table.idle, self.num_updates),
                 "dead_codes": usage.dead_share(self.table.idle, self.window),
             }
         )

@@ -34,10 +34,9 @@ class Draws(NamedTuple):
         num_slices, _, num_samples = self.codes.shape
         order = self._rows().flatten().argsort(stable=True)  # the draws, code by code
         vectors = z.reshape(-1, z.shape[-1])  # (G N, D)
-        ends = self._hits().flatten().cumsum(0)
-        bags = F.embedding_bag(
-            order // num_samples, vectors, ends - self._hits().flatten(), mode="sum"
-        )
+        sizes = self._hits().flatten()
+        starts = sizes.cumsum(0) - sizes
+        bags = F.embedding_bag(order // num_samples, vectors, starts, mode="sum")
         return bags.view(num_slices, self.num_codes, -1) / num_samples
 
     def mix(self, codebook: Tensor) -> Tensor:

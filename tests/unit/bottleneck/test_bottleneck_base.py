@@ -230,16 +230,40 @@ def test_what_is_not_finite_is_refused_naming_the_update(
 # decoder sees is meant to be near to z_e, and no entropy without a distribution.
 FIGURES = {
     "vq": {
-        *("perplexity", "window_perplexity", "used_codes", "dead_codes"),
+        *(
+            "perplexity",
+            "window_perplexity",
+            "used_codes",
+            "recent_codes",
+            "dead_codes",
+        ),
         *("restarted_codes", "posterior_entropy", "quantization_error"),
         *("temperature", "num_samples"),
     },
-    "semhash": {"perplexity", "used_codes", "dead_codes", "posterior_entropy"},
+    "semhash": {
+        "perplexity",
+        "used_codes",
+        "recent_codes",
+        "dead_codes",
+        "posterior_entropy",
+    },
     "gumbel": {
-        *("perplexity", "used_codes", "dead_codes", "posterior_entropy"),
+        *(
+            "perplexity",
+            "used_codes",
+            "recent_codes",
+            "dead_codes",
+            "posterior_entropy",
+        ),
         "temperature",
     },
-    "fsq": {"perplexity", "used_codes", "dead_codes", "quantization_error"},
+    "fsq": {
+        "perplexity",
+        "used_codes",
+        "recent_codes",
+        "dead_codes",
+        "quantization_error",
+    },
     "identity": set(),
 }
 

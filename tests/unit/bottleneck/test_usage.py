@@ -19,6 +19,14 @@ def test_used_and_dead_shares() -> None:
     assert usage.dead_share(idle, window=10).item() == 0.5
 
 
+def test_recent_codes_are_those_used_since_the_start_or_in_a_hundred_updates() -> None:
+    idle = torch.tensor([[0, 4, 5, 5]])  # after 5 updates, two codes were never used
+    assert usage.recent_share(idle, num_updates=5).item() == 0.5
+    idle = torch.tensor([[0, 99, 100, 300]])
+    assert usage.recent_share(idle, num_updates=300).item() == 0.5
+    assert usage.recent_share(torch.zeros(1, 4), num_updates=0).item() == 1
+
+
 def test_quantization_error_is_a_mean_over_vectors() -> None:
     z, quantized = torch.zeros(1, 2, 3), torch.tensor([[[1.0, 1, 1], [0, 0, 1]]])
     assert usage.quantization_error(z, quantized).item() == 2
