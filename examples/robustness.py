@@ -53,7 +53,6 @@ LABELS = {
     "soft-10": "soft EM, M = 10",
     "soft-exact": "soft EM, exact",
 }
-POINTS = 20  # validations of a training
 CURVES = {"used_codes": "codes used in 100 updates", "word_accuracy": "words right"}
 RECIPE_VERSION = 1  # raise when a row changes for the same flags
 
@@ -68,6 +67,7 @@ class Plan:
     results: Path
     updates: int
     max_tokens: int
+    points: int  # validations of a training
     sizes: list[int]
     assignments: list[str]
     seeds: list[int]
@@ -132,7 +132,7 @@ def options_of(plan: Plan, run: Run) -> dict[str, Any]:
         "max-tokens": plan.max_tokens,
         "seed": run.seed,
         # ---- validation: no checkpoints, only figures
-        "validate-interval-updates": max(1, plan.updates // POINTS),
+        "validate-interval-updates": max(1, plan.updates // plan.points),
         "no-save": True,
     }
 
@@ -358,7 +358,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
     Raises:
         PrepError: if an option cannot be used.
     """
-    for name in ("updates", "max_tokens", "threads"):
+    for name in ("updates", "max_tokens", "points", "threads"):
         if getattr(args, name) < 1:
             flag = name.replace("_", "-")
             raise PrepError(
@@ -379,6 +379,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
         results=args.results.resolve(),
         updates=args.updates,
         max_tokens=args.max_tokens,
+        points=args.points,
         sizes=args.sizes,
         assignments=args.assign,
         seeds=args.seeds,
@@ -395,6 +396,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--corpus", default="demo", help="its name, for rows and tables")
     add("--updates", type=int, default=1000, help="of each training")
     add("--max-tokens", type=int, default=4096, help="of a batch")
+    add("--points", type=int, default=20, help="validations of each training")
     add("--sizes", type=int, nargs="+", default=list(SIZES), help="codebook sizes")
     add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="seeds")
     add("--assign", nargs="+", choices=ASSIGNMENTS, default=list(ASSIGNMENTS))
