@@ -58,7 +58,6 @@ LABELS = {
     "soft-10": "soft EM, M = 10",
     "soft-exact": "soft EM, exact",
 }
-POINTS = 20  # validations of a training
 CURVES = {"used_codes": "codes used in 100 updates", "word_accuracy": "words right"}
 RECIPE_VERSION = 1  # raise when a row changes for the same flags
 
@@ -73,6 +72,7 @@ class Plan:
     results: Path
     updates: int
     max_tokens: int
+    points: int  # validations of a training
     sizes: list[int]
     assignments: list[str]
     seeds: list[int]
@@ -137,7 +137,7 @@ def options_of(plan: Plan, run: Run) -> dict[str, Any]:
         "max-tokens": plan.max_tokens,
         "seed": run.seed,
         # ---- validation: no checkpoints, only figures
-        "validate-interval-updates": max(1, plan.updates // POINTS),
+        "validate-interval-updates": max(1, plan.updates // plan.points),
         "no-save": True,
     }
 
@@ -363,7 +363,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
     Raises:
         PrepError: if an option cannot be used.
     """
-    for name in ("updates", "max_tokens", "threads"):
+    for name in ("updates", "max_tokens", "points", "threads"):
         if getattr(args, name) < 1:
             flag = name.replace("_", "-")
             raise PrepError(
@@ -384,6 +384,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
         results=args.results.resolve(),
         updates=args.updates,
         max_tokens=args.max_tokens,
+        points=args.points,
         sizes=args.sizes,
         assignments=args.assign,
         seeds=args.seeds,
@@ -400,6 +401,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--corpus", default="demo", help="its name, for rows and tables")
     add("--updates", type=int, default=1000, help="of each training")
     add("--max-tokens", type=int, default=4096, help="of a batch")
+    add("--points", type=int, default=20, help="validations of each training")
     add("--sizes", type=int, nargs="+", default=list(SIZES), help="codebook sizes")
     add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="seeds")
     add("--assign", nargs="+", choices=ASSIGNMENTS, default=list(ASSIGNMENTS))
