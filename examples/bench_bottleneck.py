@@ -340,7 +340,9 @@ def main(argv: list[str] | None = None) -> None:
     folder = folder_of(rows, args.results)
     for row in rows:
         write_json(row, folder / file_name(row["system"]))
-    print(table(load_rows(folder)))
+    text = table(load_rows(folder))
+    (folder / "bottleneck.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":
