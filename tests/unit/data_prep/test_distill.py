@@ -1,5 +1,6 @@
 """Tests of distill.py with a stand-in for the teacher."""
 
+import gzip
 import json
 import os
 import random
@@ -311,6 +312,36 @@ def test_extra_text_is_cleaned_and_translated(
         "repeated": 1,
     }
     assert manifest["mono"] == {"mono.en": sha256(tmp_path / "mono.en")}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(b"gut\n\xfcbel\n"), r"line 2: byte 1 of the line \(0xfc\)"),
+        (gzip.compress(b"a new one\n" * 50)[:-12], "is not a complete .gz file"),
+        (gzip.compress(b"\n \n"), "No sentence of .* can be used"),
+    ],
+)
+def test_unusable_extra_text_is_refused(
+    run_distill: Run, tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "mono.en.gz").write_bytes(content)
+    with pytest.raises(SystemExit, match=rf"mono\.en\.gz.*{message}|{message}"):
+        run_distill("--mono", tmp_path / "mono.en.gz")
+    assert read_folder(tmp_path / "distilled") == {}
+    assert leftovers(tmp_path) == []
+
+
+def test_a_full_disk_names_the_chunk(
+    run_distill: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shards.os.fsync", full)
+    with pytest.raises(SystemExit, match=r"disk is full \(writing \S+/recipe\.json\)"):
+        run_distill()
+    assert leftovers(tmp_path) == []
 
 
 # ---------------------------------------------------------------------------- refusals
