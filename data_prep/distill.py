@@ -34,7 +34,7 @@ from prepare import Plan, copy_raw, make_bin, raw_files
 from shards import Shard, Store, cut, find_shard
 from steps import PrepError, Workspace, errors_as_sentences, report, sha256
 from teachers import Decoding
-from text import detokenize, read_lines, undo_bpe, write_lines
+from text import plain_text, read_lines, undo_bpe, write_lines
 
 RECIPE_VERSION = 1  # raise when the same recipe gives other translations
 MIN_AGREEMENT = 90.0  # BLEU; int8 weights change some words, a wrong model changes all
@@ -114,7 +114,7 @@ def make_corpus(task: Task, make_teacher: Any) -> None:
         work.step("teacher", inputs, options, make_teacher)
         task.store().remove()
 
-        inputs = {**human, **sources, "bpe.codes": data.out / "bpe" / "bpe.codes"}
+        inputs = {**human, **sources, data.codes_name: codes_of(data)}
         for part in sources:
             inputs[f"{part}.jsonl"] = task.out / "teacher" / f"{part}.jsonl"
         options = {"limits": task.limits.describe(), "human": task.human_share}
@@ -161,10 +161,15 @@ def check(task: Task) -> None:
     check_corpus(task.data)
 
 
+def codes_of(data: Plan) -> Path:
+    """Return the file that splits a corpus's words into subwords."""
+    return data.out / "bpe" / data.codes_name
+
+
 def check_corpus(data: Plan) -> None:
     """Refuse a corpus that is not completely prepared."""
     dictionaries = [data.out / "bin" / f"dict.{lang}.txt" for lang in data.langs]
-    needed = [*dictionaries, data.out / "bpe" / "bpe.codes"]
+    needed = [*dictionaries, codes_of(data)]
     for folder in ("raw", "bpe"):
         needed += data.files(data.out / folder).values()
     for path in needed:
@@ -276,7 +281,7 @@ def make_bpe(task: Task, folder: Path) -> None:
     TRAIN.origin says of each training pair where it comes from.
     """
     data, counts = task.data, Counter[str]()
-    for path in (*data.files(data.out / "bpe").values(), data.out / "bpe/bpe.codes"):
+    for path in (*data.files(data.out / "bpe").values(), codes_of(data)):
         if not path.name.startswith("train."):
             shutil.copyfile(path, folder / path.name)
     lines: dict[str, list[int]] = {}
@@ -348,7 +353,7 @@ def make_raw(data: Plan, distilled: Plan, folder: Path) -> None:
     copy_raw(data, folder)
     for lang in data.langs:
         words = read_lines(distilled.out / "tok" / f"train.{lang}")
-        text = (detokenize(line, lang) for line in words)
+        text = (plain_text(line, lang, data.tokenizer) for line in words)
         write_lines(folder / f"train.{lang}", text)
 
 
@@ -417,18 +422,16 @@ def read_plans(folder: Path, out: Path, workers: int) -> tuple[Plan, Plan]:
     try:
         recipe = json.loads(path.read_text("utf-8"))
         langs = recipe["source_lang"], recipe["target_lang"]
+        bpe = recipe.get("bpe", "subword_nmt")
     except FileNotFoundError:
         raise PrepError(f"The file {path} is missing; run prepare.py first.") from None
     except (ValueError, KeyError, TypeError):
         raise PrepError(f"{path} must name the two languages, but does not.") from None
     if out.resolve() == folder.resolve():
         raise PrepError(f"--out must not be the folder of --data, but both are {out}.")
-    data = Plan(folder / "raw", folder, *langs, workers=workers)
+    data = Plan(folder / "raw", folder, *langs, bpe=bpe, workers=workers)
     dictionary = folder / "bin" / f"dict.{langs[1]}.txt"
-    distilled = Plan(
-        folder / "raw", out, *langs, joined_dict=dictionary, workers=workers
-    )
-    return data, distilled
+    return data, replace(data, out=out, joined_dict=dictionary)
 
 
 def choose_devices(name: str, workers: int | None) -> tuple[str, ...]:

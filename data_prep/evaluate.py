@@ -15,7 +15,7 @@ from pool import Job
 from prepare import Plan
 from steps import report, write_text_atomically
 from teachers import Teacher, batches_by_length
-from text import detokenize, read_lines, undo_bpe
+from text import plain_text, read_lines, undo_bpe
 
 
 def evaluate(job: Job, corpus: Plan, splits: list[str], path: Path) -> None:
@@ -39,7 +39,10 @@ def evaluate(job: Job, corpus: Plan, splits: list[str], path: Path) -> None:
                 read_lines(corpus.out / "bpe" / f"{split}.{corpus.langs[0]}")
             )
             subwords = translate(teacher, sources, decoding.max_tokens)
-            texts = [detokenize(undo_bpe(one), corpus.langs[1]) for one in subwords]
+            texts = [
+                plain_text(undo_bpe(one), corpus.langs[1], corpus.tokenizer)
+                for one in subwords
+            ]
             result[split][name] = bleu(texts, references(corpus, split))
             figure = result[split][name]["bleu"]
             report(f"evaluation: {split}, {name}: BLEU {figure:.2f}")

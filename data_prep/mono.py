@@ -14,7 +14,15 @@ from pathlib import Path
 
 from prepare import Plan
 from steps import PrepError, Workspace, report
-from text import apply_bpe, decode_line, map_lines, read_lines, tokenize, write_lines
+from text import (
+    decode_line,
+    map_lines,
+    normalize,
+    read_lines,
+    split_words,
+    tokenize,
+    write_lines,
+)
 
 PATIENCE = 3_600.0  # seconds; all shards want this text, and one of them makes it
 
@@ -28,9 +36,9 @@ def prepare_mono(data: Plan, out: Path, paths: tuple[Path, ...]) -> Path:
     for path in paths:
         if not path.is_file():
             raise PrepError(f"The file {path} is missing.")
-    codes = data.out / "bpe" / "bpe.codes"
+    codes = data.out / "bpe" / data.codes_name
     inputs = {f"{number}.{path.name}": path for number, path in enumerate(paths)}
-    inputs |= {"bpe.codes": codes} | source_files(data)
+    inputs |= {data.codes_name: codes} | source_files(data)
     options = {"lang": data.source_lang, "max_length": data.max_length}
     with Workspace(out / "mono", PATIENCE) as work:
         work.step("text", inputs, options, partial(make_text, data, paths))
@@ -51,10 +59,11 @@ def make_text(data: Plan, paths: tuple[Path, ...], folder: Path) -> None:
     lang, counts = data.source_lang, Counter[str]()
     raw, tok = folder / f"raw.{lang}", folder / f"tok.{lang}"
     write_lines(raw, (line for path in paths for line in read_text(path)))
-    words = map_lines(partial(tokenize, lang=lang), raw, data.workers)
+    make_words = tokenize if data.tokenizer == "moses" else normalize
+    words = map_lines(partial(make_words, lang=lang), raw, data.workers)
     write_lines(tok, new_sentences(words, source_files(data), counts))
-    codes = data.out / "bpe" / "bpe.codes"
-    subwords = map_lines(partial(apply_bpe, codes=codes), tok, data.workers)
+    codes = data.out / "bpe" / data.codes_name
+    subwords = map_lines(partial(split_words, codes=codes), tok, data.workers)
     kept = not_too_long(subwords, data.max_length, counts)
     counts["kept"] = write_lines(folder / f"mono.{lang}", kept)
     raw.unlink()

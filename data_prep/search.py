@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+BLOCK = 1 << 18  # logits computed at a time on a CPU: a megabyte
 MAX_LENGTH_FACTOR, MAX_LENGTH_EXTRA = 2, 20  # a teacher caught in a loop is cut off
 
 
@@ -113,14 +114,14 @@ class Search:
         """Extend every hypothesis by a word, and take out what is finished."""
         done_words = state.tokens.size(1) - 1
         at_limit = limits[state.sentences] <= done_words  # (B,)
-        logits, _ = self.model.decoder(
-            state.tokens, encoder_out=encoded, incremental_state=state.cache
+        features, _ = self.model.decoder(
+            state.tokens,
+            encoder_out=encoded,
+            incremental_state=state.cache,
+            features_only=True,
         )
-        logits = logits[:, -1].float()  # (B * K, V)
-        total = torch.logsumexp(logits, dim=-1, keepdim=True)
-        self._forbid(logits, at_limit)
-        choose = self._best if self.temperature is None else self._drawn
-        scores, words, beams = choose(logits, total, state)  # (B, 2K) or (B, K)
+        scores, words = self._extensions(features[:, -1], at_limit)
+        scores, words, beams = self._candidates(state, scores, words)
         ended = words.eq(self.symbols.eos) & scores.isfinite()
         # As in fairseq, only an end among the K best candidates counts.
         complete = ended[:, : self.width] & ~state.dead
@@ -131,43 +132,71 @@ class Search:
         )
         self._continue(state, keep & ~at_limit, scores, words, beams, ended)
 
-    def _forbid(self, logits: Tensor, at_limit: Tensor) -> None:
+    def _extensions(self, features: Tensor, at_limit: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log-probabilities and words of each hypothesis's extensions.
+
+        On a CPU a few rows are done at a time, so that all that is computed for a word
+        of the vocabulary stays in the cache.
+
+        Shape: (B * K, 2K); (B * K, 1) if words are drawn.
+        """
+        choose = self._best if self.temperature is None else self._drawn
+        rows = len(features)
+        if features.device.type == "cpu":
+            rows = max(1, BLOCK // self.model.decoder.output_projection.out_features)
+        ends = at_limit.repeat_interleave(self.width)
+        found = [
+            choose(self.model.decoder.output_layer(block).float(), only_end)
+            for block, only_end in zip(features.split(rows), ends.split(rows))
+        ]
+        scores, words = zip(*found)
+        return torch.cat(scores), torch.cat(words)
+
+    def _forbid(self, logits: Tensor, only_end: Tensor) -> None:
         """Leave only the words that may follow. An unknown word is no translation."""
         logits[:, self.symbols.pad] = -torch.inf
         logits[:, self.symbols.unk] = -torch.inf
-        if at_limit.any():
-            rows = at_limit.repeat_interleave(self.width)
-            ends = logits[rows, self.symbols.eos]
-            logits[rows] = -torch.inf
-            logits[rows, self.symbols.eos] = ends
+        if only_end.any():
+            ends = logits[only_end, self.symbols.eos]
+            logits[only_end] = -torch.inf
+            logits[only_end, self.symbols.eos] = ends
 
-    def _best(
-        self, logits: Tensor, total: Tensor, state: State
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scores, words and hypotheses of the 2K best extensions."""
-        size, width = state.scores.shape
-        count = min(2 * width, logits.size(1))
-        scores, words = logits.topk(count)  # (B * K, 2K)
-        scores = scores - total + state.scores.view(-1, 1)
-        scores, order = scores.view(size, -1).topk(min(2 * width, width * count))
-        words = words.view(size, -1).gather(1, order)
-        return scores, words, order // count
+    def _best(self, logits: Tensor, only_end: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the 2K best words of each hypothesis."""
+        total = torch.logsumexp(logits, dim=-1, keepdim=True)
+        self._forbid(logits, only_end)
+        scores, words = logits.topk(min(2 * self.width, logits.size(1)))
+        return scores - total, words
 
-    def _drawn(
-        self, logits: Tensor, total: Tensor, state: State
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scores, words and hypotheses of one drawn extension of each."""
+    def _drawn(self, logits: Tensor, only_end: Tensor) -> tuple[Tensor, Tensor]:
+        """Return one drawn word of each hypothesis."""
+        total = torch.logsumexp(logits, dim=-1, keepdim=True)
+        self._forbid(logits, only_end)
         weights = logits / self.temperature
         if self.top:
             least = weights.topk(min(self.top, weights.size(1))).values[:, -1:]
             weights = weights.masked_fill(weights < least, -torch.inf)
         # The largest after adding Gumbel noise is a draw from the softmax.
         noise = torch.empty_like(weights).exponential_(generator=self.generator).log()
-        words = (weights - noise).argmax(-1, keepdim=True)  # (B * K, 1)
-        scores = logits.gather(1, words) - total
-        scores = scores.view_as(state.scores) + state.scores
-        beams = torch.arange(self.width, device=words.device).expand_as(scores)
-        return scores, words.view_as(scores), beams
+        words = (weights - noise).argmax(-1, keepdim=True)
+        return logits.gather(1, words) - total, words
+
+    def _candidates(
+        self, state: State, scores: Tensor, words: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return scores, words and hypotheses of a sentence's best extensions.
+
+        Shape: (B, 2K); (B, K) if words are drawn.
+        """
+        size, count = len(state.sentences), scores.size(1)
+        scores = (scores + state.scores.view(-1, 1)).view(size, -1)
+        words = words.view(size, -1)
+        if self.temperature is not None:  # one of each, none of which competes
+            beams = torch.arange(self.width, device=words.device)
+            return scores, words, beams.expand_as(words)
+        best = min(2 * self.width, scores.size(1))
+        scores, order = scores.topk(best)
+        return scores, words.gather(1, order), order // count
 
     def _collect(
         self,

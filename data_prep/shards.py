@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from steps import PrepError, write_text_atomically
+from steps import PrepError
 from text import decode_line
 
 SHARDS = ".shards"  # below the output folder; goes when its content is merged
@@ -76,7 +76,7 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "recipe.json").exists():
             text = json.dumps(self.recipe, indent=1, sort_keys=True) + "\n"
-            write_text_atomically(self.folder / "recipe.json", text)
+            self._write(self.folder / "recipe.json", text)
 
     def others(self) -> dict[str, list[str]]:
         """Return, for each folder of another recipe, in what that differs."""
@@ -97,11 +97,16 @@ class Store:
     def save(self, chunk: Chunk, rows: Iterable[Any]) -> None:
         """Write what became of a chunk, one JSON value a line."""
         body = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        path = self.path(chunk)
-        temporary = path.with_name(f".tmp-{os.uname().nodename}-{os.getpid()}")
+        header = json.dumps(self._header(chunk, body)) + "\n"
+        self._write(self.path(chunk), header + body)
+
+    def _write(self, path: Path, text: str) -> None:
+        """Write a file in one go; other shards may be writing the same one."""
+        process = f"{os.uname().nodename}-{os.getpid()}"
+        temporary = path.with_name(f".tmp-{process}-{path.name}")
         try:
             with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-                file.write(json.dumps(self._header(chunk, body)) + "\n" + body)
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

@@ -132,11 +132,11 @@ def load_model(checkpoint: Path, data: Path) -> tuple[Any, Any]:
     Raises:
         PrepError: If it is no such checkpoint, or was trained on other subwords.
     """
+    logging.getLogger("fairseq").setLevel(logging.WARNING)
     from fairseq import checkpoint_utils
 
     import vq_nat.translation  # noqa: F401  registers task and models
 
-    logging.getLogger("fairseq").setLevel(logging.WARNING)
     try:
         models, _, task = checkpoint_utils.load_model_ensemble_and_task(
             [str(checkpoint)], arg_overrides={"data": str(data), "eval_bleu": False}
@@ -220,7 +220,7 @@ def import_ctranslate2() -> Any:
     except ImportError:
         raise PrepError(
             "--backend ctranslate2 needs the package ctranslate2; install it with "
-            "`pip install vq-nat[ctranslate2]`."
+            "`pip install -e .[ctranslate2]`."
         ) from None
     return ctranslate2
 

@@ -3,16 +3,42 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from fairseq_commands import OPTIMIZER, TEACHER, call, task
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "data_prep"
+PRESET = """
+arch: transformer
+encoder-layers: 2
+decoder-layers: 2
+encoder-embed-dim: 32
+decoder-embed-dim: 32
+encoder-ffn-embed-dim: 64
+decoder-ffn-embed-dim: 64
+encoder-attention-heads: 4
+decoder-attention-heads: 4
+encoder-normalize-before: true
+decoder-normalize-before: true
+share-all-embeddings: true
+criterion: label_smoothed_cross_entropy
+optimizer: adam
+clip-norm: 1.0
+lr: 0.01
+max-update: 80
+max-tokens: 500
+batch-tokens: 500
+disable-validation: true
+save-interval-updates: 10
+keep-interval-updates: 2
+no-epoch-checkpoints: true
+average: 2
+"""
 SIZES = ["--train", "150", "--valid", "6", "--test", "6"]
 
 
@@ -25,6 +51,12 @@ def environment() -> dict[str, str]:
     skipped = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_ARRAY_TASK_ID")
     env = {k: v for k, v in os.environ.items() if k not in skipped}
     return env | {"OMP_NUM_THREADS": "2"}
+
+
+def run_checked(command: list[str]) -> None:
+    env = environment() | {"PYTHON": sys.executable}
+    result = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture(scope="module")
@@ -41,17 +73,18 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
             *("--bpe-operations", 100, "--workers", 1),
         ),
     ):
-        subprocess.run(command, check=True, capture_output=True)
-    arguments = [*task(corpus / "bin"), *TEACHER, *OPTIMIZER, "--max-update", "80"]
-    arguments += ["--save-dir", str(work), "--no-epoch-checkpoints"]
-    arguments += ["--lr", "0.01", "--disable-validation"]
-    call("train", arguments)
+        run_checked(command)
+    (work / "tiny.yaml").write_text(PRESET)
+    command = ["bash", str(SCRIPTS / "train_teacher.sh"), "--data", str(corpus)]
+    command += ["--preset", str(work / "tiny.yaml"), "--out", str(work / "teacher")]
+    extra = ["--gpus", "0", "--", "--cpu", "--num-workers", "0"]
+    run_checked([*command, *extra])
     return work
 
 
 def distill(work: Path, name: str, *options: object) -> list[str]:
     """The command line of a distillation into a folder of its own."""
-    teacher = work / "checkpoint_last.pt"
+    teacher = work / "teacher" / "teacher.pt"
     files = ("--teacher", teacher, "--data", work / "corpus", "--out", work / name)
     sizes = ("--beam", 2, "--chunk-lines", 15, "--max-tokens", 200, "--device", "cpu")
     return script("distill.py", *files, *sizes, *options)
@@ -129,6 +162,30 @@ def test_ctranslate2_agrees(work: Path, whole: dict[str, bytes]) -> None:
     ]
     assert len(rows[0]) == len(rows[1]) == 150
     assert not list((work / "other").rglob("ctranslate2-*"))
+
+
+def test_the_corpus_is_verified(work: Path, whole: dict[str, bytes]) -> None:
+    """This teacher has seen too little to tell every pair, but most of them."""
+    assert whole
+    teacher = work / "teacher" / "teacher.pt"
+    files = ("--data", work / "corpus", "--teacher", teacher)
+    result = run(script("verify.py", work / "whole", *files))
+    assert result.stderr.count(": ok") >= 5, result.stderr
+    losses = re.search(r"pairs: ([\d.]+) aligned, ([\d.]+) shuffled", result.stderr)
+    assert losses and 0 < float(losses[1]) < float(losses[2])
+
+
+def test_a_finished_teacher_is_reused(work: Path) -> None:
+    command = ["bash", str(SCRIPTS / "train_teacher.sh")]
+    command += ["--data", str(work / "corpus"), "--preset", str(work / "tiny.yaml")]
+    command += ["--out", str(work / "teacher"), "--gpus", "0"]
+    extra = ["--", "--cpu", "--num-workers", "0"]
+    env = environment() | {"PYTHON": sys.executable}
+    again = subprocess.run([*command, *extra], env=env, capture_output=True, text=True)
+    assert again.returncode == 0 and "trained: already done" in again.stderr
+    other = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert other.returncode == 1
+    assert "holds a training with other options" in other.stderr
 
 
 def test_what_is_no_teacher_is_refused(work: Path, tmp_path: Path) -> None:

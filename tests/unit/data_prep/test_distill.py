@@ -1,5 +1,6 @@
 """Tests of distill.py with a stand-in for the teacher."""
 
+import gzip
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import distill
 import pytest
 import teachers
 from corpus_helpers import ENGLISH, leftovers, read_folder
+from shards import Shard, find_shard
 from steps import sha256
 from stub_teacher import StubTeacher
 
@@ -313,6 +315,36 @@ def test_extra_text_is_cleaned_and_translated(
     assert manifest["mono"] == {"mono.en": sha256(tmp_path / "mono.en")}
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(b"gut\n\xfcbel\n"), r"line 2: byte 1 of the line \(0xfc\)"),
+        (gzip.compress(b"a new one\n" * 50)[:-12], "is not a complete .gz file"),
+        (gzip.compress(b"\n \n"), "No sentence of .* can be used"),
+    ],
+)
+def test_unusable_extra_text_is_refused(
+    run_distill: Run, tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "mono.en.gz").write_bytes(content)
+    with pytest.raises(SystemExit, match=rf"mono\.en\.gz.*{message}|{message}"):
+        run_distill("--mono", tmp_path / "mono.en.gz")
+    assert read_folder(tmp_path / "distilled") == {}
+    assert leftovers(tmp_path) == []
+
+
+def test_a_full_disk_names_the_chunk(
+    run_distill: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shards.os.fsync", full)
+    with pytest.raises(SystemExit, match=r"disk is full \(writing \S+/recipe\.json\)"):
+        run_distill()
+    assert leftovers(tmp_path) == []
+
+
 # ---------------------------------------------------------------------------- refusals
 
 
@@ -380,3 +412,41 @@ def test_corpus_must_not_overwrite_itself(corpus: Path, tmp_path: Path) -> None:
     arguments = ["--teacher", str(tmp_path / "teacher.pt"), "--data", str(corpus)]
     with pytest.raises(SystemExit, match="--out must not be the folder of --data"):
         distill.main([*arguments, "--out", str(corpus / ".." / corpus.name)])
+
+
+def test_without_ctranslate2_its_installation_is_named(
+    run_distill: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    message = r"needs the package ctranslate2; install it with `pip install -e \.\["
+    with pytest.raises(SystemExit, match=message):
+        run_distill("--backend", "ctranslate2")
+
+
+@pytest.mark.parametrize(
+    ("count", "index", "environment", "expected"),
+    [
+        (None, None, {}, None),
+        (None, None, {"WORLD_SIZE": "1", "RANK": "0"}, None),
+        (3, 2, {"RANK": "0", "WORLD_SIZE": "9"}, Shard(2, 3)),
+        (None, None, {"RANK": "1", "WORLD_SIZE": "4"}, Shard(1, 4)),
+        (5, None, {"SLURM_ARRAY_TASK_ID": "4"}, Shard(4, 5)),
+        (
+            None,
+            None,
+            {
+                "SLURM_ARRAY_TASK_ID": "12",
+                "SLURM_ARRAY_TASK_COUNT": "4",
+                "SLURM_ARRAY_TASK_MIN": "10",
+            },
+            Shard(2, 4),
+        ),
+    ],
+)
+def test_the_shard_is_named_by_options_or_by_the_cluster(
+    count: int | None,
+    index: int | None,
+    environment: dict[str, str],
+    expected: Shard | None,
+) -> None:
+    assert find_shard(count, index, environment) == expected
