@@ -45,6 +45,7 @@ EXTRAS = {
         "ruff>=0.17,<0.18",  # its formatting changes with every minor version
         "mypy>=2,<3",
         "pytest>=8,<10",
+        "hypothesis>=6.100,<7",
         "types-PyYAML>=6,<7",
         "matplotlib>=3.8,<4",  # as in plots
     ],

@@ -1,12 +1,13 @@
 """The command `vq-nat`: parses and calls; whatever it does is done elsewhere."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import __version__, load
 
@@ -24,6 +25,15 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(
             f"must be a whole number above 0, but is {text!r} instead"
+        )
+    return int(text)
+
+
+def count(text: str) -> int:
+    """Parses a number of things there may be none of."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number, 0 or more, but is {text!r} instead"
         )
     return int(text)
 
@@ -68,10 +78,57 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="beam width of an autoregressive model (default: 1)",
     )
+    add_decoding(translate)
     translate.add_argument(
-        "--device", default="cpu", help="cpu, cuda, cuda:1, … (default: cpu)"
+        "--nbest",
+        type=positive,
+        metavar="N",
+        help="write up to N translations of each line, with the line's number and "
+        "their scores, in columns",
+    )
+    translate.add_argument(
+        "--json",
+        action="store_true",
+        help="write a JSON object a line: translations with scores, codes and times",
+    )
+    translate.add_argument(
+        "--invalid-utf8",
+        choices=("fail", "replace"),
+        default="fail",
+        help="what to do with a line that is not UTF-8 (default: fail)",
     )
     translate.set_defaults(run=run_translate)
+
+    codes = commands.add_parser(
+        "codes",
+        help="show what each code of a latent model stands for",
+        description="Writes which words, places and lengths each code stands for, and "
+        "a page that shows sentences with their codes, and what changes if one code "
+        "is another.",
+    )
+    codes.add_argument("model", metavar="MODEL", help="a latent model's checkpoint")
+    codes.add_argument("data", metavar="DATA", help="folder with its prepared data")
+    codes.add_argument(
+        "--split", default="valid", help="whose references are read (default: valid)"
+    )
+    codes.add_argument(
+        "--out",
+        type=Path,
+        default=Path("codes"),
+        metavar="DIR",
+        help="where codes.json, codes.tsv and codes.html go (default: codes)",
+    )
+    codes.add_argument(
+        "--sentence",
+        action="append",
+        metavar="TEXT",
+        help="sentence of the page, may be repeated (default: three of the split)",
+    )
+    codes.add_argument(
+        "--swaps", type=positive, default=4, metavar="N", help="rivals of each code"
+    )
+    codes.add_argument("--device", default="cpu", help="cpu, cuda, … (default: cpu)")
+    codes.set_defaults(run=run_codes)
 
     measure = commands.add_parser(
         "measure", help="score and time a system on a test set, and write its row"
@@ -110,6 +167,73 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def add_decoding(command: argparse.ArgumentParser) -> None:
+    """Adds the options that say how a model decodes."""
+    command.add_argument(
+        "--device", default="cpu", help="cpu, cuda, cuda:1, … (default: cpu)"
+    )
+    group = command.add_argument_group("decoding of a latent model")
+    group.add_argument(
+        "--candidates",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="translations to choose the best from (default: 1)",
+    )
+    group.add_argument(
+        "--search",
+        dest="code_search",
+        choices=("beam", "sample", "lengths"),
+        default="beam",
+        help="where the candidates come from (default: beam)",
+    )
+    group.add_argument(
+        "--temperature", type=float, default=1.0, help="of samples (default: 1)"
+    )
+    group.add_argument(
+        "--teacher", metavar="MODEL", help="autoregressive model that chooses"
+    )
+    group.add_argument(
+        "--rescore",
+        choices=("model", "chrf"),
+        default="model",
+        help="what chooses without a teacher: the model, or agreement (default: model)",
+    )
+    group.add_argument(
+        "--passes",
+        type=count,
+        default=0,
+        metavar="N",
+        help="refinement passes (default: 0)",
+    )
+    group.add_argument(
+        "--refinement",
+        choices=("mask", "latent", "both"),
+        default="mask",
+        help="what a pass does: unsure words again, new codes, or both (default: mask)",
+    )
+    group.add_argument(
+        "--length-mode",
+        choices=("free", "ratio"),
+        default="free",
+        help="free: the end of codes decides; ratio: twice the source (default: free)",
+    )
+
+
+DECODING = (
+    "beam",
+    "device",
+    "candidates",
+    "code_search",
+    "temperature",
+    "teacher",
+    "rescore",
+    "passes",
+    "refinement",
+    "length_mode",
+)
+
+
 def run_where(options: argparse.Namespace) -> None:
     """Prints the package's folder, spelled as Python imported it."""
     print(Path(__file__).absolute().parent)
@@ -117,36 +241,101 @@ def run_where(options: argparse.Namespace) -> None:
 
 def run_translate(options: argparse.Namespace) -> None:
     """Translates standard input, a batch of lines at a time."""
-    translator = load(
-        options.model, data=options.data, beam=options.beam, device=options.device
-    )
+    from tqdm import tqdm
+
+    decoding = {name: getattr(options, name) for name in DECODING}
+    translator = load(options.model, data=options.data, **decoding)
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-    lines, done = read_lines(), 0
-    while batch := list(islice(lines, options.batch_size)):
-        try:
-            outputs = translator.translate(batch, batch_size=options.batch_size)
-        except ValueError as error:
-            where = f"in lines {done + 1} to {done + len(batch)} of the input"
-            raise ValueError(f"{where}, {error}") from error
-        for output in outputs:
-            print(output)
-        sys.stdout.flush()
-        done += len(batch)
+    lines, done = read_lines(options.invalid_utf8), 0
+    # Silent unless standard error is a terminal.
+    with tqdm(unit=" lines", disable=None, leave=False) as progress:
+        while batch := list(islice(lines, options.batch_size)):
+            for found in translator.nbest(batch, batch_size=options.batch_size):
+                done += 1
+                for line in written(done, found, options):
+                    print(line)
+            sys.stdout.flush()
+            progress.update(len(batch))
 
 
-def read_lines() -> Iterator[str]:
+def written(
+    number: int, found: Sequence[Any], options: argparse.Namespace
+) -> Iterator[str]:
+    """Yields what is written for one line of input: one line, or with --nbest several.
+
+    Args:
+        number: of the line, from 1.
+        found: its translations, the best first.
+        options: of the command.
+    """
+    kept = found[: options.nbest or 1]
+    if options.json:
+        translations = [
+            {
+                "text": one.text,
+                "score": one.score,
+                "rank_score": one.rank_score,
+                "teacher_score": one.teacher_score,
+                "passes": one.passes,
+                "tokens": one.tokens,
+                "codes": one.codes,
+                "ms": round(1000 * one.seconds, 3),
+                "teacher_ms": round(1000 * one.teacher_seconds, 3),
+            }
+            for one in kept
+        ]
+        yield json.dumps({"line": number, "translations": translations})
+    elif options.nbest:
+        for one in kept:
+            yield f"{number}\t{one.rank_score:.4f}\t{one.text}"
+    else:
+        yield kept[0].text
+
+
+def read_lines(invalid: str) -> Iterator[str]:
     """Yields the lines of standard input; only a line feed ends one.
+
+    Args:
+        invalid: "fail", or "replace" what is not UTF-8 by U+FFFD.
 
     Raises:
         ValueError: if a line is not UTF-8.
     """
+    errors = "strict" if invalid == "fail" else "replace"
     for number, line in enumerate(sys.stdin.buffer, start=1):
         try:
-            yield line.decode("utf-8").rstrip("\r\n")
+            yield line.decode("utf-8", errors).rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise ValueError(
-                f"line {number} of the input must be UTF-8, but is not."
+                f"line {number} of the input must be UTF-8, but is not "
+                "(--invalid-utf8 replace goes on)."
             ) from error
+
+
+def run_codes(options: argparse.Namespace) -> None:
+    """Writes what the codes stand for, and prints where."""
+    from .bench.codes import (
+        count_codes,
+        describe,
+        read_chunks,
+        require_codes,
+        some_sentences,
+        write_records,
+    )
+    from .bench.codes_page import draw, page
+
+    translator = load(options.model, data=options.data, device=options.device)
+    require_codes(translator)
+    sentences = options.sentence or some_sentences(translator, options.split)
+    pictures = [draw(translator, sentence, options.swaps) for sentence in sentences]
+    inventory = count_codes(read_chunks(translator, options.split))
+    records = describe(inventory)
+    for kind in ("json", "tsv"):
+        write_records(records, options.out / f"codes.{kind}")
+        print(options.out / f"codes.{kind}")
+    html = options.out / "codes.html"
+    html.write_text(page(pictures, inventory), encoding="utf-8")
+    print(html)
 
 
 def run_measure(options: argparse.Namespace) -> None:

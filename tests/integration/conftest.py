@@ -7,9 +7,9 @@ import pytest
 from fairseq_commands import OPTIMIZER, STUDENT, TEACHER, call, task
 
 
-@pytest.fixture
-def train(tmp_corpus: Path) -> Callable[..., Path]:
-    """Trains a model into a folder: `train(folder, updates, arguments)`."""
+@pytest.fixture(scope="session")
+def train_into(tmp_corpus: Path) -> Callable[..., Path]:
+    """Trains a model into a folder: `train_into(folder, updates, arguments)`."""
 
     def run(folder: Path, updates: int, *arguments: str, model: list[str] = STUDENT):
         call(
@@ -29,11 +29,28 @@ def train(tmp_corpus: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
+def train(train_into: Callable[..., Path]) -> Callable[..., Path]:
+    """Does what `train_into` does, for a single test."""
+    return train_into
+
+
+@pytest.fixture(scope="session")
+def checkpoint(
+    train_into: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of a student after four updates, to read only."""
+    folder = tmp_path_factory.mktemp("student")
+    train_into(folder, 4, "--disable-validation")
+    (folder / "checkpoint_last.pt").rename(folder / "checkpoint_best.pt")
+    return folder
+
+
+@pytest.fixture
 def generate(tmp_corpus: Path) -> Callable[..., str]:
     """Runs fairseq-generate over the test set and returns what it prints."""
 
     def run(checkpoint: Path, *arguments: str) -> str:
-        path = ["--path", str(checkpoint), "--gen-subset", "test"]
+        path = ["--path", str(checkpoint), "--gen-subset", "test", "--num-workers", "0"]
         return call("generate", [*task(tmp_corpus), *path, *arguments])
 
     return run

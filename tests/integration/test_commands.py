@@ -12,6 +12,13 @@ from fairseq_commands import call, task
 from vq_nat.compat import load_weights
 
 PLAIN = ("--iter-decode-max-iter", "0")
+SHORT = ("--max-len-b", "20")  # an untrained model may not find an end
+
+
+@pytest.fixture
+def student(checkpoint: Path) -> Path:
+    """The checkpoint of a student, to read only."""
+    return checkpoint / "checkpoint_best.pt"
 
 
 def hypotheses(printed: str) -> dict[int, str]:
@@ -139,10 +146,38 @@ def test_a_checkpoint_of_another_architecture_is_refused(
         generate(last, *PLAIN, "--model-overrides", overrides)
 
 
-def test_beams_over_codes_are_refused(train, generate, tmp_path) -> None:
-    train(tmp_path, 2, "--disable-validation")
-    with pytest.raises(ValueError, match="`iter_decode_with_beam` must be 1"):
-        generate(tmp_path / "checkpoint_last.pt", "--iter-decode-with-beam", "5")
+@pytest.mark.parametrize(
+    "mode",
+    [
+        ("--code-search", "beam"),
+        ("--sampling", "--temperature", "0.5", "--beam", "4"),
+        ("--code-search", "lengths", "--rescore", "chrf"),
+        ("--length-mode", "ratio", "--iter-decode-max-iter", "2", "--refinement=both"),
+    ],
+)
+def test_candidates_are_searched_and_the_best_come_first(
+    student, generate, mode
+) -> None:
+    wide = (*PLAIN, *SHORT, "--iter-decode-with-beam", "4", "--nbest", "4", *mode)
+    printed = generate(student, *wide)
+    assert sorted(hypotheses(printed)) == list(range(40))
+    assert len(re.findall("^H-", printed, flags=re.MULTILINE)) > 40
+
+
+def test_a_teacher_rescores_candidates(
+    student, train, generate, teacher_model, tmp_path
+) -> None:
+    train(tmp_path, 2, "--disable-validation", model=teacher_model)
+    both = f"{student}:{tmp_path / 'checkpoint_last.pt'}"
+    options = (*PLAIN, *SHORT, "--iter-decode-with-beam", "4")
+    options += ("--iter-decode-with-external-reranker",)
+    assert sorted(hypotheses(generate(both, *options))) == list(range(40))
+
+
+def test_a_missing_teacher_is_refused(student, generate) -> None:
+    options = ("--iter-decode-with-beam", "4", "--iter-decode-with-external-reranker")
+    with pytest.raises(ValueError, match="must come with the path of an autoregressi"):
+        generate(student, *PLAIN, *options)
 
 
 def test_dictionaries_must_be_joint(train, tmp_corpus, tmp_path) -> None:

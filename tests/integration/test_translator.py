@@ -1,22 +1,15 @@
 """Text in, text out, through a checkpoint that fairseq-train wrote."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 
 import vq_nat
 
 TEXTS = ["a b c", "", "d e f g h a b", "  ", "k", "ünknown ☂ a", "t s r q p o n m l k"]
-
-
-@pytest.fixture
-def checkpoint(train, tmp_path: Path) -> Path:
-    """The folder of a student after four updates."""
-    train(tmp_path / "student", 4, "--disable-validation")
-    folder = tmp_path / "student"
-    (folder / "checkpoint_last.pt").rename(folder / "checkpoint_best.pt")
-    return folder
 
 
 def test_lines_are_kept_in_number_and_order(checkpoint: Path) -> None:
@@ -52,10 +45,148 @@ def test_refinement_passes_are_accepted(checkpoint: Path) -> None:
     assert len(vq_nat.load(checkpoint, passes=3).translate(TEXTS)) == len(TEXTS)
 
 
-def test_too_long_a_sentence_is_refused_by_number(checkpoint: Path) -> None:
-    texts = ["a", " ".join("abcde" for _ in range(1100))]
-    with pytest.raises(ValueError, match="sentence 2 must have at most 1024 subwords"):
-        vq_nat.load(checkpoint).translate(texts)
+def made(hypotheses) -> list[tuple]:
+    """What must be the same: all but the time it took."""
+    return [(h.text, h.tokens, h.codes, h.passes) for h in hypotheses]
+
+
+def test_long_sentences_are_translated_in_pieces(checkpoint: Path) -> None:
+    translator = vq_nat.load(checkpoint, max_len_b=20)
+    words = ["a", "b", "c"] * 700
+    tokens = translator.codec.encode(" ".join(words))
+    pieces = translator.codec.pieces(tokens)
+    assert torch.cat([piece[:-1] for piece in pieces]).equal(tokens[:-1])
+    assert all(len(piece) <= 128 for piece in pieces)
+    assert all(piece[-1] == 2 for piece in pieces)
+    together = translator.hypotheses(["a", " ".join(words), "b c"])
+    parts = [translator.codec.source.string(piece) for piece in pieces]
+    alone = translator.hypotheses(parts)
+    assert len(alone) == len(pieces) > 10
+    assert together[1].text == " ".join(h.text for h in alone if h.text)
+    assert together[1].tokens == [token for h in alone for token in h.tokens]
+    assert together[1].codes == [code for h in alone for code in h.codes]
+    assert made(together[:1]) == made(translator.hypotheses(["a"]))
+
+
+def test_pieces_end_with_words_where_they_can(checkpoint: Path) -> None:
+    codec = vq_nat.load(checkpoint).codec
+    part, word = codec.source.add_symbol("x@@"), codec.source.index("a")
+    tokens = torch.tensor([word, part, word, part, part, word] * 5 + [2])
+    pieces = codec.pieces(tokens, 8)
+    assert torch.cat([piece[:-1] for piece in pieces]).equal(tokens[:-1])
+    assert all(len(piece) <= 8 and piece[-2] == word for piece in pieces)
+    endless = torch.tensor([part] * 20 + [2])
+    assert [len(piece) for piece in codec.pieces(endless, 8)] == [8, 8, 7]
+
+
+def test_signs_of_the_dictionary_are_text_as_well(checkpoint: Path) -> None:
+    codec = vq_nat.load(checkpoint).codec
+    codec.tokenizer = codec.bpe = AsItIs()  # Moses would escape them
+    tokens = codec.encode("a </s> <pad> <s> <unk> b")
+    assert tokens[1:5].eq(codec.source.unk()).all()
+    assert tokens.eq(codec.source.eos()).sum() == 1
+    assert len(tokens) == 7
+
+
+class AsItIs:
+    """A tokeniser that does nothing."""
+
+    def encode(self, text: str) -> str:
+        return text
+
+
+def test_a_stream_reads_one_batch_ahead(checkpoint: Path) -> None:
+    translator, read = vq_nat.load(checkpoint, max_len_b=20), []
+
+    def lines():
+        for text in TEXTS:
+            read.append(text)
+            yield text
+
+    stream = translator.stream(lines(), batch_size=2)
+    assert read == []
+    first = next(stream)
+    assert len(read) == 2
+    assert [first, *stream] == translator.translate(TEXTS)
+
+
+@pytest.mark.parametrize("options", [{}, {"code_search": "sample", "candidates": 2}])
+def test_settings_of_a_call_come_before_those_of_loading(checkpoint, options) -> None:
+    translator = vq_nat.load(checkpoint, max_len_b=20, **options)
+    plain = vq_nat.load(checkpoint, max_len_b=20, passes=1, **options)
+    asked = {**options, "candidates": 3, "passes": 2}
+    other = vq_nat.load(checkpoint, max_len_b=20, **asked)
+    found = translator.nbest(TEXTS, candidates=3, passes=2)
+    assert [made(of_one) for of_one in found] == [made(h) for h in other.nbest(TEXTS)]
+    once = translator.hypotheses(TEXTS, passes=1)
+    assert made(once) == made(plain.hypotheses(TEXTS))
+    assert made(once) != made(other.hypotheses(TEXTS))
+
+
+def test_a_teacher_chooses_and_its_time_is_told(
+    checkpoint: Path, train, teacher_model, tmp_path: Path
+) -> None:
+    train(tmp_path / "teacher", 2, "--disable-validation", model=teacher_model)
+    path = tmp_path / "teacher" / "checkpoint_last.pt"
+    translator = vq_nat.load(checkpoint, teacher=path, candidates=4, max_len_b=20)
+    for found in translator.nbest([text for text in TEXTS if text.strip()]):
+        ranks = [h.teacher_score / len(h.tokens) for h in found]
+        assert [h.rank_score for h in found] == pytest.approx(ranks)
+        assert ranks == sorted(ranks, reverse=True)
+        assert all(0 < h.teacher_seconds < h.seconds for h in found)
+    alone = translator.hypotheses(["a b"], candidates=1)[0]
+    assert alone.teacher_score is None and alone.teacher_seconds == 0
+
+
+def test_a_teacher_with_another_dictionary_is_refused(
+    checkpoint: Path, train, teacher_model, tmp_path: Path
+) -> None:
+    train(tmp_path / "teacher", 1, "--disable-validation", model=teacher_model)
+    path = tmp_path / "teacher" / "checkpoint_last.pt"
+    state = torch.load(path, weights_only=True)
+    name = "decoder.embed_tokens.weight"
+    state["model"][name] = state["model"][name][:-1]
+    torch.save(state, path)
+    with pytest.raises(ValueError, match="must hold 24 symbols, as the student's, but"):
+        vq_nat.load(checkpoint, teacher=path, candidates=4)
+
+
+def test_threads_read_from_one_translator(checkpoint: Path) -> None:
+    translator = vq_nat.load(checkpoint, max_len_b=20, candidates=2)
+    expected = made(translator.hypotheses(TEXTS))
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda _: made(translator.hypotheses(TEXTS)), range(12))
+        assert all(one == expected for one in found)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"hope": 1}, "decoding options must be among code_search, .*, but one is 'ho"),
+        ({"rescore": "bleu"}, "`rescore` must be one of model, chrf, but is 'bleu'"),
+        ({"code_search": "sample", "temperature": -1.0}, "`temperature` must be above"),
+    ],
+)
+def test_wrong_options_are_refused_at_once(checkpoint, options, sentence) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        vq_nat.load(checkpoint, **options)
+
+
+def test_options_of_the_other_kind_of_model_are_refused(
+    checkpoint: Path, train, teacher_model, tmp_path: Path
+) -> None:
+    train(tmp_path, 1, "--disable-validation", model=teacher_model)
+    teacher = tmp_path / "checkpoint_last.pt"
+    with pytest.raises(ValueError, match="`passes` must be 0 for an autoregressive mo"):
+        vq_nat.load(teacher, passes=2)
+    with pytest.raises(ValueError, match="`candidates` must be 1 for an autoregressiv"):
+        vq_nat.load(teacher, candidates=2)
+    with pytest.raises(ValueError, match="`teacher` must be None for an autoregressiv"):
+        vq_nat.load(teacher, teacher=teacher)
+    with pytest.raises(ValueError, match="`beam` must be 1 for a model that writes al"):
+        vq_nat.load(checkpoint, beam=2)
+    wide = vq_nat.load(teacher).translate(["a b"], candidates=3)
+    assert wide == vq_nat.load(teacher, beam=3).translate(["a b"])
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:

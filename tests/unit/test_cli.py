@@ -1,13 +1,14 @@
 """The command line: what it prints, and one sentence with exit code 2 for misuse."""
 
 import io
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -17,17 +18,32 @@ from vq_nat import cli
 TABLE = "| system | BLEU |\n|---|---:|\n| teacher, beam 4 | 36.0 |\n\nsignature"
 
 
+class Shout(NamedTuple):
+    """Stands in for a hypothesis."""
+
+    text: str
+    score: float = -1.5
+    rank_score: float = -0.5
+    teacher_score: float | None = None
+    passes: int = 0
+    tokens: tuple[str, ...] = ()
+    codes: tuple[int, ...] = ()
+    seconds: float = 0.25
+    teacher_seconds: float = 0.0
+
+
 class Shouter:
     """Stands in for a translator and keeps the batches it was given."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
 
-    def translate(self, sentences: list[str], batch_size: int) -> list[str]:
+    def nbest(self, sentences: list[str], batch_size: int) -> list[list[Shout]]:
         self.batches.append(sentences)
-        if any("too long" in sentence for sentence in sentences):
-            raise ValueError("sentence 1 must be shorter.")
-        return [sentence.upper().strip() for sentence in sentences]
+        return [
+            [Shout(sentence.upper().strip()), Shout(sentence.strip() + "!")]
+            for sentence in sentences
+        ]
 
 
 @pytest.fixture
@@ -110,6 +126,7 @@ def test_version_and_help(
         (["translate"], "required: MODEL"),
         (["translate", "m", "--batch-size", "0"], "above 0, but is '0' instead"),
         (["translate", "m", "--beam", "wide"], "above 0, but is 'wide' instead"),
+        (["translate", "m", "--passes", "-1"], "0 or more, but is '-1' instead"),
         (["table"], "required: ROWS_DIR"),
         (["where", "--fast"], "unrecognized arguments: --fast"),
     ],
@@ -158,30 +175,59 @@ def test_translate_reads_a_batch_at_a_time(
     shouter: Shouter, feed: Callable[[bytes], None]
 ) -> None:
     feed(b"a\nb\nc\n")
-    options = ["--data", "d", "--beam", "4", "--batch-size", "2"]
+    options = ["--data", "d", "--beam", "4", "--batch-size", "2", "--teacher", "t"]
+    options += ["--candidates", "3", "--search", "sample", "--passes", "0"]
     cli.main(["translate", "m", *options])
     assert shouter.batches == [["a", "b"], ["c"]]
-    expected = {"path": "m", "data": "d", "beam": 4, "device": "cpu"}
-    assert shouter.options == expected  # type: ignore[attr-defined]
+    expected = {"path": "m", "data": "d", "beam": 4, "device": "cpu", "teacher": "t"}
+    expected |= {"candidates": 3, "code_search": "sample", "passes": 0}
+    found = shouter.options  # type: ignore[attr-defined]
+    assert found.items() >= expected.items()
 
 
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (b"a\nb\ntoo long\n", "in lines 3 to 3 of the input, sentence 1 must"),
-        (b"a\n\xff\n", "line 2 of the input must be UTF-8, but is not."),
-    ],
-)
-def test_translate_says_which_line_is_wrong(
-    content: bytes,
-    expected: str,
+def test_translate_says_which_line_is_not_utf8(
     shouter: Shouter,
     feed: Callable[[bytes], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    feed(content)
-    assert cli.main(["translate", "m", "--batch-size", "2"]) == 2
-    assert expected in capsys.readouterr().err
+    feed(b"a\n\xff\n")
+    assert cli.main(["translate", "m", "--batch-size", "1"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "A\n"
+    assert "line 2 of the input must be UTF-8, but is not" in said.err
+    feed(b"a\n\xff\n")
+    assert cli.main(["translate", "m", "--invalid-utf8", "replace"]) == 0
+    assert capsys.readouterr().out == "A\n\ufffd\n"
+
+
+def test_several_translations_are_numbered(
+    shouter: Shouter,
+    feed: Callable[[bytes], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    feed(b"a\n\nc\n")
+    assert cli.main(["translate", "m", "--nbest", "2"]) == 0
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "1\t-0.5000\tA",
+        "1\t-0.5000\ta!",
+        "2\t-0.5000\t",
+    ]
+
+
+def test_json_has_an_object_for_each_line(
+    shouter: Shouter,
+    feed: Callable[[bytes], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    feed(b"a\n\nc\n")
+    assert cli.main(["translate", "m", "--json", "--nbest", "2"]) == 0
+    said = capsys.readouterr()
+    rows = [json.loads(line) for line in said.out.splitlines()]
+    assert [row["line"] for row in rows] == [1, 2, 3]
+    assert [one["text"] for one in rows[0]["translations"]] == ["A", "a!"]
+    assert rows[2]["translations"][0]["ms"] == 250.0
+    assert rows[2]["translations"][0].keys() >= {"score", "codes", "teacher_ms"}
+    assert said.err == ""  # no progress where nobody looks
 
 
 def test_table_in_markdown_and_in_columns(

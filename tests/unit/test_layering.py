@@ -36,9 +36,10 @@ def table() -> dict[str, Row]:
     """Returns the rows by pattern; the first pattern that fits a module counts."""
     stage = Row((*translation(*BELOW_STAGES, "layers"), COMPAT), ("torch", "fairseq"))
     loss = Row((*translation(*BELOW_STAGES), COMPAT))
-    parts = (*STAGES, *BELOW_STAGES, "schedule")
-    front = ("task", "translator", "generator", "rescoring", *BELOW_STAGES)
-    shared = ("criterion", "generator", "rescoring", "config", "flow", "model")
+    parts = (*STAGES, *BELOW_STAGES, "schedule", "search")
+    output = ("generator", "rescoring", "search", "fairseq_nat")
+    front = ("task", "translator", *output, *BELOW_STAGES)
+    shared = ("criterion", *output, "config", "flow", "model")
     rows = {
         "vq_nat": Row(("vq_nat.translation", *translation("translator"))),
         COMPAT: Row((), ("fairseq", "torch", "numpy", "omegaconf", "hydra")),
@@ -55,8 +56,15 @@ def table() -> dict[str, Row]:
     for name in STAGES:
         rows[f"vq_nat.translation.{name}"] = stage
     rows["vq_nat.translation.model"] = Row((*translation(*parts), DOOR, COMPAT))
-    for name in ("criterion", "generator", "rescoring"):
-        rows[f"vq_nat.translation.{name}"] = loss
+    rows["vq_nat.translation.criterion"] = loss
+    # Below the model, whose `predict` hands its predictor over to be stepped, and below
+    # the generator, which says how to search: it knows neither.
+    rows["vq_nat.translation.search"] = Row(translation(*BELOW_STAGES), ("torch",))
+    best = Row((*loss.inside, *translation("search", "rescoring")))
+    rows["vq_nat.translation.generator"] = best
+    rows["vq_nat.translation.rescoring"] = loss
+    # fairseq's own models beside ours: of the room it knows how candidates are ranked.
+    rows["vq_nat.translation.fairseq_nat"] = Row(translation("flow", "rescoring"))
     for name in ("task", "translator"):
         rows[f"vq_nat.translation.{name}"] = Row((*translation(*front), DOOR, COMPAT))
     return rows

@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,6 +112,13 @@ class TestSet:
         else:
             references = [[line] for line in target]
         return cls(corpus, name, source, references, several.is_file())
+
+    def first(self, count: int) -> TestSet:
+        """Returns its first sentences."""
+        part = slice(count)
+        return replace(
+            self, sources=self.sources[part], references=self.references[part]
+        )
 
 
 def read_lines(path: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from .config import VQEMTransformerConfig
 from .criterion import LatentPredictionCriterion
+from .fairseq_nat import MendedLevenshteinTask
 from .generator import IterativeLatentGenerator
 from .model import VQEMTransformer
 from .task import DiscreteLatentTranslationTask
@@ -11,6 +12,7 @@ __all__ = [
     "DiscreteLatentTranslationTask",
     "IterativeLatentGenerator",
     "LatentPredictionCriterion",
+    "MendedLevenshteinTask",
     "Translator",
     "VQEMTransformer",
     "VQEMTransformerConfig",

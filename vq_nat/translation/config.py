@@ -140,3 +140,48 @@ PRESETS: dict[str, dict[str, Any]] = {
         "encoder_attention_heads": 16,
     },
 }
+
+
+@dataclass
+class DecodingConfig(FairseqDataclass):
+    """The flags of latent decoding that fairseq does not have itself."""
+
+    code_search: str = field(
+        default="beam",
+        metadata={
+            "help": "how `--iter-decode-with-beam C` finds C candidates: beam, sample "
+            "(with --temperature; --sampling says the same) or lengths"
+        },
+    )
+    length_mode: str = field(
+        default="free",
+        metadata={
+            "help": "free: the end of codes decides; ratio: --length-ratio words for "
+            "each word of the source, as in the authors' code"
+        },
+    )
+    length_ratio: float = field(
+        default=2.0, metadata={"help": "words per source word with --length-mode ratio"}
+    )
+    min_length_ratio: float = field(
+        default=0.0, metadata={"help": "at least so many words per source word"}
+    )
+    max_length_ratio: float = field(
+        default=0.0, metadata={"help": "at most so many words per source word; 0 = any"}
+    )
+    refinement: str = field(
+        default="mask",
+        metadata={
+            "help": "what a pass of --iter-decode-max-iter does: mask (predicts the "
+            "least certain words again), latent (takes new codes from the words) or "
+            "both"
+        },
+    )
+    rescore: str = field(
+        default="model",
+        metadata={
+            "help": "what ranks the candidates if there is no teacher "
+            "(--iter-decode-with-external-reranker): model (its own score) or chrf "
+            "(the candidate that the others agree with most)"
+        },
+    )

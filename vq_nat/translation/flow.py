@@ -5,7 +5,7 @@ K codes per slice, V vocabulary. A mask is bool, True = real. Every sequence ins
 model is left-aligned: padding, if any, stands on the right.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -53,6 +53,14 @@ class TrainingOutput(NamedTuple):
     bottleneck: BottleneckOutput
     latent_count: int  # real latent positions
     updates: int  # finished so far; schedules depend on it
+
+
+Record = TypeVar("Record", EncodedSource, Latents, LatentCodes)
+
+
+def take(record: Record, rows: Tensor) -> Record:
+    """Takes rows of a batch, in any order and number. Shape: (B, …) → (R, …)."""
+    return type(record)(*(field.index_select(0, rows) for field in record))
 
 
 def align_left(tokens: Tensor, pad: int) -> Tensor:

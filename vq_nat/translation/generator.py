@@ -1,30 +1,84 @@
-"""The search for the best output: predict codes, look them up, decode, refine.
+"""The search for the best output: codes, words, refinement passes, the best candidate.
 
-It knows the model through `encode / predict / lookup / decode` only.
+It knows the model through `encode / predict / lookup / decode` only, and `true_codes`
+to send words back through compressor and bottleneck.
 """
 
 from typing import Any, NamedTuple, Optional
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .flow import EncodedSource, LatentCodes, Latents
+from .flow import EncodedSource, LatentCodes, Latents, align_left, take
+from .rescoring import ModelScore, Rescorer
+from .search import GREEDY, CodeBounds, SearchOptions, sentence_keys
+
+REFINEMENTS = ("mask", "latent", "both")
+LOGITS_AT_ONCE = 2**27  # 512 MiB in float32
 
 
 class WordGuess(NamedTuple):
     """The words so far and how sure the model is of each."""
 
-    tokens: Tensor  # (B, T)
-    scores: Tensor  # (B, T) log-probabilities
-    mask: Tensor  # (B, T)
+    tokens: Tensor  # (R, T), padding where the mask is False
+    scores: Tensor  # (R, T) log-probabilities
+    ends: Tensor  # (R, T) log-probabilities of an end of sentence instead
+    mask: Tensor  # (R, T)
+
+
+class Draft(NamedTuple):
+    """One candidate per row: its codes and its words."""
+
+    codes: LatentCodes
+    guess: WordGuess
+
+
+class LengthRule(NamedTuple):
+    """How many words an output may have, S being the words of its source.
+
+    Between least · S and the smallest of most · S and a · S + b; with `fixed`, exactly
+    fixed · S, as in the authors' code, which does not predict the length.
+    """
+
+    a: float = 0.0
+    b: float = 200.0
+    least: float = 0.0
+    most: float = 0.0  # 0 = no bound
+    fixed: float = 0.0  # 0 = the end of codes decides
+
+    def bounds(self, source: EncodedSource, words_per_code: int) -> CodeBounds:
+        """Turns the rule into numbers of codes. Shape: (B,)."""
+        lengths = source.mask.sum(dim=1)
+        if self.fixed:
+            exact = codes_for(lengths * self.fixed, words_per_code)
+            return CodeBounds(exact, exact, ends=False)
+        most = lengths * self.a + self.b
+        if self.most:
+            most = torch.minimum(most, lengths * self.most)
+        return CodeBounds(
+            codes_for(lengths * self.least, words_per_code),
+            codes_for(most, words_per_code),
+        )
+
+
+def codes_for(words: Tensor, words_per_code: int) -> Tensor:
+    """Returns how many codes hold so many words, at least one."""
+    return (words / words_per_code).ceil().long().clamp(min=1)
 
 
 class IterativeLatentGenerator:
-    """Decodes in parallel, then refines by mask-predict.
+    """Decodes in parallel, refines, and keeps the best candidate.
 
-    Pass 0 predicts the codes greedily and all words from them. Pass i of N hides the
-    ⌊T · (1 - i / (N + 1))⌋ least certain words of each sentence and predicts them
-    again around the others (Ghazvininejad et al. 2019), until nothing changes.
+    Pass 0 searches for the codes of each candidate and predicts all words from them.
+    Each of up to N further passes improves a candidate until it stands still:
+
+    - "mask": hides the ⌊T · (1 - i / (N + 1))⌋ least certain words in pass i and
+      predicts them again around the others (Ghazvininejad et al. 2019);
+    - "latent": sends the words back through compressor and bottleneck and decodes from
+      the new codes;
+    - "both": takes new codes from the words, then predicts the least certain words
+      again from them and the other words.
 
     Args:
         tgt_dict: target dictionary.
@@ -34,6 +88,15 @@ class IterativeLatentGenerator:
         retain_history: keep the words of every pass in the result.
         true_codes: take the codes from the target instead of predicting them; a
             diagnosis of what the codes hold.
+        search: how codes are searched for; its width is the number of candidates.
+        lengths: the whole rule for lengths, instead of a and b.
+        refinement: "mask", "latent" or "both".
+        rescorer: what ranks the candidates; by default the model's own score.
+        logits_at_once: words × vocabulary in memory at a time; what is more is decoded
+            in several steps.
+
+    Raises:
+        ValueError: for settings that exclude each other or do not exist.
     """
 
     def __init__(
@@ -41,14 +104,30 @@ class IterativeLatentGenerator:
         tgt_dict: Any,
         max_iter: int = 0,
         max_len_a: float = 0.0,
-        max_len_b: int = 200,
+        max_len_b: float = 200,
         retain_history: bool = False,
         true_codes: bool = False,
+        search: SearchOptions = GREEDY,
+        lengths: Optional[LengthRule] = None,
+        refinement: str = "mask",
+        rescorer: Optional[Rescorer] = None,
+        logits_at_once: int = LOGITS_AT_ONCE,
     ) -> None:
+        if refinement not in REFINEMENTS:
+            raise ValueError(
+                f"`refinement` must be one of {', '.join(REFINEMENTS)}, "
+                f"but is {refinement!r} instead."
+            )
         self.pad, self.eos, self.bos = tgt_dict.pad(), tgt_dict.eos(), tgt_dict.bos()
         self.max_iter, self.retain_history = max_iter, retain_history
-        self.max_len_a, self.max_len_b = max_len_a, max_len_b
-        self.true_codes = true_codes
+        self.lengths = lengths or LengthRule(max_len_a, max_len_b)
+        self.true_codes, self.search, self.refinement = true_codes, search, refinement
+        if search.check().kind == "lengths" and self.lengths.fixed:
+            raise ValueError(
+                "`search` must not be for several lengths when the length is fixed."
+            )
+        self.rescorer = rescorer or ModelScore()
+        self.words_at_once = max(1, logits_at_once // len(tgt_dict))
         self.symbols_to_strip_from_output = {self.eos, self.pad, self.bos}
 
     @torch.no_grad()
@@ -62,22 +141,25 @@ class IterativeLatentGenerator:
         """Translates a batch.
 
         Args:
-            models: one model; ensembles cannot share codes.
+            models: one model, ensembles cannot share codes; the teacher that rescores
+                may stand behind it, as fairseq hands it over.
             sample: a fairseq batch.
             prefix_tokens: must be None, words are not written left to right.
             constraints: must be None.
 
         Returns:
-            Per sentence a list with one hypothesis: `tokens`, `score` (log p(codes) +
-            log p(words | codes)), `positional_scores` (per word), `codes` (L, G),
-            `steps`, and `history` if retained.
+            Per sentence its different hypotheses, the best first: `tokens`, `score`
+            (log p(codes) + log p(words | codes)), `code_score`, `positional_scores`
+            (per word), `codes` (L, G), `steps`, `count` (candidates with these words),
+            `rank_score` and what else the rescorer adds, and `history` if retained.
 
         Raises:
             ValueError: for settings a parallel decoder cannot serve.
         """
-        if len(models) != 1:
+        latent = [m for m in models if m is not self.rescorer.teacher]
+        if len(latent) != 1:
             raise ValueError(
-                f"`models` must hold one model, but holds {len(models)} instead: "
+                f"`models` must hold one model, but holds {len(latent)} instead: "
                 "every model has codes of its own."
             )
         if prefix_tokens is not None or constraints is not None:
@@ -85,42 +167,93 @@ class IterativeLatentGenerator:
                 "`prefix_tokens` and `constraints` must be None: all words are "
                 "written at once."
             )
-        model = models[0]
+        model = latent[0]
         model.eval()  # returns nothing after fairseq's make_generation_fast_
-        source = model.encode(sample["net_input"]["src_tokens"])
+        src_tokens = sample["net_input"]["src_tokens"]
+        source = model.encode(src_tokens)
         codes = self._codes(model, source, sample)
-        latents = model.lookup(codes)
-        guess = self._decode(model, latents, source, None, None)
-        history = [guess]
-        running = guess.mask.any(dim=1)
-        steps = torch.zeros_like(running, dtype=torch.long)
-        for step in range(1, self.max_iter + 1):
-            if not running.any():
-                break
-            better = self._refine(model, latents, source, guess, step)
-            # A sentence that stands still is finished, whatever the others do:
-            # otherwise its words would depend on the batch.
-            steps = torch.where(running, step, steps)
-            changed = better.tokens.ne(guess.tokens).any(dim=1)
-            guess = keep_running(guess, better, running)
-            running = running & changed
-            history.append(guess)
-        return [
-            [self._hypothesis(row, codes, guess, history, int(steps[row]))]
-            for row in range(len(guess.tokens))
+        copies = len(codes.codes) // len(src_tokens)
+        if copies > 1:
+            index = torch.arange(len(src_tokens), device=src_tokens.device)
+            source = take(source, index.repeat_interleave(copies))
+        passes, steps = self._passes(model, source, codes)
+        rows = self._hypotheses(passes, steps)
+        found = [
+            self._different(rows[i : i + copies]) for i in range(0, len(rows), copies)
         ]
+        if copies > 1:
+            self.rescorer.rank(src_tokens, found)
+        return found
+
+    def words(
+        self, model: Any, codes: LatentCodes, source: EncodedSource
+    ) -> list[Tensor]:
+        """Decodes given codes in one pass; returns each row's words."""
+        tokens, _, lengths = self._cut(self._decode(model, model.lookup(codes), source))
+        return [row[:length] for row, length in zip(tokens, lengths.tolist())]
 
     def _codes(
         self, model: Any, source: EncodedSource, sample: dict[str, Any]
     ) -> LatentCodes:
         if self.true_codes:
             return model.true_codes(sample["target"], source)
-        lengths = source.mask.sum(dim=1)
-        words = (lengths * self.max_len_a + self.max_len_b).long()
-        latents = -(-words // 2**model.steps)
-        return model.predict(source, latents.clamp(min=1))
+        bounds = self.lengths.bounds(source, 2**model.steps)
+        if self.search.kind == "sample":
+            words = align_left(sample["net_input"]["src_tokens"], self.pad)
+            bounds = bounds._replace(keys=sentence_keys(words, self.pad))
+        return model.predict(source, bounds, self.search)
+
+    def _passes(
+        self, model: Any, source: EncodedSource, codes: LatentCodes
+    ) -> tuple[list[Draft], Tensor]:
+        """Returns the draft of every pass, and how many passes each row went through.
+
+        A row that stands still is finished and leaves the batch, whatever the others
+        do: otherwise its words would depend on the batch.
+        """
+        draft = Draft(codes, self._decode(model, model.lookup(codes), source))
+        passes = [draft]
+        steps = torch.zeros_like(codes.mask[:, 0], dtype=torch.long)
+        rows = torch.arange(len(steps), device=steps.device)
+        for step in range(1, self.max_iter + 1):
+            everyone = len(rows) == len(steps)
+            here = source if everyone else take(source, rows)
+            before = draft if everyone else take_draft(draft, rows)
+            after = self._refine(model, here, before, step)
+            draft = put_draft(draft, after, rows, self.pad)
+            passes.append(draft)
+            steps[rows] = step
+            rows = rows[differs(before.guess.tokens, after.guess.tokens, self.pad)]
+            if not len(rows):
+                break
+        return passes, steps
 
     def _decode(
+        self,
+        model: Any,
+        latents: Latents,
+        source: EncodedSource,
+        words: Optional[Tensor] = None,
+        shown: Optional[Tensor] = None,
+    ) -> WordGuess:
+        """Predicts all words, of some rows at a time if they are many."""
+        length = latents.mask.size(1) * 2**model.steps
+        count = max(1, self.words_at_once // length)
+        parts = [
+            self._decode_rows(
+                model,
+                Latents(*(field[rows] for field in latents)),
+                EncodedSource(*(field[rows] for field in source)),
+                None if words is None else words[rows],
+                None if shown is None else shown[rows],
+            )
+            for rows in row_slices(len(latents.mask), count)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return WordGuess(*(torch.cat(fields) for fields in zip(*parts)))
+
+    def _decode_rows(
         self,
         model: Any,
         latents: Latents,
@@ -132,9 +265,32 @@ class IterativeLatentGenerator:
         log_probs = torch.log_softmax(decoded.logits.float(), dim=-1)
         log_probs[..., self.bos] = -float("inf")
         scores, tokens = log_probs.max(dim=-1)
-        return WordGuess(tokens, scores, decoded.mask)
+        hidden = ~decoded.mask
+        return WordGuess(
+            tokens.masked_fill(hidden, self.pad),
+            scores.masked_fill(hidden, 0.0),
+            log_probs[..., self.eos].masked_fill(hidden, 0.0),
+            decoded.mask,
+        )
+
+    # -- refinement ----------------------------------------------------------------
 
     def _refine(
+        self, model: Any, source: EncodedSource, draft: Draft, step: int
+    ) -> Draft:
+        if self.refinement == "mask":
+            latents = model.lookup(draft.codes)
+            return draft._replace(
+                guess=self._predict_again(model, latents, source, draft.guess, step)
+            )
+        codes = model.true_codes(self._sentences(draft.guess), source)
+        latents = model.lookup(codes)
+        if self.refinement == "latent":
+            return Draft(codes, self._decode(model, latents, source))
+        guess = fit(draft.guess, codes, 2**model.steps, self.pad)
+        return Draft(codes, self._predict_again(model, latents, source, guess, step))
+
+    def _predict_again(
         self,
         model: Any,
         latents: Latents,
@@ -153,52 +309,128 @@ class IterativeLatentGenerator:
         return WordGuess(
             torch.where(hidden, again.tokens, guess.tokens),
             torch.where(hidden, again.scores, guess.scores),
+            torch.where(hidden, again.ends, guess.ends),
             guess.mask,
         )
 
-    def _cut(self, row: int, guess: WordGuess) -> tuple[Tensor, Tensor]:
-        """Cuts one sentence at its first end of sentence, which it always has."""
-        tokens = guess.tokens[row][guess.mask[row]]
-        scores = guess.scores[row][guess.mask[row]]
-        ends = (tokens.eq(self.eos) | tokens.eq(self.pad)).nonzero()
-        if len(ends):
-            length = int(ends[0]) + 1
-            tokens, scores = tokens[:length].clone(), scores[:length]
-            tokens[-1] = self.eos
-        else:
-            tokens = torch.cat([tokens, tokens.new_tensor([self.eos])])
-            scores = torch.cat([scores, scores.new_zeros(1)])
-        return tokens, scores
+    def _sentences(self, guess: WordGuess) -> Tensor:
+        """Returns the words up to the end of sentence. Shape: (R, T + 1)."""
+        tokens, _, lengths = self._cut(guess)
+        places = torch.arange(tokens.size(1), device=tokens.device)
+        return tokens.masked_fill(places >= lengths.unsqueeze(1), self.pad)
 
-    def _hypothesis(
-        self,
-        row: int,
-        codes: LatentCodes,
-        guess: WordGuess,
-        history: list[WordGuess],
-        steps: int,
-    ) -> dict[str, Any]:
-        tokens, scores = self._cut(row, guess)
-        hypothesis = {
-            "tokens": tokens,
-            "positional_scores": scores,
-            "score": float(scores.sum() + codes.score[row]),
-            "codes": codes.codes[row][codes.mask[row]],
-            "alignment": None,
-            "attention": None,
-            "steps": steps,
-        }
-        if self.retain_history:
-            passes = history[: steps + 1]
-            hypothesis["history"] = [{"tokens": self._cut(row, g)[0]} for g in passes]
-        return hypothesis
+    # -- results -------------------------------------------------------------------
+
+    def _cut(self, guess: WordGuess) -> tuple[Tensor, Tensor, Tensor]:
+        """Cuts each sentence at its first end, which it always has.
+
+        What ends without saying so, because its codes have ended, pays nothing for it.
+
+        Returns:
+            Words (R, T + 1), their scores and their numbers (R,).
+        """
+        tokens = F.pad(guess.tokens, (0, 1), value=self.eos)
+        ends = tokens.eq(self.eos) | tokens.eq(self.pad)
+        last = ends.int().argmax(dim=1, keepdim=True)
+        end_scores = F.pad(guess.ends, (0, 1)).gather(1, last)
+        scores = F.pad(guess.scores, (0, 1)).scatter(1, last, end_scores)
+        return tokens.scatter(1, last, self.eos), scores, last.squeeze(1) + 1
+
+    def _hypotheses(self, passes: list[Draft], steps: Tensor) -> list[dict[str, Any]]:
+        codes = passes[-1].codes
+        cuts = [self._cut(draft.guess) for draft in passes]
+        tokens, scores, lengths = cuts[-1]
+        counts, code_counts = lengths.tolist(), codes.mask.sum(dim=1).tolist()
+        own = codes.score.tolist()
+        rows = []
+        for row, step in enumerate(steps.tolist()):
+            words = scores[row, : counts[row]].clone()
+            hypothesis = {
+                "tokens": tokens[row, : counts[row]].clone(),
+                "positional_scores": words,
+                "score": float(words.sum()) + own[row],
+                "code_score": own[row],
+                "codes": codes.codes[row, : code_counts[row]],
+                "alignment": None,
+                "attention": None,
+                "steps": step,
+            }
+            if self.retain_history:
+                hypothesis["history"] = [
+                    {"tokens": words[row, : int(length[row])]}
+                    for words, _, length in cuts[: step + 1]
+                ]
+            rows.append(hypothesis)
+        return rows
+
+    def _different(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Keeps one candidate for each wording, that of the highest score."""
+        found: dict[tuple[int, ...], dict[str, Any]] = {}
+        for row in rows:
+            key = tuple(row["tokens"].tolist())
+            same = found.get(key)
+            best = row if same is None or row["score"] > same["score"] else same
+            found[key] = {**best, "count": 1 if same is None else same["count"] + 1}
+        return list(found.values())
 
 
-def keep_running(before: WordGuess, after: WordGuess, running: Tensor) -> WordGuess:
-    """Takes the new words of running sentences only. Shape: running (B,)."""
-    row = running.unsqueeze(1)
-    return WordGuess(
-        torch.where(row, after.tokens, before.tokens),
-        torch.where(row, after.scores, before.scores),
-        before.mask,
-    )
+# -------------------------------------------------------------------------- small parts
+
+
+def row_slices(rows: int, count: int) -> list[slice]:
+    """Cuts rows into slices of at most `count`."""
+    return [slice(i, i + count) for i in range(0, rows, count)]
+
+
+def take_draft(draft: Draft, rows: Tensor) -> Draft:
+    """Takes rows of a draft."""
+    guess = WordGuess(*(field.index_select(0, rows) for field in draft.guess))
+    return Draft(take(draft.codes, rows), guess)
+
+
+def put_draft(draft: Draft, part: Draft, rows: Tensor, pad: int) -> Draft:
+    """Puts the rows of `part` into `draft`."""
+    if len(rows) == len(draft.guess.tokens):
+        return part
+    guess = put_rows(draft.guess, part.guess, rows, (pad, 0, 0, 0))
+    codes = put_rows(draft.codes, part.codes, rows, (0, 0, 0))
+    return Draft(LatentCodes(*codes), WordGuess(*guess))
+
+
+def put_rows(
+    record: tuple[Tensor, ...],
+    part: tuple[Tensor, ...],
+    rows: Tensor,
+    padding: tuple[int, ...],
+) -> list[Tensor]:
+    """Puts rows into each field; the shorter side is lengthened by padding."""
+    fields = []
+    for old, new, value in zip(record, part, padding):
+        if old.dim() > 1:
+            length = max(old.size(1), new.size(1))
+            old, new = lengthen(old, length, value), lengthen(new, length, value)
+        fields.append(old.index_copy(0, rows, new))
+    return fields
+
+
+def lengthen(x: Tensor, length: int, value: float = 0) -> Tensor:
+    """Adds positions, or cuts them off. Shape: (R, T, …) → (R, length, …)."""
+    behind = (0, 0) * (x.dim() - 2)
+    return F.pad(x, (*behind, 0, length - x.size(1)), value=value)
+
+
+def differs(before: Tensor, after: Tensor, pad: int) -> Tensor:
+    """Tells which rows have changed. Shape: (R, T), (R, T') → (R,)."""
+    length = max(before.size(1), after.size(1))
+    return lengthen(before, length, pad).ne(lengthen(after, length, pad)).any(dim=1)
+
+
+def fit(
+    guess: WordGuess, codes: LatentCodes, words_per_code: int, pad: int
+) -> WordGuess:
+    """Lays words out over the positions of new codes."""
+    mask = codes.mask.repeat_interleave(words_per_code, dim=1)
+    length = mask.size(1)
+    tokens = lengthen(guess.tokens, length, pad).masked_fill(~mask, pad)
+    scores, ends = (lengthen(x, length) * mask for x in (guess.scores, guess.ends))
+    return WordGuess(tokens, scores, ends, mask)

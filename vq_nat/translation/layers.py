@@ -21,6 +21,12 @@ class KeyValues(NamedTuple):
     keys: Tensor
     values: Tensor
 
+    def take(self, rows: Tensor) -> "KeyValues":
+        """Takes rows of the batch."""
+        return KeyValues(
+            self.keys.index_select(0, rows), self.values.index_select(0, rows)
+        )
+
     def append(self, other: "KeyValues") -> "KeyValues":
         """Joins along time: (B, H, S, ·) and (B, H, S', ·) to (B, H, S + S', ·)."""
         return KeyValues(

@@ -30,6 +30,7 @@ from .flow import (
 )
 from .predictor import LatentPredictor
 from .schedule import draw_shown, latent_share
+from .search import GREEDY, CodeBounds, SearchOptions, search
 
 
 @register_model("vq_em_transformer", dataclass=VQEMTransformerConfig)
@@ -39,7 +40,7 @@ class VQEMTransformer(BaseFairseqModel):
     Decoding speaks through four methods only, each of fixed tensors in and out:
 
         source = model.encode(src_tokens)
-        codes = model.predict(source, max_latents)
+        codes = model.predict(source, bounds)
         words = model.decode(model.lookup(codes), source)
 
     Args:
@@ -90,6 +91,11 @@ class VQEMTransformer(BaseFairseqModel):
         dictionary = task.target_dictionary
         return cls(cfg, len(dictionary), dictionary.pad())
 
+    @property
+    def sees_words(self) -> bool:
+        """Whether training showed words to the decoder until its end."""
+        return self.cfg.shown_sentences > 0
+
     # -- the four doors of decoding ------------------------------------------------
 
     def encode(self, src_tokens: Tensor) -> EncodedSource:
@@ -98,47 +104,43 @@ class VQEMTransformer(BaseFairseqModel):
         return self.encoder(self.embed(tokens), tokens.ne(self.pad))
 
     @torch.no_grad()
-    def predict(self, source: EncodedSource, max_latents: Tensor) -> LatentCodes:
-        """Predicts the most probable code at each step until the end of codes.
+    def predict(
+        self,
+        source: EncodedSource,
+        bounds: CodeBounds,
+        options: SearchOptions = GREEDY,
+    ) -> LatentCodes:
+        """Searches for codes until their end.
 
         Args:
-            source: the encoded source.
-            max_latents: (B,) int64, the longest sequence allowed, at least 1.
-        """
-        max_latents = max_latents.clamp(max=self.max_latents)
-        state, previous = self.predictor.start(source), None
-        running = torch.ones_like(max_latents, dtype=torch.bool)
-        score = source.states.new_zeros(len(running), dtype=torch.float32)
-        codes, masks = [], []
-        for position in range(self.max_latents + 1):
-            logits, state = self.predictor.step(state, previous)
-            logp = self.predictor_log_probs(logits)
-            if position == 0:  # an empty translation is never the answer
-                logp[:, 0, self.predictor.end] = -float("inf")
-            best, symbol = logp.max(dim=-1)  # (B, G)
-            ended = symbol[:, 0].eq(self.predictor.end)
-            within = max_latents > position
-            best = torch.where(ended[:, None], logp[:, :1, self.predictor.end], best)
-            gain = torch.where(ended, best[:, 0], best.sum(dim=-1))
-            score = score + gain * (running & (within | ended))
-            running = running & ~ended & within
-            if not running.any():
-                break
-            previous = symbol * running[:, None]
-            codes.append(previous)
-            masks.append(running)
-        return LatentCodes(torch.stack(codes, 1), torch.stack(masks, 1), score)
+            source: B encoded sentences.
+            bounds: their shortest and longest sequences.
+            options: the search, greedy if not told otherwise.
 
-    def predictor_log_probs(self, logits: Tensor) -> Tensor:
-        """Normalises code logits in float32. Shape: (..., G, K + 1).
-
-        The end of codes is a symbol of slice 0 alone.
+        Returns:
+            B · W sequences, W for each sentence.
         """
-        logits = logits.float()
-        if self.predictor.slices > 1:
-            logits = logits.clone()
-            logits[..., 1:, self.predictor.end] = -float("inf")
-        return F.log_softmax(logits, dim=-1)
+        most = bounds.most.clamp(1, self.max_latents)
+        least = torch.minimum(bounds.least.clamp(min=1), most)
+        bounds = bounds._replace(least=least, most=most)
+        return search(self.predictor, source, bounds, options)
+
+    def code_log_probs(self, codes: Tensor, source: EncodedSource) -> Tensor:
+        """Computes log p of every code, and of the end, after the codes before it.
+
+        Shape: (B, L, G) → (B, L + 1, G, K + 1); symbol K of slice 0 is the end.
+        """
+        return self.predictor.log_probs(self.predictor(codes, source))
+
+    def score_codes(self, codes: LatentCodes, source: EncodedSource) -> Tensor:
+        """Computes log p(codes, end of codes | source) in one pass. Shape: (B,)."""
+        logp = self.code_log_probs(codes.codes, source)
+        steps = logp[:, :-1].gather(-1, codes.codes.unsqueeze(-1)).squeeze(-1)
+        ends = logp[:, :, 0, self.predictor.end]
+        lengths = codes.mask.sum(dim=1, keepdim=True)
+        return (steps.sum(dim=-1) * codes.mask).sum(dim=1) + ends.gather(
+            1, lengths
+        ).squeeze(1)
 
     def lookup(self, codes: LatentCodes) -> Latents:
         """Turns codes into vectors. Shape: (B, L, G) → (B, L, C)."""
@@ -178,8 +180,9 @@ class VQEMTransformer(BaseFairseqModel):
         """Returns the codes that the compressor and bottleneck give the target."""
         z_e = self.compress(target, source)
         codes = self.bottleneck(z_e.states, z_e.mask).codes
-        score = source.states.new_zeros(len(target), dtype=torch.float32)
-        return LatentCodes(codes, z_e.mask, score)
+        codes = codes * z_e.mask.unsqueeze(-1)
+        found = LatentCodes(codes, z_e.mask, z_e.mask.new_zeros(()))
+        return found._replace(score=self.score_codes(found, source))
 
     def forward(
         self,

@@ -3,6 +3,7 @@
 from typing import NamedTuple, Optional
 
 import torch
+import torch.nn.functional as F
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
@@ -18,6 +19,20 @@ class PredictorState(NamedTuple):
     source: list[KeyValues]  # per layer, computed once per sentence
     source_mask: Tensor  # (B, S)
     position: int
+
+    def take(self, rows: Tensor, source: bool) -> "PredictorState":
+        """Takes rows of the batch, in any order and number.
+
+        Args:
+            rows: (R,).
+            source: False = row r of the result has the source that row r has now, as
+                when the hypotheses of a beam change places.
+        """
+        past = None if self.past is None else [kv.take(rows) for kv in self.past]
+        if not source:
+            return self._replace(past=past)
+        memories = [kv.take(rows) for kv in self.source]
+        return PredictorState(past, memories, self.source_mask[rows], self.position)
 
 
 class LatentPredictor(nn.Module):
@@ -113,6 +128,17 @@ class LatentPredictor(nn.Module):
             past.append(memory)
         state = state._replace(past=past, position=state.position + 1)
         return self._logits(x).squeeze(1), state
+
+    def log_probs(self, logits: Tensor) -> Tensor:
+        """Normalises code logits in float32. Shape: (…, G, K + 1).
+
+        The end of codes is a symbol of slice 0 alone.
+        """
+        logits = logits.float()
+        if self.slices > 1:
+            logits = logits.clone()
+            logits[..., 1:, self.end] = -float("inf")
+        return F.log_softmax(logits, dim=-1)
 
     def _project(self, source: EncodedSource) -> list[KeyValues]:
         return [layer.project_source(source.states) for layer in self.layers]

@@ -17,12 +17,15 @@ from sacrebleu.metrics import BLEU
 
 from ..bottleneck import Bottleneck
 from ..compat import autocast, training_attention, under_autocast
-from .generator import IterativeLatentGenerator
+from .config import DecodingConfig
+from .generator import REFINEMENTS, IterativeLatentGenerator, LengthRule
+from .rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
+from .search import SearchOptions
 
 
 @dataclass
-class DiscreteLatentTranslationConfig(TranslationConfig):
-    """fairseq's translation options, autocast, and a second BLEU."""
+class DiscreteLatentTranslationConfig(DecodingConfig, TranslationConfig):
+    """fairseq's translation options, those of decoding, autocast, and a second BLEU."""
 
     autocast: str = field(
         default="none",
@@ -64,18 +67,23 @@ class DiscreteLatentTranslationTask(TranslationTask):
     ) -> Any:
         """Returns an `IterativeLatentGenerator`; fairseq's own for other models.
 
+        Of several models the last may be the teacher that rescores candidates.
+
         Raises:
             ValueError: for settings a latent model cannot serve.
         """
-        if not all(hasattr(model, "lookup") for model in models):
+        if not hasattr(models[0], "lookup"):
             return super().build_generator(models, args, *rest, **options)
-        refuse_unserved(args)
+        settings = Settings(args, self.cfg)
+        settings.refuse_unserved(models)
         return IterativeLatentGenerator(
             self.target_dictionary,
-            max_iter=getattr(args, "iter_decode_max_iter", 0),
-            max_len_a=getattr(args, "max_len_a", 0.0),
-            max_len_b=getattr(args, "max_len_b", 200),
-            retain_history=getattr(args, "retain_iter_history", False),
+            max_iter=settings.passes,
+            retain_history=settings.get("retain_iter_history", False),
+            search=settings.search(),
+            lengths=settings.lengths(),
+            refinement=settings.get("refinement"),
+            rescorer=settings.rescorer(models, self.target_dictionary),
         )
 
     def get_batch_iterator(self, dataset: Any, **options: Any) -> Any:
@@ -154,23 +162,106 @@ def bottlenecks(model: torch.nn.Module) -> Iterator[Bottleneck]:
     return (m for m in model.modules() if isinstance(m, Bottleneck))
 
 
-def refuse_unserved(args: Any) -> None:
-    """Refuses decoding options that would silently do nothing.
+class Settings:
+    """Reads the decoding options: what is asked for now, then the task's.
 
-    Raises:
-        ValueError: naming the option.
+    Args:
+        args: fairseq's generation options, or some of them.
+        cfg: the task's options.
     """
-    beam = getattr(args, "iter_decode_with_beam", 1)
-    if beam != 1:
-        raise ValueError(
-            "`iter_decode_with_beam` must be 1 (codes are predicted greedily), "
-            f"but is {beam} instead."
+
+    def __init__(self, args: Any, cfg: Any) -> None:
+        self.args, self.cfg = args, cfg
+        self.passes = self.get("iter_decode_max_iter", 0)
+        self.candidates = self.get("iter_decode_with_beam", 1)
+        self.reranks = self.get("iter_decode_with_external_reranker", False)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Returns an option of the call, of the task, or the default."""
+        fallback = getattr(self.cfg, name, getattr(DecodingConfig, name, default))
+        value = getattr(self.args, name, None)
+        return fallback if value is None else value
+
+    def search(self) -> SearchOptions:
+        """Returns the search for codes; one candidate is searched for greedily."""
+        kind = "sample" if self.get("sampling", False) else self.get("code_search")
+        if self.candidates == 1 and kind in ("beam", "lengths"):
+            kind = "greedy"
+        return SearchOptions(
+            kind,
+            self.candidates,
+            self.get("temperature", 1.0),
+            self.length_penalty(),
+            self.get("sampling_seed", 1),
         )
-    if getattr(args, "iter_decode_with_external_reranker", False):
-        raise ValueError(
-            "`iter_decode_with_external_reranker` must be off: there is one candidate "
-            "per sentence, and nothing to rank."
+
+    def length_penalty(self) -> float:
+        """Returns α of scores / length^α."""
+        return 0.0 if self.get("unnormalized", False) else self.get("lenpen", 1.0)
+
+    def lengths(self) -> LengthRule:
+        """Returns the rule for lengths."""
+        ratio = self.get("length_mode") == "ratio"
+        return LengthRule(
+            self.get("max_len_a", 0.0),
+            self.get("max_len_b", 200),
+            self.get("min_length_ratio"),
+            self.get("max_length_ratio"),
+            self.get("length_ratio") if ratio else 0.0,
         )
+
+    def rescorer(self, models: list[Any], dictionary: Any) -> Rescorer:
+        """Returns what ranks the candidates."""
+        if self.reranks:
+            return TeacherScore(models[-1], dictionary, self.length_penalty())
+        if self.get("rescore") == "chrf":
+            return ChrfConsensus(lambda tokens: plain_text(dictionary, tokens))
+        return ModelScore(self.length_penalty())
+
+    def refuse_unserved(self, models: list[Any]) -> None:
+        """Refuses options that would do nothing, or that the model cannot serve.
+
+        Raises:
+            ValueError: naming the option.
+        """
+        for name, choices in CHOICES.items():
+            if self.get(name) not in choices:
+                raise ValueError(
+                    f"`{name}` must be one of {', '.join(choices)}, "
+                    f"but is {self.get(name)!r} instead."
+                )
+        if self.reranks and self.candidates == 1:
+            raise ValueError(
+                "`iter_decode_with_beam` must be above 1 with "
+                "`iter_decode_with_external_reranker`, but is 1 instead: there is "
+                "nothing to rank."
+            )
+        if self.reranks and (len(models) < 2 or hasattr(models[-1], "lookup")):
+            raise ValueError(
+                "`iter_decode_with_external_reranker` must come with the path of an "
+                "autoregressive teacher (--path STUDENT:TEACHER), but has none."
+            )
+        masks = self.get("refinement") in ("mask", "both")
+        if self.passes and masks and not models[0].sees_words:
+            raise ValueError(
+                f"`iter_decode_max_iter` must be 0, but is {self.passes} instead: the "
+                "model was trained without shown words (--shown-sentences), and cannot "
+                "predict words again around others. Use `--refinement latent`."
+            )
+
+
+CHOICES = {
+    "code_search": ("beam", "sample", "lengths"),
+    "length_mode": ("free", "ratio"),
+    "refinement": REFINEMENTS,
+    "rescore": ("model", "chrf"),
+}
+
+
+def plain_text(dictionary: Any, tokens: torch.Tensor) -> str:
+    """Turns target indices into words without the joiners of subwords."""
+    words = dictionary.string(tokens.int().cpu())
+    return words.replace("@@ ", "").replace("\u2581", " ")
 
 
 def log_bleu(logs: list[dict[str, Any]], prefix: str, name: str) -> None:

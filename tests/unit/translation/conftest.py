@@ -2,11 +2,13 @@
 
 from argparse import Namespace
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
 from fairseq.data import Dictionary
 from fairseq.models import ARCH_CONFIG_REGISTRY
+from fairseq.models.transformer import TransformerModel, base_architecture
 
 from vq_nat.translation import VQEMTransformer, VQEMTransformerConfig
 
@@ -55,6 +57,35 @@ def pad(rows: torch.Tensor, side: str, extra: int) -> torch.Tensor:
         if side == "left":
             new.copy_(new.roll(len(new) - int(length)))
     return out
+
+
+def build_teacher(dictionary, pre_norm: bool, width: int = 32) -> TransformerModel:
+    """Builds an autoregressive Transformer with random weights."""
+    args = Namespace(
+        encoder_embed_dim=width,
+        decoder_embed_dim=width,
+        encoder_ffn_embed_dim=64,
+        decoder_ffn_embed_dim=64,
+        encoder_layers=2,
+        decoder_layers=2,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        share_all_embeddings=True,
+        encoder_normalize_before=pre_norm,
+        decoder_normalize_before=pre_norm,
+        dropout=0.0,
+        max_source_positions=64,
+        max_target_positions=64,
+    )
+    base_architecture(args)
+    task = SimpleNamespace(source_dictionary=dictionary, target_dictionary=dictionary)
+    return TransformerModel.build_model(args, task).eval()
+
+
+@pytest.fixture
+def make_teacher() -> Callable[..., TransformerModel]:
+    """Builds a small autoregressive teacher."""
+    return build_teacher
 
 
 @pytest.fixture

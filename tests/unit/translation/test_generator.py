@@ -6,33 +6,194 @@ import pytest
 import torch
 
 from vq_nat.translation import IterativeLatentGenerator
-from vq_nat.translation.task import refuse_unserved
+from vq_nat.translation.config import DecodingConfig
+from vq_nat.translation.flow import LatentCodes
+from vq_nat.translation.generator import LengthRule
+from vq_nat.translation.rescoring import ChrfConsensus
+from vq_nat.translation.search import SearchOptions
+from vq_nat.translation.task import Settings
 
 PAD, EOS = 1, 2
 
 
+def generate(generator, model, source):
+    return generator.generate([model], {"net_input": {"src_tokens": source}})
+
+
 def translate(generator, model, source):
-    found = generator.generate([model], {"net_input": {"src_tokens": source}})
-    return [h[0] for h in found]
+    return [found[0] for found in generate(generator, model, source)]
 
 
-@pytest.mark.parametrize("passes", [0, 3])
-@pytest.mark.parametrize("size", [1, 8, 64])
-def test_output_is_the_same_at_every_batch_size_and_padding_side(
-    model, dictionary, make_batch, repad, passes, size
+MODES = {
+    "plain": {},
+    "beam": {"search": SearchOptions("beam", 3)},
+    "samples": {"search": SearchOptions("sample", 3)},
+    "lengths": {"search": SearchOptions("lengths", 3)},
+    "agreement": {
+        "search": SearchOptions("sample", 3),
+        "rescorer": ChrfConsensus(lambda tokens: str(tokens.tolist())),
+    },
+    "ratio": {"lengths": LengthRule(fixed=2.0), "search": SearchOptions("beam", 2)},
+    "mask": {"max_iter": 3},
+    "latent": {"max_iter": 3, "refinement": "latent"},
+    "both": {"max_iter": 3, "refinement": "both", "search": SearchOptions("beam", 2)},
+}
+
+
+def assert_the_same(one, other) -> None:
+    """Compares all hypotheses of two decodings of the same sentences."""
+    for first, second in zip(one, other, strict=True):
+        assert len(first) == len(second)
+        for left, right in zip(first, second, strict=True):
+            assert left["tokens"].equal(right["tokens"])
+            assert left["codes"].equal(right["codes"])
+            assert left["steps"] == right["steps"]
+            assert left["score"] == pytest.approx(right["score"], rel=1e-4, abs=1e-3)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_neighbours_order_and_padding_change_nothing(
+    model, dictionary, make_batch, repad, mode, size
 ) -> None:
-    generator = IterativeLatentGenerator(dictionary, max_iter=passes, max_len_b=30)
-    lengths = torch.randint(2, 20, (64,)).tolist()
-    source = make_batch(lengths)
-    together = translate(generator, model, source)
+    rule = {"lengths": LengthRule(b=30)} | MODES[mode]
+    generator = IterativeLatentGenerator(dictionary, **rule)
+    count = {1: 8, 7: 28, 64: 64}[size]
+    source = make_batch(torch.randint(2, 20, (count,)).tolist())
+    together = generate(generator, model, source)
+    order = torch.randperm(count)
     for side in ("left", "right"):
         found = []
-        for rows in repad(source, side, extra=3).split(size):
-            found += translate(generator, model, rows)
-        for one, other in zip(together, found, strict=True):
-            assert one["tokens"].equal(other["tokens"])
-            assert one["codes"].equal(other["codes"])
-            assert one["score"] == pytest.approx(other["score"], rel=1e-4, abs=1e-3)
+        for rows in repad(source[order], side, extra=3).split(size):
+            found += generate(generator, model, rows)
+        assert_the_same([together[i] for i in order], found)
+
+
+def recomputed(model, source, hypothesis) -> float:
+    """log p(codes) + log p(words | codes) of one hypothesis, without any search."""
+    codes = hypothesis["codes"].unsqueeze(0)
+    given = LatentCodes(codes, torch.ones_like(codes[..., 0]).bool(), torch.zeros(1))
+    encoded = model.encode(source)
+    decoded = model.decode(model.lookup(given), encoded)
+    logp = decoded.logits[0].log_softmax(dim=-1)
+    words = hypothesis["tokens"]
+    known = words[: len(logp)]  # the end of the last code is the end of the words
+    of_words = logp.gather(1, known.unsqueeze(1)).sum()
+    return float(model.score_codes(given, encoded) + of_words)
+
+
+@pytest.mark.parametrize("mode", ["plain", "beam", "samples", "lengths", "latent"])
+def test_scores_are_the_models_log_probability(
+    model, dictionary, make_batch, mode
+) -> None:
+    rule = {"lengths": LengthRule(b=30)} | MODES[mode]
+    generator = IterativeLatentGenerator(dictionary, **rule)
+    source = make_batch([9, 4, 6, 12, 3])
+    with torch.no_grad():
+        for row, found in enumerate(generate(generator, model, source)):
+            alone = source[row : row + 1]
+            for hypothesis in found:
+                expected = recomputed(model, alone, hypothesis)
+                assert hypothesis["score"] == pytest.approx(expected, rel=1e-4)
+                parts = hypothesis["positional_scores"].sum()
+                total = float(parts) + hypothesis["code_score"]
+                assert hypothesis["score"] == pytest.approx(total, rel=1e-5)
+
+
+def test_words_predicted_again_have_the_scores_of_their_last_pass(
+    model, dictionary, make_batch
+) -> None:
+    """One pass: half of the words are shown, the others scored around them."""
+    generator = IterativeLatentGenerator(
+        dictionary, max_iter=1, lengths=LengthRule(b=30), retain_history=True
+    )
+    model.requires_grad_(False)
+    source = make_batch([9])
+    encoded = model.encode(source)
+    draft = generator._codes(model, encoded, {"net_input": {"src_tokens": source}})
+    latents = model.lookup(draft)
+    first = generator._decode(model, latents, encoded)
+    length = first.tokens.size(1)
+    hidden = first.scores.argsort(dim=1, stable=True)[:, : length // 2]
+    shown = torch.ones_like(first.mask).scatter(1, hidden, False)
+    shown = shown & first.tokens.ne(PAD)
+    decoded = model.decode(latents, encoded, first.tokens, shown)
+    logp = decoded.logits.detach().log_softmax(dim=-1)
+    logp[..., 0] = -float("inf")  # the beginning of a sentence is never predicted
+    again = logp.max(dim=-1)
+    found = generate(generator, model, source)[0][0]
+    for place, token in enumerate(found["tokens"][:-1].tolist()):
+        if bool(hidden.eq(place).any()):
+            assert token == int(again.indices[0, place])
+            expected = float(again.values[0, place])
+        else:
+            assert token == int(first.tokens[0, place])
+            expected = float(first.scores[0, place])
+        assert float(found["positional_scores"][place]) == pytest.approx(
+            expected, rel=1e-4
+        )
+
+
+def test_latent_passes_stop_where_words_give_themselves_again(
+    model, dictionary, make_batch
+) -> None:
+    """A pass from a fixed point changes nothing, whatever the passes before."""
+    rule = {"refinement": "latent", "lengths": LengthRule(b=30)}
+    source = make_batch([9, 4, 6, 12, 3, 8])
+    deep = IterativeLatentGenerator(dictionary, max_iter=30, **rule)
+    found = generate(deep, model, source)
+    for hypotheses, alone in zip(found, source, strict=True):
+        if hypotheses[0]["steps"] == 30:
+            continue
+        encoded = model.encode(alone.unsqueeze(0))
+        codes = model.true_codes(hypotheses[0]["tokens"].unsqueeze(0), encoded)
+        again = deep._decode(model, model.lookup(codes), encoded)
+        words, _, length = deep._cut(again)
+        assert words[0, : int(length)].equal(hypotheses[0]["tokens"])
+
+
+@pytest.mark.parametrize("mode", ["plain", "beam", "both"])
+def test_decoding_in_several_steps_changes_nothing(
+    model, dictionary, make_batch, mode
+) -> None:
+    rule = {"lengths": LengthRule(b=30)} | MODES[mode]
+    source = make_batch([9, 4, 6, 12, 3])
+    at_once = generate(IterativeLatentGenerator(dictionary, **rule), model, source)
+    for logits in (1, 100 * len(dictionary)):
+        small = IterativeLatentGenerator(dictionary, logits_at_once=logits, **rule)
+        assert_the_same(at_once, generate(small, model, source))
+
+
+def test_a_fixed_ratio_gives_the_length(model, dictionary, make_batch) -> None:
+    generator = IterativeLatentGenerator(dictionary, lengths=LengthRule(fixed=2.0))
+    for length, found in zip(
+        (9, 4, 6), generate(generator, model, make_batch([9, 4, 6])), strict=True
+    ):
+        assert len(found[0]["codes"]) == -(-2 * length // 8)
+
+
+def test_length_ratios_bound_the_codes(model, dictionary, make_batch) -> None:
+    rule = LengthRule(least=2.0, most=4.0)
+    generator = IterativeLatentGenerator(
+        dictionary, lengths=rule, search=SearchOptions("beam", 4)
+    )
+    for found in generate(generator, model, make_batch([16, 16])):
+        for hypothesis in found:
+            assert 4 <= len(hypothesis["codes"]) <= 8
+
+
+def test_equal_wordings_are_one_hypothesis(model, dictionary, make_batch) -> None:
+    generator = IterativeLatentGenerator(
+        dictionary, lengths=LengthRule(b=30), search=SearchOptions("sample", 20)
+    )
+    with torch.no_grad():
+        model.predictor.output.weight.mul_(8)  # so that draws repeat
+    for found in generate(generator, model, make_batch([9, 4])):
+        wordings = [tuple(h["tokens"].tolist()) for h in found]
+        assert len(set(wordings)) == len(wordings) < 20
+        assert sum(h["count"] for h in found) == 20
+        ranks = [h["rank_score"] for h in found]
+        assert ranks == sorted(ranks, reverse=True)
 
 
 def test_output_ends_in_one_end_of_sentence(model, dictionary, make_batch) -> None:
@@ -51,6 +212,17 @@ def test_history_holds_every_pass(model, dictionary, make_batch) -> None:
     assert hypothesis["history"][-1]["tokens"].equal(hypothesis["tokens"])
 
 
+def test_refinements_that_do_not_exist_are_refused(dictionary) -> None:
+    with pytest.raises(ValueError, match="`refinement` must be one of mask, latent, b"):
+        IterativeLatentGenerator(dictionary, refinement="hope")
+    with pytest.raises(ValueError, match="when the length is fixed"):
+        IterativeLatentGenerator(
+            dictionary,
+            search=SearchOptions("lengths", 3),
+            lengths=LengthRule(fixed=2.0),
+        )
+
+
 def test_ensembles_and_prefixes_are_refused(model, dictionary, make_batch) -> None:
     generator = IterativeLatentGenerator(dictionary)
     sample = {"net_input": {"src_tokens": make_batch([5])}}
@@ -61,9 +233,38 @@ def test_ensembles_and_prefixes_are_refused(model, dictionary, make_batch) -> No
 
 
 @pytest.mark.parametrize(
-    ("option", "value"),
-    [("iter_decode_with_beam", 5), ("iter_decode_with_external_reranker", True)],
+    ("options", "sentence"),
+    [
+        ({"code_search": "guess"}, "`code_search` must be one of beam, sample, length"),
+        ({"length_mode": "2"}, "`length_mode` must be one of free, ratio, but is '2'"),
+        ({"refinement": "x"}, "`refinement` must be one of mask, latent, both, but is"),
+        ({"rescore": "bleu"}, "`rescore` must be one of model, chrf, but is 'bleu'"),
+        (
+            {"iter_decode_with_external_reranker": True},
+            "`iter_decode_with_beam` must be above 1 with",
+        ),
+        (
+            {"iter_decode_with_external_reranker": True, "iter_decode_with_beam": 4},
+            "must come with the path of an autoregressive teacher",
+        ),
+        ({"iter_decode_max_iter": 9}, "`iter_decode_max_iter` must be 0, but is 9"),
+    ],
 )
-def test_settings_that_cannot_be_served_are_refused(option, value) -> None:
-    with pytest.raises(ValueError, match=f"`{option}` must be"):
-        refuse_unserved(SimpleNamespace(**{option: value}))
+def test_settings_that_cannot_be_served_are_refused(model, options, sentence) -> None:
+    """The small model was trained without shown words."""
+    settings = Settings(SimpleNamespace(**options), DecodingConfig())
+    with pytest.raises(ValueError, match=sentence):
+        settings.refuse_unserved([model])
+
+
+def test_settings_of_the_call_come_before_those_of_the_task() -> None:
+    cfg = DecodingConfig(code_search="lengths", min_length_ratio=0.5, length_ratio=3.0)
+    asked = SimpleNamespace(iter_decode_with_beam=4, max_len_b=50, lenpen=0.5)
+    settings = Settings(asked, cfg)
+    assert settings.search() == SearchOptions("lengths", 4, 1.0, 0.5, 1)
+    assert settings.lengths() == LengthRule(0.0, 50, 0.5, 0.0, 0.0)
+    asked = SimpleNamespace(length_mode="ratio", sampling=True, unnormalized=True)
+    settings = Settings(asked, cfg)
+    assert settings.search() == SearchOptions("sample", 1, 1.0, 0.0, 1)
+    assert settings.lengths().fixed == 3.0
+    assert Settings(SimpleNamespace(), DecodingConfig()).search().kind == "greedy"

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 from fairseq.data import Dictionary
-from fairseq.models.transformer import TransformerModel, base_architecture
 
 from vq_nat.translation import LatentPredictionCriterion, VQEMTransformer
 
@@ -112,38 +111,16 @@ def test_dictionaries_must_be_joint(dictionary) -> None:
         VQEMTransformer.build_model(cfg, task)
 
 
-def teacher(dictionary, pre_norm: bool, width: int = 32) -> TransformerModel:
-    args = Namespace(
-        encoder_embed_dim=width,
-        decoder_embed_dim=width,
-        encoder_ffn_embed_dim=64,
-        decoder_ffn_embed_dim=64,
-        encoder_layers=2,
-        decoder_layers=2,
-        encoder_attention_heads=4,
-        decoder_attention_heads=4,
-        share_all_embeddings=True,
-        encoder_normalize_before=pre_norm,
-        decoder_normalize_before=pre_norm,
-        dropout=0.0,
-        max_source_positions=64,
-        max_target_positions=64,
-    )
-    base_architecture(args)
-    task = SimpleNamespace(source_dictionary=dictionary, target_dictionary=dictionary)
-    return TransformerModel.build_model(args, task).eval()
-
-
 def save(model, path) -> str:
     torch.save({"model": model.state_dict(), "cfg": {}}, path)
     return str(path)
 
 
 def test_a_start_from_the_teacher_encodes_as_the_teacher(
-    make_model, make_batch, dictionary, tmp_path
+    make_model, make_batch, make_teacher, dictionary, tmp_path
 ) -> None:
     """Same weights, same names, same positions: the same states, to the digit."""
-    autoregressive = teacher(dictionary, pre_norm=True)
+    autoregressive = make_teacher(dictionary, pre_norm=True)
     model = make_model()
     model.init_from_teacher(save(autoregressive, tmp_path / "teacher.pt"))
     source = make_batch([9, 4, 6])
@@ -155,14 +132,20 @@ def test_a_start_from_the_teacher_encodes_as_the_teacher(
     )
 
 
-def test_a_post_norm_teacher_is_refused(make_model, dictionary, tmp_path) -> None:
-    path = save(teacher(dictionary, pre_norm=False), tmp_path / "teacher.pt")
+def test_a_post_norm_teacher_is_refused(
+    make_model, make_teacher, dictionary, tmp_path
+) -> None:
+    path = save(make_teacher(dictionary, pre_norm=False), tmp_path / "teacher.pt")
     with pytest.raises(ValueError, match="must be pre-norm"):
         make_model().init_from_teacher(path)
 
 
-def test_a_teacher_of_another_width_is_refused(make_model, dictionary, tmp_path):
-    path = save(teacher(dictionary, pre_norm=True, width=64), tmp_path / "teacher.pt")
+def test_a_teacher_of_another_width_is_refused(
+    make_model, make_teacher, dictionary, tmp_path
+) -> None:
+    path = save(
+        make_teacher(dictionary, pre_norm=True, width=64), tmp_path / "teacher.pt"
+    )
     with pytest.raises(ValueError, match="must have shape"):
         make_model().init_from_teacher(path)
 

@@ -10,8 +10,14 @@ from vq_nat.translation.flow import (
     pad_to_chunks,
     word_mask,
 )
+from vq_nat.translation.search import CodeBounds
 
 PAD = 1
+
+
+def up_to(*most: int) -> CodeBounds:
+    """Bounds sequences of codes from above."""
+    return CodeBounds(torch.ones(len(most), dtype=torch.long), torch.tensor(most))
 
 
 def test_align_left_keeps_the_order_of_words() -> None:
@@ -121,20 +127,18 @@ def test_predictor_never_reads_source_padding(model, make_batch) -> None:
 def test_score_of_predicted_codes_is_their_log_probability(make_model, make_batch):
     model = make_model()
     source = model.encode(make_batch([9, 4, 6]))
-    found = model.predict(source, torch.tensor([8, 8, 8]))
-    log_probs = model.predictor_log_probs(model.predictor(found.codes, source))
+    found = model.predict(source, up_to(8, 8, 8))
+    log_probs = model.predictor.log_probs(model.predictor(found.codes, source))
     for row in range(3):
         length = int(found.mask[row].sum())
         steps = log_probs[row, torch.arange(length), 0, found.codes[row, :length, 0]]
-        total = steps.sum()
-        if length < 8:  # it ended by itself
-            total = total + log_probs[row, length, 0, model.predictor.end]
+        total = steps.sum() + log_probs[row, length, 0, model.predictor.end]
         torch.testing.assert_close(found.score[row], total, rtol=1e-4, atol=1e-4)
 
 
 def test_predicted_length_is_bounded_and_never_zero(model, make_batch) -> None:
     source = model.encode(make_batch([9, 4, 6]))
-    found = model.predict(source, torch.tensor([1, 3, 2]))
+    found = model.predict(source, up_to(1, 3, 2))
     lengths = found.mask.sum(dim=1)
     assert (lengths >= 1).all()
     assert (lengths <= torch.tensor([1, 3, 2])).all()

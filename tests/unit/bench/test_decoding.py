@@ -1,0 +1,92 @@
+"""Modes are chosen by name, compared with the plain one, and set in a table."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vq_nat.bench.decoding import (
+    against,
+    choose,
+    decoding_table,
+    load_modes,
+    modes,
+    write_mode,
+)
+from vq_nat.bench.report import load_rows
+
+REFERENCES = [[f"the dog number {i} runs over the hill ."] for i in range(30)]
+GOOD = [references[0] for references in REFERENCES]
+BAD = [line.replace("runs over", "is") for line in GOOD]
+
+
+@pytest.fixture
+def make_mode(make_row: Any) -> Any:
+    """make_mode(name, milliseconds, …): the row of a mode."""
+
+    def make(name: str, milliseconds: float, **changed: Any) -> dict[str, Any]:
+        best = {"sentences_per_s": 100.0, "batch_size": 64}
+        row = make_row(name, milliseconds, label=name, against_plain=None)
+        return {**row, "teacher_ms": None, "throughput": best, **changed}
+
+    return make
+
+
+def test_a_better_mode_is_better_by_more_than_chance() -> None:
+    found = against(BAD, GOOD, REFERENCES)
+    assert found["bleu"] > 20 and found["bleu_p"] < 0.01
+    assert found["chrf"] > 5 and found["chrf_p"] < 0.01
+    assert found["same"] == 0.0 and found["resamples"] == 1000
+    worse = against(GOOD, BAD, REFERENCES)
+    assert worse["bleu"] == -found["bleu"]
+
+
+def test_the_same_outputs_are_no_better() -> None:
+    found = against(BAD, list(BAD), REFERENCES)
+    assert (found["bleu"], found["bleu_p"], found["same"]) == (0.0, 1.0, 1.0)
+    assert against(BAD, BAD, REFERENCES) is None  # plain itself
+
+
+def test_modes_have_names_of_their_own_and_plain_comes_first() -> None:
+    names = [mode.name for mode in modes()]
+    assert len(set(names)) == len(names)
+    assert names[0] == "plain"
+    assert {"mask-1", "latent-2", "both-4", "npd-10", "ratio"} <= set(names)
+
+
+def test_modes_are_chosen_by_name() -> None:
+    assert [m.name for m in choose(["npd-4", "mask-1"], True)] == [
+        "plain",
+        "mask-1",
+        "npd-4",
+    ]
+    assert not any(mode.teacher for mode in choose(None, False))
+    assert len(choose(None, True)) == len(modes())
+    with pytest.raises(ValueError, match="a mode must be one of plain, .*'guess'"):
+        choose(["guess"], True)
+    with pytest.raises(ValueError, match="npd-4 must have a teacher, but has none"):
+        choose(["npd-4"], False)
+
+
+def test_rows_make_a_table(make_mode: Any, tmp_path: Path) -> None:
+    gain = {"bleu": 0.61, "bleu_p": 0.012, "chrf": 0.3, "chrf_p": 0.2}
+    gain["resamples"] = 1000
+    rows = [
+        make_mode("npd-4", 30.0, against_plain=gain, teacher_ms=8.25),
+        make_mode("plain", 20.0),
+    ]
+    for row in rows:
+        write_mode(row, tmp_path)
+    assert load_rows(tmp_path) == []  # not among the systems
+    read = load_modes(tmp_path, "demo")
+    assert read == rows[::-1]
+    lines = decoding_table(read).splitlines()
+    assert lines[2].startswith("| plain | 50.0 | – |")
+    assert "| +0.6 (p = 0.012) |" in lines[3]
+    assert "| 30.0 (60.0) | 8.2 | 1.50 | 100 (64) |" in lines[3]
+    assert "with 1000 resamples" in decoding_table(read)
+
+
+def test_a_table_needs_the_plain_mode(make_mode: Any) -> None:
+    with pytest.raises(ValueError, match="must hold one of plain decoding"):
+        decoding_table([make_mode("npd-4", 30.0)])

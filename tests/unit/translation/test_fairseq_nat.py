@@ -1,0 +1,175 @@
+"""fairseq's own parallel models: no output depends on the batch, teachers can rescore,
+and what a model cannot serve is refused."""
+
+from argparse import Namespace
+from types import MethodType, SimpleNamespace
+
+import pytest
+import torch
+from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
+
+from vq_nat.translation.fairseq_nat import MendedLevenshteinTask, refuse_unserved
+from vq_nat.translation.rescoring import TeacherScore
+
+PAD, BOS, EOS = 1, 0, 2
+PASSES = {
+    "nonautoregressive_transformer": 0,
+    "cmlm_transformer": 3,
+    "levenshtein_transformer": 4,
+}
+
+
+def length_of_source(decoder, length_out, encoder_out, tgt_tokens=None):
+    """Stands in for a trained length predictor: three words more than the source."""
+    return (~encoder_out["encoder_padding_mask"][0]).sum(dim=1) + 3
+
+
+@pytest.fixture
+def build(dictionary):
+    """build(arch): a model with random weights that writes words of some number."""
+
+    def make(arch: str, **options):
+        args = Namespace(
+            **dict.fromkeys(("encoder_embed_dim", "decoder_embed_dim"), 32),
+            **dict.fromkeys(("encoder_ffn_embed_dim", "decoder_ffn_embed_dim"), 64),
+            **dict.fromkeys(("encoder_layers", "decoder_layers"), 2),
+            **dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 4),
+            **dict.fromkeys(("max_source_positions", "max_target_positions"), 64),
+            dropout=0.0,
+            share_all_embeddings=True,
+            early_exit="2,2,2",
+            **options,
+        )
+        ARCH_CONFIG_REGISTRY[arch](args)
+        task = SimpleNamespace(
+            source_dictionary=dictionary, target_dictionary=dictionary
+        )
+        model = ARCH_MODEL_REGISTRY[arch].build_model(args, task).eval()
+        if arch == "levenshtein_transformer":
+            with torch.no_grad():
+                model.decoder.embed_mask_ins.weight.zero_()
+                model.decoder.embed_mask_ins.weight[:2].normal_(std=2)
+        else:
+            model.decoder.forward_length_prediction = MethodType(
+                length_of_source, model.decoder
+            )
+        return model
+
+    return make
+
+
+@pytest.fixture
+def task(dictionary) -> MendedLevenshteinTask:
+    """The task without data."""
+    return MendedLevenshteinTask(SimpleNamespace(), dictionary, dictionary)
+
+
+@pytest.fixture
+def source(make_batch):
+    """Sentences that begin with their sign, as the task makes them."""
+    words = make_batch([9, 4, 6, 12, 3, 8, 2])
+    return torch.cat([torch.full((7, 1), BOS), words], dim=1)
+
+
+def generate(task, models, source, **options):
+    options = {"iter_decode_max_iter": 0, **options}
+    generator = task.build_generator(models, Namespace(**options))
+    sample = {"net_input": {"src_tokens": source}}
+    return [found[0] for found in generator.generate(models, sample)]
+
+
+@pytest.mark.parametrize("arch", PASSES)
+@pytest.mark.parametrize("beam", [1, 3])
+def test_outputs_do_not_depend_on_the_batch(
+    task, build, source, repad, make_teacher, dictionary, arch, beam
+) -> None:
+    copies = {"src_embedding_copy": True} if arch.startswith("non") else {}
+    models, options = [build(arch, **copies)], {}
+    if beam > 1:
+        if not models[0].allow_length_beam:
+            return
+        models.append(make_teacher(dictionary, pre_norm=True))
+        options["iter_decode_with_external_reranker"] = True
+    options |= {"iter_decode_max_iter": PASSES[arch], "iter_decode_with_beam": beam}
+    together = generate(task, models, source, **options)
+    assert len({len(found["tokens"]) for found in together}) > 1
+    for side in ("left", "right"):
+        for size in (1, 3):
+            found = []
+            for rows in repad(source, side, extra=2).split(size):
+                found += generate(task, models, rows, **options)
+            for one, other in zip(together, found, strict=True):
+                assert one["tokens"].equal(other["tokens"])
+
+
+def test_a_masked_model_leaves_no_masks(task, build, make_batch, dictionary) -> None:
+    """Short sentences keep their number of masks for a pass, and look finished."""
+    model = build("cmlm_transformer")
+    with torch.no_grad():  # it never predicts the sign that stands for a mask
+        model.decoder.output_projection.weight[dictionary.unk()] = 0
+        model.decoder.output_projection.weight[dictionary.unk(), 0] = -1e4
+        model.decoder.layers[-1].final_layer_norm.bias[0] = 10.0
+    words = make_batch([2, 3, 4, 5, 6, 7])
+    source = torch.cat([torch.full((6, 1), BOS), words], dim=1)
+    for found in generate(task, [model], source, iter_decode_max_iter=7):
+        assert not found["tokens"].eq(dictionary.unk()).any()
+        assert found["steps"] == 7
+
+
+def test_the_teachers_score_decides(
+    task, build, source, make_teacher, dictionary
+) -> None:
+    teacher = make_teacher(dictionary, pre_norm=True)
+    model = build("nonautoregressive_transformer")
+    options = {"iter_decode_with_beam": 3}
+    own = generate(task, [model], source, **options)
+    options["iter_decode_with_external_reranker"] = True
+    chosen = generate(task, [model, teacher], source, **options)
+    assert any(
+        not one["tokens"].equal(other["tokens"])
+        for one, other in zip(own, chosen, strict=True)
+    )
+    rescorer = TeacherScore(teacher, dictionary)  # knows no begin of a sentence
+    for row, found in enumerate(chosen):
+        words, alone = found["tokens"][1:], source[row : row + 1, 1:]
+        by_hand = rescorer.scores(alone, [words], [0]).sum()
+        assert float(found["score"]) == pytest.approx(
+            float(by_hand) / len(words), rel=1e-4
+        )
+        rival = rescorer.scores(alone, [own[row]["tokens"][1:]], [0]).mean()
+        assert float(found["score"]) >= float(rival) - 1e-4
+
+
+@pytest.mark.parametrize(
+    ("arch", "options", "sentence"),
+    [
+        (
+            "nonautoregressive_transformer",
+            {"iter_decode_max_iter": 9},
+            "`iter_decode_max_iter` must be 0, but is 9 instead: NATransformerModel",
+        ),
+        (
+            "levenshtein_transformer",
+            {"iter_decode_with_beam": 5},
+            "`iter_decode_with_beam` must be 1, but is 5 instead: Levenshtein",
+        ),
+        (
+            "cmlm_transformer",
+            {"iter_decode_with_external_reranker": True},
+            "`iter_decode_with_beam` must be above 1 with",
+        ),
+        (
+            "cmlm_transformer",
+            {"iter_decode_with_external_reranker": True, "iter_decode_with_beam": 3},
+            "must come with the path of an autoregressive teacher",
+        ),
+    ],
+)
+def test_what_a_model_cannot_serve_is_refused(build, arch, options, sentence) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        refuse_unserved([build(arch)], Namespace(**options))
+
+
+def test_defaults_serve_iterative_models(build) -> None:
+    refuse_unserved([build("cmlm_transformer")], Namespace())
+    refuse_unserved([build("levenshtein_transformer")], Namespace())

@@ -1,0 +1,338 @@
+"""Compares the ways to decode one latent model: quality, time, and whether it matters.
+
+One row per mode, FOLDER/CORPUS/decoding/MODE.json; the table is made from the rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import mean, median
+from typing import Any, cast
+
+from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.significance import PairedTest, Result
+
+from ..translation.translator import Translator
+from .quality import reference_streams, score
+from .report import at, latency, markdown, number, percent
+from .systems import (
+    Conditions,
+    Row,
+    TestSet,
+    describe_machine,
+    describe_quality,
+    spread,
+    write_json,
+)
+from .timing import (
+    INCLUDES,
+    measure_latency,
+    measure_throughput,
+    pinned_threads,
+    synchronizer,
+)
+
+FOLDER = "decoding"  # below that of the corpus; not among the rows of systems
+PLAIN = "plain"
+BATCH_SIZES = (16, 64, 256)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to decode."""
+
+    name: str
+    label: str
+    options: dict[str, Any] = field(default_factory=dict)  # of `Translator`
+    teacher: bool = False
+
+
+def modes() -> list[Mode]:
+    """Returns all modes, the plain one first."""
+    found = [Mode(PLAIN, "plain: greedy codes, one pass")]
+    kinds = {"mask": "words again", "latent": "new codes", "both": "both"}
+    for kind, label in kinds.items():
+        for passes in (1, 2, 4):
+            options = {"iter_decode_max_iter": passes, "refinement": kind}
+            plural = "es" if passes > 1 else ""
+            text = f"{passes} pass{plural}, {label}"
+            found.append(Mode(f"{kind}-{passes}", text, options))
+    found += [
+        Mode("ratio", "fixed length, 2 × source", {"length_mode": "ratio"}),
+        several("beam-4", "beam 4, own score", 4),
+        several("beam-10", "beam 10, own score", 10),
+        several("lengths-3", "3 lengths, own score", 3, code_search="lengths"),
+        several(
+            "samples-10-chrf",
+            "10 samples, agreement",
+            10,
+            code_search="sample",
+            rescore="chrf",
+        ),
+    ]
+    for count in (2, 4, 10):
+        found.append(several(f"npd-{count}", f"beam {count}, teacher", count, True))
+    found += [
+        several("npd-lengths-3", "3 lengths, teacher", 3, True, code_search="lengths"),
+        several(
+            "npd-samples-10",
+            "10 samples at 0.5, teacher",
+            10,
+            True,
+            code_search="sample",
+            temperature=0.5,
+        ),
+        several(
+            "npd-10-both-1",
+            "beam 10, 1 pass of both, teacher",
+            10,
+            True,
+            iter_decode_max_iter=1,
+            refinement="both",
+        ),
+    ]
+    return found
+
+
+def several(
+    name: str, label: str, candidates: int, teacher: bool = False, **options: Any
+) -> Mode:
+    """Returns a mode that chooses among candidates."""
+    chosen = {"iter_decode_with_beam": candidates, **options}
+    if teacher:
+        chosen["iter_decode_with_external_reranker"] = True
+    return Mode(name, label, chosen, teacher)
+
+
+def choose(names: list[str] | None, teacher: bool) -> list[Mode]:
+    """Returns the modes of these names, all by default; plain is always among them.
+
+    Args:
+        names: None = all.
+        teacher: whether there is one; without it the modes that need it are left out.
+
+    Raises:
+        ValueError: for a name that does not exist, or a mode that lacks its teacher.
+    """
+    known = {mode.name: mode for mode in modes()}
+    if names is None:
+        return [mode for mode in known.values() if teacher or not mode.teacher]
+    for name in names:
+        if name not in known:
+            raise ValueError(
+                f"a mode must be one of {', '.join(known)}, but is {name!r} instead."
+            )
+        if known[name].teacher and not teacher:
+            raise ValueError(f"the mode {name} must have a teacher, but has none.")
+    return [mode for mode in known.values() if mode.name in {PLAIN, *names}]
+
+
+# ---------------------------------------------------------------------------- measuring
+
+
+def measure_modes(
+    translator: Translator,
+    chosen: list[Mode],
+    test_set: TestSet,
+    conditions: Conditions,
+) -> Iterator[Row]:
+    """Yields a row for each mode, compared with the plain one.
+
+    Args:
+        translator: a latent model, with its teacher if a mode needs one.
+        chosen: the modes, plain first.
+        test_set: is translated once as a whole, and in part for the times.
+        conditions: how the times are measured.
+    """
+    plain: list[str] = []
+    for mode in chosen:
+        decoder = with_options(translator, mode)
+        with pinned_threads(conditions.threads):
+            outputs = decoder.translate(test_set.sources, conditions.batch_size)
+            speed = measure_times(decoder, test_set.sources, conditions, mode.teacher)
+        plain = plain or outputs
+        quality = score(outputs, test_set.references, test_set.complete)
+        yield {
+            "kind": "decoding",
+            "system": mode.name,
+            "label": mode.label,
+            "corpus": test_set.corpus,
+            "test_set": test_set.name,
+            "sentences": len(test_set.sources),
+            "decoding": mode.options,
+            **describe_quality(quality),
+            "against_plain": against(plain, outputs, test_set.references),
+            **speed,
+            **describe_machine(conditions),
+        }
+
+
+def with_options(translator: Translator, mode: Mode) -> Translator:
+    """Returns a translator that decodes in another way, with the same models."""
+    return Translator(
+        translator.model,
+        translator.task,
+        translator.codec,
+        {**PLAIN_OPTIONS, **mode.options},
+        translator.teacher if mode.teacher else None,
+    )
+
+
+PLAIN_OPTIONS = {"iter_decode_max_iter": 0, "iter_decode_with_beam": 1}
+
+
+def measure_times(
+    translator: Translator, sources: list[str], conditions: Conditions, teacher: bool
+) -> Row:
+    """Times single sentences, and batches of several sizes."""
+    wait = synchronizer(conditions.device)
+    sentences = spread(sources, conditions.timed_sentences)
+    found = measure_latency(
+        translator.translate, sentences, conditions.warm_up, conditions.repeats, wait
+    )
+    many = spread(sources, 2 * max(BATCH_SIZES))
+    rates = {
+        size: measure_throughput(
+            partial(translator.translate, batch_size=size), many, synchronize=wait
+        )
+        for size in BATCH_SIZES
+    }
+    best = max(rates, key=lambda size: rates[size])
+    in_teacher = [
+        1000 * translator.hypotheses([sentence])[0].teacher_seconds
+        for sentence in (sentences if teacher else [])
+    ]
+    return {
+        "latency_ms": {
+            "median": round(found.median, 3),
+            "p90": round(found.p90, 3),
+            "batch_size": 1,
+            "sentences": found.sentences,
+            "warm_up": conditions.warm_up,
+            "repeats": found.repeats,
+            "includes": INCLUDES,
+        },
+        "teacher_ms": round(median(in_teacher), 3) if teacher else None,
+        "throughput": {"sentences_per_s": round(rates[best], 2), "batch_size": best},
+    }
+
+
+def against(
+    plain: list[str], outputs: list[str], references: list[list[str]]
+) -> Row | None:
+    """Compares outputs with the plain ones by paired bootstrap (Koehn 2004).
+
+    Returns:
+        Differences of BLEU and chrF with their p-values; None for the plain outputs.
+    """
+    if outputs is plain:
+        return None
+    systems: list[tuple[str, Sequence[str]]] = [(PLAIN, plain), ("other", outputs)]
+    metrics = {"BLEU": BLEU(), "chrF": CHRF()}
+    test = PairedTest(systems, metrics, reference_streams(references), "bs")
+    signatures, scores = test()
+    same = same_share(plain, outputs)
+    row: Row = {"resamples": test.n_samples, "same": round(same, 4)}
+    for key in signatures:
+        before, after = cast(list[Result], scores[key])
+        name = key.lower().rstrip("2")
+        row[name] = round(after.score - before.score, 3)
+        # Where nothing differs, sacrebleu finds every resample as extreme as any.
+        p_value = 1.0 if same == 1 else float(after.p_value or 0.0)
+        row[f"{name}_p"] = round(p_value, 4)
+    return row
+
+
+def same_share(plain: list[str], outputs: list[str]) -> float:
+    """Returns the share of sentences that stay as they were."""
+    return mean(float(a == b) for a, b in zip(plain, outputs))
+
+
+# ----------------------------------------------------------------------- rows and table
+
+
+def row_path(folder: Path, row: Row) -> Path:
+    """Returns where a row is kept."""
+    return folder / row["corpus"] / FOLDER / f"{row['system']}.json"
+
+
+def write_mode(row: Row, folder: Path) -> Path:
+    """Writes one row, never seen half-written."""
+    return write_json(row, row_path(folder, row))
+
+
+def load_modes(folder: Path, corpus: str) -> list[Row]:
+    """Reads the rows of a corpus, in the order of `modes`."""
+    paths = (folder / corpus / FOLDER).glob("*.json")
+    rows = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+    order = [mode.name for mode in modes()]
+    known = sorted(
+        (name for name in rows if name in order), key=lambda name: order.index(name)
+    )
+    return [rows[name] for name in known]
+
+
+def decoding_table(rows: list[Row]) -> str:
+    """Returns the table of modes and the notes below it.
+
+    Raises:
+        ValueError: without the row of plain decoding.
+    """
+    plain = next((row for row in rows if row["system"] == PLAIN), None)
+    if plain is None:
+        raise ValueError("`rows` must hold one of plain decoding, but hold none.")
+    base = plain["latency_ms"]["median"]
+    columns = [
+        ("decoding", lambda row: row["label"]),
+        ("BLEU", lambda row: number(row["bleu"])),
+        ("against plain", lambda row: difference(row, "bleu")),
+        ("chrF", lambda row: number(row["chrf"])),
+        ("against plain", lambda row: difference(row, "chrf")),
+    ]
+    if plain.get("correct") is not None:
+        columns.append(("correct", lambda row: percent(row["correct"])))
+    columns += [
+        ("ms/sentence (p90)", latency),
+        ("in the teacher", lambda row: number(row["teacher_ms"])),
+        ("× plain", lambda row: f"{row['latency_ms']['median'] / base:.2f}"),
+        ("sentences/s (batch)", throughput),
+    ]
+    table = markdown(columns, rows)
+    return table + "\n\n" + "\n".join(f"- {note}" for note in notes(rows))
+
+
+def difference(row: Row, metric: str) -> str:
+    """Writes a difference and its p-value."""
+    value = at(row, "against_plain", metric)
+    if value is None:
+        return "–"
+    return f"{value:+.1f} (p = {at(row, 'against_plain', f'{metric}_p'):.3f})"
+
+
+def throughput(row: Row) -> str:
+    """Writes the rate at the best batch size."""
+    best = row["throughput"]
+    return f"{best['sentences_per_s']:.0f} ({best['batch_size']})"
+
+
+def notes(rows: list[Row]) -> list[str]:
+    """Returns what the figures depend on."""
+    first = rows[0]
+    resamples = {at(row, "against_plain", "resamples") for row in rows} - {None}
+    commits = ", ".join(sorted({row["commit"] for row in rows}))
+    versions = ", ".join(f"{name} {v}" for name, v in first["versions"].items())
+    return [
+        f"Test set: {first['test_set']} of {first['corpus']}, {first['sentences']} "
+        f"sentences. BLEU: `{first['bleu_signature']}`.",
+        "Against plain: the difference, and p by paired bootstrap with "
+        f"{', '.join(str(n) for n in sorted(resamples)) or 'no'} resamples.",
+        f"ms/sentence: one sentence at a time, {INCLUDES}; the teacher's part of it "
+        "beside. sentences/s: at the best of the batch sizes "
+        f"{', '.join(str(size) for size in BATCH_SIZES)}.",
+        f"On {first['processor']}, {first['threads']} thread(s); {versions}; commit "
+        f"{commits}.",
+    ]

@@ -1,0 +1,164 @@
+"""fairseq's own parallel models, decoded as they should be: the paper's NAT rows.
+
+`--task translation_lev_mended` trains as `translation_lev` does, reads its checkpoints,
+and replaces its generator.
+"""
+
+from typing import Any, Optional
+
+import torch
+from fairseq.iterative_refinement_generator import IterativeRefinementGenerator
+from fairseq.models.nat import (
+    LevenshteinTransformerModel,
+    NACRFTransformerModel,
+    NATransformerModel,
+)
+from fairseq.tasks import register_task
+from fairseq.tasks.translation_lev import (
+    TranslationLevenshteinConfig,
+    TranslationLevenshteinTask,
+)
+from torch import Tensor
+
+from .flow import align_left
+from .rescoring import TeacherScore
+
+ONE_PASS = (NATransformerModel, NACRFTransformerModel)
+
+
+class MendedRefinementGenerator(IterativeRefinementGenerator):
+    """fairseq's generator without four faults, all seen in fairseq 0.12.
+
+    - The teacher that rescores candidates was asked for an attribute that a dict does
+      not have, and read a begin-of-sentence symbol that it had never seen.
+    - With `--src-embedding-copy` the words of a source padded on the left were taken
+      for its padding, so that outputs depended on the batch. Padding goes to the right.
+    - A sentence of a masked language model could count as finished while words were
+      still masked. Such a model makes all its passes.
+    - The Levenshtein Transformer fails on a batch in which only some sentences can be
+      changed. It decodes one sentence at a time.
+
+    Args:
+        tgt_dict: target dictionary.
+        teacher: rescores the candidates of a length beam.
+        **options: those of fairseq's generator.
+    """
+
+    def __init__(self, tgt_dict: Any, teacher: Any = None, **options: Any) -> None:
+        super().__init__(tgt_dict, reranking=teacher is not None, **options)
+        self.teacher = teacher
+        self.rescorer = TeacherScore(teacher, tgt_dict, bos=tgt_dict.bos())
+
+    @torch.no_grad()
+    def generate(
+        self,
+        models: list[Any],
+        sample: dict[str, Any],
+        prefix_tokens: Optional[Tensor] = None,
+        constraints: Optional[Tensor] = None,
+    ) -> list[list[dict[str, Any]]]:
+        """Translates a batch; returns one hypothesis a sentence, as fairseq does."""
+        model = models[0]
+        source = align_left(sample["net_input"]["src_tokens"], self.pad)
+        together = [model] if self.teacher is None else [model, self.teacher]
+        if not isinstance(model, LevenshteinTransformerModel):
+            return self._generate(together, source)
+        found = []
+        for row in source:
+            found += self._generate(together, row[row.ne(self.pad)].unsqueeze(0))
+        return found
+
+    def _generate(
+        self, models: list[Any], source: Tensor
+    ) -> list[list[dict[str, Any]]]:
+        lengths = source.ne(self.pad).sum(dim=1)
+        net_input = {"src_tokens": source, "src_lengths": lengths}
+        return super().generate(models, {"net_input": net_input})
+
+    def rerank(
+        self,
+        reranker: Any,
+        finalized: list[list[dict[str, Any]]],
+        encoder_input: list[Tensor],
+        beam_size: int,
+    ) -> list[list[dict[str, Any]]]:
+        """Replaces the scores by those of the teacher, per word."""
+        flat = [hypotheses[0] for hypotheses in finalized]
+        groups = [flat[i : i + beam_size] for i in range(0, len(flat), beam_size)]
+        # A list of its own for each: ranking sorts it, and fairseq counts on the order.
+        self.rescorer.rank(encoder_input[0], [list(group) for group in groups])
+        for hypothesis in flat:
+            hypothesis["score"] = hypothesis["rank_score"]
+        return finalized
+
+
+@register_task("translation_lev_mended", dataclass=TranslationLevenshteinConfig)
+class MendedLevenshteinTask(TranslationLevenshteinTask):
+    """fairseq's task for parallel models with a generator that serves them."""
+
+    def build_generator(
+        self, models: list[Any], args: Any, *rest: Any, **options: Any
+    ) -> MendedRefinementGenerator:
+        """Returns the generator; the last of several models may be a teacher.
+
+        Raises:
+            ValueError: for settings the model cannot serve.
+        """
+        refuse_unserved(models, args)
+        model = models[0]
+        reranks = getattr(args, "iter_decode_with_external_reranker", False)
+        adaptive = not getattr(args, "iter_decode_force_max_iter", False)
+        return MendedRefinementGenerator(
+            self.target_dictionary,
+            teacher=models[-1] if reranks else None,
+            eos_penalty=getattr(args, "iter_decode_eos_penalty", 0.0),
+            max_iter=getattr(args, "iter_decode_max_iter", 10),
+            beam_size=getattr(args, "iter_decode_with_beam", 1),
+            decoding_format=getattr(args, "decoding_format", None),
+            adaptive=adaptive and not masks_words(model),
+            retain_history=getattr(args, "retain_iter_history", False),
+        )
+
+    def get_batch_iterator(self, dataset: Any, **options: Any) -> Any:
+        """Makes batches of every sentence there is, see the latent task."""
+        options["required_batch_size_multiple"] = 1
+        return super().get_batch_iterator(dataset, **options)
+
+
+def masks_words(model: Any) -> bool:
+    """Tells whether a pass may leave masks behind (`cmlm_transformer`)."""
+    own = type(model).forward_decoder is not NATransformerModel.forward_decoder
+    return isinstance(model, NATransformerModel) and own
+
+
+def refuse_unserved(models: list[Any], args: Any) -> None:
+    """Refuses decoding options that the model cannot serve.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    model, name = models[0], type(models[0]).__name__
+    passes = getattr(args, "iter_decode_max_iter", 10)
+    beam = getattr(args, "iter_decode_with_beam", 1)
+    if type(model) in ONE_PASS and passes:
+        raise ValueError(
+            f"`iter_decode_max_iter` must be 0, but is {passes} instead: {name} was "
+            "not trained to improve its own output."
+        )
+    if beam > 1 and not model.allow_length_beam:
+        raise ValueError(
+            f"`iter_decode_with_beam` must be 1, but is {beam} instead: {name} finds "
+            "its length while it writes."
+        )
+    if getattr(args, "iter_decode_with_external_reranker", False):
+        if beam == 1:
+            raise ValueError(
+                "`iter_decode_with_beam` must be above 1 with "
+                "`iter_decode_with_external_reranker`, but is 1 instead: there is "
+                "nothing to rank."
+            )
+        if len(models) < 2 or hasattr(models[-1], "initialize_output_tokens"):
+            raise ValueError(
+                "`iter_decode_with_external_reranker` must come with the path of an "
+                "autoregressive teacher (--path STUDENT:TEACHER), but has none."
+            )
