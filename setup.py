@@ -37,14 +37,17 @@ REQUIRES = [
     "pyyaml>=6,<7",
 ]
 EXTRAS = {
+    "bench": ["vector-quantize-pytorch>=1.32,<2"],  # to compare with
+    "plots": ["matplotlib>=3.8,<4"],
     "demo": ["num2words>=0.5.12,<0.6", "babel>=2.12,<3"],
+    "ctranslate2": ["ctranslate2>=4.8,<4.9"],  # a faster back end of distill.py
     "dev": [
         "ruff>=0.17,<0.18",  # its formatting changes with every minor version
         "mypy>=2,<3",
         "pytest>=8,<10",
         "hypothesis>=6.100,<7",
         "types-PyYAML>=6,<7",
-        "matplotlib>=3.8,<4",
+        "matplotlib>=3.8,<4",  # as in plots
     ],
 }
 

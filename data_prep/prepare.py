@@ -1,6 +1,7 @@
 """Prepare a parallel corpus: tokenise, learn and apply joint BPE, binarise.
 
-Reads RAW/{train,valid,test[,test1...]}.{source,target} (one raw sentence a line) and
+Reads RAW/{train,valid,test[,test1...]}.{source,target} (one raw sentence a line), or
+the files named by --train, --valid and --test (source and target file in turn), and
 writes OUT/tok (aligned with the raw lines), OUT/bpe (unusable training pairs left
 out) and OUT/bin, which fairseq trains on. Run it again after an interruption: what
 is finished is reused.
@@ -11,30 +12,41 @@ import contextlib
 import errno
 import io
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from sentencepiece import SentencePieceTrainer
 from steps import PrepError, Workspace, errors_as_sentences, report
 from subword_nmt.learn_bpe import learn_bpe
 from text import (
-    apply_bpe,
     load_bpe,
+    load_sentencepiece,
     map_lines,
+    normalize,
     read_lines,
     read_pairs,
+    split_words,
     tokenize,
+    undo_bpe,
     write_lines,
 )
+
+CODES = {"subword_nmt": "bpe.codes", "sentencepiece": "sentencepiece.model"}
+FILES = ("train", "valid", "test")
+TEXT: dict[str, Any] = {"encoding": "utf-8", "newline": "\n"}
+LEARN_FROM = 2_000_000  # sentences, for SentencePiece, which keeps them in memory
 
 
 @dataclass(frozen=True)
@@ -49,12 +61,25 @@ class Plan:
     bpe_codes: Path | None = None
     joined_dict: Path | None = None
     max_length: int = 250
+    max_ratio: float | None = None
+    drop_tested: bool = False
+    bpe: str = "subword_nmt"
     workers: int = 1
 
     @property
     def langs(self) -> tuple[str, str]:
         """Source language, target language."""
         return self.source_lang, self.target_lang
+
+    @property
+    def codes_name(self) -> str:
+        """Name of the file that splits words into subwords."""
+        return CODES[self.bpe]
+
+    @property
+    def tokenizer(self) -> str:
+        """fairseq's name of what makes words; SentencePiece needs none."""
+        return "moses" if self.bpe == "subword_nmt" else "space"
 
     def splits(self) -> list[str]:
         """Return train, valid, test and the numbered further test sets."""
@@ -81,21 +106,33 @@ def prepare(plan: Plan) -> None:
         if plan.raw.resolve() != (plan.out / "raw").resolve():
             work.step("raw", raw_files(plan), {}, partial(copy_raw, plan))
         raw = plan.files(plan.out / "raw")
-        work.step("tok", raw, langs, partial(make_tok, plan))
+        options = {**langs, **unusual(plan, "bpe")}
+        work.step("tok", raw, options, partial(make_tok, plan))
 
         inputs = plan.files(plan.out / "tok")
         if plan.bpe_codes is not None:
-            inputs["bpe.codes"] = plan.bpe_codes
+            inputs[plan.codes_name] = plan.bpe_codes
         operations = None if plan.bpe_codes else plan.bpe_operations
         options = {**langs, "operations": operations, "max_length": plan.max_length}
+        options |= unusual(plan, "bpe", "max_ratio", "drop_tested")
         work.step("bpe", inputs, options, partial(make_bpe, plan))
 
         inputs = plan.files(plan.out / "bpe")
-        inputs["bpe.codes"] = plan.out / "bpe" / "bpe.codes"
+        inputs[plan.codes_name] = plan.out / "bpe" / plan.codes_name
         if plan.joined_dict is not None:
             inputs["dict.txt"] = plan.joined_dict
         work.step("bin", inputs, langs, partial(make_bin, plan))
     report(f"ready: {plan.out / 'bin'}")
+
+
+def unusual(plan: Plan, *names: str) -> dict[str, Any]:
+    """Return the options that are not as usual; a stamp need not name the others."""
+    usual = Plan(plan.raw, plan.out, *plan.langs)
+    return {
+        name: getattr(plan, name)
+        for name in names
+        if getattr(plan, name) != getattr(usual, name)
+    }
 
 
 def check(plan: Plan) -> None:
@@ -106,6 +143,10 @@ def check(plan: Plan) -> None:
             raise PrepError(
                 f"{option} must be at least 1, but is {getattr(plan, name)} instead."
             )
+    if plan.max_ratio is not None and plan.max_ratio < 1:
+        raise PrepError(
+            f"--max-ratio must be at least 1, but is {plan.max_ratio} instead."
+        )
     for path in plan.files(plan.raw).values():
         if not path.is_file():
             raise PrepError(f"The file {path} is missing.")
@@ -116,7 +157,8 @@ def check(plan: Plan) -> None:
         if path is not None and not path.is_file():
             raise PrepError(f"The file {what}, {path}, is missing.")
     if plan.bpe_codes is not None:
-        load_bpe(plan.bpe_codes)
+        load = load_bpe if plan.bpe == "subword_nmt" else load_sentencepiece
+        load(plan.bpe_codes)
 
 
 def raw_files(plan: Plan) -> dict[str, Path]:
@@ -139,16 +181,19 @@ def make_tok(plan: Plan, folder: Path) -> None:
         if pairs == 0:
             raise PrepError(f"The file {sides[0]} is empty.")
         for path, lang in zip(sides, plan.langs, strict=True):
-            function = partial(tokenize, lang=lang)
+            make_words = tokenize if plan.tokenizer == "moses" else normalize
+            function = partial(make_words, lang=lang)
             write_lines(folder / path.name, map_lines(function, path, plan.workers))
         report(f"tok: {split}, {pairs} pairs")
 
 
 def make_bpe(plan: Plan, folder: Path) -> None:
     """Learn the codes if none were given, and split every file into subwords."""
-    codes = folder / "bpe.codes"
+    codes = folder / plan.codes_name
     if plan.bpe_codes is not None:
         shutil.copyfile(plan.bpe_codes, codes)
+    elif plan.bpe == "sentencepiece":
+        learn_sentencepiece(plan, codes)
     else:
         learn_codes(plan, codes)
     for split in plan.splits():
@@ -158,16 +203,43 @@ def make_bpe(plan: Plan, folder: Path) -> None:
 def learn_codes(plan: Plan, codes: Path) -> None:
     """Learn one set of BPE merges on both sides of the training text."""
     sides = [plan.out / "tok" / f"train.{lang}" for lang in plan.langs]
-    text = list(chain.from_iterable(map(read_lines, sides)))
-    if not any(len(word) > 1 for line in text for word in line.split()):
+    # Counted here, a line at a time: the text need not fit in memory.
+    words = Counter[str]()
+    for line in chain.from_iterable(map(read_lines, sides)):
+        words.update(filter(None, line.split(" ")))
+    if not any(len(word) > 1 for word in words):
         raise PrepError(f"BPE cannot be learned: {sides[0]} holds no words.")
     # subword-nmt always draws its progress bar, which is noise in a log file.
     quiet = contextlib.redirect_stderr(io.StringIO())
+    counts = (f"{word} {count}" for word, count in words.items())
     with (
         open(codes, "w", encoding="utf-8", newline="\n") as file,
         contextlib.nullcontext() if sys.stderr.isatty() else quiet,
     ):
-        learn_bpe(text, file, plan.bpe_operations)
+        learn_bpe(counts, file, plan.bpe_operations, is_dict=True)
+
+
+def learn_sentencepiece(plan: Plan, model: Path) -> None:
+    """Learn one SentencePiece model on both sides of the training text."""
+    sides = [plan.out / "tok" / f"train.{lang}" for lang in plan.langs]
+    try:
+        with open(model, "wb") as file:
+            SentencePieceTrainer.train(
+                sentence_iterator=chain.from_iterable(map(read_lines, sides)),
+                model_writer=file,
+                model_type="bpe",
+                vocab_size=plan.bpe_operations,
+                hard_vocab_limit=False,
+                character_coverage=1.0,
+                input_sentence_size=LEARN_FROM,
+                num_threads=1,  # the result must not depend on the machine
+                minloglevel=2,
+            )
+    except RuntimeError as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise PrepError(
+            f"SentencePiece cannot learn from {sides[0]}: {reason}."
+        ) from None
 
 
 def write_subwords(plan: Plan, split: str, codes: Path, folder: Path) -> None:
@@ -175,7 +247,7 @@ def write_subwords(plan: Plan, split: str, codes: Path, folder: Path) -> None:
     whole = [folder / f".{split}.{lang}" for lang in plan.langs]
     for path, lang in zip(whole, plan.langs, strict=True):
         words = plan.out / "tok" / f"{split}.{lang}"
-        function = partial(apply_bpe, codes=codes)
+        function = partial(split_words, codes=codes)
         write_lines(path, map_lines(function, words, plan.workers))
     sides = [folder / f"{split}.{lang}" for lang in plan.langs]
     with (
@@ -194,9 +266,12 @@ def usable_pairs(
 ) -> Iterator[tuple[str, str]]:
     """Drop empty and overlong pairs in training; refuse them anywhere else."""
     dropped: dict[str, list[int]] = {}
+    tested = read_tested(plan) if split == "train" else set()
     kept = 0
     for number, pair in enumerate(pairs, start=1):
         problem = find_problem(plan, pair)
+        if split == "train" and problem is None:
+            problem = find_training_problem(plan, pair, tested)
         if problem is None:
             kept += 1
             yield pair
@@ -226,17 +301,42 @@ def find_problem(plan: Plan, pair: tuple[str, str]) -> tuple[str, str, str] | No
     return None
 
 
+def find_training_problem(
+    plan: Plan, pair: tuple[str, str], tested: set[str]
+) -> tuple[str, str, str] | None:
+    """Return the same for what is a problem in training only."""
+    lengths = [len(line.split()) for line in pair]
+    if plan.max_ratio is not None and max(lengths) > plan.max_ratio * min(lengths):
+        return "too different in length", plan.source_lang, ""
+    for lang, line in zip(plan.langs, pair, strict=True):
+        if tested and f"{lang} {undo_bpe(line)}" in tested:
+            return "tested", lang, ""
+    return None
+
+
+def read_tested(plan: Plan) -> set[str]:
+    """Return the sentences of validation and test sets that training must not have."""
+    if not plan.drop_tested:
+        return set()
+    return {
+        f"{lang} {line}"
+        for split in plan.splits()[1:]
+        for lang in plan.langs
+        for line in read_lines(plan.out / "tok" / f"{split}.{lang}")
+    }
+
+
 def make_bin(plan: Plan, folder: Path) -> None:
     """Binarise with one dictionary for both sides, and add what text needs."""
     run_fairseq_preprocess(plan, folder)
     # The log holds times and paths, which would differ from run to run.
     (folder / "preprocess.log").unlink(missing_ok=True)
-    shutil.copyfile(plan.out / "bpe" / "bpe.codes", folder / "bpe.codes")
+    shutil.copyfile(plan.out / "bpe" / plan.codes_name, folder / plan.codes_name)
     recipe = {
         "source_lang": plan.source_lang,
         "target_lang": plan.target_lang,
-        "tokenizer": "moses",
-        "bpe": "subword_nmt",
+        "tokenizer": plan.tokenizer,
+        "bpe": plan.bpe,
     }
     text = json.dumps(recipe, indent=2) + "\n"
     (folder / "text.json").write_text(text, encoding="utf-8")
@@ -267,27 +367,142 @@ def raise_from_log(command: str, log: str) -> NoReturn:
     raise PrepError(f"{command} failed: {last}.")
 
 
+# ------------------------------------------------------------------- a user's own files
+
+
+def gather(plan: Plan, files: dict[str, list[Path]]) -> None:
+    """Join a user's own files to RAW/{train,valid,test...}.
+
+    Raises:
+        PrepError: If a file is missing, not UTF-8, or not as long as its other side.
+    """
+    splits = name_splits(files)
+    inputs = {
+        f"{split}.{number}.{side}": path
+        for split, pairs in splits.items()
+        for number, pair in enumerate(pairs)
+        for side, path in zip(plan.langs, pair, strict=True)
+    }
+    for path in inputs.values():
+        if not path.is_file():
+            raise PrepError(f"The file {path} is missing.")
+    with Workspace(plan.out) as work:
+        make = partial(join_files, plan, splits)
+        work.step("raw", inputs, {"langs": list(plan.langs)}, make)
+
+
+def name_splits(files: dict[str, list[Path]]) -> dict[str, list[tuple[Path, Path]]]:
+    """Return the pairs of files of train, valid, test, test1, ...
+
+    Raises:
+        PrepError: If there are none, or there is an odd number.
+    """
+    splits: dict[str, list[tuple[Path, Path]]] = {}
+    for name, paths in files.items():
+        if not paths or len(paths) % 2:
+            raise PrepError(
+                f"--{name} must be followed by pairs of files, source and target in "
+                f"turn, but is followed by {len(paths)} files instead."
+            )
+        pairs = list(zip(paths[::2], paths[1::2], strict=True))
+        if name == "test":
+            for number, pair in enumerate(pairs):
+                splits[f"test{number or ''}"] = [pair]
+        else:
+            splits[name] = pairs
+    return splits
+
+
+def join_files(
+    plan: Plan, splits: dict[str, list[tuple[Path, Path]]], folder: Path
+) -> None:
+    """Write both sides of each set, pair of files after pair of files."""
+    for split, files in splits.items():
+        with (
+            open(folder / f"{split}.{plan.source_lang}", "w", **TEXT) as source,
+            open(folder / f"{split}.{plan.target_lang}", "w", **TEXT) as target,
+        ):
+            for pair in files:
+                for first, second in read_pairs(*pair):
+                    source.write(first + "\n")
+                    target.write(second + "\n")
+
+
+# -------------------------------------------------------------------------------- main
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line of this script."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--raw", type=Path, required=True, help="folder of raw text files")
+    add("--raw", type=Path, help="folder of raw text files")
+    for name in FILES:
+        add(
+            f"--{name}",
+            type=Path,
+            nargs="+",
+            metavar="FILE",
+            help="instead: source file, target file, and so on",
+        )
     add("--out", type=Path, required=True, help="folder of the prepared corpus")
     add("--source-lang", required=True)
     add("--target-lang", required=True)
-    add("--bpe-operations", type=int, default=32_000, help="number of BPE merges")
+    add("--bpe", choices=CODES, default="subword_nmt", help="kind of subwords")
+    add(
+        "--bpe-operations",
+        type=int,
+        default=32_000,
+        help="number of BPE merges, or size of the SentencePiece vocabulary",
+    )
     add("--bpe-codes", type=Path, help="use these codes instead of learning some")
     add("--joined-dict", type=Path, help="use this dictionary for both sides")
     add("--max-length", type=int, default=250, help="most subwords in a sentence")
+    add(
+        "--max-ratio",
+        type=float,
+        help="drop training pairs with a side so many times as long as the other, in "
+        "subwords (with --train: 1.5; inf for no limit)",
+    )
+    add(
+        "--drop-tested",
+        action=argparse.BooleanOptionalAction,
+        help="drop training pairs with a sentence of a validation or test set (with "
+        "--train: yes)",
+    )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     add("--workers", type=int, default=cores, help="processes (default: cores)")
     return parser
 
 
+def read_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, list[Path]]]:
+    """Turn the command line into a plan and a user's own files, if any.
+
+    Raises:
+        PrepError: If it names both a folder and files, or neither.
+    """
+    options = vars(args)
+    files = {name: options.pop(name) or [] for name in FILES}
+    own = any(files.values())
+    if own == (args.raw is not None):
+        raise PrepError("Either --raw or --train, --valid and --test must be given.")
+    if own:
+        options["raw"] = args.out / "raw"
+        if args.max_ratio is None:
+            options["max_ratio"] = 1.5
+    if args.drop_tested is None:
+        options["drop_tested"] = own
+    if options["max_ratio"] == math.inf:
+        options["max_ratio"] = None
+    return Plan(**options), files if own else {}
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     with errors_as_sentences():
-        prepare(Plan(**vars(build_parser().parse_args(argv))))
+        plan, files = read_plan(build_parser().parse_args(argv))
+        if files:
+            gather(plan, files)
+        prepare(plan)
 
 
 if __name__ == "__main__":

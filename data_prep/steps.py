@@ -61,8 +61,9 @@ class Workspace:
             work.step("tok", inputs={"train.en": path}, options={}, make=tokenise)
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, patience: float | None = None) -> None:
         self.out = out
+        self.patience = patience  # seconds to wait for another process
         self.stamps = out / ".done"
         self._redo_rest = False
         self._lock = -1
@@ -87,7 +88,8 @@ class Workspace:
 
     def _take_lock(self, path: Path) -> int:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        deadline = time.monotonic() + LOCK_PATIENCE
+        patience = LOCK_PATIENCE if self.patience is None else self.patience
+        deadline = time.monotonic() + patience
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,11 +18,13 @@ from itertools import islice, zip_longest
 from pathlib import Path
 
 from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
+from sentencepiece import SentencePieceProcessor
 from steps import PrepError
 from subword_nmt.apply_bpe import BPE
 from tqdm import tqdm
 
 LINES_PER_CHUNK = 2_000
+BLANK = "\u2581"  # how SentencePiece writes a blank
 
 
 def decode_line(line: bytes, path: Path, number: int) -> str:
@@ -94,6 +96,11 @@ def _moses(lang: str) -> tuple[MosesPunctNormalizer, MosesTokenizer]:
     return normalizer, MosesTokenizer(lang)
 
 
+def normalize(sentence: str, lang: str) -> str:
+    """Normalise punctuation, for subwords that need no words."""
+    return " ".join(_moses(lang)[0].normalize(sentence).split())
+
+
 def tokenize(sentence: str, lang: str) -> str:
     """Normalise punctuation and split a sentence into words."""
     normalizer, tokenizer = _moses(lang)
@@ -110,6 +117,11 @@ def _detokenizer(lang: str) -> MosesDetokenizer:
 def detokenize(words: str, lang: str) -> str:
     """Undo :func:`tokenize` (spaces around punctuation follow the language)."""
     return _detokenizer(lang).detokenize(words.split())
+
+
+def plain_text(words: str, lang: str, tokenizer: str) -> str:
+    """Undo what made words, if anything did."""
+    return detokenize(words, lang) if tokenizer == "moses" else words
 
 
 @cache
@@ -135,12 +147,36 @@ def apply_bpe(words: str, codes: Path) -> str:
     return load_bpe(codes).process_line(words)
 
 
+@cache
+def load_sentencepiece(model: Path) -> SentencePieceProcessor:
+    """Return the subword splitter of a SentencePiece model.
+
+    Raises:
+        PrepError: If the file does not hold one.
+    """
+    try:
+        return SentencePieceProcessor(model_file=str(model))
+    except (RuntimeError, OSError):
+        raise PrepError(
+            f"The file {model} does not hold a SentencePiece model."
+        ) from None
+
+
+def split_words(words: str, codes: Path) -> str:
+    """Split words into subwords by either kind of codes."""
+    if codes.suffix == ".model":
+        return " ".join(load_sentencepiece(codes).encode(words, out_type=str))
+    return apply_bpe(words, codes)
+
+
 def undo_bpe(subwords: str) -> str:
-    """Join subwords again, as fairseq's ``--remove-bpe`` does."""
+    """Join subwords again, as fairseq's ``--remove-bpe`` does for either kind."""
+    if BLANK in subwords:  # SentencePiece; it never leaves a blank as it is
+        return "".join(subwords.split()).replace(BLANK, " ").strip()
     return (subwords + " ").replace("@@ ", "").rstrip()
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
     """Let a worker end with its parent: quietly, and also when that is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -183,7 +219,7 @@ def _map_in_processes(
 ) -> Iterator[str]:
     """Keep a bounded number of chunks in flight: a corpus need not fit in memory."""
     job = partial(_map_chunk, function)
-    with ProcessPoolExecutor(workers, initializer=_start_worker) as pool:
+    with ProcessPoolExecutor(workers, initializer=start_worker) as pool:
         pending = [
             pool.submit(job, chunk) for chunk in islice(_chunks(lines), 4 * workers)
         ]

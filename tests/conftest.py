@@ -105,6 +105,20 @@ def binarise(raw: Path, out: Path) -> None:
 
 
 @pytest.fixture(scope="session")
+def even_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose sentences are all of one length: parts of it weigh alike."""
+    root = tmp_path_factory.mktemp("even")
+    raw, out, draw = root / "raw", root / "bin", random.Random(1)
+    raw.mkdir()
+    for split in SPLITS:
+        lines = [" ".join(draw.choices(SYMBOLS, k=7)) for _ in range(24)]
+        for lang in ("en", "de"):
+            (raw / f"{split}.{lang}").write_text("\n".join(lines) + "\n")
+    binarise(raw, out)
+    return out
+
+
+@pytest.fixture(scope="session")
 def tmp_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder for fairseq, to read only; the raw text is in `../raw`.
 

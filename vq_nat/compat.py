@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import collections
 import logging
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy
 import torch
+from fairseq.distributed import utils as distributed
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 logger = logging.getLogger(__name__)
@@ -158,4 +160,25 @@ def training_attention(device: torch.device) -> AbstractContextManager[Any]:
     return nullcontext()
 
 
+def allow_workers_without_gpus() -> None:
+    """Lets `torchrun` start fairseq's workers on a machine without a GPU.
+
+    fairseq gives each worker a GPU by its rank modulo their number, even if it is 0.
+    """
+    launch = distributed._infer_torch_distributed_launch_init
+
+    def infer(cfg: Any) -> None:
+        if torch.cuda.device_count() > 0:
+            launch(cfg)
+            return
+        cfg.distributed_init_method = "env://"
+        cfg.distributed_world_size = int(os.environ["WORLD_SIZE"])
+        cfg.distributed_rank = int(os.environ["RANK"])
+        cfg.device_id = 0
+        cfg.distributed_no_spawn = True
+
+    distributed._infer_torch_distributed_launch_init = infer
+
+
 allow_fairseq_checkpoints()
+allow_workers_without_gpus()

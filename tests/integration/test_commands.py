@@ -36,6 +36,28 @@ def test_two_updates_and_a_translation(train, generate, tmp_path, assign, update
     assert sorted(hypotheses(printed)) == list(range(40))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--vq-kind", "fsq", "--vq-levels", "4,4"),
+        ("--vq-kind", "gumbel", "--vq-slices", "2"),
+        ("--vq-kind", "semhash"),
+        ("--vq-code-dim", "8", "--vq-metric", "cosine", "--vq-init", "data"),
+        (
+            *("--vq-schedule", "exponential", "--vq-schedule-updates", "2"),
+            *("--vq-num-samples-end", "1", "--vq-temperature-end", "0.01"),
+        ),
+    ],
+    ids=lambda options: " ".join(options[:2]),
+)
+def test_every_bottleneck_is_within_reach_of_flags(
+    train, generate, tmp_path, options
+) -> None:
+    train(tmp_path, 3, *options, "--disable-validation")
+    printed = generate(tmp_path / "checkpoint_last.pt", *PLAIN)
+    assert sorted(hypotheses(printed)) == list(range(40))
+
+
 def test_batch_size_does_not_change_what_is_generated(train, generate, tmp_path):
     train(tmp_path, 4, "--disable-validation")
     last = tmp_path / "checkpoint_last.pt"

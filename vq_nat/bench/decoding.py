@@ -157,6 +157,7 @@ def measure_modes(
         plain = plain or outputs
         quality = score(outputs, test_set.references, test_set.complete)
         yield {
+            "kind": "decoding",
             "system": mode.name,
             "label": mode.label,
             "corpus": test_set.corpus,
@@ -261,9 +262,7 @@ def row_path(folder: Path, row: Row) -> Path:
 
 def write_mode(row: Row, folder: Path) -> Path:
     """Writes one row, never seen half-written."""
-    path = row_path(folder, row)
-    write_json(row, path)
-    return path
+    return write_json(row, row_path(folder, row))
 
 
 def load_modes(folder: Path, corpus: str) -> list[Row]:

@@ -28,12 +28,13 @@ SECTION = re.compile(
 def load_rows(folder: Path) -> list[Row]:
     """Reads every row below a folder, ordered by corpus and system.
 
+    Rows with a `kind` are those of other scripts, which make tables of their own.
+
     Raises:
         ValueError: if a file is not a result row.
     """
-    # Ways to decode one system have a table of their own, see `decoding`.
-    paths = (p for p in folder.rglob("*.json") if p.parent.name != "decoding")
-    rows = [read_row(path) for path in paths]
+    found = [read_row(path) for path in folder.rglob("*.json")]
+    rows = [row for row in found if "kind" not in row]
     return sorted(rows, key=lambda row: (row["corpus"], rank(row), row["system"]))
 
 
@@ -47,6 +48,8 @@ def read_row(path: Path) -> Row:
         row = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         row = None
+    if isinstance(row, dict) and "kind" in row:
+        return row
     missing = [name for name in NEEDED if not isinstance(row, dict) or name not in row]
     if missing:
         raise ValueError(f"{path} must be a result row, but has no `{missing[0]}`.")

@@ -362,18 +362,17 @@ def row_path(folder: Path, corpus: str, system: str) -> Path:
 
 def write_row(row: Row, folder: Path) -> Path:
     """Writes FOLDER/CORPUS/SYSTEM.json, never seen half-written."""
-    path = row_path(folder, row["corpus"], row["system"])
-    write_json(row, path)
-    return path
+    return write_json(row, row_path(folder, row["corpus"], row["system"]))
 
 
-def write_json(row: Row, path: Path) -> None:
-    """Writes a row, never seen half-written."""
+def write_json(row: Row, path: Path) -> Path:
+    """Writes a row of any kind, never seen half-written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{path.name}")
     text = json.dumps(row, indent=2, ensure_ascii=False) + "\n"
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
+    return path
 
 
 def describe_conditions(conditions: Conditions) -> Row:

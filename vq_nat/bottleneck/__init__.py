@@ -3,18 +3,27 @@
 config.py            the options
 base.py              what all members share, and the one that does nothing
 vector_quantizer.py  vector quantization by expectation maximization, of which
-    assign.py        is the E-step and
-    codebook.py      the M-step
-semhash.py           improved semantic hashing
-gumbel.py            Gumbel-softmax
+    assign.py        is the E-step,
+    codebook.py      the M-step,
+    weights.py       what the one hands to the other,
+    space.py         the space of the codes,
+    data_init.py     and the first codebook
+learned.py           what the members without an M-step share:
+    semhash.py       improved semantic hashing
+    gumbel.py        Gumbel-softmax
+    fsq.py           finite scalar quantization
+schedule.py          temperature and samples over the training
 slices.py            product quantization
-usage.py             perplexity, dead codes, entropy
+usage.py             perplexity and other figures
+watch.py             codes out of use, and the warning on collapse
+workers.py           the talk between data-parallel workers
 """
 
 from typing import Any
 
 from .base import Bottleneck, BottleneckOutput, IdentityBottleneck
 from .config import BottleneckConfig, plain_config
+from .fsq import FiniteScalarQuantization
 from .gumbel import GumbelSoftmax
 from .semhash import SemanticHashing
 from .vector_quantizer import VectorQuantizer
@@ -25,6 +34,7 @@ _MEMBERS: dict[str, type[Bottleneck]] = {
     "vq": VectorQuantizer,
     "semhash": SemanticHashing,
     "gumbel": GumbelSoftmax,
+    "fsq": FiniteScalarQuantization,
     "identity": IdentityBottleneck,
 }
 

@@ -55,6 +55,7 @@ class Bottleneck(nn.Module):
         self.num_slices = config.vq_slices
         self.code_width = width // config.vq_slices
         self.num_updates = 0
+        self.window = 1 / (1 - config.vq_decay)  # updates that count as recent
         self._frozen = False
 
     def forward(self, z_e: Tensor, mask: Tensor | None = None) -> BottleneckOutput:
@@ -133,6 +134,21 @@ class Bottleneck(nn.Module):
         """Whether a forward pass now contributes to the next M-step."""
         return self.training and not self._frozen
 
+    def check_finite(self, figures: Tensor) -> None:
+        """Refuses a batch before it gets into a sampler or a codebook.
+
+        Args:
+            figures: Something computed from all of the batch and of the codebook.
+
+        Raises:
+            ValueError: In training, if they are not finite; it names the update.
+        """
+        if self.training and not bool(figures.sum().isfinite()):
+            raise ValueError(
+                "`z_e` must be finite and so must the codebook, but what is computed "
+                f"from them is not in update {self.num_updates}."
+            )
+
     def extra_repr(self) -> str:
         """The hyper-parameters on one line."""
         return (
@@ -163,6 +179,7 @@ class IdentityBottleneck(Bottleneck):
         Shape:
             z (N, C); the record's fields (N, C), (N, G) and (N, G, 1).
         """
+        self.check_finite(z)
         shape = (len(z), self.num_slices)
         codes = torch.zeros(shape, dtype=torch.long, device=z.device)
         weights = torch.ones(*shape, 1, device=z.device)

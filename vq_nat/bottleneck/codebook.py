@@ -2,8 +2,10 @@
 
 First the equations, as pure functions (a trailing `_` writes in place), then the two
 codebooks, one moved by moving averages and one by the optimizer. G slices, N vectors,
-K codes per slice, D code width. See Roy et al., https://arxiv.org/abs/1805.11063, and
-for the averages van den Oord et al., https://arxiv.org/abs/1711.00937, appendix A.1.
+K codes per slice, D code width. The sums over a batch, n_j = sum_i w_ij and
+s_j = sum_i w_ij z_e(x_i), are those of weights.py. See Roy et al.,
+https://arxiv.org/abs/1805.11063, and for the averages van den Oord et al.,
+https://arxiv.org/abs/1711.00937, appendix A.1.
 """
 
 import math
@@ -14,25 +16,10 @@ from torch import Tensor, nn
 from .config import BottleneckConfig
 from .data_init import cluster
 from .slices import join_slices, split_slices
+from .space import Place
+from .watch import age_
+from .weights import Weights
 from .workers import all_reduce_, broadcast_, gather_rows
-
-
-def expected_counts(weights: Tensor) -> Tensor:
-    """Computes n_j = sum_i w_ij, where w_ij = (1/M) sum_l 1[z_i^l = j].
-
-    Shape:
-        weights (G, N, K) -> (G, K).
-    """
-    return weights.sum(dim=1)
-
-
-def expected_sums(weights: Tensor, z: Tensor) -> Tensor:
-    """Computes s_j = sum_i w_ij z_e(x_i).
-
-    Shape:
-        weights (G, N, K), z (G, N, D) -> (G, K, D).
-    """
-    return weights.transpose(1, 2) @ z
 
 
 def ema_(average: Tensor, value: Tensor, decay: float) -> None:
@@ -122,17 +109,14 @@ class Codebook(nn.Module):
         self._register_sums("second_distances", torch.zeros(shape[0]))
         self._window: list[Tensor] = []  # this update's vectors, for restarts
 
-    def gather_(
-        self, z: Tensor, weights: Tensor, second_distances: Tensor | None
-    ) -> None:
+    def gather_(self, z: Tensor, weights: Weights, second_distances: Tensor) -> None:
         """Adds the statistics of one batch.
 
         Shape:
-            z (G, N, D), weights (G, N, K), second_distances (G, N).
+            z (G, N, D), second_distances (G, N).
         """
-        self.counts += expected_counts(weights)
-        if second_distances is not None:
-            self.second_distances += second_distances.sum(-1)
+        self.counts += weights.counts()
+        self.second_distances += second_distances.sum(-1)
         if self.restart_after > 0:
             self._window.append(join_slices(z))
 
@@ -156,16 +140,18 @@ class Codebook(nn.Module):
         self._window.clear()
         return restarted
 
-    def init_from_(self, vectors: Tensor, rate: float, seed: int) -> None:
+    def init_from_(self, vectors: Tensor, rate: float, seed: int, place: Place) -> None:
         """Makes the codes the centres of clusters of vectors.
 
         Args:
             vectors: At least K, the same on all workers. Shape: (N, C).
             rate: Vectors per update, which the counts of a slice will add up to.
             seed: Seed of the clustering.
+            place: Moves codes to where the metric wants them.
         """
         num_codes = self.counts.shape[1]
-        codes, counts = cluster(split_slices(vectors, self.num_slices), num_codes, seed)
+        z = split_slices(vectors, self.num_slices)
+        codes, counts = cluster(z, num_codes, seed, place)
         # Workers on different devices may not round alike.
         broadcast_([codes, counts])
         counts = counts.clamp(min=1)
@@ -198,7 +184,7 @@ class Codebook(nn.Module):
 
     def _count_(self) -> None:
         """Moves the averages that do not depend on how codes move."""
-        self.idle.add_(1).masked_fill_(self.counts > 0, 0)
+        age_(self.idle, self.counts)
         ema_(self.ema_counts, self.counts, self.decay)
         batch = self.second_distances / self.counts.sum(-1)
         moved = self.distance_scale.lerp(batch, 1 - self.decay)
@@ -257,16 +243,14 @@ class EmaCodebook(Codebook):
         self.register_buffer("ema_sums", ema_sums)
         self._register_sums("sums", torch.zeros_like(codes))
 
-    def gather_(
-        self, z: Tensor, weights: Tensor, second_distances: Tensor | None
-    ) -> None:
+    def gather_(self, z: Tensor, weights: Weights, second_distances: Tensor) -> None:
         """Adds the statistics of one batch.
 
         Shape:
-            z (G, N, D), weights (G, N, K), second_distances (G, N).
+            z (G, N, D), second_distances (G, N).
         """
         super().gather_(z, weights, second_distances)
-        self.sums += expected_sums(weights, z)
+        self.sums += weights.sums(z)
 
     def gathered(self) -> list[Tensor]:
         """The statistics, which an M-step sums over workers and then clears."""

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-KINDS = ("vq", "semhash", "gumbel", "identity")
+KINDS = ("vq", "semhash", "gumbel", "fsq", "identity")
 ASSIGNMENTS = ("hard", "soft")
 UPDATES = ("ema", "gradient")
 INITS = ("random", "data")
 TEMPERATURE_SCALES = ("absolute", "relative")
+METRICS = ("euclidean", "cosine")
+SCHEDULES = ("constant", "linear", "exponential")
 
 
 @dataclass
@@ -26,11 +28,34 @@ class BottleneckConfig:
     )
     vq_num_codes: int = field(
         default=4096,
-        metadata={"help": "codes per slice, K (semhash: a power of two)"},
+        metadata={
+            "help": "codes per slice, K (semhash: a power of two; fsq: the product of "
+            "the levels)"
+        },
     )
     vq_slices: int = field(
         default=1,
         metadata={"help": "slices of product quantization, G; must divide the width"},
+    )
+    vq_levels: str = field(
+        default="8,8,8,8",
+        metadata={
+            "help": "fsq: levels of each number of a code, between commas; the paper "
+            "advises at least 5, for instance 8,6,5 for 240 codes or 8,5,5,5 for 1000"
+        },
+    )
+    vq_code_dim: int = field(
+        default=0,
+        metadata={
+            "help": "vq: dimensions of a code, between learned projections in and out "
+            "of its slice; 0 takes those of the slice, without projections"
+        },
+    )
+    vq_metric: str = field(
+        default="euclidean",
+        metadata={
+            "help": "vq: euclidean, or cosine: vectors and codes are of length 1"
+        },
     )
     vq_assign: str = field(
         default="soft",
@@ -57,6 +82,25 @@ class BottleneckConfig:
             "running mean of the squared distance to the second nearest code"
         },
     )
+    vq_schedule: str = field(
+        default="constant",
+        metadata={
+            "help": "how temperature and number of samples go to their ends: "
+            + ", ".join(SCHEDULES)
+        },
+    )
+    vq_schedule_updates: int = field(
+        default=0,
+        metadata={"help": "updates of the schedule, which follow those of the warm-up"},
+    )
+    vq_temperature_end: float = field(
+        default=0.0,
+        metadata={"help": "vq and gumbel: temperature at the end; 0 keeps it"},
+    )
+    vq_num_samples_end: int = field(
+        default=0,
+        metadata={"help": "vq: samples per vector at the end, at least 1; 0 keeps M"},
+    )
     vq_update: str = field(
         default="ema",
         metadata={
@@ -67,8 +111,9 @@ class BottleneckConfig:
     vq_decay: float = field(
         default=0.999,
         metadata={
-            "help": "vq: decay of the moving averages; the window of 1 / (1 - decay) "
-            "updates should be short beside the training"
+            "help": "decay of the moving averages; the window of 1 / (1 - decay) "
+            "updates should be short beside the training (all kinds: a code unused for "
+            "a window is dead)"
         },
     )
     vq_epsilon: float = field(
@@ -113,7 +158,9 @@ class BottleneckConfig:
         _one_of("vq_assign", self.vq_assign, ASSIGNMENTS)
         _one_of("vq_update", self.vq_update, UPDATES)
         _one_of("vq_init", self.vq_init, INITS)
+        _one_of("vq_metric", self.vq_metric, METRICS)
         _one_of("vq_temperature_scale", self.vq_temperature_scale, TEMPERATURE_SCALES)
+        _one_of("vq_schedule", self.vq_schedule, SCHEDULES)
         _require(width >= 1, "`width` must be at least 1", width)
         _require(
             self.vq_num_codes >= 2,
@@ -125,6 +172,13 @@ class BottleneckConfig:
             "`vq_num_codes` must be a power of two with `vq_kind` 'semhash'",
             self.vq_num_codes,
         )
+        if self.vq_kind == "fsq":
+            product = math.prod(parse_levels(self.vq_levels))
+            _require(
+                self.vq_num_codes == product,
+                f"`vq_num_codes` must be the product of `vq_levels` ({product})",
+                self.vq_num_codes,
+            )
         _require(
             self.vq_slices >= 1 and width % self.vq_slices == 0,
             f"`vq_slices` must divide `width` ({width})",
@@ -150,15 +204,64 @@ class BottleneckConfig:
             "`vq_commitment` must be at least 0 and finite",
             self.vq_commitment,
         )
-        for name in ("vq_num_samples", "vq_restart_after", "vq_warmup_updates"):
+        for name in (
+            "vq_code_dim",
+            "vq_num_samples",
+            "vq_num_samples_end",
+            "vq_restart_after",
+            "vq_schedule_updates",
+            "vq_warmup_updates",
+        ):
             value = getattr(self, name)
             _require(value >= 0, f"`{name}` must be at least 0", value)
+        self._validate_schedule()
+
+    def _validate_schedule(self) -> None:
+        _require(
+            0 <= self.vq_temperature_end < math.inf,
+            "`vq_temperature_end` must be at least 0 and finite",
+            self.vq_temperature_end,
+        )
+        moves = self.vq_schedule != "constant"
+        for name in ("vq_temperature_end", "vq_num_samples_end"):
+            _require(
+                moves or getattr(self, name) == 0,
+                f"`vq_schedule` must be 'linear' or 'exponential' with `{name}`",
+                repr(self.vq_schedule),
+            )
+        _require(
+            not moves or self.vq_schedule_updates >= 1,
+            "`vq_schedule_updates` must be at least 1 with "
+            f"`vq_schedule` {self.vq_schedule!r}",
+            self.vq_schedule_updates,
+        )
+        # The exact expectation is the limit of many samples: no number to start from.
+        _require(
+            self.vq_num_samples_end == 0 or self.vq_num_samples >= 1,
+            "`vq_num_samples` must be at least 1 with `vq_num_samples_end`",
+            self.vq_num_samples,
+        )
 
 
 def plain_config(config: Any) -> BottleneckConfig:
     """Copies the bottleneck's options out of any object that has them as attributes."""
     names = [option.name for option in fields(BottleneckConfig)]
     return BottleneckConfig(**{name: getattr(config, name) for name in names})
+
+
+def parse_levels(text: str) -> list[int]:
+    """Reads "8,6,5" as [8, 6, 5].
+
+    Raises:
+        ValueError: If these are not whole numbers of at least 2.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    _require(
+        all(part.isdecimal() and int(part) >= 2 for part in parts),
+        "`vq_levels` must be whole numbers of at least 2 between commas",
+        repr(text),
+    )
+    return [int(part) for part in parts]
 
 
 def _is_power_of_two(number: int) -> bool:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .assign import squared_distances
+from .space import Place, anywhere
 from .workers import all_reduce_, gather_rows, num_workers
 
 # Vectors kept per code, by all workers together: enough for means, little to store.
@@ -17,8 +18,6 @@ _VECTORS_PER_CODE = 8
 # The K centres are drawn in this many rounds, each of them one matrix product.
 _SEEDING_ROUNDS = 64
 _LLOYD_ITERATIONS = 5
-# Distances held at once while clustering.
-_MAX_DISTANCES = 2**24
 
 
 class RecentVectors:
@@ -67,8 +66,12 @@ class RecentVectors:
         return vectors
 
 
-def cluster(z: Tensor, num_codes: int, seed: int) -> tuple[Tensor, Tensor]:
+def cluster(
+    z: Tensor, num_codes: int, seed: int, place: Place = anywhere
+) -> tuple[Tensor, Tensor]:
     """Clusters each slice: k-means++ seeding, then a few iterations of Lloyd.
+
+    `place` moves the centres to where codes may stand.
 
     Shape:
         z (G, N, D), N at least K -> codes (G, K, D) and counts (G, K).
@@ -78,7 +81,7 @@ def cluster(z: Tensor, num_codes: int, seed: int) -> tuple[Tensor, Tensor]:
     for vectors in z:
         centres = kmeans_plus_plus(vectors, num_codes, generator)
         for _ in range(_LLOYD_ITERATIONS):
-            centres = lloyd_step(vectors, centres)
+            centres = place(lloyd_step(vectors, centres))
         _, index = nearest(vectors, centres)
         codes.append(centres)
         counts.append(torch.bincount(index, minlength=num_codes).to(z.dtype))
@@ -126,9 +129,7 @@ def nearest(z: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
     Shape:
         z (N, D), codes (K, D) -> (N,) and (N,) int64.
     """
-    found = [
-        squared_distances(rows.unsqueeze(0), codes.unsqueeze(0))[0].min(-1)
-        for rows in z.split(max(1, _MAX_DISTANCES // len(codes)))
-    ]
+    parts = squared_distances(z.unsqueeze(0), codes.unsqueeze(0))
+    found = [distances[0].min(-1) for distances in parts]
     distances = torch.cat([part.values for part in found])
     return distances, torch.cat([part.indices for part in found])

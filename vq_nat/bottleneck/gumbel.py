@@ -7,11 +7,12 @@ https://arxiv.org/abs/1611.01144.
 import torch
 from torch import Tensor, nn
 
-from . import usage
+from . import schedule
 from .assign import one_hot
-from .base import Bottleneck, BottleneckOutput, straight_through
+from .base import BottleneckOutput, straight_through
 from .codebook import random_codes
 from .config import BottleneckConfig
+from .learned import LearnedBottleneck
 from .slices import SliceLinear, join_slices, look_up, split_slices
 
 
@@ -21,7 +22,7 @@ def gumbel_noise(like: Tensor) -> Tensor:
     return -torch.empty_like(like).exponential_().clamp(min=tiny).log()
 
 
-class GumbelSoftmax(Bottleneck):
+class GumbelSoftmax(LearnedBottleneck):
     """A code drawn from softmax(W z_e), through which gradients pass.
 
     In training y = softmax((W z_e + Gumbel noise) / tau). Forward, the decoder sees the
@@ -44,9 +45,10 @@ class GumbelSoftmax(Bottleneck):
             z (N, C); the record's fields (N, C), (N, G) and (N, G, K).
         """
         logits = self.to_logits(split_slices(z, self.num_slices))  # (G, N, K)
+        self.check_finite(logits)
         codes = logits.argmax(-1)  # (G, N)
         if self.training:
-            noisy = (logits + gumbel_noise(logits)) / self.config.vq_temperature
+            noisy = (logits + gumbel_noise(logits)) / self.temperature
             mix = torch.softmax(noisy, dim=-1)
             weights = one_hot(mix.argmax(-1), self.num_codes)
             quantized = join_slices(straight_through(mix, weights) @ self.codebook)
@@ -66,18 +68,21 @@ class GumbelSoftmax(Bottleneck):
         """The code vectors. Shape: (G, K, D), float32."""
         return self.code_vectors
 
+    @property
+    def temperature(self) -> float:
+        """tau, now."""
+        return schedule.temperature(self.config, self.num_updates)
+
     def extra_repr(self) -> str:
         """The hyper-parameters on one line."""
         return f"{super().extra_repr()}, temperature={self.config.vq_temperature}"
 
     @torch.no_grad()
     def _metrics(self, logits: Tensor, counts: Tensor) -> dict[str, float]:
-        probabilities = torch.softmax(logits, dim=-1)
-        return usage.as_floats(
-            {
-                "perplexity": usage.perplexity(counts),
-                "used_codes": usage.used_share(counts),
-                "posterior_entropy": usage.posterior_entropy(probabilities),
-                "temperature": logits.new_tensor(self.config.vq_temperature),
-            }
+        """Figures for the log. Shape: logits (G, N, K), counts (G, K)."""
+        entropies = torch.special.entr(torch.softmax(logits, dim=-1)).sum(-1)
+        return self.figures(
+            counts,
+            posterior_entropy=entropies.sum() / max(1, entropies.numel()),
+            temperature=logits.new_tensor(self.temperature),
         )

@@ -9,10 +9,10 @@ import math
 import torch
 from torch import Tensor
 
-from . import usage
 from .assign import one_hot
-from .base import Bottleneck, BottleneckOutput, straight_through
+from .base import BottleneckOutput, straight_through
 from .config import BottleneckConfig
+from .learned import LearnedBottleneck
 from .slices import SliceLinear, join_slices, split_slices
 
 
@@ -40,7 +40,7 @@ def codes_to_bits(codes: Tensor, num_bits: int) -> Tensor:
     return ((codes.unsqueeze(-1) >> places) & 1).float()
 
 
-class SemanticHashing(Bottleneck):
+class SemanticHashing(LearnedBottleneck):
     """A code of log2 K bits, each the sign of a linear function of z_e.
 
     In training v = W z_e + Gaussian noise. Gradients always go through
@@ -65,6 +65,7 @@ class SemanticHashing(Bottleneck):
             z (N, C); the record's fields (N, C), (N, G) and (N, G, K).
         """
         clean = self.to_bits(split_slices(z, self.num_slices))  # (G, N, log2 K)
+        self.check_finite(clean)
         noisy = clean + torch.randn_like(clean) if self.training else clean
         drawn = bits_to_codes(noisy > 0)  # (G, N)
         weights = one_hot(drawn, self.num_codes).transpose(0, 1)
@@ -73,7 +74,7 @@ class SemanticHashing(Bottleneck):
             codes=bits_to_codes(clean > 0).t(),
             weights=weights,
             loss=z.new_zeros(()),
-            metrics=_metrics(clean.detach(), weights.sum(0)),
+            metrics=self._metrics(clean.detach(), weights.sum(0)),
         )
 
     @property
@@ -108,17 +109,10 @@ class SemanticHashing(Bottleneck):
         """What the decoder sees. Shape: (G, N, log2 K) -> (N, C)."""
         return join_slices(self.from_bits(2 * bits - 1))
 
-
-@torch.no_grad()
-def _metrics(clean: Tensor, counts: Tensor) -> dict[str, float]:
-    """Figures for the log. Shape: clean (G, N, log2 K), counts (G, K)."""
-    ones = torch.special.ndtr(clean)  # P(v + noise > 0)
-    entropies = torch.special.entr(ones) + torch.special.entr(1 - ones)
-    num_rows = max(1, clean.shape[0] * clean.shape[1])
-    return usage.as_floats(
-        {
-            "perplexity": usage.perplexity(counts),
-            "used_codes": usage.used_share(counts),
-            "posterior_entropy": entropies.sum() / num_rows,
-        }
-    )
+    @torch.no_grad()
+    def _metrics(self, clean: Tensor, counts: Tensor) -> dict[str, float]:
+        """Figures for the log. Shape: clean (G, N, log2 K), counts (G, K)."""
+        ones = torch.special.ndtr(clean)  # P(v + noise > 0)
+        entropies = torch.special.entr(ones) + torch.special.entr(1 - ones)
+        num_rows = max(1, clean.shape[0] * clean.shape[1])
+        return self.figures(counts, posterior_entropy=entropies.sum() / num_rows)

@@ -6,6 +6,9 @@ Each is a 0-dim tensor, a mean over slices; `as_floats` copies many to the host 
 import torch
 from torch import Tensor
 
+# Long enough for many batches, short enough to show a collapse soon.
+_RECENT_UPDATES = 100
+
 
 def perplexity(counts: Tensor) -> Tensor:
     """exp(entropy) of how often each code is used: K if all alike, 1 after collapse.
@@ -26,6 +29,15 @@ def used_share(counts: Tensor) -> Tensor:
     return (counts > 0).float().mean()
 
 
+def recent_share(idle: Tensor, num_updates: int) -> Tensor:
+    """Share of the codes used in the last 100 updates, or in all if there were fewer.
+
+    Shape:
+        idle (G, K), updates since the last use -> ().
+    """
+    return 1 - dead_share(idle, max(1, min(_RECENT_UPDATES, num_updates)))
+
+
 def dead_share(idle: Tensor, window: float) -> Tensor:
     """Share of the codes that no vector has chosen for `window` updates or longer.
 
@@ -35,23 +47,13 @@ def dead_share(idle: Tensor, window: float) -> Tensor:
     return (idle >= window).float().mean()
 
 
-def posterior_entropy(probabilities: Tensor) -> Tensor:
-    """Mean entropy of p(j | z_i) in nats: 0 if de facto hard, log K if uniform.
-
-    Shape:
-        probabilities (G, N, K) -> ().
-    """
-    num_rows = max(1, probabilities.shape[0] * probabilities.shape[1])
-    return torch.special.entr(probabilities).sum() / num_rows
-
-
 def quantization_error(z: Tensor, quantized: Tensor) -> Tensor:
     """Mean over vectors of ||z_e - z_q||^2.
 
     Shape:
-        z (N, C), quantized (N, C) -> ().
+        z (G, N, D), quantized (G, N, D) -> ().
     """
-    return (z - quantized).square().sum() / max(1, len(z))
+    return (z - quantized).square().sum() / max(1, z.shape[1])
 
 
 def as_floats(metrics: dict[str, Tensor]) -> dict[str, float]:

@@ -1,38 +1,19 @@
 """Owns vector quantization: one E-step per forward pass, one M-step per update."""
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import assign, usage
+from . import assign, schedule, usage
 from .base import Bottleneck, BottleneckOutput, straight_through
 from .codebook import Codebook, EmaCodebook, GradientCodebook
 from .config import BottleneckConfig
 from .data_init import RecentVectors
 from .slices import join_slices, look_up, split_slices
+from .space import CodeSpace
+from .watch import CollapseWatch
 
 _CODEBOOKS = {"ema": EmaCodebook, "gradient": GradientCodebook}
-
-
-class Assignment(NamedTuple):
-    """What the E-step finds out about N vectors, slice by slice."""
-
-    codes: Tensor
-    """(G, N) int64, the most probable codes."""
-
-    weights: Tensor
-    """(G, N, K), the average of the drawn one-hots, or one one-hot."""
-
-    probabilities: Tensor
-    """(G, N, K), the posterior."""
-
-    temperature: Tensor
-    """(G,), the temperature of the posterior."""
-
-    second_distances: Tensor | None
-    """(G, N), to the second nearest code; None if the temperature is absolute."""
 
 
 class VectorQuantizer(Bottleneck):
@@ -45,23 +26,46 @@ class VectorQuantizer(Bottleneck):
     M-step, in `m_step`: each code moves towards the mean of the encoder outputs
     assigned to it, by moving averages or by a codebook loss; see `codebook.py`.
 
-    Three axes are free of each other: `vq_assign`, `vq_update`, `vq_slices`. Evaluation
-    takes the nearest code and moves nothing.
+    The axes are free of each other: `vq_assign`, `vq_update`, `vq_slices`, and what
+    makes the space of the codes, `vq_code_dim` and `vq_metric` (see `space.py`): all of
+    the above, z_e included, is meant in that space. Evaluation takes the nearest code
+    and moves nothing.
 
     Call, per update: `set_num_updates(n)`, any number of `forward`, `m_step()`.
     """
 
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__(config, width)
-        self.table: Codebook = _CODEBOOKS[config.vq_update](config, self.code_width)
+        self.space = CodeSpace(config, width)
+        code_width = self.space.code_width
+        self.table: Codebook = _CODEBOOKS[config.vq_update](config, code_width)
         self._initialized = config.vq_init == "random"
-        self._recent = RecentVectors(width, config.vq_num_codes)
+        self._recent = RecentVectors(self.num_slices * code_width, self.num_codes)
         self._restarted = 0
+        self._collapse = CollapseWatch(self.window)
 
     @property
     def codebook(self) -> Tensor:
-        """The code vectors. Shape: (G, K, D), float32."""
-        return self.table.codes
+        """What the decoder sees of each code. Shape: (G, K, D), float32."""
+        codes = self._codes
+        with torch.autocast(codes.device.type, enabled=False):
+            return self.space.project_out(codes)
+
+    @property
+    def _codes(self) -> Tensor:
+        """The code vectors in their space. Shape: (G, K, code width)."""
+        return self.space.place(self.table.codes)
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """Turns codes into what the decoder sees, float32.
+
+        Shape:
+            codes (B, L, G) -> (B, L, C).
+        """
+        vectors = look_up(self._codes, codes.flatten(0, 1))  # (N, G code width)
+        with torch.autocast(codes.device.type, enabled=False):
+            shown = self.space.leave(split_slices(vectors, self.num_slices))
+        return shown.view(*codes.shape[:2], self.width)
 
     @property
     def passes_through(self) -> bool:
@@ -69,16 +73,27 @@ class VectorQuantizer(Bottleneck):
         warming_up = self.num_updates < self.config.vq_warmup_updates
         return warming_up or not self._initialized
 
+    @property
+    def num_samples(self) -> int | None:
+        """M, now: 0 if the expectation is exact, None if the assignment is hard."""
+        if self.config.vq_assign == "hard" or not self.training or self.passes_through:
+            return None
+        return schedule.num_samples(self.config, self.num_updates)
+
     def quantize_rows(self, z: Tensor) -> BottleneckOutput:
         """Assigns N vectors to codes and gathers the statistics of that.
 
         Shape:
             z (N, C); the record's fields (N, C), (N, G) and (N, G, K).
         """
+        z = self.space.enter(z)  # (G, N, code width)
+        codes = self._codes
         with torch.no_grad():
-            found = self._e_step(split_slices(z, self.num_slices))
-        quantized = self._mix(found)
-        metrics = self._metrics(z, quantized, found)
+            temperature = self._temperature(z, codes)
+            found = assign.e_step(z, codes, temperature, self.num_samples)
+        self.check_finite(found.distances)
+        quantized = found.weights.mix(codes)
+        metrics = self._metrics(z, quantized, found, temperature)
         if self.gathers:
             self._gather(z.detach(), found)
         loss = self._loss(z, quantized)
@@ -87,8 +102,13 @@ class VectorQuantizer(Bottleneck):
             quantized, loss = z, 0.0 * loss
         else:
             quantized = straight_through(z, quantized)
-        codes, weights = found.codes.t(), found.weights.transpose(0, 1)
-        return BottleneckOutput(quantized, codes, weights, loss, metrics)
+        return BottleneckOutput(
+            quantized=self.space.leave(quantized),
+            codes=found.codes.t(),
+            weights=found.weights.dense(),
+            loss=loss,
+            metrics=metrics,
+        )
 
     @torch.no_grad()
     def m_step(self) -> None:
@@ -97,44 +117,20 @@ class VectorQuantizer(Bottleneck):
             self._prepare()
         else:
             self._restarted = self.table.m_step_(seed=self.num_updates)
+            self._collapse.look(self.table.idle, self.num_updates)
         super().m_step()
 
-    def _e_step(self, z: Tensor) -> Assignment:
-        """Assigns vectors to codes. Shape: z (G, N, D)."""
-        distances = assign.squared_distances(z, self.codebook)  # (G, N, K)
-        self._check_finite(distances)
-        second = None
-        if self.config.vq_temperature_scale == "relative":
-            second = assign.second_nearest_distances(distances)
-        temperature = self._temperature(second)
-        probabilities = assign.posterior(distances, temperature)
-        codes = assign.nearest_codes(distances)
-        if self._is_soft:
-            weights = assign.soft_weights(probabilities, self.config.vq_num_samples)
-        else:
-            weights = assign.one_hot(codes, self.num_codes)
-        return Assignment(codes, weights, probabilities, temperature, second)
-
-    @property
-    def _is_soft(self) -> bool:
-        """Whether weights are soft now; if not, they are one-hots of the codes."""
-        draws = self.config.vq_assign == "soft" and self.training
-        return draws and not self.passes_through
-
-    def _temperature(self, second_distances: Tensor | None) -> Tensor:
-        """tau, or tau times the scale of distances. Shape: (G, N) -> (G,)."""
-        tau = self.config.vq_temperature
+    def _temperature(self, z: Tensor, codes: Tensor) -> Tensor:
+        """tau, or tau times the scale of distances. Shape: z (G, N, D) -> (G,)."""
+        tau = schedule.temperature(self.config, self.num_updates)
         scale = self.table.distance_scale
-        if second_distances is None:
+        if self.config.vq_temperature_scale == "absolute":
             return torch.full_like(scale, tau)
-        batch = second_distances.sum(-1) / max(1, second_distances.shape[-1])
-        return tau * torch.where(scale > 0, scale, batch)
-
-    def _mix(self, found: Assignment) -> Tensor:
-        """z_q = sum_j w_j e_j. Shape: (N, C)."""
-        if self._is_soft:
-            return join_slices(found.weights @ self.codebook)
-        return look_up(self.codebook, found.codes.t())
+        if bool((scale > 0).all()):
+            return tau * scale
+        # Before the first M-step each batch has a scale of its own.
+        distances = assign.second_nearest_distances(z, codes)
+        return tau * distances.sum(-1) / max(1, distances.shape[-1])
 
     def _loss(self, z: Tensor, quantized: Tensor) -> Tensor:
         """beta mean (z_e - sg(z_q))^2, and mean (sg(z_e) - z_q)^2 without averages."""
@@ -143,13 +139,12 @@ class VectorQuantizer(Bottleneck):
             loss = loss + _mean_square(z.detach(), quantized)
         return loss
 
-    def _gather(self, z: Tensor, found: Assignment) -> None:
-        """Keeps what the M-step needs. Shape: z (N, C)."""
+    def _gather(self, z: Tensor, found: assign.Assignment) -> None:
+        """Keeps what the M-step needs. Shape: z (G, N, code width)."""
         if not self.passes_through:
-            z = split_slices(z, self.num_slices)
             self.table.gather_(z, found.weights, found.second_distances)
         elif not self._initialized:
-            self._recent.add(z)
+            self._recent.add(join_slices(z))
 
     def _prepare(self) -> None:
         """Keeps the vectors of an update without quantization, to initialize from."""
@@ -160,36 +155,37 @@ class VectorQuantizer(Bottleneck):
             return
         size, rate = self._recent.totals()
         if size >= self.num_codes:
-            self.table.init_from_(self._recent.gather(), rate, seed=self.num_updates)
+            vectors, seed = self._recent.gather(), self.num_updates
+            self.table.init_from_(vectors, rate, seed, self.space.place)
             self._initialized = True
-
-    def _check_finite(self, distances: Tensor) -> None:
-        """Refuses NaN before it gets into the sampler or the codebook."""
-        if self.training and not bool(distances.amin(-1).sum().isfinite()):
-            raise ValueError(
-                "`z_e` must be finite and so must the codebook, but their distances "
-                f"are not in update {self.num_updates}."
-            )
 
     @torch.no_grad()
     def _metrics(
-        self, z: Tensor, quantized: Tensor, found: Assignment
+        self,
+        z: Tensor,
+        quantized: Tensor,
+        found: assign.Assignment,
+        temperature: Tensor,
     ) -> dict[str, float]:
         """Figures for the log, of this batch and of the last updates."""
-        counts = found.weights.sum(1)  # (G, K)
-        window = 1 / (1 - self.config.vq_decay)
+        counts = found.weights.counts()  # (G, K)
         metrics = usage.as_floats(
             {
                 "perplexity": usage.perplexity(counts),
                 "used_codes": usage.used_share(counts),
-                "posterior_entropy": usage.posterior_entropy(found.probabilities),
+                "posterior_entropy": found.entropy,
                 "quantization_error": usage.quantization_error(z, quantized),
-                "temperature": found.temperature.mean(),
+                "temperature": temperature.mean(),
                 "window_perplexity": usage.perplexity(self.table.ema_counts),
-                "dead_codes": usage.dead_share(self.table.idle, window),
+                "recent_codes": usage.recent_share(self.table.idle, self.num_updates),
+                "dead_codes": usage.dead_share(self.table.idle, self.window),
             }
         )
-        return {**metrics, "restarted_codes": float(self._restarted)}
+        return {
+            **metrics,
+            "num_samples": 1.0 if self.num_samples is None else float(self.num_samples),
+            "restarted_codes": float(self._restarted),
+        }
 
     def get_extra_state(self) -> Tensor:
         """What decides whether z_e is quantized, for the checkpoint."""
@@ -206,8 +202,10 @@ class VectorQuantizer(Bottleneck):
         samples = config.vq_num_samples or "exact"
         soft = f"soft, samples={samples}" if config.vq_assign == "soft" else "hard"
         return (
-            f"{super().extra_repr()}, assign={soft}, "
+            f"{super().extra_repr()}, code_dim={self.space.code_width}, "
+            f"metric={config.vq_metric}, assign={soft}, "
             f"temperature={config.vq_temperature} ({config.vq_temperature_scale}), "
+            f"schedule={config.vq_schedule}, "
             f"update={config.vq_update}, decay={config.vq_decay}, "
             f"commitment={config.vq_commitment}, init={config.vq_init}, "
             f"restart_after={config.vq_restart_after}, "

@@ -16,6 +16,11 @@ def num_workers() -> int:
     return 1
 
 
+def is_first_worker() -> bool:
+    """Whether this worker is the one that speaks for all."""
+    return num_workers() == 1 or distributed.get_rank() == 0
+
+
 def all_reduce_(tensors: Sequence[Tensor]) -> None:
     """Sums tensors of one type over workers, in place, by a single all-reduce."""
     if num_workers() == 1:

@@ -115,7 +115,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "encoder_ffn_embed_dim": 512,
         "encoder_attention_heads": 4,
         "encoder_layers": 2,
-        "predictor_layers": 1,
+        "predictor_layers": 2,
         "decoder_layers": 2,
         "vq_num_codes": 256,
         "vq_warmup_updates": 100,

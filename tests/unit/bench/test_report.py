@@ -19,6 +19,14 @@ from vq_nat.bench.report import (
 Make = Callable[..., dict[str, Any]]
 
 
+def test_rows_of_another_kind_are_left_to_others(
+    make_row: Make, tmp_path: Path
+) -> None:
+    for name, row in (("a", make_row("student", 1.0)), ("b", {"kind": "bottleneck"})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(row))
+    assert [row["system"] for row in load_rows(tmp_path)] == ["student"]
+
+
 @pytest.fixture
 def rows(make_row: Make) -> list[dict[str, Any]]:
     """Two decoders of a teacher, and a student."""

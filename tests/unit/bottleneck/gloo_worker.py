@@ -14,8 +14,9 @@ from torch import Tensor, distributed
 from vq_nat.bottleneck import Bottleneck, BottleneckConfig, build_bottleneck
 from vq_nat.bottleneck.workers import gather_rows
 
-UPDATES, WIDTH = 6, 8
+WIDTH = 8
 COMMON: dict[str, Any] = {"vq_num_codes": 6, "vq_slices": 2, "vq_decay": 0.9}
+LONG = {"hard": 50, "empty worker": 50, "exact": 50}  # updates; the others do 10
 # Options, and how many rows of each update the first worker takes out of 12.
 SCENARIOS: dict[str, tuple[dict[str, Any], int]] = {
     "hard": ({"vq_assign": "hard"}, 5),
@@ -25,6 +26,8 @@ SCENARIOS: dict[str, tuple[dict[str, Any], int]] = {
         {"vq_num_samples": 0, "vq_temperature_scale": "relative"},
         12,  # before the first update the scale is each worker's own
     ),
+    "exact": ({"vq_num_samples": 0}, 5),
+    "cosine": ({"vq_assign": "hard", "vq_metric": "cosine", "vq_code_dim": 3}, 5),
     "restarts": ({"vq_assign": "hard", "vq_restart_after": 1, "vq_num_codes": 64}, 7),
     "data": ({"vq_init": "data", "vq_warmup_updates": 2, "vq_restart_after": 2}, 7),
     "empty worker, data": ({"vq_init": "data", "vq_restart_after": 2}, 12),
@@ -32,10 +35,11 @@ SCENARIOS: dict[str, tuple[dict[str, Any], int]] = {
 
 
 def share(rows: Tensor, first: int, rank: int, world: int) -> Tensor:
-    """This worker's rows of an update."""
+    """This worker's rows of an update; the others divide what the first leaves."""
     if world == 1:
         return rows
-    return rows[:first] if rank == 0 else rows[first:]
+    others = rows[first:].tensor_split(world - 1)
+    return rows[:first] if rank == 0 else others[rank - 1]
 
 
 def step(bottleneck: Bottleneck, name: str, rows: Tensor) -> None:
@@ -55,7 +59,7 @@ def run(name: str, rank: int, world: int) -> dict[str, Tensor]:
     options, first = SCENARIOS[name]
     torch.manual_seed(1)
     bottleneck = build_bottleneck(BottleneckConfig(**{**COMMON, **options}), WIDTH)
-    batches = torch.randn(UPDATES, 12, WIDTH)
+    batches = torch.randn(LONG.get(name, 10), 12, WIDTH)
     torch.manual_seed(rank)  # workers need not draw alike
     for rows in batches:
         step(bottleneck, name, share(rows, first, rank, world))

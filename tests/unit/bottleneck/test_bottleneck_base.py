@@ -19,16 +19,21 @@ MEMBERS: list[dict[str, Any]] = [
     {"assign": "soft", "num_samples": 0, "temperature_scale": "relative"},
     {"assign": "hard", "slices": 4, "restart_after": 1},
     {"update": "gradient", "num_samples": 0, "slices": 2},
-    {"init": "data", "warmup_updates": 2},
+    {"init": "data", "warmup_updates": 2, "num_samples": 0},
+    {"num_samples": 0, "code_dim": 3},
+    {"assign": "hard", "metric": "cosine", "slices": 2, "restart_after": 1},
+    {"update": "gradient", "assign": "hard", "metric": "cosine", "code_dim": 3},
     {"kind": "semhash"},
     {"kind": "semhash", "slices": 2},
     {"kind": "gumbel"},
     {"kind": "gumbel", "slices": 2},
+    {"kind": "fsq", "levels": "4,2"},
+    {"kind": "fsq", "levels": "2,2,2", "slices": 2},
     {"kind": "identity", "slices": 2},
 ]
 every_member = pytest.mark.parametrize("options", MEMBERS, ids=str)
 # Those that draw no random numbers when training, so that two runs can be compared.
-every_exact_member = pytest.mark.parametrize("options", MEMBERS[:6], ids=str)
+every_exact_member = pytest.mark.parametrize("options", MEMBERS[:9], ids=str)
 
 
 def padded_batch(fill: float) -> tuple[Tensor, Tensor]:
@@ -128,15 +133,18 @@ def test_a_batch_of_padding_only_is_no_trouble(
 
 @every_member
 @pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_autocast_changes_nothing(
-    make: Make, options: dict[str, Any], training: bool
+    make: Make, options: dict[str, Any], training: bool, dtype: torch.dtype
 ) -> None:
-    bottleneck, z_e = make(**options).train(training), torch.randn(3, 5, 8)
+    start, z_e = make(**options).train(training), torch.randn(3, 5, 8)
     results = []
     for enabled in (False, True):
         torch.manual_seed(2)
-        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+        bottleneck = deepcopy(start)
+        with torch.autocast("cpu", dtype, enabled=enabled):
             out = bottleneck(z_e)
+            bottleneck.m_step()
             results.append([out.quantized, out.weights, out.loss])
             if options.get("kind") != "identity":
                 looked_up = bottleneck.lookup(out.codes), bottleneck.embed(out.weights)
@@ -201,6 +209,73 @@ def test_lookup_and_embed_agree_with_the_codebook(
     torch.testing.assert_close(bottleneck.lookup(codes), slow)
     one_hots = nn.functional.one_hot(codes, num_codes)
     torch.testing.assert_close(bottleneck.embed(one_hots.float()), slow)
+
+
+@every_member
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_is_refused_naming_the_update(
+    make: Make, state: Callable, same: Callable, options: dict[str, Any], bad: float
+) -> None:
+    bottleneck = make(**options)
+    bottleneck.set_num_updates(7)
+    before, z_e = state(bottleneck), torch.randn(2, 3, 8)
+    z_e[1, 2, 3] = bad
+    with pytest.raises(ValueError, match="`z_e` must be finite .* in update 7"):
+        bottleneck(z_e)
+    bottleneck.m_step()
+    assert same(state(bottleneck), before)
+
+
+# Which figures stand in the log of which kind; `quantization_error` only where what the
+# decoder sees is meant to be near to z_e, and no entropy without a distribution.
+FIGURES = {
+    "vq": {
+        *(
+            "perplexity",
+            "window_perplexity",
+            "used_codes",
+            "recent_codes",
+            "dead_codes",
+        ),
+        *("restarted_codes", "posterior_entropy", "quantization_error"),
+        *("temperature", "num_samples"),
+    },
+    "semhash": {
+        "perplexity",
+        "used_codes",
+        "recent_codes",
+        "dead_codes",
+        "posterior_entropy",
+    },
+    "gumbel": {
+        *(
+            "perplexity",
+            "used_codes",
+            "recent_codes",
+            "dead_codes",
+            "posterior_entropy",
+        ),
+        "temperature",
+    },
+    "fsq": {
+        "perplexity",
+        "used_codes",
+        "recent_codes",
+        "dead_codes",
+        "quantization_error",
+    },
+    "identity": set(),
+}
+
+
+@every_member
+@pytest.mark.parametrize("training", [True, False])
+def test_every_kind_reports_its_figures(
+    make: Make, options: dict[str, Any], training: bool
+) -> None:
+    metrics = make(**options).train(training)(torch.randn(3, 5, 8)).metrics
+    assert metrics.keys() == FIGURES[options.get("kind", "vq")]
+    assert all(math.isfinite(value) for value in metrics.values())
 
 
 @every_member

@@ -29,7 +29,8 @@ def test_every_field_can_become_a_flag() -> None:
 REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"vq_kind": "em"},
-        "`vq_kind` must be one of 'vq', 'semhash', 'gumbel', 'identity', but is 'em'",
+        "`vq_kind` must be one of 'vq', 'semhash', 'gumbel', 'fsq', 'identity', "
+        "but is 'em'",
     ),
     ({"vq_assign": "em"}, "`vq_assign` must be one of 'hard', 'soft', but is 'em'"),
     ({"vq_update": "ml"}, "`vq_update` must be one of 'ema', 'gradient', but is 'ml'"),
@@ -38,6 +39,28 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"vq_temperature_scale": "x"},
         "`vq_temperature_scale` must be one of 'absolute', 'relative', but is 'x'",
     ),
+    (
+        {"vq_metric": "dot"},
+        "`vq_metric` must be one of 'euclidean', 'cosine', but is 'dot'",
+    ),
+    (
+        {"vq_kind": "fsq", "vq_levels": "8,5,5,5"},
+        "`vq_num_codes` must be the product of `vq_levels` (1000), but is 4096",
+    ),
+    (
+        {"vq_kind": "fsq", "vq_levels": "8,x"},
+        "`vq_levels` must be whole numbers of at least 2 between commas, but is '8,x'",
+    ),
+    (
+        {"vq_kind": "fsq", "vq_levels": ""},
+        "`vq_levels` must be whole numbers of at least 2 between commas, but is ''",
+    ),
+    (
+        {"vq_kind": "fsq", "vq_levels": "4096,1"},
+        "`vq_levels` must be whole numbers of at least 2 between commas, "
+        "but is '4096,1'",
+    ),
+    ({"vq_code_dim": -1}, "`vq_code_dim` must be at least 0, but is -1"),
     ({"vq_slices": 3}, "`vq_slices` must divide `width` (512), but is 3"),
     ({"vq_slices": 0}, "`vq_slices` must divide `width` (512), but is 0"),
     ({"vq_slices": -2}, "`vq_slices` must divide `width` (512), but is -2"),
@@ -64,6 +87,44 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"vq_num_samples": -1}, "`vq_num_samples` must be at least 0, but is -1"),
     ({"vq_restart_after": -1}, "`vq_restart_after` must be at least 0, but is -1"),
     ({"vq_warmup_updates": -5}, "`vq_warmup_updates` must be at least 0, but is -5"),
+    (
+        {"vq_schedule": "cosine"},
+        "`vq_schedule` must be one of 'constant', 'linear', 'exponential', "
+        "but is 'cosine'",
+    ),
+    (
+        {"vq_schedule": "linear", "vq_temperature_end": 0.1},
+        "`vq_schedule_updates` must be at least 1 with `vq_schedule` 'linear', "
+        "but is 0",
+    ),
+    (
+        {"vq_schedule_updates": -1},
+        "`vq_schedule_updates` must be at least 0, but is -1",
+    ),
+    (
+        {"vq_temperature_end": 0.1},
+        "`vq_schedule` must be 'linear' or 'exponential' with `vq_temperature_end`, "
+        "but is 'constant'",
+    ),
+    (
+        {"vq_num_samples_end": 1},
+        "`vq_schedule` must be 'linear' or 'exponential' with `vq_num_samples_end`, "
+        "but is 'constant'",
+    ),
+    (
+        {"vq_temperature_end": -0.1},
+        "`vq_temperature_end` must be at least 0 and finite, but is -0.1",
+    ),
+    ({"vq_num_samples_end": -1}, "`vq_num_samples_end` must be at least 0, but is -1"),
+    (
+        {
+            "vq_schedule": "linear",
+            "vq_schedule_updates": 10,
+            "vq_num_samples": 0,
+            "vq_num_samples_end": 1,
+        },
+        "`vq_num_samples` must be at least 1 with `vq_num_samples_end`, but is 0",
+    ),
 ]
 
 

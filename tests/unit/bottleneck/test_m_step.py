@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vq_nat.bottleneck import Bottleneck, codebook, data_init
+from vq_nat.bottleneck import Bottleneck, assign, codebook, data_init
 
 Make = Callable[..., Bottleneck]
 
@@ -208,7 +208,7 @@ def test_kmeans_plus_plus_takes_duplicates_when_nothing_else_is_left() -> None:
 def test_nearest_is_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     z, codes = torch.randn(23, 4), torch.randn(5, 4)
     whole = data_init.nearest(z, codes)
-    monkeypatch.setattr(data_init, "_MAX_DISTANCES", 20)
+    monkeypatch.setattr(assign, "_MAX_DISTANCES", 20)
     pieces = data_init.nearest(z, codes)
     torch.testing.assert_close(pieces, whole)
 

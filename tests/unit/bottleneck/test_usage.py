@@ -1,7 +1,5 @@
 """Figures for the log, on cases known by heart."""
 
-import math
-
 import pytest
 import torch
 
@@ -21,16 +19,16 @@ def test_used_and_dead_shares() -> None:
     assert usage.dead_share(idle, window=10).item() == 0.5
 
 
-def test_entropy_is_0_if_hard_and_log_k_if_uniform() -> None:
-    hard = torch.eye(4).unsqueeze(0)
-    assert usage.posterior_entropy(hard).item() == 0
-    uniform = torch.full((1, 3, 4), 0.25)
-    assert usage.posterior_entropy(uniform).item() == pytest.approx(math.log(4))
-    assert usage.posterior_entropy(torch.zeros(1, 0, 4)).item() == 0
+def test_recent_codes_are_those_used_since_the_start_or_in_a_hundred_updates() -> None:
+    idle = torch.tensor([[0, 4, 5, 5]])  # after 5 updates, two codes were never used
+    assert usage.recent_share(idle, num_updates=5).item() == 0.5
+    idle = torch.tensor([[0, 99, 100, 300]])
+    assert usage.recent_share(idle, num_updates=300).item() == 0.5
+    assert usage.recent_share(torch.zeros(1, 4), num_updates=0).item() == 1
 
 
 def test_quantization_error_is_a_mean_over_vectors() -> None:
-    z, quantized = torch.zeros(2, 3), torch.tensor([[1.0, 1, 1], [0, 0, 1]])
+    z, quantized = torch.zeros(1, 2, 3), torch.tensor([[[1.0, 1, 1], [0, 0, 1]]])
     assert usage.quantization_error(z, quantized).item() == 2
 
 

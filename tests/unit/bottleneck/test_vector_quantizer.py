@@ -30,6 +30,33 @@ def test_gradients_pass_straight_through(make: Make, assign: str, update: str) -
     torch.testing.assert_close(gradient, commitment)
 
 
+@pytest.mark.parametrize("update", ["ema", "gradient"])
+def test_the_commitment_gradient_is_that_of_finite_differences(
+    make: Make, update: str
+) -> None:
+    bottleneck = make(assign="hard", update=update, slices=2, commitment=0.7)
+    z_e = torch.randn(2, 3, 8, requires_grad=True)
+    before = bottleneck(z_e)
+    upstream = torch.randn(2, 3, 8)
+    total = (before.quantized * upstream).sum() + before.loss
+    (gradient,) = torch.autograd.grad(total, z_e)
+    # The codebook loss is about codes alone, but of the same value where beta is 1.
+    part = 0.7 / (0.7 + (update == "gradient"))
+    step, slopes = 1e-2, torch.zeros(48)
+    for index in range(48):
+        ends = []
+        for sign in (1, -1):
+            moved = z_e.detach().clone()
+            moved.view(-1)[index] += sign * step
+            out = bottleneck(moved)
+            assert torch.equal(out.codes, before.codes)
+            ends.append(out.loss.item())
+        slopes[index] = (ends[0] - ends[1]) / (2 * step)
+    torch.testing.assert_close(
+        gradient, upstream + part * slopes.view(2, 3, 8), rtol=1e-3, atol=1e-5
+    )
+
+
 @pytest.mark.parametrize("assign", ["hard", "soft"])
 def test_forward_value_is_the_mix_of_codes_however_large_z_is(
     make: Make, assign: str
@@ -221,16 +248,14 @@ def test_the_posterior_of_a_collapsed_codebook_stays_finite(make: Make) -> None:
     assert out.quantized.isfinite().all() and out.loss.isfinite()
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e30])
 @pytest.mark.parametrize("assign", ["hard", "soft"])
-def test_what_is_not_finite_is_refused_naming_the_update(
-    make: Make, state: Callable, same: Callable, assign: str, bad: float
+def test_what_overflows_is_refused_like_what_is_not_finite(
+    make: Make, state: Callable, same: Callable, assign: str
 ) -> None:
     bottleneck = make(assign=assign)
-    bottleneck.set_num_updates(7)
     before, z_e = state(bottleneck), torch.randn(2, 3, 8)
-    z_e[1, 2, 3] = bad
-    with pytest.raises(ValueError, match="`z_e` must be finite .* in update 7"):
+    z_e[1, 2, 3] = 1e30
+    with pytest.raises(ValueError, match="`z_e` must be finite .* in update 0"):
         bottleneck(z_e)
     bottleneck.m_step()
     assert same(state(bottleneck), before)
@@ -255,7 +280,7 @@ def test_a_codebook_that_is_not_finite_is_refused(make: Make) -> None:
 def test_a_resumed_run_equals_an_unbroken_one(
     make: Make, train: Callable, options: dict[str, Any]
 ) -> None:
-    batches = list(torch.randn(10, 2, 10, 8))
+    batches = list(torch.randn(55, 2, 10, 8))
     unbroken, resumed = make(**options), make(**options)
     train(unbroken, batches[:5])
     file = io.BytesIO()
@@ -315,7 +340,24 @@ def test_memory_is_not_vectors_times_codes_times_width(make: Make) -> None:
 
     with Watch():
         bottleneck(torch.randn(1, 100, 64))
+        bottleneck.m_step()
     assert max(sizes) == 100 * 200
+
+
+def test_statistics_of_large_half_precision_vectors_stay_finite(make: Make) -> None:
+    """In float16 a squared distance of 300 a dimension would be infinite."""
+    bottleneck = make(assign="hard", width=16)
+    for dtype in (torch.float16, torch.bfloat16):
+        with torch.autocast("cpu", dtype):
+            z_e = torch.nn.functional.linear(torch.ones(2, 3, 16), torch.eye(16))
+            assert z_e.dtype == dtype
+            out = bottleneck(300 * z_e)
+        bottleneck.m_step()
+        assert out.loss.isfinite() and out.loss.dtype == torch.float32
+        assert out.loss > 0.25 * 250**2
+        for name, buffer in bottleneck.named_buffers():
+            assert not buffer.is_floating_point() or buffer.dtype == torch.float32
+            assert buffer.isfinite().all(), name
 
 
 def test_one_line_says_the_options(make: Make) -> None:

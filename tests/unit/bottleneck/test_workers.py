@@ -1,4 +1,4 @@
-"""Two workers equal one on the joined batches, and each other to the last bit."""
+"""Workers equal one on the joined batches, and each other to the last bit."""
 
 import importlib.util
 import os
@@ -23,48 +23,56 @@ Ends = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ends, Ends, Ends]:
-    """Where two workers end, and where a single one does."""
-    folder = tmp_path_factory.mktemp("gloo")
+def alone() -> Ends:
+    """Where a single worker ends."""
+    return {name: gloo_worker.run(name, 0, 1) for name in gloo_worker.SCENARIOS}
+
+
+@pytest.fixture(scope="module", params=[2, 4])
+def ends(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> list[Ends]:
+    """Where each of several workers ends."""
+    world, folder = request.param, tmp_path_factory.mktemp("gloo")
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     processes = [
-        subprocess.Popen([sys.executable, WORKER, str(rank), "2", folder], env=env)
-        for rank in range(2)
+        subprocess.Popen(
+            [sys.executable, WORKER, str(rank), str(world), folder], env=env
+        )
+        for rank in range(world)
     ]
-    alone = {name: gloo_worker.run(name, 0, 1) for name in gloo_worker.SCENARIOS}
     try:
-        assert [process.wait(timeout=300) for process in processes] == [0, 0]
+        assert [process.wait(timeout=300) for process in processes] == [0] * world
     finally:
         for process in processes:
             process.kill()
-    first, second = (torch.load(folder / f"{rank}_of_2.pt") for rank in range(2))
-    return first, second, alone
+    return [torch.load(folder / f"{rank}_of_{world}.pt") for rank in range(world)]
 
 
 @pytest.mark.parametrize("name", gloo_worker.SCENARIOS)
-def test_workers_end_alike_to_the_last_bit(
-    ends: tuple[Ends, Ends, Ends], name: str
-) -> None:
-    first, second, _ = ends
-    assert first.keys() == second.keys()
-    for key, value in first[name].items():
-        assert torch.equal(value, second[name][key]), key
+def test_workers_end_alike_to_the_last_bit(ends: list[Ends], name: str) -> None:
+    first = ends[0][name]
+    for other in ends[1:]:
+        assert first.keys() == other[name].keys()
+        for key, value in first.items():
+            assert torch.equal(value, other[name][key]), key
 
 
-@pytest.mark.parametrize("name", ["hard", "empty worker", "dummy batch", "relative"])
-def test_two_workers_equal_one_on_the_joined_batch(
-    ends: tuple[Ends, Ends, Ends], name: str
+EXACT = ["hard", "empty worker", "dummy batch", "relative", "exact", "cosine"]
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_several_workers_equal_one_on_the_joined_batch(
+    ends: list[Ends], alone: Ends, name: str
 ) -> None:
-    first, _, alone = ends
     for key, value in alone[name].items():
-        torch.testing.assert_close(first[name][key], value, msg=key)
+        torch.testing.assert_close(ends[0][name][key], value, msg=key)
 
 
 def test_an_empty_worker_changes_nothing_in_data_init(
-    ends: tuple[Ends, Ends, Ends],
+    ends: list[Ends], alone: Ends
 ) -> None:
-    first, _, alone = ends
-    name = "empty worker, data"
+    first, name = ends[0], "empty worker, data"
     assert int(first[name]["_extra_state"][1]) == 1  # the codebook is initialized
     assert torch.equal(first[name]["_extra_state"], alone[name]["_extra_state"])
     torch.testing.assert_close(
@@ -72,16 +80,13 @@ def test_an_empty_worker_changes_nothing_in_data_init(
     )
 
 
-def test_restarts_take_vectors_of_both_workers(ends: tuple[Ends, Ends, Ends]) -> None:
-    first, _, alone = ends
+def test_restarts_take_vectors_of_all_workers(ends: list[Ends], alone: Ends) -> None:
     # 64 codes and 12 vectors an update: whoever is idle is waiting for a vector.
-    for end in (first, alone):
+    for end in (ends[0], alone):
         assert (end["restarts"]["table.idle"] == 0).sum() >= 2 * 12
 
 
-def test_workers_with_unlike_numbers_of_rows_join_them(
-    ends: tuple[Ends, Ends, Ends],
-) -> None:
-    for end in ends[:2]:
-        joined = end["gathered"]["rows"]
-        assert joined.tolist() == [[0.0, 0.0], [1.0, 1.0], [1.0, 1.0]]
+def test_workers_with_unlike_numbers_of_rows_join_them(ends: list[Ends]) -> None:
+    expected = [[float(rank)] * 2 for rank in range(len(ends)) for _ in range(rank + 1)]
+    for end in ends:
+        assert end["gathered"]["rows"].tolist() == expected

@@ -1,108 +1,369 @@
 """Tests of distill.py with a stand-in for the teacher."""
 
-import re
+import gzip
+import json
+import os
+import random
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import distill
-import prepare
 import pytest
-from corpus_helpers import leftovers, read_folder
+import teachers
+from corpus_helpers import ENGLISH, leftovers, read_folder
+from shards import Shard, find_shard
+from steps import sha256
+from stub_teacher import StubTeacher
 
-# Translates a line into its number, out of order as fairseq-generate does.
-TEACHER = """
-import sys
-print("S-0 noise")
-for number in {order}:
-    print(f"T-{{number}}\\tignored")
-    print(f"H-{{number}}\\t-0.5\\t{text}")
-    print(f"D-{{number}}\\t-0.5\\tignored")
-{end}
-"""
+Run = Callable[..., Path]
+SIZE = 40
 
 
 @pytest.fixture
-def corpus(
-    write_raw: Callable[..., Path], run_prepare: Callable[..., Path], tmp_path: Path
-) -> Path:
+def corpus(write_raw: Run, run_prepare: Run, tmp_path: Path) -> Path:
+    """Forty training pairs of different lengths, and three of each test set."""
     (tmp_path / "teacher.pt").write_text("weights")
-    return run_prepare(write_raw())
+    draw = random.Random(1)
+    english = [" ".join(draw.choices("abcdef", k=1 + n % 7)) for n in range(SIZE)]
+    german = [f"Satz {n}." for n in range(SIZE)]
+    raw = write_raw(train_en="\n".join(english), train_de="\n".join(german))
+    return run_prepare(raw)
 
 
 @pytest.fixture
-def run_distill(
-    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Path]:
-    def run(
-        order: str = "[2, 0, 1]", text: str = "Satz@@ {number} .", end: str = ""
-    ) -> Path:
-        script = TEACHER.format(order=order, text=text, end=end)
-        command = [sys.executable, "-c", script]
-        monkeypatch.setattr(distill, "teacher_command", lambda *_: command)
-        out = tmp_path / "distilled"
-        arguments = ["--teacher", str(tmp_path / "teacher.pt"), "--data", str(corpus)]
-        distill.main([*arguments, "--out", str(out)])
+def teacher(monkeypatch: pytest.MonkeyPatch) -> StubTeacher:
+    stub = StubTeacher()
+    monkeypatch.setattr(teachers, "load_teacher", stub.load)
+    monkeypatch.setattr(teachers, "resolve_precision", lambda *_: "float32")
+    monkeypatch.setattr(teachers, "find_device", lambda _: "cpu")
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
+    return stub
+
+
+@pytest.fixture
+def run_distill(corpus: Path, teacher: StubTeacher, tmp_path: Path) -> Run:
+    def run(*options: object, name: str = "distilled") -> Path:
+        out = tmp_path / name
+        arguments = ["--teacher", tmp_path / "teacher.pt", "--data", corpus]
+        arguments += ["--out", out, "--workers", 1, "--chunk-lines", 6]
+        arguments += ["--max-tokens", 12, "--no-evaluation", *options]
+        distill.main([str(argument) for argument in arguments])
         return out
 
     return run
 
 
+def lines(path: Path) -> list[str]:
+    return path.read_text("utf-8").split("\n")[:-1]
+
+
 def test_training_targets_are_the_teachers(
-    run_distill: Callable[..., Path], corpus: Path
+    run_distill: Run, corpus: Path, teacher: StubTeacher
 ) -> None:
-    human, distilled = read_folder(corpus), read_folder(run_distill())
-    assert distilled["bpe/train.de"].decode() == "Satz@@ 0 .\nSatz@@ 1 .\nSatz@@ 2 .\n"
-    assert distilled["tok/train.de"].decode() == "Satz0 .\nSatz1 .\nSatz2 .\n"
-    assert distilled["raw/train.de"].decode() == "Satz0.\nSatz1.\nSatz2.\n"
-    for name in set(human) - {f"{f}/train.de" for f in ("raw", "tok", "bpe")}:
-        if name in ("raw/train.en", "bin/train.de.bin"):
-            continue
-        assert distilled[name] == human[name], name
+    out = run_distill()
+    human, distilled = read_folder(corpus), read_folder(out)
+    sources = lines(corpus / "bpe" / "train.en")
+    assert lines(out / "bpe" / "train.en") == sources
+    assert lines(out / "bpe" / "train.de") == [teacher.text(s) for s in sources]
+    assert lines(out / "bpe" / "train.origin")[4] == "train\t5\t0"
+    assert "@@" not in distilled["tok/train.de"].decode()
+    for name in human:
+        if not name.split("/")[1].startswith("train"):
+            assert distilled[name] == human[name], name
 
 
 def test_second_run_does_not_call_the_teacher(
-    run_distill: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    run_distill: Run, teacher: StubTeacher, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = read_folder(run_distill())
-    assert read_folder(run_distill(end="sys.exit('called')")) == before
+    teacher.fail_after, teacher.error = 0, AssertionError("called")
+    assert read_folder(run_distill()) == before
     assert capsys.readouterr().err.count("already done, reused") == 5
 
 
-def test_empty_translations_are_dropped_with_their_source(
-    run_distill: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+def test_batches_are_of_like_length_and_bounded(
+    run_distill: Run, teacher: StubTeacher
 ) -> None:
-    files = read_folder(run_distill(text="{['Ja .', '', 'Nein .'][number]}"))
-    assert "dropped 1 empty pairs (lines 2)" in capsys.readouterr().err
-    assert files["bpe/train.de"].decode() == "Ja .\nNein .\n"
-    assert files["tok/train.en"].count(b"\n") == 2
+    run_distill()
+    for batch in teacher.batches:
+        lengths = [len(line.split()) + 1 for line in batch]
+        assert lengths == sorted(lengths)
+        assert len(batch) == 1 or len(batch) * max(lengths) <= 12
+    assert sum(map(len, teacher.batches)) == SIZE
+
+
+# ------------------------------------------------------- shards, kills, other teachers
+
+
+def test_merged_shards_are_one_run(
+    run_distill: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = read_folder(run_distill())
+    for shard in ("1", "0"):
+        run_distill("--shards", 2, "--shard", shard, name="two")
+        assert not (tmp_path / "two" / "bpe").exists()
+    assert read_folder(run_distill("--merge", name="two")) == whole
+    assert not (tmp_path / "two" / ".shards").exists()
+    for rank in ("0", "1", "2"):
+        monkeypatch.setenv("WORLD_SIZE", "3")
+        monkeypatch.setenv("RANK", rank)
+        run_distill(name="three")
+    assert read_folder(run_distill("--merge", name="three")) == whole
+
+
+def test_a_missing_shard_is_not_merged(run_distill: Run, tmp_path: Path) -> None:
+    run_distill("--shards", 2, "--shard", 0)
+    message = r"lines 7 to 12 of \S+train\.en are missing .*run their shard again"
+    with pytest.raises(SystemExit, match=message):
+        run_distill("--merge")
+    assert read_folder(tmp_path / "distilled") == {}
+
+
+def test_killed_at_random_points_nothing_is_lost_or_doubled(
+    run_distill: Run, tmp_path: Path
+) -> None:
+    """Kill -9 at ten random file operations in a row, then one run to the end."""
+    whole = read_folder(run_distill(name="whole"))
+    out = tmp_path / "distilled"
+    draw = random.Random()
+    seed = draw.randrange(10_000)
+    draw.seed(seed)
+
+    def run_and_kill(operations: int) -> None:
+        child = os.fork()
+        if child == 0:
+            left = operations
+
+            def hook(event: str, arguments: tuple[object, ...]) -> None:
+                nonlocal left
+                if event in ("open", "os.rename", "os.remove", "os.mkdir"):
+                    left -= str(out) in str(arguments[0])
+                    if left < 0:
+                        os.kill(os.getpid(), signal.SIGKILL)
+
+            sys.addaudithook(hook)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            run_distill()
+            os._exit(0)
+        os.waitpid(child, 0)
+        for name, content in read_folder(out).items():
+            assert content == whole[name], f"{name}, seed {seed}"
+
+    for _ in range(10):
+        run_and_kill(draw.randrange(5, 90))
+    assert read_folder(run_distill()) == whole, f"seed {seed}"
+    assert leftovers(out) == []
+
+
+def test_an_interrupted_run_keeps_its_chunks(
+    run_distill: Run, teacher: StubTeacher, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = read_folder(run_distill(name="whole"))
+    number = len(teacher.batches)
+    teacher.batches.clear()
+    teacher.fail_after, teacher.error = number - 2, MemoryError()
+    with pytest.raises(MemoryError):
+        run_distill()
+    before = len(teacher.batches)
+    teacher.fail_after = None
+    assert read_folder(run_distill()) == whole
+    assert len(teacher.batches) - before < number // 2
+    assert "sentences are done already, going on" in capsys.readouterr().err
+
+
+def test_a_damaged_chunk_is_decoded_again(run_distill: Run, tmp_path: Path) -> None:
+    whole = read_folder(run_distill(name="whole"))
+    for shard in (0, 1):
+        run_distill("--shards", 2, "--shard", shard)
+    chunk = next((tmp_path / "distilled").glob(".shards/*/chunk-000003.jsonl"))
+    chunk.write_text(chunk.read_text().replace("-0.5", "-0.4"))
+    with pytest.raises(SystemExit, match="lines 19 to 24 of .* are missing"):
+        run_distill("--merge")
+    assert read_folder(run_distill()) == whole
+
+
+def test_another_teacher_or_source_is_never_mixed_in(
+    run_distill: Run,
+    corpus: Path,
+    teacher: StubTeacher,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run_distill("--shards", 2, "--shard", 0)
+    (tmp_path / "teacher.pt").write_text("other weights")
+    with pytest.raises(SystemExit, match="with another teacher; give all shards the"):
+        run_distill("--shards", 2, "--shard", 1)
+    with pytest.raises(SystemExit, match="another teacher; nothing is merged"):
+        run_distill("--merge")
+    teacher.batches.clear()
+    run_distill()
+    assert "with another teacher; they are not used" in capsys.readouterr().err
+    assert sum(map(len, teacher.batches)) == SIZE
+    teacher.batches.clear()
+    path = corpus / "bpe" / "train.en"
+    path.write_text(path.read_text().replace("a", "b"))
+    out = run_distill()
+    assert sum(map(len, teacher.batches)) == SIZE
+    assert lines(out / "bpe" / "train.en") == lines(path)
 
 
 @pytest.mark.parametrize(
-    ("teacher", "message"),
+    ("environment", "message"),
     [
-        ({"order": "[0, 2]"}, "all 3 training sentences, but left out 1 .*line 2 of"),
-        (
-            {"end": "raise ValueError('sizes exceed max positions')"},
-            "fairseq-generate failed: ValueError: sizes exceed max positions",
-        ),
-        (
-            {"end": "raise OSError(28, 'No space left on device')"},
-            "The disk is full",
-        ),
+        ({"SLURM_ARRAY_TASK_ID": "7"}, "from 0 to 0, but is 7 instead"),
+        ({"RANK": "3", "WORLD_SIZE": "3"}, "from 0 to 2, but is 3 instead"),
     ],
 )
-def test_failing_teacher_is_a_sentence(
-    run_distill: Callable[..., Path],
-    tmp_path: Path,
-    teacher: dict[str, str],
+def test_a_shard_that_is_none_is_refused(
+    run_distill: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
     message: str,
 ) -> None:
-    with pytest.raises(SystemExit, match=f"^error: .*{message}"):
-        run_distill(**teacher)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match=message):
+        run_distill()
+
+
+# ---------------------------------------------------------------- what becomes a pair
+
+
+def test_empty_translations_are_dropped_with_their_source(
+    run_distill: Run,
+    corpus: Path,
+    teacher: StubTeacher,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = lines(corpus / "tok" / "train.en")[12]
+    teacher.texts[source] = ""
+    out = run_distill()
+    assert "train, dropped 1 empty pairs (lines 13)" in capsys.readouterr().err
+    assert len(lines(out / "tok" / "train.en")) == SIZE - 1
+    assert source not in lines(out / "tok" / "train.en")
+
+
+def test_each_filter_counts_what_it_drops(
+    run_distill: Run, corpus: Path, teacher: StubTeacher
+) -> None:
+    sources = lines(corpus / "tok" / "train.en")
+    chosen = [n for n, line in enumerate(sources) if len(line.split()) == 7][:3]
+    faults = {0: "x", 1: sources[chosen[1]], 2: "x y x y x y x y"}
+    for index, text in faults.items():
+        teacher.texts[sources[chosen[index]]] = text
+    for n, line in enumerate(sources):
+        if n not in chosen:
+            teacher.texts.setdefault(line, "x " * len(line.split()) + f"y{n}")
+    options = ["--max-ratio", 5, "--max-copy", 0.5, "--max-repetition", 0.7]
+    out = run_distill(*options)
+    counts = json.loads((out / "manifest.json").read_text())["counts"]["pairs"]
+    dropped = {k: v for k, v in counts.items() if k.startswith("dropped")}
+    assert dropped["dropped copy of source"] == 1
+    assert dropped["dropped length ratio"] == 1
+    assert "dropped repetition" in dropped
+    assert counts["kept train"] + sum(dropped.values()) == SIZE
+    out = run_distill("--min-score", -0.6, "--nbest", 2, name="scored")
+    counts = json.loads((out / "manifest.json").read_text())["counts"]["pairs"]
+    assert counts["dropped teacher score"] == SIZE
+
+
+def test_n_best_give_several_pairs_of_each_source(
+    run_distill: Run, corpus: Path
+) -> None:
+    out = run_distill("--nbest", 3)
+    sources = lines(out / "bpe" / "train.en")
+    assert sources[::3] == sources[2::3] == lines(corpus / "bpe" / "train.en")
+    targets = lines(out / "bpe" / "train.de")
+    assert targets[2] == targets[0] + " mehr mehr"
+    assert lines(out / "bpe" / "train.origin")[:3] == [f"train\t1\t{n}" for n in "012"]
+
+
+def test_human_pairs_are_mixed_in(run_distill: Run, corpus: Path) -> None:
+    out = run_distill("--mix-human", 0.5)
+    origin = [line.split("\t") for line in lines(out / "bpe" / "train.origin")]
+    human = [int(line) for part, line, _ in origin if part == "human"]
+    assert 8 < len(human) < 32
+    targets = lines(corpus / "bpe" / "train.de")
+    mixed = lines(out / "bpe" / "train.de")[SIZE:]
+    assert mixed == [targets[n - 1] for n in human]
+    whole = run_distill("--mix-human", 1, name="all")
+    assert lines(whole / "bpe" / "train.de")[SIZE:] == targets
+
+
+def test_extra_text_is_cleaned_and_translated(
+    run_distill: Run, corpus: Path, teacher: StubTeacher, tmp_path: Path
+) -> None:
+    known = lines(corpus / "raw" / "train.en")[0]
+    text = ["a new one", "", ENGLISH[0], known, "a new one", "b c"]
+    (tmp_path / "mono.en").write_text("\n".join(text) + "\n")
+    out = run_distill("--mono", tmp_path / "mono.en", "--shards", 1, "--shard", 0)
+    out = run_distill("--mono", tmp_path / "mono.en", "--merge")
+    tok = lines(out / "tok" / "train.en")[SIZE:]
+    assert tok == ["a new one", "b c"]
+    assert lines(out / "tok" / "train.de")[SIZE:] == ["one new a", "c b"]
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["counts"]["mono"] == {
+        "empty": 1,
+        "in test": 1,
+        "in train": 1,
+        "kept": 2,
+        "repeated": 1,
+    }
+    assert manifest["mono"] == {"mono.en": sha256(tmp_path / "mono.en")}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(b"gut\n\xfcbel\n"), r"line 2: byte 1 of the line \(0xfc\)"),
+        (gzip.compress(b"a new one\n" * 50)[:-12], "is not a complete .gz file"),
+        (gzip.compress(b"\n \n"), "No sentence of .* can be used"),
+    ],
+)
+def test_unusable_extra_text_is_refused(
+    run_distill: Run, tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "mono.en.gz").write_bytes(content)
+    with pytest.raises(SystemExit, match=rf"mono\.en\.gz.*{message}|{message}"):
+        run_distill("--mono", tmp_path / "mono.en.gz")
     assert read_folder(tmp_path / "distilled") == {}
     assert leftovers(tmp_path) == []
-    run_distill()
+
+
+def test_a_full_disk_names_the_chunk(
+    run_distill: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shards.os.fsync", full)
+    with pytest.raises(SystemExit, match=r"disk is full \(writing \S+/recipe\.json\)"):
+        run_distill()
+    assert leftovers(tmp_path) == []
+
+
+# ---------------------------------------------------------------------------- refusals
+
+
+def test_failing_teacher_leaves_nothing_half_done(
+    run_distill: Run, teacher: StubTeacher, tmp_path: Path
+) -> None:
+    teacher.fail_after = 3
+    teacher.error = OSError(28, "No space left on device")
+    with pytest.raises(SystemExit, match="^error: The disk is full"):
+        run_distill()
+    assert read_folder(tmp_path / "distilled") == {}
+    assert leftovers(tmp_path) == []
+
+
+def test_too_long_a_sentence_is_named(run_distill: Run, teacher: StubTeacher) -> None:
+    teacher.longest = 6
+    message = r"train\.en, line 7: the sentence has 7 subwords, but .* at most 6\."
+    with pytest.raises(SystemExit, match=message):
+        run_distill()
 
 
 @pytest.mark.parametrize(
@@ -115,16 +376,33 @@ def test_failing_teacher_is_a_sentence(
     ],
 )
 def test_missing_files_are_named(
-    run_distill: Callable[..., Path], corpus: Path, missing: str, message: str
+    run_distill: Run, corpus: Path, missing: str, message: str
 ) -> None:
     (corpus / missing).unlink()
     with pytest.raises(SystemExit, match=message):
         run_distill()
 
 
-def test_separate_dictionaries_are_refused(
-    run_distill: Callable[..., Path], corpus: Path
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--nbest", 5), r"--nbest must be at most --beam \(4\), but is 5 instead"),
+        (("--beam", 0), "--beam must be at least 1, but is 0 instead"),
+        (("--workers", 0), "--workers must be at least 1, but is 0 instead"),
+        (("--mix-human", 2), "--mix-human must be from 0 to 1, but is 2.0 instead"),
+        (("--shard", 1), "--shard must go with --shards, but that is missing"),
+        (("--shards", 2), "--shards must go with --shard, but that is missing"),
+        (("--mono", "nowhere"), "The file nowhere is missing"),
+    ],
+)
+def test_bad_options_are_refused(
+    run_distill: Run, options: tuple[object, ...], message: str
 ) -> None:
+    with pytest.raises(SystemExit, match=message):
+        run_distill(*options)
+
+
+def test_separate_dictionaries_are_refused(run_distill: Run, corpus: Path) -> None:
     (corpus / "bin" / "dict.en.txt").write_text("b 2\n")
     with pytest.raises(SystemExit, match="must be one joint dictionary, but differ"):
         run_distill()
@@ -136,10 +414,39 @@ def test_corpus_must_not_overwrite_itself(corpus: Path, tmp_path: Path) -> None:
         distill.main([*arguments, "--out", str(corpus / ".." / corpus.name)])
 
 
-def test_teacher_command_asks_for_subwords(tmp_path: Path) -> None:
-    plan = prepare.Plan(tmp_path, tmp_path, "en", "de")
-    decoding = distill.Decoding(tmp_path / "t.pt", 4, 16_000, "bfloat16")
-    command = " ".join(distill.teacher_command(plan, decoding))
-    assert re.search(r"--beam 4 --max-tokens 16000 --autocast bfloat16", command)
-    assert "--remove-bpe" not in command
-    assert "--skip-invalid-size-inputs" not in command
+def test_without_ctranslate2_its_installation_is_named(
+    run_distill: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    message = r"needs the package ctranslate2; install it with `pip install -e \.\["
+    with pytest.raises(SystemExit, match=message):
+        run_distill("--backend", "ctranslate2")
+
+
+@pytest.mark.parametrize(
+    ("count", "index", "environment", "expected"),
+    [
+        (None, None, {}, None),
+        (None, None, {"WORLD_SIZE": "1", "RANK": "0"}, None),
+        (3, 2, {"RANK": "0", "WORLD_SIZE": "9"}, Shard(2, 3)),
+        (None, None, {"RANK": "1", "WORLD_SIZE": "4"}, Shard(1, 4)),
+        (5, None, {"SLURM_ARRAY_TASK_ID": "4"}, Shard(4, 5)),
+        (
+            None,
+            None,
+            {
+                "SLURM_ARRAY_TASK_ID": "12",
+                "SLURM_ARRAY_TASK_COUNT": "4",
+                "SLURM_ARRAY_TASK_MIN": "10",
+            },
+            Shard(2, 4),
+        ),
+    ],
+)
+def test_the_shard_is_named_by_options_or_by_the_cluster(
+    count: int | None,
+    index: int | None,
+    environment: dict[str, str],
+    expected: Shard | None,
+) -> None:
+    assert find_shard(count, index, environment) == expected

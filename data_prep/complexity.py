@@ -1,0 +1,159 @@
+"""How hard is the data? Conditional entropy and faithfulness, human against distilled.
+
+After *Understanding Knowledge Distillation in Non-autoregressive Machine Translation*
+(Zhou, Neubig, Gu 2019, arXiv 1911.02727), over the same source sentences:
+
+- conditional entropy C(d) = 1/|V| sum_x H(y | x): how many words a source word may
+  become, as its aligned target words say; lower is easier to learn in parallel;
+- faithfulness F(d) = 1/|V| sum_x KL(p_human(y | x) || p_d(y | x)): how far the
+  distilled words have moved from the human ones; 0 for the human text itself.
+
+x are the types of source words. Both are in nats.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import numpy
+from align import Vocabulary, align, list_candidates
+from manifest import read_manifest
+from numpy.typing import NDArray
+from steps import PrepError, errors_as_sentences, write_text_atomically
+from text import read_lines, read_pairs, undo_bpe
+
+SMOOTHING = 0.01  # added to each count under the logarithm of a Kullback-Leibler term
+Triple = tuple[str, str, str]  # source, human target, distilled target
+Table = tuple[NDArray[numpy.int64], NDArray[numpy.int64], NDArray[numpy.float64]]
+
+
+def read_triples(human: Path, distilled: Path, langs: list[str]) -> Iterator[Triple]:
+    """Yield the sources that both corpora have, in words."""
+    sides = [human / "bpe" / f"train.{lang}" for lang in langs]
+    pairs = enumerate(read_pairs(sides[0], sides[1]), start=1)
+    origins = read_lines(distilled / "bpe" / "train.origin")
+    targets = read_lines(distilled / "bpe" / f"train.{langs[1]}")
+    number, pair = 0, ("", "")
+    for origin, target in zip(origins, targets, strict=True):
+        part, line, rank = origin.split("\t")
+        if part != "train" or rank != "0":
+            continue
+        while number < int(line):
+            number, pair = next(pairs)
+        yield undo_bpe(pair[0]), undo_bpe(pair[1]), undo_bpe(target)
+
+
+def count_links(
+    pairs: list[tuple[str, str]], source_words: Vocabulary, target_words: Vocabulary
+) -> Table:
+    """Align a corpus; return source word, target word and count of its links."""
+    split = [(source.split(), target.split()) for source, target in pairs]
+    candidates = list_candidates(split, source_words, target_words)
+    links = numpy.stack(align(candidates))
+    kinds, counts = numpy.unique(links, axis=1, return_counts=True)
+    return kinds[0], kinds[1], counts.astype(float)
+
+
+def entropies(table: Table) -> tuple[NDArray[numpy.float64], NDArray[numpy.float64]]:
+    """Return H(y | x) in nats and the number of links of each source word x."""
+    source, _, counts = table
+    totals = numpy.bincount(source, counts)
+    shares = counts / totals[source]
+    return numpy.bincount(source, -shares * numpy.log(shares)), totals
+
+
+def divergences(human: Table, other: Table, vocabulary: int) -> NDArray[numpy.float64]:
+    """Return KL(p_human(y | x) || p_other(y | x)) of each source word of ``human``."""
+    source, target, counts = human
+    totals = numpy.bincount(source, counts)
+    width = vocabulary + 1
+    keys = other[0] * width + other[1]  # ascending: they come from `unique`
+    wanted = source * width + target
+    places = numpy.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+    found = numpy.where(keys[places] == wanted, other[2][places], 0.0)
+    other_totals = numpy.bincount(other[0], other[2], len(totals))[source]
+    ratio = smoothed(counts, totals[source], width) / smoothed(
+        found, other_totals, width
+    )
+    shares = counts / totals[source]
+    terms = numpy.bincount(source, shares * numpy.log(ratio))
+    return terms[totals > 0]
+
+
+def smoothed(
+    counts: NDArray[numpy.float64], totals: NDArray[numpy.float64], width: int
+) -> NDArray[numpy.float64]:
+    """Return probabilities none of which is 0."""
+    return (counts + SMOOTHING) / (totals + SMOOTHING * width)
+
+
+def measure(triples: list[Triple]) -> dict[str, Any]:
+    """Return both measures of the human and of the distilled text."""
+    source_words, target_words = Vocabulary(), Vocabulary()
+    tables = {}
+    for name, column in (("human", 1), ("distilled", 2)):
+        pairs = [(triple[0], triple[column]) for triple in triples]
+        tables[name] = count_links(pairs, source_words, target_words)
+    result: dict[str, Any] = {"pairs": len(triples)}
+    for name, table in tables.items():
+        entropy, totals = entropies(table)
+        known = totals > 0
+        kl = divergences(tables["human"], table, len(target_words))
+        result[name] = {
+            "conditional_entropy": round(float(entropy[known].mean()), 4),
+            "conditional_entropy_by_token": round(
+                float((entropy * totals).sum() / totals.sum()), 4
+            ),
+            "faithfulness": round(float(kl.mean()), 4),
+        }
+    return result
+
+
+def show(result: dict[str, Any]) -> str:
+    """Return a Markdown table."""
+    lines = [
+        "| training text | conditional entropy | by token | faithfulness |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for name in ("human", "distilled"):
+        lines.append(
+            f"| {name} | " + " | ".join(map(str, result[name].values())) + " |"
+        )
+    note = f"{result['pairs']} pairs of the same sources; nats."
+    return "\n".join([*lines, "", note])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--human", type=Path, required=True, help="corpus made by prepare.py")
+    add("--distilled", type=Path, required=True, help="corpus made by distill.py")
+    add("--pairs", type=int, default=50_000, help="look at so many pairs at most")
+    add("--out", type=Path, help="write the figures to this JSON file as well")
+    args = parser.parse_args(argv)
+    with errors_as_sentences():
+        if args.pairs < 1:
+            raise PrepError(f"--pairs must be at least 1, but is {args.pairs} instead.")
+        langs = read_manifest(args.distilled)["langs"]
+        triples = read_triples(args.human, args.distilled, langs)
+        chosen = list(islice(triples, args.pairs))
+        if not chosen:
+            raise PrepError(f"{args.distilled} has no translation of {args.human}.")
+        result = measure(chosen)
+        if args.out is not None:
+            text = json.dumps(result, indent=1, sort_keys=True) + "\n"
+            write_text_atomically(args.out, text)
+        print(show(result))
+
+
+if __name__ == "__main__":
+    main()

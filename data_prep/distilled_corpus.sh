@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# From the official files to a verified distilled corpus: text, teacher, distillation.
+#
+#   bash data_prep/distilled_corpus.sh --corpus multi30k|wmt14 --work DIR
+#       [--data DIR_OF_FILES] [--preset NAME] [OPTION OF distill.py ...]
+#
+# --data: the files, if they are there already (for wmt14 a mirror's address will do).
+# --preset: the teacher's, see train_teacher.sh; default: the corpus.
+# The rest goes to distill.py, such as --mono FILE ... or --backend ctranslate2.
+# DIR gets corpus, teacher and distilled. Run it again after an interruption.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+python=${PYTHON:-python}
+fail() { echo "error: $1" >&2; exit 1; }
+
+# ------------------------------------------------------------------ options
+corpus= work= data= preset= rest=()
+while (($#)); do
+    case $1 in
+        --corpus|--work|--data|--preset) (($# > 1)) || fail "$1 needs a value." ;;
+    esac
+    case $1 in
+        --corpus) corpus=$2; shift 2 ;;
+        --work) work=$2; shift 2 ;;
+        --data) data=$2; shift 2 ;;
+        --preset) preset=$2; shift 2 ;;
+        -h|--help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+        *) rest+=("$1"); shift ;;
+    esac
+done
+[[ -n $work ]] || fail "--work, the folder for everything, must be given."
+case $corpus in
+    multi30k) files=(${data:+--data "$data"}) ;;
+    wmt14) files=(${data:+--mirror "$data"}) ;;
+    *) fail "--corpus must be multi30k or wmt14, but is '$corpus' instead." ;;
+esac
+
+# ------------------------------------------------------------------ corpus, teacher
+bash "$here/${corpus}_ende.sh" --out "$work/corpus" ${files[@]+"${files[@]}"}
+bash "$here/train_teacher.sh" --preset "${preset:-$corpus}" \
+    --data "$work/corpus" --out "$work/teacher"
+
+# ------------------------------------------------------------------ distilled, verified
+"$python" "$here/distill.py" --teacher "$work/teacher/teacher.pt" \
+    --data "$work/corpus" --out "$work/distilled" ${rest[@]+"${rest[@]}"}
+"$python" "$here/verify.py" "$work/distilled" --data "$work/corpus" \
+    --teacher "$work/teacher/teacher.pt"

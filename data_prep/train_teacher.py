@@ -1,0 +1,210 @@
+"""Train an autoregressive teacher with fairseq-train, and average its checkpoints."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import yaml
+from average import average_checkpoints, last_checkpoints
+from steps import (
+    PrepError,
+    Workspace,
+    errors_as_sentences,
+    report,
+    sha256,
+    write_text_atomically,
+)
+from text import write_lines
+
+HERE = Path(__file__).resolve().parent
+USER_DIR = HERE.parent / "vq_nat"
+OURS = ("base", "batch-tokens", "average")  # keys that are no flags of fairseq-train
+TEACHER = "teacher.pt"
+
+
+def read_preset(path: Path) -> dict[str, Any]:
+    """Return the keys of a preset and of its bases.
+
+    Raises:
+        PrepError: If a file is missing or no preset.
+    """
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in (HERE / "presets").glob("*.yaml")))
+        raise PrepError(f"The preset {path} must be a file or one of {known}.")
+    try:
+        keys = yaml.safe_load(path.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        place = " ".join(str(error).split())
+        raise PrepError(
+            f"The preset {path} must be YAML, but is not: {place}"
+        ) from None
+    if isinstance(keys, dict) and isinstance(keys.get("teacher"), dict):
+        keys = keys["teacher"]  # a preset of the quickstart
+    if not isinstance(keys, dict):
+        raise PrepError(f"The preset {path} must hold flags, but does not.")
+    if "base" not in keys:
+        return keys
+    return read_preset(find_preset(keys.pop("base"), path.parent)) | keys
+
+
+def find_preset(name: str, folder: Path) -> Path:
+    """Return the file that a name or a path means."""
+    return folder / (name if name.endswith(".yaml") else f"{name}.yaml")
+
+
+def flags(options: dict[str, Any]) -> list[str]:
+    """Turn options into flags; True is a flag alone, False and None are no flag."""
+    words: list[str] = []
+    for name, value in options.items():
+        if value is None or value is False:
+            continue
+        words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return words
+
+
+def training_command(
+    preset: dict[str, Any], data: Path, out: Path, gpus: int, extra: list[str]
+) -> list[str]:
+    """Return the call of fairseq-train, by torchrun if there are several GPUs.
+
+    Raises:
+        PrepError: If ``data`` is not a prepared corpus.
+    """
+    path = data / "bin" / "text.json"
+    if not path.is_file():
+        raise PrepError(f"The file {path} is missing; run prepare.py first.")
+    recipe = json.loads(path.read_text("utf-8"))
+    options = {key: value for key, value in preset.items() if key not in OURS}
+    if "batch-tokens" in preset:
+        step = int(preset["max-tokens"]) * max(1, gpus)
+        options["update-freq"] = max(1, round(preset["batch-tokens"] / step))
+    fixed = {
+        "user-dir": USER_DIR,
+        "task": "discrete_latent_translation",
+        "source-lang": recipe["source_lang"],
+        "target-lang": recipe["target_lang"],
+        "autocast": "auto",
+        "required-batch-size-multiple": 1,
+        "log-format": "json",
+        "save-dir": out,
+    }
+    program = [sys.executable, "-m", "fairseq_cli.train"]
+    if gpus > 1:
+        program = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        program += [f"--nproc_per_node={gpus}", "-m", "fairseq_cli.train"]
+    return [*program, str(data / "bin"), *flags({**fixed, **options}), *extra]
+
+
+def train(command: list[str], out: Path) -> None:
+    """Run the training, with its log on the screen and in OUT/train.log.
+
+    Raises:
+        PrepError: If it fails.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    env = {**os.environ, "PYTHONUTF8": "1"}
+    with (
+        open(out / "train.log", "a", encoding="utf-8") as log,
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            env=env,
+        ) as process,
+    ):
+        try:
+            for line in process.stdout or ():
+                log.write(line)
+                log.flush()
+                print(line, end="", file=sys.stderr, flush=True)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        raise PrepError(
+            f"fairseq-train failed with status {process.returncode}; its log is "
+            f"{out / 'train.log'}."
+        )
+
+
+def choose_teacher(out: Path, number: int) -> None:
+    """Write the teacher: an average, or the best checkpoint."""
+    paths = last_checkpoints(out, number) if number else [out / "checkpoint_best.pt"]
+    average_checkpoints(paths, out / TEACHER)
+    names = ", ".join(path.name for path in paths)
+    report(f"ready: {out / TEACHER}, made of {names}")
+
+
+def run(args: argparse.Namespace, extra: list[str]) -> None:
+    """Train, unless the same training is finished."""
+    path = find_preset(args.preset, HERE / "presets")
+    preset = read_preset(args.preset_file or path)
+    command = training_command(preset, args.data, args.out, args.gpus, extra)
+
+    def make(folder: Path) -> None:
+        train(command, args.out)
+        choose_teacher(args.out, int(preset.get("average", 0)))
+        # The stamp is worth what the teacher is worth: both or neither.
+        write_lines(folder / "teacher.sha256", [sha256(args.out / TEACHER)])
+
+    stamp = args.data / ".done" / "bin.json"
+    inputs = {"corpus": stamp} if stamp.is_file() else {}
+    options = {"preset": preset, "extra": extra, "gpus": args.gpus}
+    with Workspace(args.out) as work:
+        check_unchanged(args.out, options, inputs)
+        if not (args.out / TEACHER).is_file():
+            shutil.rmtree(args.out / "trained", ignore_errors=True)
+        work.step("trained", inputs, options, make)
+
+
+def check_unchanged(
+    out: Path, options: dict[str, Any], inputs: dict[str, Path]
+) -> None:
+    """Refuse to continue a training of something else in the same folder.
+
+    Raises:
+        PrepError: If the folder holds one.
+    """
+    recipe = {"options": options, "inputs": {k: sha256(p) for k, p in inputs.items()}}
+    text = json.dumps(recipe, indent=1, sort_keys=True) + "\n"
+    path = out / "started.json"
+    if not path.exists():
+        write_text_atomically(path, text)
+    elif path.read_text("utf-8") != text:
+        raise PrepError(
+            f"{out} holds a training with other options or another corpus; give --out "
+            "another folder."
+        )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    words = sys.argv[1:] if argv is None else argv
+    place = words.index("--") if "--" in words else len(words)
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--preset", required=True, help="a file, or a name in data_prep/presets")
+    add("--data", type=Path, required=True, help="corpus made by prepare.py")
+    add("--out", type=Path, required=True, help="folder of the checkpoints")
+    add("--gpus", type=int, help="processes of torchrun (default: all GPUs)")
+    args = parser.parse_args(words[:place])
+    with errors_as_sentences():
+        args.preset_file = Path(args.preset) if Path(args.preset).is_file() else None
+        if args.gpus is None:
+            import torch
+
+            args.gpus = torch.cuda.device_count()
+        run(args, words[place + 1 :])
+
+
+if __name__ == "__main__":
+    main()

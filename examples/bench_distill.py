@@ -1,0 +1,219 @@
+"""How fast does a teacher translate? fairseq-generate, distill.py's own search and
+CTranslate2, on the same sentences, teacher, machine and number of threads.
+
+    python examples/bench_distill.py --teacher T.pt --data CORPUS --name demo
+
+Each system runs as a user runs it, from the command to the last translation, loading
+included. fairseq-generate has one process with all threads, the others have a worker
+on each. A row of JSON for each goes to OUT/NAME.jsonl, and a table made of them is
+printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
+
+import pool  # noqa: E402
+from distill import read_plans  # noqa: E402
+from manifest import versions  # noqa: E402
+from shards import Store, cut  # noqa: E402
+from steps import PrepError, errors_as_sentences, report, sha256  # noqa: E402
+from teachers import (  # noqa: E402
+    Decoding,
+    convert_for_ctranslate2,
+    find_device,
+    resolve_precision,
+)
+from text import read_lines  # noqa: E402
+
+Row = dict[str, Any]
+BASELINE = "fairseq-generate"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all systems share."""
+
+    teacher: Path
+    data: Path
+    langs: tuple[str, str]
+    split: str
+    beam: int
+    max_tokens: int
+    threads: int
+    device: str
+
+    @property
+    def source(self) -> Path:
+        """The sentences, in subwords."""
+        return self.data / "bpe" / f"{self.split}.{self.langs[0]}"
+
+
+def run_fairseq(setting: Setting, folder: Path) -> list[str]:
+    """Translate with fairseq-generate, as its documentation does."""
+    command = [sys.executable, "-m", "fairseq_cli.generate", str(setting.data / "bin")]
+    command += ["--path", str(setting.teacher), "--gen-subset", setting.split]
+    command += ["--beam", str(setting.beam), "--max-tokens", str(setting.max_tokens)]
+    command += ["--user-dir", str(ROOT / "vq_nat"), "--remove-bpe"]
+    command += ["--task", "discrete_latent_translation"]  # of our teachers
+    command += ["--required-batch-size-multiple", "1"]  # leave out no sentence
+    command += ["--cpu"] if setting.device == "cpu" else []
+    env = {**os.environ, "OMP_NUM_THREADS": str(setting.threads)}
+    result = subprocess.run(command, env=env, encoding="utf-8", capture_output=True)
+    if result.returncode:
+        raise PrepError(f"fairseq-generate failed: {result.stderr[-300:]}")
+    rows = [line.split("\t") for line in result.stdout.splitlines() if line[:2] == "H-"]
+    by_number = {int(name[2:]): text for name, _, text in rows}
+    return [by_number[n] for n in range(len(by_number))]
+
+
+def run_pool(backend: str, precision: str, setting: Setting, folder: Path) -> list[str]:
+    """Translate with the local workers of distill.py."""
+    decoding = Decoding(
+        beam=setting.beam,
+        max_tokens=setting.max_tokens,
+        precision=precision,
+        backend=backend,
+    )
+    checkpoint, store = setting.teacher, Store(folder, {"precision": precision})
+    store.open()
+    if backend == "ctranslate2":
+        checkpoint = convert_for_ctranslate2(
+            setting.teacher, setting.data / "bin", setting.langs, folder
+        )
+    chunks = cut({"train": setting.source}, 2_000)
+    devices = (setting.device,) * setting.threads
+    job = pool.Job(checkpoint, setting.data / "bin", decoding, store, devices)
+    os.environ["OMP_NUM_THREADS"] = str(setting.threads)
+    pool.decode(job, chunks, 0)
+    found = [json.loads(row) for chunk in chunks for row in store.read(chunk) or []]
+    return [row[0][1].replace("@@ ", "") for row in found]
+
+
+def systems(setting: Setting) -> dict[str, Callable[[Setting, Path], list[str]]]:
+    """Return what is compared, by name."""
+    fast = resolve_precision("auto", setting.device)
+    found: dict[str, Callable[[Setting, Path], list[str]]] = {BASELINE: run_fairseq}
+    found["distill.py, float32"] = partial(run_pool, "fairseq", "float32")
+    if fast != "float32":
+        found[f"distill.py, {fast}"] = partial(run_pool, "fairseq", fast)
+    for precision in ("float32", "int8"):
+        found[f"distill.py, CTranslate2 {precision}"] = partial(
+            run_pool, "ctranslate2", precision
+        )
+    return found
+
+
+def measure(setting: Setting, name: str, repeats: int) -> list[Row]:
+    """Time every system; the fastest of some runs counts."""
+    rows: list[Row] = []
+    baseline: list[str] = []
+    for system, translate in systems(setting).items():
+        times = []
+        for _ in range(repeats):
+            with tempfile.TemporaryDirectory() as folder:
+                begin = time.perf_counter()
+                texts = translate(setting, Path(folder))
+                times.append(time.perf_counter() - begin)
+        baseline = baseline or texts
+        same = sum(a == b for a, b in zip(baseline, texts, strict=True)) / len(texts)
+        rows.append(
+            {
+                "system": system,
+                "corpus": name,
+                "split": setting.split,
+                "sentences": len(texts),
+                "seconds": round(min(times), 2),
+                "sentences_per_s": round(len(texts) / min(times), 1),
+                "same_as_fairseq": round(same, 4),
+                "beam": setting.beam,
+                "max_tokens": setting.max_tokens,
+                "threads": setting.threads,
+                "repeats": repeats,
+                "device": setting.device,
+                "processor": platform.processor() or platform.machine(),
+                "teacher": sha256(setting.teacher),
+                "versions": versions(),
+            }
+        )
+        report(f"{system}: {rows[-1]['sentences_per_s']} sentences/s")
+    return rows
+
+
+def table(rows: list[Row]) -> str:
+    """Return the Markdown table of some rows."""
+    base = next(row for row in rows if row["system"] == BASELINE)["sentences_per_s"]
+    lines = [
+        "| decoder | sentences/s | × fairseq-generate | same output |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        rate = row["sentences_per_s"]
+        lines.append(
+            f"| {row['system']} | {rate:.1f} | {rate / base:.2f}× | "
+            f"{100 * row['same_as_fairseq']:.1f} % |"
+        )
+    first = rows[0]
+    note = (
+        f"{first['sentences']} sentences ({first['corpus']}, {first['split']}), beam "
+        f"{first['beam']}, {first['threads']} thread(s), {first['device']}; loading "
+        "included."
+    )
+    return "\n".join([*lines, "", note])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--teacher", type=Path, required=True, help="checkpoint")
+    add("--data", type=Path, required=True, help="corpus made by prepare.py")
+    add("--name", required=True, help="of the corpus, in rows and tables")
+    add("--split", default="train", help="what to translate")
+    add("--beam", type=int, default=4)
+    add("--max-tokens", type=int, default=8_000, help="batch size in subwords")
+    add("--threads", type=int, default=2)
+    add("--repeats", type=int, default=1)
+    add("--device", default="auto")
+    add("--out", type=Path, default=ROOT / "examples" / "results" / "distill")
+    args = parser.parse_args(argv)
+    with errors_as_sentences():
+        data, _ = read_plans(args.data, Path(os.devnull), args.threads)
+        setting = Setting(
+            args.teacher,
+            args.data,
+            data.langs,
+            args.split,
+            args.beam,
+            args.max_tokens,
+            args.threads,
+            find_device(args.device),
+        )
+        if not any(True for _ in read_lines(setting.source)):
+            raise PrepError(f"The file {setting.source} is empty.")
+        rows = measure(setting, args.name, args.repeats)
+        args.out.mkdir(parents=True, exist_ok=True)
+        text = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
+        (args.out / f"{args.name}.jsonl").write_text(text, encoding="utf-8")
+        print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Owns what the quickstart has to do: its options, its preset, where things lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from steps import PrepError
+
+ROOT = Path(__file__).resolve().parents[1]
+LANGS = ("en", "de")
+SECTIONS = ("corpus", "teacher", "distill", "student", "measure")
+TEACHER = "TEACHER"  # stands for the teacher's checkpoint in a preset
+RECIPE_VERSION = 1  # raise when a step's result changes for the same flags
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, and where; every step reads it and none changes it."""
+
+    kind: str  # demo or multi30k
+    preset: dict[str, dict[str, Any]]
+    work: Path
+    rows: Path
+    data: Path | None
+    threads: int
+    device: str
+    compare: bool
+
+    @property
+    def corpus(self) -> Path:
+        """The prepared corpus."""
+        return self.work / "corpus"
+
+    @property
+    def distilled(self) -> Path:
+        """The same with the teacher's translations."""
+        return self.work / "corpus-distilled"
+
+    @property
+    def teacher(self) -> Path:
+        """The teacher's checkpoint."""
+        return self.work / "teacher" / "checkpoint_best.pt"
+
+    @property
+    def students(self) -> dict[str, Path]:
+        """The latent systems and what each is trained on."""
+        raw = {"student-raw": self.corpus} if self.compare else {}
+        return {"student": self.distilled, **raw}
+
+    def stamp(self, step: str) -> Path:
+        """Where a step says that it is finished."""
+        return self.work / ".done" / f"{step}.json"
+
+
+def read_preset(path: Path) -> dict[str, dict[str, Any]]:
+    """Reads and checks a preset.
+
+    Raises:
+        PrepError: if it is missing or incomplete.
+    """
+    try:
+        preset = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PrepError(f"The preset {path} is missing.") from None
+    except yaml.YAMLError as error:
+        place = str(error).replace("\n", " ")
+        raise PrepError(
+            f"The preset {path} must be YAML, but is not: {place}"
+        ) from None
+    for section in SECTIONS:
+        if not isinstance(preset, dict) or not isinstance(preset.get(section), dict):
+            raise PrepError(f"The preset {path} must have a section `{section}`.")
+    for section, name in (
+        ("corpus", "name"),
+        ("corpus", "bpe-operations"),
+        ("teacher", "max-update"),
+        ("student", "max-update"),
+    ):
+        if name not in preset[section]:
+            raise PrepError(f"Section `{section}` of {path} must have `{name}`.")
+    return preset
+
+
+def corpus_stamp(corpus: Path) -> Path:
+    """Returns what data_prep writes last: the hashes of a corpus's files."""
+    return corpus / ".done" / "bin.json"
+
+
+def flags(options: dict[str, Any]) -> list[str]:
+    """Turns options into flags; True is a flag alone, False and None are no flag."""
+    words: list[str] = []
+    for name, value in options.items():
+        if value is None or value is False:
+            continue
+        words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return words
+
+
+def say(text: str) -> None:
+    """Prints at once, also into a pipe."""
+    print(text, flush=True)

@@ -1,0 +1,92 @@
+"""An update is the same however its batches are divided: in time, or over workers.
+
+Sentences are all of one length, there is no dropout, and the optimizer is plain: what
+remains of a difference is rounding.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from fairseq_commands import STUDENT, call, task
+from torch import Tensor
+
+from vq_nat.compat import load_weights
+
+WORKER = Path(__file__).with_name("torchrun_worker.py")
+ROOT = WORKER.parents[2]
+UPDATES = 50
+
+State = dict[str, Tensor]
+
+
+def arguments(data: Path, folder: Path, batch_size: int, assign: str) -> list[str]:
+    """fairseq-train's."""
+    # If it is soft, the exact expectation. A relative temperature would begin with that
+    # of each batch.
+    samples = ("--vq-num-samples", "0", "--vq-temperature-scale", "absolute")
+    samples += ("--vq-temperature", "10")
+    return [
+        *(*task(data), *STUDENT, "--vq-assign", assign, *samples, "--dropout", "0"),
+        *("--shown-sentences", "0", "--vq-restart-after", "0", "--vq-decay", "0.9"),
+        *("--optimizer", "sgd", "--lr", "0.05", "--clip-norm", "0", "--seed", "1"),
+        *("--max-tokens", "1000", "--batch-size", str(batch_size)),
+        *("--required-batch-size-multiple", "1", "--num-workers", "0"),
+        *("--max-update", str(UPDATES), "--save-interval", "1000"),
+        *("--disable-validation", "--no-epoch-checkpoints", "--save-dir", str(folder)),
+    ]
+
+
+def alone(
+    data: Path, folder: Path, batch_size: int, update_freq: int, assign: str
+) -> State:
+    """Where a single worker ends."""
+    frequency = ("--update-freq", str(update_freq))
+    call("train", [*arguments(data, folder, batch_size, assign), *frequency])
+    return load_weights(folder / "checkpoint_last.pt")
+
+
+def together(data: Path, folder: Path, batch_size: int, assign: str) -> list[State]:
+    """Where each of two workers ends."""
+    folder.mkdir()
+    backends = ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"]
+    backends += ["--distributed-world-size", "2"]
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    run += ["--local-addr", "127.0.0.1", "--nproc-per-node", "2", str(WORKER)]
+    run += [str(folder), *arguments(data, folder, batch_size, assign), *backends]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(run, capture_output=True, text=True, env=env, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+
+
+def assert_same(a: State, b: State) -> None:
+    """All parameters, counts, sums and codes, up to rounding."""
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        torch.testing.assert_close(b[name], value, rtol=1e-3, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("assign", ["hard", "soft"])
+def test_four_batches_of_an_update_are_one_large_batch(
+    even_corpus: Path, tmp_path: Path, assign: str
+) -> None:
+    parts = alone(even_corpus, tmp_path / "parts", 6, 4, assign)
+    whole = alone(even_corpus, tmp_path / "whole", 24, 1, assign)
+    assert_same(parts, whole)
+
+
+def test_two_workers_of_torchrun_are_one_that_accumulates(
+    even_corpus: Path, tmp_path: Path
+) -> None:
+    """Of three batches an epoch, the second worker lacks one in every other update."""
+    workers = together(even_corpus, tmp_path / "workers", 8, "hard")
+    for name, value in workers[0].items():
+        assert torch.equal(workers[1][name], value), name
+    single = alone(even_corpus, tmp_path / "single", 8, 2, "hard")
+    assert_same(workers[0], single)
+    counts = single["bottleneck.table.ema_counts"].sum().item()
+    assert counts == pytest.approx(24, rel=0.15)  # 32 and 16 take turns

@@ -1,0 +1,86 @@
+"""Finite scalar quantization."""
+
+from collections.abc import Callable
+from copy import deepcopy
+
+import pytest
+import torch
+
+from vq_nat.bottleneck import Bottleneck, fsq
+
+Make = Callable[..., Bottleneck]
+
+
+@pytest.mark.parametrize("level", [2, 3, 4, 5, 8])
+def test_rounding_gives_as_many_values_as_levels(level: int) -> None:
+    x = torch.linspace(-20, 20, 4001).unsqueeze(-1)
+    bounded = fsq.bound(x, torch.tensor([float(level)]))
+    values = bounded.round().unique().tolist()
+    assert values == list(range(-(level // 2), (level + 1) // 2))
+    assert (bounded.diff(dim=0) >= 0).all()
+
+
+@pytest.mark.parametrize("level", [2, 3, 4, 5, 8])
+def test_zero_stays_zero(level: int) -> None:
+    bounded = fsq.bound(torch.zeros(1), torch.tensor([float(level)]))
+    torch.testing.assert_close(bounded, torch.zeros(1), rtol=0, atol=1e-6)
+
+
+def test_codes_and_numbers_are_the_same_thing(make: Make) -> None:
+    bottleneck = make(kind="fsq", levels="4,3,5", num_codes=60)
+    codes = torch.arange(60).view(3, 20)
+    numbers = bottleneck._to_numbers(codes)
+    assert len(numbers.flatten(0, 1).unique(dim=0)) == 60
+    assert torch.equal(bottleneck._to_codes(numbers), codes)
+    assert numbers[0, 0].tolist() == [-2, -1, -2] and numbers[0, 5, 0] == -1
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_output_is_the_lookup_of_its_codes(make: Make, training: bool) -> None:
+    bottleneck = make(kind="fsq", levels="4,3", num_codes=12, slices=2)
+    out = bottleneck.train(training)(3 * torch.randn(3, 5, 8))
+    torch.testing.assert_close(out.quantized, bottleneck.lookup(out.codes))
+    torch.testing.assert_close(out.quantized, bottleneck.embed(out.weights))
+    assert torch.equal(out.weights.argmax(-1), out.codes)
+    assert len(out.codes.unique()) > 3
+
+
+def test_the_codebook_is_the_grid(make: Make) -> None:
+    bottleneck = make(kind="fsq", levels="4,2")
+    slow = [
+        [low, high] for high in (-1.0, 0.0) for low in (-1.0, -0.5, 0.0, 0.5)
+    ]  # the first number changes fastest
+    points = bottleneck.from_numbers(torch.tensor([slow]))
+    torch.testing.assert_close(bottleneck.codebook, points)
+
+
+def test_gradients_pass_rounding(make: Make) -> None:
+    bottleneck = make(kind="fsq", levels="4,2")
+    z_e = torch.randn(3, 5, 8, requires_grad=True)
+    upstream = torch.randn(3, 5, 8)
+    (bottleneck(z_e).quantized * upstream).sum().backward()
+    ours, z_e.grad = z_e.grad, None
+    numbers = bottleneck.to_numbers(z_e.flatten(0, 1).unsqueeze(0))
+    smooth = bottleneck._show(fsq.bound(numbers, bottleneck.levels))
+    (smooth.view(3, 5, 8) * upstream).sum().backward()
+    torch.testing.assert_close(ours, z_e.grad)
+    assert all(p.grad is not None for p in bottleneck.parameters())
+
+
+def test_error_is_that_of_rounding(make: Make) -> None:
+    bottleneck = make(kind="fsq", levels="8")
+    bottleneck.to_numbers.weight.data.zero_()
+    for number in (0.0, 0.1):
+        bottleneck.to_numbers.bias.data.fill_(number)
+        bounded = fsq.bound(torch.tensor([number]), bottleneck.levels).item()
+        error = ((bounded - round(bounded)) / 4) ** 2  # levels lie 1/4 apart
+        metrics = bottleneck(torch.randn(2, 3, 8)).metrics
+        assert metrics["quantization_error"] == pytest.approx(error, abs=1e-9)
+
+
+def test_m_step_moves_nothing_that_is_kept(make: Make) -> None:
+    bottleneck = make(kind="fsq", levels="4,2")
+    before = deepcopy(bottleneck.state_dict())
+    bottleneck(torch.randn(2, 3, 8))
+    bottleneck.m_step()
+    assert all(torch.equal(t, before[n]) for n, t in bottleneck.state_dict().items())

@@ -1,0 +1,49 @@
+"""Owns what members that are learned by gradient alone share: watching their codes.
+
+They have no loss and no statistics of their own. All that their M-step does is to watch
+how long each code has been out of use.
+"""
+
+import torch
+from torch import Tensor
+
+from . import usage
+from .base import Bottleneck
+from .config import BottleneckConfig
+from .watch import CodeUse, CollapseWatch
+
+
+class LearnedBottleneck(Bottleneck):
+    """A member without an M-step: its codes move by the optimizer, or never."""
+
+    def __init__(self, config: BottleneckConfig, width: int) -> None:
+        super().__init__(config, width)
+        self.use = CodeUse(self.num_slices, self.num_codes)
+        self.collapse = CollapseWatch(self.window)
+
+    @torch.no_grad()
+    def m_step(self) -> None:
+        """Moves nothing; warns on collapse. Call it once an update on each worker."""
+        self.use.m_step_()
+        self.collapse.look(self.use.idle, self.num_updates)
+        super().m_step()
+
+    @torch.no_grad()
+    def figures(self, counts: Tensor, **others: Tensor) -> dict[str, float]:
+        """Counts a batch's codes and returns its figures for the log.
+
+        Args:
+            counts: Vectors on each code. Shape: (G, K).
+            **others: Further figures, by name.
+        """
+        if self.gathers:
+            self.use.gather_(counts)
+        return usage.as_floats(
+            {
+                "perplexity": usage.perplexity(counts),
+                "used_codes": usage.used_share(counts),
+                "recent_codes": usage.recent_share(self.use.idle, self.num_updates),
+                "dead_codes": usage.dead_share(self.use.idle, self.window),
+                **others,
+            }
+        )

@@ -1,0 +1,84 @@
+"""Owns the watch over codes: for how long each is out of use, and when to warn.
+
+A window of 1 / (1 - `vq_decay`) updates is what counts as recent: it is that of the
+moving averages. A single batch could not use all of a large codebook.
+"""
+
+import logging
+
+import torch
+from torch import Tensor, nn
+
+from .workers import all_reduce_, is_first_worker
+
+logger = logging.getLogger(__name__)
+
+# Below the first share of codes in use it is a collapse, which ends at the second.
+_COLLAPSED, _RECOVERED = 0.05, 0.10
+
+
+def age_(idle: Tensor, counts: Tensor) -> None:
+    """Counts an update for every code that was not used in it. Shape: both (G, K)."""
+    idle.add_(1).masked_fill_(counts > 0, 0)
+
+
+class CodeUse(nn.Module):
+    """How long each code has not been used by any worker; nothing that is saved.
+
+    Attributes:
+        counts: Vectors of the running update, by code. Shape: (G, K).
+        idle: Updates since a code was last used. Shape: (G, K).
+    """
+
+    counts: Tensor
+    idle: Tensor
+
+    def __init__(self, num_slices: int, num_codes: int) -> None:
+        super().__init__()
+        counts = torch.zeros(num_slices, num_codes)
+        self.register_buffer("counts", counts, persistent=False)
+        self.register_buffer("idle", counts.long(), persistent=False)
+
+    def gather_(self, counts: Tensor) -> None:
+        """Adds one batch. Shape: (G, K)."""
+        self.counts += counts
+
+    def m_step_(self) -> None:
+        """Closes an update, on all workers alike."""
+        all_reduce_([self.counts])
+        if float(self.counts.sum()) > 0:
+            age_(self.idle, self.counts)
+        self.counts.zero_()
+
+
+class CollapseWatch:
+    """Warns when hardly any codes are in use: once a collapse, and by one worker.
+
+    Args:
+        window: Updates that count as recent.
+    """
+
+    def __init__(self, window: float) -> None:
+        self.window = window
+        self.collapsed = False
+
+    def look(self, idle: Tensor, num_updates: int) -> None:
+        """Looks at the slice that fares worst. Shape: idle (G, K)."""
+        in_use = int((idle < self.window).sum(-1).min())
+        share = in_use / idle.shape[-1]
+        if share < _COLLAPSED and not self.collapsed:
+            self.collapsed = True
+            if is_first_worker():
+                logger.warning(
+                    "The codebook has collapsed: in the last %d updates before update "
+                    "%d only %d of %d codes (%.1f %%) were used. Starting from data "
+                    "(`vq_init` 'data'), restarts (`vq_restart_after`), a shorter "
+                    "window (`vq_decay`) or fewer codes may help.",
+                    round(self.window),
+                    num_updates,
+                    in_use,
+                    idle.shape[-1],
+                    100 * share,
+                )
+        elif share >= _RECOVERED:
+            self.collapsed = False
