@@ -314,10 +314,15 @@ class IterativeLatentGenerator:
         )
 
     def _sentences(self, guess: WordGuess) -> Tensor:
-        """Returns the words up to the end of sentence. Shape: (R, T + 1)."""
+        """Returns the words up to the end of sentence. Shape: (R, T).
+
+        A sentence that does not end within its codes stays without an end: with one it
+        would need a code more in each pass.
+        """
         tokens, _, lengths = self._cut(guess)
-        places = torch.arange(tokens.size(1), device=tokens.device)
-        return tokens.masked_fill(places >= lengths.unsqueeze(1), self.pad)
+        places = torch.arange(guess.tokens.size(1), device=tokens.device)
+        behind = (places >= lengths.unsqueeze(1)) | ~guess.mask
+        return tokens[:, :-1].masked_fill(behind, self.pad)
 
     # -- results -------------------------------------------------------------------
 
