@@ -157,7 +157,6 @@ def measure_modes(
         plain = plain or outputs
         quality = score(outputs, test_set.references, test_set.complete)
         yield {
-            "kind": "decoding",
             "kind": FOLDER,
             "system": mode.name,
             "label": mode.label,
