@@ -283,7 +283,9 @@ class IterativeLatentGenerator:
             return draft._replace(
                 guess=self._predict_again(model, latents, source, draft.guess, step)
             )
-        codes = model.true_codes(self._sentences(draft.guess), source)
+        # A text that fills all codes has no room for its end of sentence.
+        words = self._sentences(draft.guess)[:, : model.max_latents * 2**model.steps]
+        codes = model.true_codes(words, source)
         latents = model.lookup(codes)
         if self.refinement == "latent":
             return Draft(codes, self._decode(model, latents, source))

@@ -27,7 +27,13 @@ def make_mode(make_row: Any) -> Any:
     def make(name: str, milliseconds: float, **changed: Any) -> dict[str, Any]:
         best = {"sentences_per_s": 100.0, "batch_size": 64}
         row = make_row(name, milliseconds, label=name, against_plain=None)
-        return {**row, "teacher_ms": None, "throughput": best, **changed}
+        return {
+            "kind": "decoding",
+            **row,
+            "teacher_ms": None,
+            "throughput": best,
+            **changed,
+        }
 
     return make
 
