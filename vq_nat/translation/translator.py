@@ -42,7 +42,7 @@ class TextCodec:
     """Raw sentences to subword indices and back.
 
     Args:
-        folder: holds `text.json` and `bpe.codes`.
+        folder: holds `text.json` and `bpe.codes` or `sentencepiece.model`.
         source: source dictionary.
         target: target dictionary.
     """
@@ -56,8 +56,11 @@ class TextCodec:
         self.tokenizer = encoders.build_tokenizer(
             Namespace(tokenizer=text["tokenizer"], **languages)
         )
-        codes = str(folder / "bpe.codes")
-        self.bpe = encoders.build_bpe(Namespace(bpe=text["bpe"], bpe_codes=codes))
+        subwords = {
+            "bpe_codes": str(folder / "bpe.codes"),
+            "sentencepiece_model": str(folder / "sentencepiece.model"),
+        }
+        self.bpe = encoders.build_bpe(Namespace(bpe=text["bpe"], **subwords))
         self.source, self.target = source, target
 
     def encode(self, sentence: str) -> torch.Tensor:

@@ -8,6 +8,9 @@ import prepare
 import pytest
 import text
 from corpus_helpers import ENGLISH, GERMAN, leftovers, read_folder
+from fairseq.data import Dictionary
+
+from vq_nat.translation.translator import TextCodec
 
 Run = Callable[..., Path]
 
@@ -122,6 +125,19 @@ def test_sentencepiece_needs_no_words(
         line.replace("“", '"') for line in ENGLISH
     ]
     assert subwords[1].split(" ")[0].startswith(text.BLANK)
+
+
+def test_a_translator_reads_and_writes_sentencepiece(
+    own: Callable[..., list[str]],
+    run_own: Callable[..., dict[str, bytes]],
+    tmp_path: Path,
+) -> None:
+    run_own(*own(), "--bpe", "sentencepiece", "--bpe-operations", "60")
+    folder = tmp_path / "out" / "bin"
+    dictionary = Dictionary.load(str(folder / "dict.en.txt"))
+    codec = TextCodec(folder, dictionary, dictionary)
+    line = ENGLISH[0]
+    assert codec.decode(codec.encode(line)[:-1]) == line.replace("“", '"')
 
 
 def test_a_broken_sentencepiece_model_is_refused(

@@ -153,6 +153,22 @@ def test_latent_passes_stop_where_words_give_themselves_again(
         assert words[0, : int(length)].equal(hypotheses[0]["tokens"])
 
 
+@pytest.mark.parametrize("refinement", ["latent", "both"])
+def test_a_text_that_fills_all_codes_is_refined(
+    model, dictionary, make_batch, refinement
+) -> None:
+    with torch.no_grad():
+        model.predictor.output.bias[model.predictor.end] = -1e4  # codes never end
+        model.embed_tokens.weight[dictionary.eos()] = 0  # and hardly a sentence
+    generator = IterativeLatentGenerator(
+        dictionary, max_iter=3, refinement=refinement, lengths=LengthRule(b=1000)
+    )
+    found = generate(generator, model, make_batch([9, 4, 6]))
+    longest = model.max_latents * 2**model.steps
+    assert max(len(row[0]["tokens"]) for row in found) >= longest
+    assert all(len(row[0]["codes"]) <= model.max_latents for row in found)
+
+
 @pytest.mark.parametrize("mode", ["plain", "beam", "both"])
 def test_decoding_in_several_steps_changes_nothing(
     model, dictionary, make_batch, mode
