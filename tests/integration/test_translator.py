@@ -75,6 +75,13 @@ def test_pieces_end_with_words_where_they_can(checkpoint: Path) -> None:
     pieces = codec.pieces(tokens, 8)
     assert torch.cat([piece[:-1] for piece in pieces]).equal(tokens[:-1])
     assert all(len(piece) <= 8 and piece[-2] == word for piece in pieces)
+    codec.spaced = True
+    begin, inner = codec.source.add_symbol("▁x"), word
+    tokens = torch.tensor([begin, inner, begin, inner, inner, begin] * 5 + [2])
+    pieces = codec.pieces(tokens, 8)
+    assert torch.cat([piece[:-1] for piece in pieces]).equal(tokens[:-1])
+    assert all(len(piece) <= 8 and piece[0] == begin for piece in pieces)
+    codec.spaced = False
     endless = torch.tensor([part] * 20 + [2])
     assert [len(piece) for piece in codec.pieces(endless, 8)] == [8, 8, 7]
 

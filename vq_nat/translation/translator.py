@@ -61,6 +61,7 @@ class TextCodec:
             "sentencepiece_model": str(folder / "sentencepiece.model"),
         }
         self.bpe = encoders.build_bpe(Namespace(bpe=text["bpe"], **subwords))
+        self.spaced = text["bpe"] == "sentencepiece"  # marks words where they begin
         self.source, self.target = source, target
 
     def encode(self, sentence: str) -> torch.Tensor:
@@ -84,13 +85,17 @@ class TextCodec:
             end = len(words)
             if end >= size:
                 ends = range(size - 1, size // 2, -1)
-                end = next((i for i in ends if self._ends_word(words[i - 1])), size - 1)
+                end = next((i for i in ends if self._word_ends(words, i)), size - 1)
             found.append(torch.cat([words[:end], tokens[-1:]]))
             words = words[end:]
         return found
 
-    def _ends_word(self, token: torch.Tensor) -> bool:
-        return not self.source[int(token)].endswith("@@")
+    def _word_ends(self, words: torch.Tensor, place: int) -> bool:
+        """Tells whether a word ends before `place`."""
+        before, after = (
+            self.source[int(word)] for word in words[place - 1 : place + 1]
+        )
+        return after.startswith("▁") if self.spaced else not before.endswith("@@")
 
     def decode(self, tokens: torch.Tensor) -> str:
         """Turns target indices into a raw sentence, in one line."""
