@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from vq_nat.bench.report import load_rows
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -33,6 +35,7 @@ def test_modes_are_measured_and_set_in_a_table(
     found = {p.stem: json.loads(p.read_text()) for p in folder.glob("*.json")}
     assert found.keys() == {"plain", "npd-2", "both-1"}
     assert found["plain"]["against_plain"] is None
+    assert load_rows(tmp_path / "rows") == []  # not among the systems
     assert found["npd-2"]["teacher_ms"] > 0
     assert found["npd-2"]["decoding"]["iter_decode_with_beam"] == 2
     assert found["npd-2"]["sentences"] == 6

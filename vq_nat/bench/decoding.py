@@ -36,7 +36,7 @@ from .timing import (
     synchronizer,
 )
 
-FOLDER = "decoding"  # below that of the corpus; not among the rows of systems
+FOLDER = "decoding"  # below that of the corpus, and the kind of the rows
 PLAIN = "plain"
 BATCH_SIZES = (16, 64, 256)
 
@@ -157,7 +157,7 @@ def measure_modes(
         plain = plain or outputs
         quality = score(outputs, test_set.references, test_set.complete)
         yield {
-            "kind": "decoding",
+            "kind": FOLDER,
             "system": mode.name,
             "label": mode.label,
             "corpus": test_set.corpus,

@@ -283,9 +283,7 @@ class IterativeLatentGenerator:
             return draft._replace(
                 guess=self._predict_again(model, latents, source, draft.guess, step)
             )
-        # A text that fills all codes has no room for its end of sentence.
-        words = self._sentences(draft.guess)[:, : model.max_latents * 2**model.steps]
-        codes = model.true_codes(words, source)
+        codes = model.true_codes(self._sentences(draft.guess), source)
         latents = model.lookup(codes)
         if self.refinement == "latent":
             return Draft(codes, self._decode(model, latents, source))
@@ -316,10 +314,15 @@ class IterativeLatentGenerator:
         )
 
     def _sentences(self, guess: WordGuess) -> Tensor:
-        """Returns the words up to the end of sentence. Shape: (R, T + 1)."""
+        """Returns the words up to the end of sentence. Shape: (R, T).
+
+        A sentence that does not end within its codes stays without an end: with one it
+        would need a code more in each pass.
+        """
         tokens, _, lengths = self._cut(guess)
-        places = torch.arange(tokens.size(1), device=tokens.device)
-        return tokens.masked_fill(places >= lengths.unsqueeze(1), self.pad)
+        places = torch.arange(guess.tokens.size(1), device=tokens.device)
+        behind = (places >= lengths.unsqueeze(1)) | ~guess.mask
+        return tokens[:, :-1].masked_fill(behind, self.pad)
 
     # -- results -------------------------------------------------------------------
 

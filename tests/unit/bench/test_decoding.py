@@ -26,14 +26,9 @@ def make_mode(make_row: Any) -> Any:
 
     def make(name: str, milliseconds: float, **changed: Any) -> dict[str, Any]:
         best = {"sentences_per_s": 100.0, "batch_size": 64}
-        row = make_row(name, milliseconds, label=name, against_plain=None)
-        return {
-            "kind": "decoding",
-            **row,
-            "teacher_ms": None,
-            "throughput": best,
-            **changed,
-        }
+        row = make_row(name, milliseconds, label=name, kind="decoding")
+        row |= {"against_plain": None, "teacher_ms": None, "throughput": best}
+        return {**row, **changed}
 
     return make
 

@@ -146,9 +146,8 @@ def test_latent_passes_stop_where_words_give_themselves_again(
         if hypotheses[0]["steps"] == 30:
             continue
         encoded = model.encode(alone.unsqueeze(0))
-        room = model.max_latents * 2**model.steps
-        words = hypotheses[0]["tokens"][:room].unsqueeze(0)
-        codes = model.true_codes(words, encoded)
+        written = hypotheses[0]["tokens"][: 8 * len(hypotheses[0]["codes"])]
+        codes = model.true_codes(written.unsqueeze(0), encoded)
         again = deep._decode(model, model.lookup(codes), encoded)
         words, _, length = deep._cut(again)
         assert words[0, : int(length)].equal(hypotheses[0]["tokens"])
@@ -180,6 +179,31 @@ def test_decoding_in_several_steps_changes_nothing(
     for logits in (1, 100 * len(dictionary)):
         small = IterativeLatentGenerator(dictionary, logits_at_once=logits, **rule)
         assert_the_same(at_once, generate(small, model, source))
+
+
+@pytest.mark.parametrize("refinement", ["latent", "both"])
+def test_passes_keep_sentences_without_an_end_in_bounds(
+    model, dictionary, make_batch, refinement
+) -> None:
+    with torch.no_grad():  # it never ends a sentence, and writes no padding
+        model.embed_tokens.weight[[PAD, EOS]] = 0
+        model.decoder.layer_norm.bias[0] = 50.0
+        model.embed_tokens.weight[4:, 0] = 1.0
+    generator = IterativeLatentGenerator(
+        dictionary,
+        max_iter=4,
+        refinement=refinement,
+        lengths=LengthRule(b=16, least=0.5),
+    )
+    source = make_batch([9, 24, 32])
+    together = generate(generator, model, source)
+    assert_the_same(
+        together,
+        [generate(generator, model, row[row.ne(PAD)][None])[0] for row in source],
+    )
+    for found in together:
+        assert len(found[0]["codes"]) <= 2
+        assert len(found[0]["tokens"]) == 8 * len(found[0]["codes"]) + 1
 
 
 def test_a_fixed_ratio_gives_the_length(model, dictionary, make_batch) -> None:
