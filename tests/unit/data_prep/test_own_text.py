@@ -132,10 +132,11 @@ def test_a_translator_reads_and_writes_sentencepiece(
     run_own: Callable[..., dict[str, bytes]],
     tmp_path: Path,
 ) -> None:
-    run_own(*own(), "--bpe", "sentencepiece", "--bpe-operations", "60")
-    folder = tmp_path / "out" / "bin"
-    dictionary = Dictionary.load(str(folder / "dict.en.txt"))
-    codec = TextCodec(folder, dictionary, dictionary)
+    files = run_own(*own(), "--bpe", "sentencepiece", "--bpe-operations", "60")
+    dictionary = Dictionary()
+    for subword in files["bpe/train.en"].decode().split():
+        dictionary.add_symbol(subword)
+    codec = TextCodec(tmp_path / "out" / "bin", dictionary, dictionary)
     line = ENGLISH[0]
     assert codec.decode(codec.encode(line)[:-1]) == line.replace("“", '"')
 
