@@ -82,6 +82,7 @@ class Codebook(nn.Module):
         distance_scale: Moving average of the squared distance to the second nearest
             code; 0 before the first M-step. Shape: (G,).
         counts: n, the vectors of this update. Shape: (G, K).
+        used: Vectors of this update that use a code, see weights.py. Shape: (G, K).
         second_distances: Sum of the squared distances to the second nearest code in
             this update. Shape: (G,).
     """
@@ -91,6 +92,7 @@ class Codebook(nn.Module):
     idle: Tensor
     distance_scale: Tensor
     counts: Tensor
+    used: Tensor
     second_distances: Tensor
 
     def __init__(self, config: BottleneckConfig, code_width: int) -> None:
@@ -106,6 +108,7 @@ class Codebook(nn.Module):
         self.register_buffer("idle", torch.zeros(shape, dtype=torch.long))
         self.register_buffer("distance_scale", torch.zeros(shape[0]))
         self._register_sums("counts", torch.zeros(shape))
+        self._register_sums("used", torch.zeros(shape))
         self._register_sums("second_distances", torch.zeros(shape[0]))
         self._window: list[Tensor] = []  # this update's vectors, for restarts
 
@@ -116,6 +119,7 @@ class Codebook(nn.Module):
             z (G, N, D), second_distances (G, N).
         """
         self.counts += weights.counts()
+        self.used += weights.use()
         self.second_distances += second_distances.sum(-1)
         if self.restart_after > 0:
             self._window.append(join_slices(z))
@@ -162,7 +166,7 @@ class Codebook(nn.Module):
 
     def gathered(self) -> list[Tensor]:
         """The statistics, which an M-step sums over workers and then clears."""
-        return [self.counts, self.second_distances]
+        return [self.counts, self.used, self.second_distances]
 
     def move_(self) -> None:
         """Moves the codes by the statistics, `ema_counts` being up to date."""
@@ -184,7 +188,7 @@ class Codebook(nn.Module):
 
     def _count_(self) -> None:
         """Moves the averages that do not depend on how codes move."""
-        age_(self.idle, self.counts)
+        age_(self.idle, self.used)
         ema_(self.ema_counts, self.counts, self.decay)
         batch = self.second_distances / self.counts.sum(-1)
         moved = self.distance_scale.lerp(batch, 1 - self.decay)

@@ -172,7 +172,7 @@ class VectorQuantizer(Bottleneck):
         metrics = usage.as_floats(
             {
                 "perplexity": usage.perplexity(counts),
-                "used_codes": usage.used_share(counts),
+                "used_codes": usage.used_share(found.weights.use()),
                 "posterior_entropy": found.entropy,
                 "quantization_error": usage.quantization_error(z, quantized),
                 "temperature": temperature.mean(),

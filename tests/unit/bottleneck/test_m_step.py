@@ -142,6 +142,17 @@ def test_a_restarted_code_is_a_sampled_vector_and_is_picked_next(
             assert (codes[hits, row] == code).all()
 
 
+def test_with_the_exact_expectation_codes_are_out_of_use_too(make: Make) -> None:
+    bottleneck = make(num_samples=0, temperature=1.0, restart_after=3)
+    z_e = torch.randn(1, 1, 8).expand(1, 5, 8)  # all with one nearest code
+    for n in range(3):
+        out = bottleneck(z_e)
+        assert out.weights.min() > 0, n
+        assert out.metrics["used_codes"] == 1 / 8, n
+        bottleneck.m_step()
+    assert bottleneck(z_e).metrics["restarted_codes"] == 5  # as many as vectors
+
+
 def test_a_restart_survives_the_next_m_step(make: Make) -> None:
     bottleneck = make(assign="hard", restart_after=2, num_codes=4, decay=0.9)
     z_e = clusters(num_clusters=4)

@@ -15,7 +15,7 @@ NUM_CODES = 64
 WINDOW = {"decay": 0.75, "num_codes": NUM_CODES}  # of 4 updates
 KINDS: list[dict[str, Any]] = [
     {"assign": "hard"},
-    {"num_samples": 0, "temperature": 1e-6},
+    {"num_samples": 0},
     {"update": "gradient", "assign": "hard"},
     {"kind": "gumbel"},
     {"kind": "fsq", "levels": "4,4,4"},
