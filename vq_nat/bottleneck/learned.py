@@ -42,8 +42,7 @@ class LearnedBottleneck(Bottleneck):
             {
                 "perplexity": usage.perplexity(counts),
                 "used_codes": usage.used_share(counts),
-                "recent_codes": usage.recent_share(self.use.idle, self.num_updates),
-                "dead_codes": usage.dead_share(self.use.idle, self.window),
+                **self.use.figures(self.window),
                 **others,
             }
         )

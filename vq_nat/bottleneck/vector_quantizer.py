@@ -117,7 +117,7 @@ class VectorQuantizer(Bottleneck):
             self._prepare()
         else:
             self._restarted = self.table.m_step_(seed=self.num_updates)
-            self._collapse.look(self.table.idle, self.num_updates)
+            self._collapse.look(self.table.use.idle, self.num_updates)
         super().m_step()
 
     def _temperature(self, z: Tensor, codes: Tensor) -> Tensor:
@@ -177,8 +177,7 @@ class VectorQuantizer(Bottleneck):
                 "quantization_error": usage.quantization_error(z, quantized),
                 "temperature": temperature.mean(),
                 "window_perplexity": usage.perplexity(self.table.ema_counts),
-                "recent_codes": usage.recent_share(self.table.idle, self.num_updates),
-                "dead_codes": usage.dead_share(self.table.idle, self.window),
+                **self.table.use.figures(self.window),
             }
         )
         return {

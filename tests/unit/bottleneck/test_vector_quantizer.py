@@ -100,7 +100,8 @@ def test_slices_are_quantizers_of_their_own(make: Make) -> None:
     plain = [make(width=4, assign="soft", num_samples=0) for _ in range(2)]
     for index, single in enumerate(plain):
         for name, value in single.table.state_dict().items():
-            value.copy_(product.table.state_dict()[name][index : index + 1])
+            if value.dim() > 0:
+                value.copy_(product.table.state_dict()[name][index : index + 1])
     for _ in range(3):
         z_e = torch.randn(3, 5, 8)
         out = product(z_e)
@@ -294,6 +295,18 @@ def test_a_resumed_run_equals_an_unbroken_one(
     assert unbroken.state_dict().keys() == resumed.state_dict().keys()
     for name, value in unbroken.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_checkpoint_with_one_count_for_uses_and_restarts_loads(
+    make: Make, train: Callable
+) -> None:
+    trained, loaded = (make(assign="hard", decay=0.75) for _ in range(2))
+    z_e = torch.randn(1, 1, 8).expand(1, 5, 8)
+    train(trained, [z_e] * 5)
+    saved = {k: v for k, v in trained.state_dict().items() if ".use." not in k}
+    loaded.load_state_dict(saved)
+    expected, found = trained(z_e).metrics, loaded(z_e).metrics
+    assert found["dead_codes"] == expected["dead_codes"] == 7 / 8
 
 
 def test_a_loaded_model_knows_that_its_warm_up_is_over(
