@@ -16,17 +16,17 @@ from .watch import CodeUse, CollapseWatch
 class LearnedBottleneck(Bottleneck):
     """A member without an M-step: its codes move by the optimizer, or never."""
 
+    added_state = ("_extra_state", "use.idle", "use.updates")
+
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__(config, width)
         self.use = CodeUse(self.num_slices, self.num_codes)
         self.collapse = CollapseWatch(self.window)
 
-    @torch.no_grad()
-    def m_step(self) -> None:
-        """Moves nothing; warns on collapse. Call it once an update on each worker."""
+    def apply_gathered(self) -> None:
+        """Moves nothing, but warns on collapse."""
         self.use.m_step_()
         self.collapse.look(self.use.idle, self.num_updates)
-        super().m_step()
 
     @torch.no_grad()
     def figures(self, counts: Tensor, **others: Tensor) -> dict[str, float]:

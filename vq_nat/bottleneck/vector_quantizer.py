@@ -34,6 +34,8 @@ class VectorQuantizer(Bottleneck):
     Call, per update: `set_num_updates(n)`, any number of `forward`, `m_step()`.
     """
 
+    added_state = ()
+
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__(config, width)
         self.space = CodeSpace(config, width)
@@ -110,15 +112,13 @@ class VectorQuantizer(Bottleneck):
             metrics=metrics,
         )
 
-    @torch.no_grad()
-    def m_step(self) -> None:
-        """Moves the codebook, on all workers alike; call it once an update on each."""
+    def apply_gathered(self) -> None:
+        """Moves the codebook, on all workers alike."""
         if self.passes_through:
             self._prepare()
         else:
             self._restarted = self.table.m_step_(seed=self.num_updates)
             self._collapse.look(self.table.use.idle, self.num_updates)
-        super().m_step()
 
     def _temperature(self, z: Tensor, codes: Tensor) -> Tensor:
         """tau, or tau times the scale of distances. Shape: z (G, N, D) -> (G,)."""

@@ -5,7 +5,6 @@ moving averages. A single batch could not use all of a large codebook.
 """
 
 import logging
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,14 +65,6 @@ class CodeUse(nn.Module):
             "recent_codes": usage.recent_share(self.idle, self.updates),
             "dead_codes": usage.dead_share(self.idle, window),
         }
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, *rest: Any
-    ) -> None:
-        """Takes checkpoints without these counters too: they then begin anew."""
-        state_dict.setdefault(prefix + "idle", self.idle)
-        state_dict.setdefault(prefix + "updates", self.updates)
-        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 class CollapseWatch:
