@@ -34,7 +34,7 @@ class VectorQuantizer(Bottleneck):
     Call, per update: `set_num_updates(n)`, any number of `forward`, `m_step()`.
     """
 
-    added_state = ()
+    added_state = ("recent._extra_state",)
 
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__(config, width)
@@ -42,7 +42,7 @@ class VectorQuantizer(Bottleneck):
         code_width = self.space.code_width
         self.table: Codebook = _CODEBOOKS[config.vq_update](config, code_width)
         self._initialized = config.vq_init == "random"
-        self._recent = RecentVectors(self.num_slices * code_width, self.num_codes)
+        self.recent = RecentVectors(self.num_slices * code_width, self.num_codes)
         self._restarted = 0
         self._collapse = CollapseWatch(self.window)
 
@@ -144,18 +144,18 @@ class VectorQuantizer(Bottleneck):
         if not self.passes_through:
             self.table.gather_(z, found.weights, found.second_distances)
         elif not self._initialized:
-            self._recent.add(join_slices(z))
+            self.recent.add(join_slices(z))
 
     def _prepare(self) -> None:
         """Keeps the vectors of an update without quantization, to initialize from."""
         if self._initialized:
             return
-        self._recent.close_update(like=self.table.counts)
+        self.recent.close_update(like=self.table.counts)
         if self.num_updates + 1 < self.config.vq_warmup_updates:
             return
-        size, rate = self._recent.totals()
+        size, rate = self.recent.totals()
         if size >= self.num_codes:
-            vectors, seed = self._recent.gather(), self.num_updates
+            vectors, seed = self.recent.gather(), self.num_updates
             self.table.init_from_(vectors, rate, seed, self.space.place)
             self._initialized = True
 

@@ -275,6 +275,8 @@ def test_a_codebook_that_is_not_finite_is_refused(make: Make) -> None:
         {"assign": "hard", "restart_after": 2, "num_codes": 32},
         {"temperature_scale": "relative", "slices": 2, "decay": 0.9},
         {"init": "data", "warmup_updates": 2, "restart_after": 3},
+        {"init": "data", "warmup_updates": 8, "slices": 2},
+        {"init": "data", "num_codes": 120},  # of which 100 have come when it is saved
         {"update": "gradient", "restart_after": 2, "num_codes": 32},
     ],
 )
