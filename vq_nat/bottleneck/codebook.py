@@ -122,7 +122,8 @@ class Codebook(nn.Module):
         self.use.gather_(weights.use())
         self.second_distances += second_distances.sum(-1)
         if self.restart_after > 0:
-            self._window.append(join_slices(z))
+            # The caller may write into its own vectors before the M-step.
+            self._window.append(join_slices(z).clone())
 
     def m_step_(self, seed: int) -> int:
         """Moves the codes by all that was gathered, on all workers alike.

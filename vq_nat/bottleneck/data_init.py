@@ -41,7 +41,7 @@ class RecentVectors(nn.Module):
 
     def add(self, z: Tensor) -> None:
         """Adds the vectors of one batch. Shape: (N, C)."""
-        self.batches.append(z)
+        self.batches.append(z.clone())  # the caller may write into its own
 
     def close_update(self, like: Tensor) -> None:
         """Ends an update, maybe an empty one, and drops what is too old.

@@ -118,6 +118,25 @@ def test_m_step_clears_what_was_gathered(make: Make) -> None:
     assert not bottleneck.table._window
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"assign": "hard", "restart_after": 1, "num_codes": 64}, {"init": "data"}],
+    ids=str,
+)
+def test_the_callers_tensor_is_its_own_before_the_m_step(
+    make: Make, options: dict[str, Any]
+) -> None:
+    kept, overwritten = make(**options), make(**options)
+    overwritten.load_state_dict(kept.state_dict())
+    z_e = torch.randn(2, 10, 8)
+    kept(z_e.clone())
+    overwritten(z_e)
+    z_e.zero_()
+    kept.m_step()
+    overwritten.m_step()
+    assert torch.equal(kept.codebook, overwritten.codebook)
+
+
 @pytest.mark.parametrize("update", ["ema", "gradient"])
 @pytest.mark.parametrize("slices", [1, 2])
 def test_a_restarted_code_is_a_sampled_vector_and_is_picked_next(
