@@ -129,6 +129,9 @@ class Bottleneck(nn.Module):
     def apply_gathered(self) -> None:
         """Applies and clears what was gathered, on all workers alike."""
 
+    def discard(self) -> None:
+        """Clears what was gathered since the last M-step: for an update given up."""
+
     def set_num_updates(self, num_updates: int) -> None:
         """Tells how many optimizer updates are done."""
         self.num_updates = num_updates

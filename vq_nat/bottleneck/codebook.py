@@ -140,10 +140,14 @@ class Codebook(nn.Module):
             self._count_()
             self.move_()
             restarted = self._restart_(seed)
+        self.clear_()
+        return restarted
+
+    def clear_(self) -> None:
+        """Clears the statistics."""
         for sums in self.gathered():
             sums.zero_()
         self._window.clear()
-        return restarted
 
     def init_from_(self, vectors: Tensor, rate: float, seed: int, place: Place) -> None:
         """Makes the codes the centres of clusters of vectors.

@@ -28,6 +28,10 @@ class LearnedBottleneck(Bottleneck):
         self.use.m_step_()
         self.collapse.look(self.use.idle, self.num_updates)
 
+    def discard(self) -> None:
+        """Clears what was gathered since the last M-step."""
+        self.use.counts.zero_()
+
     @torch.no_grad()
     def figures(self, counts: Tensor, **others: Tensor) -> dict[str, float]:
         """Counts a batch's codes and returns its figures for the log.

@@ -120,6 +120,11 @@ class VectorQuantizer(Bottleneck):
             self._restarted = self.table.m_step_(seed=self.num_updates)
             self._collapse.look(self.table.use.idle, self.num_updates)
 
+    def discard(self) -> None:
+        """Clears what was gathered since the last M-step."""
+        self.table.clear_()
+        self.recent.batches.clear()
+
     def _temperature(self, z: Tensor, codes: Tensor) -> Tensor:
         """tau, or tau times the scale of distances. Shape: z (G, N, D) -> (G,)."""
         tau = schedule.temperature(self.config, self.num_updates)

@@ -320,6 +320,21 @@ def test_checkpoints_without_the_counters_load(
 
 
 @every_member
+def test_what_is_discarded_leaves_no_trace(
+    make: Make, train: Callable, state: Callable, same: Callable, options: dict
+) -> None:
+    plain, interrupted = make(**options), make(**options)
+    interrupted.load_state_dict(plain.state_dict())
+    for batch in torch.randn(4, 2, 5, 8):
+        interrupted(torch.randn(3, 5, 8))
+        interrupted.discard()
+        for bottleneck in (plain, interrupted):
+            torch.manual_seed(2)
+            train(bottleneck, [batch])
+    assert same(state(plain), state(interrupted))
+
+
+@every_member
 def test_a_copy_after_training_works(make: Make, options: dict[str, Any]) -> None:
     bottleneck = make(**options)
     z_e = torch.randn(2, 3, 8, requires_grad=True)
