@@ -126,7 +126,9 @@ class LatentPredictionCriterion(FairseqCriterion):
         known = per_word.keys() | {"vq_loss"}
         for key in sorted({k for log in logs for k in log if k.startswith("vq_")}):
             if key not in known:
-                metrics.log_scalar(key, total(key) / batches, batches, round=4)
+                # Shares of codes: 1 of 16,384 must not come out as 2.
+                digits = 6 if key.endswith("_codes") else 4
+                metrics.log_scalar(key, total(key) / batches, batches, round=digits)
 
 
 def code_nll(out: TrainingOutput) -> Tensor:
