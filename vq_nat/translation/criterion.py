@@ -41,6 +41,11 @@ class LatentPredictionCriterion(FairseqCriterion):
     They are summed over the W word positions of the batch, and fairseq divides by W.
     Padding has no part in any of them.
 
+    The means are those of a batch. So batches of one update (`--update-freq`, several
+    workers) add up to the large batch only where they have alike many codes per word:
+    with other lengths a code weighs a little more in one of them than in another, and
+    so does a word where some are shown.
+
     Args:
         task: the fairseq task.
         latent_loss_weight: of the latent prediction.
