@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
     logging.getLogger("fairseq").setLevel(logging.WARNING)
     with errors_as_sentences():
         plan = read_plan(args)
-        with locked(plan.work):
+        with locked(plan.work, "quickstart"):
             run(plan)
 
 

@@ -190,8 +190,12 @@ class ForwardedBar:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, program: str) -> Iterator[None]:
     """Lets one process at a time work in a folder.
+
+    Args:
+        folder: where.
+        program: what works there, as a noun.
 
     Raises:
         PrepError: if another one does.
@@ -202,7 +206,7 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PrepError(
-                f"Another quickstart is working in {folder}; wait for its end or give "
+                f"Another {program} is working in {folder}; wait for its end or give "
                 "this one another folder with --work."
             ) from None
         yield

@@ -13,6 +13,7 @@ the rows. A training whose row is there is not repeated.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import sys
 import warnings
@@ -59,7 +60,8 @@ LABELS = {
     "soft-exact": "soft EM, exact",
 }
 CURVES = {"used_codes": "codes used in 100 updates", "word_accuracy": "words right"}
-RECIPE_VERSION = 1  # raise when a row changes for the same flags
+READ = ("dict", "train", "valid")  # the files of a corpus, by how their names begin
+RECIPE_VERSION = 2  # raise when a row changes for the same flags
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,7 @@ def train(plan: Plan, run: Run) -> tuple[Row, str]:
     """Returns a training's row, trained only if there is none for these flags."""
     options, path = options_of(plan, run), plan.rows / f"{run.name}.json"
     stamp = plan.work / ".done" / f"{run.name}.json"
-    dictionary = next(iter(sorted(plan.data.glob("dict.*.txt"))))
-    inputs = {"dictionary": sha256(dictionary)}
+    inputs = hashes(plan.data)
     recipe = {"version": RECIPE_VERSION, "flags": options, "inputs": inputs}
     if is_done(stamp, recipe, path):
         return read_json(path), "reused"
@@ -167,6 +168,13 @@ def train(plan: Plan, run: Run) -> tuple[Row, str]:
     write_json(row, path)
     mark_done(stamp, recipe, path)
     return row, "trained"
+
+
+@functools.cache
+def hashes(data: Path) -> dict[str, str]:
+    """Returns the SHA-256 of all that a training reads, by the file's name."""
+    paths = [path for part in READ for path in data.glob(f"{part}.*")]
+    return {path.name: sha256(path) for path in sorted(paths)}
 
 
 def make_row(plan: Plan, run: Run, log: Path) -> Row:
@@ -418,7 +426,7 @@ def main(argv: list[str] | None = None) -> None:
     warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
     with errors_as_sentences():
         plan = read_plan(args)
-        with locked(plan.work):
+        with locked(plan.work, "robustness experiment"):
             run_all(plan)
 
 

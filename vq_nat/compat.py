@@ -15,6 +15,7 @@ from typing import Any
 import numpy
 import torch
 from fairseq.distributed import utils as distributed
+from fairseq.optim import AMPOptimizer, FP16Optimizer, MemoryEfficientFP16Optimizer
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 logger = logging.getLogger(__name__)
@@ -147,6 +148,26 @@ def under_autocast(name: str, function: Callable[..., Any]) -> Callable[..., Any
             return function(model, sample, *args, **kwargs)
 
     return call
+
+
+def refuse_reduced_precision(optimizer: Any) -> None:
+    """Refuses what fairseq makes of --fp16, --bf16 and --amp, for latent models.
+
+    When gradients overflow, fairseq drops or repeats an update without a word to the
+    task, while the M-step needs the statistics of exactly what the optimizer applied.
+    And with --fp16 or --bf16 the optimizer has a flat copy of the parameters, which
+    overwrites codes that are initialized from data or restarted.
+
+    Raises:
+        ValueError: if one of them is on.
+    """
+    kinds = (AMPOptimizer, FP16Optimizer, MemoryEfficientFP16Optimizer)
+    if isinstance(optimizer, kinds):
+        raise ValueError(
+            "--fp16, --bf16 and --amp must be off for a model with latents, but the "
+            f"optimizer is fairseq's {type(optimizer).__name__}; for products in half "
+            "precision give --autocast auto, bfloat16 or float16 instead."
+        )
 
 
 def training_attention(device: torch.device) -> AbstractContextManager[Any]:

@@ -196,3 +196,9 @@ def test_autocast_trains_in_float32_outside_products(train, tmp_path: Path) -> N
     assert all(t.dtype != torch.bfloat16 for t in weights.values())
     codebook = next(t for name, t in weights.items() if name.startswith("bottleneck"))
     assert math.isfinite(float(codebook.float().sum()))
+
+
+def test_half_precision_by_fairseq_is_refused(train, tmp_path) -> None:
+    # Without a GPU, fairseq itself fails with --fp16 and --bf16.
+    with pytest.raises(ValueError, match=r"must be off .* --autocast auto"):
+        train(tmp_path, 1, "--amp", "--disable-validation")

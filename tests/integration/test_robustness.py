@@ -8,12 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fairseq.logging import metrics
+
+from vq_nat.translation.criterion import LatentPredictionCriterion
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "robustness.py"
 sys.path.insert(0, str(SCRIPT.parent))
 
 import robustness  # noqa: E402
+from steps import PrepError  # noqa: E402
+
+from vq_nat.bench.training_log import LogEntry  # noqa: E402
+
+POINT = (
+    *("num_updates", "word_accuracy", "vq_posterior_entropy"),
+    "vq_quantization_error",
+)
 
 TOY = ("--corpus", "copies", "--updates", "4", "--max-tokens", "500", "--threads", "1")
 GRID = ("--sizes", "4", "8", "--assign", "hard", "soft-exact", "--seeds", "1")
@@ -63,6 +74,40 @@ def test_only_what_is_compared_differs(tmp_path: Path) -> None:
         options = robustness.options_of(plan, one)
         differing = {k for k in options if options[k] != first.get(k)}
         assert differing <= varied
+
+
+def test_a_row_is_of_the_very_corpus(tmp_path: Path) -> None:
+    def hashed() -> dict[str, str]:
+        robustness.hashes.cache_clear()
+        return robustness.hashes(tmp_path)
+
+    names = ["dict.en.txt", "train.de-en.en.bin", "valid.de-en.de.idx"]
+    for name in [*names, "test.de-en.en.bin", "preprocess.log"]:
+        (tmp_path / name).write_text(name)
+    before = hashed()
+    assert sorted(before) == names
+    (tmp_path / names[1]).write_text("other sentences")
+    assert {name for name in names if hashed()[name] != before[name]} == {names[1]}
+
+
+@pytest.mark.parametrize("codes", robustness.SIZES)
+@pytest.mark.parametrize("used", [1, 2, 3, 100, 255])
+def test_every_used_code_is_counted(codes: int, used: int) -> None:
+    log = {"words": 1, "codes": 1, "batches": 2, "vq_recent_codes": 2 * used / codes}
+    with metrics.aggregate() as logged:
+        LatentPredictionCriterion.reduce_metrics([log])
+    values = {**dict.fromkeys(POINT, 0.0), **logged.get_smoothed_values()}
+    entry = LogEntry("valid", values)
+    assert robustness.point(entry, codes)["used_codes"] == used
+
+
+def test_two_experiments_do_not_share_a_folder(tmp_path: Path) -> None:
+    with (
+        robustness.locked(tmp_path, "robustness experiment"),
+        pytest.raises(PrepError, match="Another robustness experiment is working in"),
+        robustness.locked(tmp_path, "robustness experiment"),
+    ):
+        pass
 
 
 def test_a_toy_experiment_keeps_rows_and_is_not_repeated(

@@ -159,7 +159,7 @@ def e_step(
         codes,
         first,
         second,
-        Expectation(weights) if exact else Draws(weights, num_codes),
+        Expectation(weights, codes) if exact else Draws(weights, num_codes),
         entropy / max(1, measured),
     )
 

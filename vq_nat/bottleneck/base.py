@@ -7,7 +7,7 @@ G slices, K codes per slice, D = C / G code width, M samples.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -41,11 +41,14 @@ class Bottleneck(nn.Module):
     `forward` picks out the real positions, leaves autocast, hands flat float32 rows to
     `quantize_rows` and puts the results back in place, so that no member has to think
     of padding or precision. Members implement `quantize_rows` and `codebook`, and
-    `m_step` too if they gather statistics.
+    `apply_gathered` too if they gather statistics.
 
     A training loop calls, per optimizer update and on every worker:
     `set_num_updates(n)`, any number of `forward`, the optimizer, `m_step()`.
     """
+
+    # State that older checkpoints lack; it then stays as it is.
+    added_state: tuple[str, ...] = ("_extra_state",)
 
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__()
@@ -112,9 +115,22 @@ class Bottleneck(nn.Module):
             slices = torch.einsum("blgk,gkd->blgd", weights.float(), self.codebook)
         return slices.flatten(-2)
 
+    @torch.no_grad()
     def m_step(self) -> None:
-        """Applies and clears the statistics gathered since the last call."""
-        self.num_updates += 1
+        """Applies and clears the statistics gathered since the last call.
+
+        It counts an update, with or without vectors. In evaluation it does nothing; all
+        workers must be in the same mode.
+        """
+        if self.training:
+            self.apply_gathered()
+            self.num_updates += 1
+
+    def apply_gathered(self) -> None:
+        """Applies and clears what was gathered, on all workers alike."""
+
+    def discard(self) -> None:
+        """Clears what was gathered since the last M-step: for an update given up."""
 
     def set_num_updates(self, num_updates: int) -> None:
         """Tells how many optimizer updates are done."""
@@ -148,6 +164,22 @@ class Bottleneck(nn.Module):
                 "`z_e` must be finite and so must the codebook, but what is computed "
                 f"from them is not in update {self.num_updates}."
             )
+
+    def get_extra_state(self) -> Tensor:
+        """What the schedules go by, for the checkpoint."""
+        return torch.tensor([self.num_updates])
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Continues where `get_extra_state` left off."""
+        self.num_updates = int(state[0])
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *rest: Any
+    ) -> None:
+        own = self.state_dict()
+        for name in self.added_state:
+            state_dict.setdefault(prefix + name, own[name])
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def extra_repr(self) -> str:
         """The hyper-parameters on one line."""

@@ -9,6 +9,7 @@ https://arxiv.org/abs/1711.00937, appendix A.1.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from .config import BottleneckConfig
 from .data_init import cluster
 from .slices import join_slices, split_slices
 from .space import Place
-from .watch import age_
+from .watch import CodeUse, age_
 from .weights import Weights
 from .workers import all_reduce_, broadcast_, gather_rows
 
@@ -78,12 +79,13 @@ class Codebook(nn.Module):
     Attributes:
         codes: The code vectors e. Shape: (G, K, D).
         ema_counts: N, moving average of the vectors per update. Shape: (G, K).
-        idle: Updates since a code was last used. Shape: (G, K).
+        idle: Updates since a code was last used or restarted. Shape: (G, K).
         distance_scale: Moving average of the squared distance to the second nearest
             code; 0 before the first M-step. Shape: (G,).
         counts: n, the vectors of this update. Shape: (G, K).
         second_distances: Sum of the squared distances to the second nearest code in
             this update. Shape: (G,).
+        use: How long each code has not been used, restarted or not.
     """
 
     codes: Tensor
@@ -107,6 +109,7 @@ class Codebook(nn.Module):
         self.register_buffer("distance_scale", torch.zeros(shape[0]))
         self._register_sums("counts", torch.zeros(shape))
         self._register_sums("second_distances", torch.zeros(shape[0]))
+        self.use = CodeUse(*shape)
         self._window: list[Tensor] = []  # this update's vectors, for restarts
 
     def gather_(self, z: Tensor, weights: Weights, second_distances: Tensor) -> None:
@@ -116,9 +119,11 @@ class Codebook(nn.Module):
             z (G, N, D), second_distances (G, N).
         """
         self.counts += weights.counts()
+        self.use.gather_(weights.use())
         self.second_distances += second_distances.sum(-1)
         if self.restart_after > 0:
-            self._window.append(join_slices(z))
+            # The caller may write into its own vectors before the M-step.
+            self._window.append(join_slices(z).clone())
 
     def m_step_(self, seed: int) -> int:
         """Moves the codes by all that was gathered, on all workers alike.
@@ -135,10 +140,14 @@ class Codebook(nn.Module):
             self._count_()
             self.move_()
             restarted = self._restart_(seed)
+        self.clear_()
+        return restarted
+
+    def clear_(self) -> None:
+        """Clears the statistics."""
         for sums in self.gathered():
             sums.zero_()
         self._window.clear()
-        return restarted
 
     def init_from_(self, vectors: Tensor, rate: float, seed: int, place: Place) -> None:
         """Makes the codes the centres of clusters of vectors.
@@ -162,7 +171,7 @@ class Codebook(nn.Module):
 
     def gathered(self) -> list[Tensor]:
         """The statistics, which an M-step sums over workers and then clears."""
-        return [self.counts, self.second_distances]
+        return [self.counts, self.use.counts, self.second_distances]
 
     def move_(self) -> None:
         """Moves the codes by the statistics, `ema_counts` being up to date."""
@@ -184,12 +193,22 @@ class Codebook(nn.Module):
 
     def _count_(self) -> None:
         """Moves the averages that do not depend on how codes move."""
-        age_(self.idle, self.counts)
+        self.use.count_()
+        age_(self.idle, self.use.counts)
         ema_(self.ema_counts, self.counts, self.decay)
         batch = self.second_distances / self.counts.sum(-1)
         moved = self.distance_scale.lerp(batch, 1 - self.decay)
         started = self.distance_scale > 0
         self.distance_scale.copy_(torch.where(started, moved, batch))
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *rest: Any
+    ) -> None:
+        """Takes checkpoints too that have one count for uses and restarts."""
+        idle = state_dict.get(prefix + "idle", self.idle)
+        state_dict.setdefault(prefix + "use.idle", idle)
+        state_dict.setdefault(prefix + "use.updates", idle.max() + 1)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _restart_(self, seed: int) -> int:
         """Places codes out of use on encoder outputs of this update."""

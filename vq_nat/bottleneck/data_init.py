@@ -7,7 +7,7 @@ Advantages of Careful Seeding", 2007. G slices, N vectors, K codes, D code width
 from collections import deque
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .assign import squared_distances
 from .space import Place, anywhere
@@ -20,8 +20,12 @@ _SEEDING_ROUNDS = 64
 _LLOYD_ITERATIONS = 5
 
 
-class RecentVectors:
+class RecentVectors(nn.Module):
     """The encoder outputs of this worker's last updates.
+
+    They are saved with the model, so that a resumed warm-up ends as an unbroken one. Of
+    several workers a training loop usually saves the first: when resumed, all of them
+    go on with its vectors.
 
     Args:
         width: Width C of the vectors.
@@ -29,6 +33,7 @@ class RecentVectors:
     """
 
     def __init__(self, width: int, num_codes: int) -> None:
+        super().__init__()
         self.width = width
         self.num_codes = num_codes
         self.batches: list[Tensor] = []  # of the update now running
@@ -36,7 +41,7 @@ class RecentVectors:
 
     def add(self, z: Tensor) -> None:
         """Adds the vectors of one batch. Shape: (N, C)."""
-        self.batches.append(z)
+        self.batches.append(z.clone())  # the caller may write into its own
 
     def close_update(self, like: Tensor) -> None:
         """Ends an update, maybe an empty one, and drops what is too old.
@@ -45,8 +50,10 @@ class RecentVectors:
             like: Any tensor of the vectors' type and on their device.
         """
         nothing = like.new_zeros(0, self.width)
-        self.updates.append(torch.cat([nothing, *self.batches]))
+        new = torch.cat([nothing, *self.batches])
         self.batches.clear()
+        # A checkpoint's vectors may have been loaded to another device.
+        self.updates = deque(update.to(new) for update in [*self.updates, new])
         capacity = -(-_VECTORS_PER_CODE * self.num_codes // num_workers())
         size = sum(len(update) for update in self.updates)
         while size - len(self.updates[0]) >= capacity:
@@ -64,6 +71,18 @@ class RecentVectors:
         vectors = gather_rows(torch.cat(list(self.updates)))
         self.updates.clear()
         return vectors
+
+    def get_extra_state(self) -> Tensor:
+        """The number of updates, that of vectors in each, and then these, in a row."""
+        sizes = [len(update) for update in self.updates]
+        head = torch.tensor([len(sizes), *sizes], dtype=torch.float32)
+        return torch.cat([head, *(update.flatten().cpu() for update in self.updates)])
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Continues where `get_extra_state` left off."""
+        end = 1 + int(state[0])
+        sizes = state[1:end].long().tolist()
+        self.updates = deque(state[end:].view(-1, self.width).split(sizes))
 
 
 def cluster(

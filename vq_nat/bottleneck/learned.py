@@ -16,17 +16,21 @@ from .watch import CodeUse, CollapseWatch
 class LearnedBottleneck(Bottleneck):
     """A member without an M-step: its codes move by the optimizer, or never."""
 
+    added_state = ("_extra_state", "use.idle", "use.updates")
+
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__(config, width)
         self.use = CodeUse(self.num_slices, self.num_codes)
         self.collapse = CollapseWatch(self.window)
 
-    @torch.no_grad()
-    def m_step(self) -> None:
-        """Moves nothing; warns on collapse. Call it once an update on each worker."""
+    def apply_gathered(self) -> None:
+        """Moves nothing, but warns on collapse."""
         self.use.m_step_()
         self.collapse.look(self.use.idle, self.num_updates)
-        super().m_step()
+
+    def discard(self) -> None:
+        """Clears what was gathered since the last M-step."""
+        self.use.counts.zero_()
 
     @torch.no_grad()
     def figures(self, counts: Tensor, **others: Tensor) -> dict[str, float]:
@@ -42,8 +46,7 @@ class LearnedBottleneck(Bottleneck):
             {
                 "perplexity": usage.perplexity(counts),
                 "used_codes": usage.used_share(counts),
-                "recent_codes": usage.recent_share(self.use.idle, self.num_updates),
-                "dead_codes": usage.dead_share(self.use.idle, self.window),
+                **self.use.figures(self.window),
                 **others,
             }
         )

@@ -29,16 +29,16 @@ def used_share(counts: Tensor) -> Tensor:
     return (counts > 0).float().mean()
 
 
-def recent_share(idle: Tensor, num_updates: int) -> Tensor:
+def recent_share(idle: Tensor, updates: Tensor) -> Tensor:
     """Share of the codes used in the last 100 updates, or in all if there were fewer.
 
     Shape:
-        idle (G, K), updates since the last use -> ().
+        idle (G, K), updates since the last use; updates () so far -> ().
     """
-    return 1 - dead_share(idle, max(1, min(_RECENT_UPDATES, num_updates)))
+    return 1 - dead_share(idle, updates.clamp(1, _RECENT_UPDATES))
 
 
-def dead_share(idle: Tensor, window: float) -> Tensor:
+def dead_share(idle: Tensor, window: float | Tensor) -> Tensor:
     """Share of the codes that no vector has chosen for `window` updates or longer.
 
     Shape:

@@ -34,13 +34,15 @@ class VectorQuantizer(Bottleneck):
     Call, per update: `set_num_updates(n)`, any number of `forward`, `m_step()`.
     """
 
+    added_state = ("recent._extra_state",)
+
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__(config, width)
         self.space = CodeSpace(config, width)
         code_width = self.space.code_width
         self.table: Codebook = _CODEBOOKS[config.vq_update](config, code_width)
         self._initialized = config.vq_init == "random"
-        self._recent = RecentVectors(self.num_slices * code_width, self.num_codes)
+        self.recent = RecentVectors(self.num_slices * code_width, self.num_codes)
         self._restarted = 0
         self._collapse = CollapseWatch(self.window)
 
@@ -110,15 +112,18 @@ class VectorQuantizer(Bottleneck):
             metrics=metrics,
         )
 
-    @torch.no_grad()
-    def m_step(self) -> None:
-        """Moves the codebook, on all workers alike; call it once an update on each."""
+    def apply_gathered(self) -> None:
+        """Moves the codebook, on all workers alike."""
         if self.passes_through:
             self._prepare()
         else:
             self._restarted = self.table.m_step_(seed=self.num_updates)
-            self._collapse.look(self.table.idle, self.num_updates)
-        super().m_step()
+            self._collapse.look(self.table.use.idle, self.num_updates)
+
+    def discard(self) -> None:
+        """Clears what was gathered since the last M-step."""
+        self.table.clear_()
+        self.recent.batches.clear()
 
     def _temperature(self, z: Tensor, codes: Tensor) -> Tensor:
         """tau, or tau times the scale of distances. Shape: z (G, N, D) -> (G,)."""
@@ -144,18 +149,18 @@ class VectorQuantizer(Bottleneck):
         if not self.passes_through:
             self.table.gather_(z, found.weights, found.second_distances)
         elif not self._initialized:
-            self._recent.add(join_slices(z))
+            self.recent.add(join_slices(z))
 
     def _prepare(self) -> None:
         """Keeps the vectors of an update without quantization, to initialize from."""
         if self._initialized:
             return
-        self._recent.close_update(like=self.table.counts)
+        self.recent.close_update(like=self.table.counts)
         if self.num_updates + 1 < self.config.vq_warmup_updates:
             return
-        size, rate = self._recent.totals()
+        size, rate = self.recent.totals()
         if size >= self.num_codes:
-            vectors, seed = self._recent.gather(), self.num_updates
+            vectors, seed = self.recent.gather(), self.num_updates
             self.table.init_from_(vectors, rate, seed, self.space.place)
             self._initialized = True
 
@@ -172,13 +177,12 @@ class VectorQuantizer(Bottleneck):
         metrics = usage.as_floats(
             {
                 "perplexity": usage.perplexity(counts),
-                "used_codes": usage.used_share(counts),
+                "used_codes": usage.used_share(found.weights.use()),
                 "posterior_entropy": found.entropy,
                 "quantization_error": usage.quantization_error(z, quantized),
                 "temperature": temperature.mean(),
                 "window_perplexity": usage.perplexity(self.table.ema_counts),
-                "recent_codes": usage.recent_share(self.table.idle, self.num_updates),
-                "dead_codes": usage.dead_share(self.table.idle, self.window),
+                **self.table.use.figures(self.window),
             }
         )
         return {

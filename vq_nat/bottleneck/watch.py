@@ -9,6 +9,7 @@ import logging
 import torch
 from torch import Tensor, nn
 
+from . import usage
 from .workers import all_reduce_, is_first_worker
 
 logger = logging.getLogger(__name__)
@@ -23,32 +24,47 @@ def age_(idle: Tensor, counts: Tensor) -> None:
 
 
 class CodeUse(nn.Module):
-    """How long each code has not been used by any worker; nothing that is saved.
+    """How long each code has not been used by any worker.
 
     Attributes:
-        counts: Vectors of the running update, by code. Shape: (G, K).
-        idle: Updates since a code was last used. Shape: (G, K).
+        counts: Vectors of the running update that use a code. Shape: (G, K).
+        idle: Updates since a vector last used a code. Shape: (G, K).
+        updates: Updates with vectors so far. Shape: ().
     """
 
     counts: Tensor
     idle: Tensor
+    updates: Tensor
 
     def __init__(self, num_slices: int, num_codes: int) -> None:
         super().__init__()
         counts = torch.zeros(num_slices, num_codes)
         self.register_buffer("counts", counts, persistent=False)
-        self.register_buffer("idle", counts.long(), persistent=False)
+        self.register_buffer("idle", counts.long())
+        self.register_buffer("updates", torch.tensor(0))
 
     def gather_(self, counts: Tensor) -> None:
         """Adds one batch. Shape: (G, K)."""
         self.counts += counts
 
+    def count_(self) -> None:
+        """Counts an update, `counts` being those of all workers."""
+        age_(self.idle, self.counts)
+        self.updates += 1
+
     def m_step_(self) -> None:
         """Closes an update, on all workers alike."""
         all_reduce_([self.counts])
         if float(self.counts.sum()) > 0:
-            age_(self.idle, self.counts)
+            self.count_()
         self.counts.zero_()
+
+    def figures(self, window: float) -> dict[str, Tensor]:
+        """Figures for the log; `window` is in updates."""
+        return {
+            "recent_codes": usage.recent_share(self.idle, self.updates),
+            "dead_codes": usage.dead_share(self.idle, window),
+        }
 
 
 class CollapseWatch:

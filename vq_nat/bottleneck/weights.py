@@ -1,7 +1,7 @@
 """Owns the weights w_ij of vector i on code j, in the two forms the E-step gives them.
 
 Drawn weights, w_ij = (1/M) sum_l 1[z_i^l = j], have M entries a vector and stay that
-sparse; the exact expectation is dense. Both answer the same four questions, so that
+sparse; the exact expectation is dense. Both answer the same five questions, so that
 nobody else asks which one it is. G slices, N vectors, K codes per slice, D code width.
 """
 
@@ -24,6 +24,10 @@ class Draws(NamedTuple):
     def counts(self) -> Tensor:
         """Computes n_j = sum_i w_ij. Shape: (G, K) float32."""
         return self._hits().float() / self.codes.shape[-1]
+
+    def use(self) -> Tensor:
+        """Vectors that use each code, which is to draw it. Shape: (G, K) float32."""
+        return self.counts()
 
     def sums(self, z: Tensor) -> Tensor:
         """Computes s_j = sum_i w_ij z_i: each code adds up a bag of vectors.
@@ -75,9 +79,22 @@ class Expectation(NamedTuple):
     probabilities: Tensor
     """(G, N, K)."""
 
+    codes: Tensor
+    """(G, N) int64, the most probable ones."""
+
     def counts(self) -> Tensor:
         """Computes n_j = sum_i w_ij. Shape: (G, K)."""
         return self.probabilities.sum(dim=1)
+
+    def use(self) -> Tensor:
+        """Vectors that use each code, which is to find it the most probable.
+
+        No probability is 0: by weight, no code would ever be out of use.
+
+        Shape:
+            (G, K) float32.
+        """
+        return Draws(self.codes.unsqueeze(-1), self.probabilities.shape[-1]).counts()
 
     def sums(self, z: Tensor) -> Tensor:
         """Computes s_j = sum_i w_ij z_i. Shape: z (G, N, D) -> (G, K, D)."""

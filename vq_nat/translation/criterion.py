@@ -41,6 +41,11 @@ class LatentPredictionCriterion(FairseqCriterion):
     They are summed over the W word positions of the batch, and fairseq divides by W.
     Padding has no part in any of them.
 
+    The means are those of a batch. So batches of one update (`--update-freq`, several
+    workers) add up to the large batch only where they have alike many codes per word:
+    with other lengths a code weighs a little more in one of them than in another, and
+    so does a word where some are shown.
+
     Args:
         task: the fairseq task.
         latent_loss_weight: of the latent prediction.
@@ -126,7 +131,9 @@ class LatentPredictionCriterion(FairseqCriterion):
         known = per_word.keys() | {"vq_loss"}
         for key in sorted({k for log in logs for k in log if k.startswith("vq_")}):
             if key not in known:
-                metrics.log_scalar(key, total(key) / batches, batches, round=4)
+                # Shares of codes: 1 of 16,384 must not come out as 2.
+                digits = 6 if key.endswith("_codes") else 4
+                metrics.log_scalar(key, total(key) / batches, batches, round=digits)
 
 
 def code_nll(out: TrainingOutput) -> Tensor:

@@ -16,7 +16,12 @@ from fairseq.tasks.translation import (
 from sacrebleu.metrics import BLEU
 
 from ..bottleneck import Bottleneck
-from ..compat import autocast, training_attention, under_autocast
+from ..compat import (
+    autocast,
+    refuse_reduced_precision,
+    training_attention,
+    under_autocast,
+)
 from .config import DecodingConfig
 from .generator import REFINEMENTS, IterativeLatentGenerator, LengthRule
 from .rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
@@ -104,16 +109,30 @@ class DiscreteLatentTranslationTask(TranslationTask):
         update_num: int,
         ignore_grad: bool = False,
     ) -> Any:
-        """Forward and backward; the E-step of a dummy batch gathers nothing."""
+        """Forward and backward; the E-step of a dummy batch gathers nothing.
+
+        fairseq gives up the gradients of the whole update when one of its batches
+        fails, for want of memory for instance: so are the statistics.
+
+        Raises:
+            ValueError: for --fp16, --bf16 and --amp, if there are latents.
+        """
         criterion = under_autocast(self.cfg.autocast, criterion)
+        if any(bottlenecks(model)):
+            refuse_reduced_precision(optimizer)
         with ExitStack() as stack:
             stack.enter_context(training_attention(next(model.parameters()).device))
             if ignore_grad:
                 for bottleneck in bottlenecks(model):
                     stack.enter_context(bottleneck.frozen())
-            return super().train_step(
-                sample, model, criterion, optimizer, update_num, ignore_grad
-            )
+            try:
+                return super().train_step(
+                    sample, model, criterion, optimizer, update_num, ignore_grad
+                )
+            except Exception:
+                for bottleneck in bottlenecks(model):
+                    bottleneck.discard()
+                raise
 
     def optimizer_step(
         self, optimizer: Any, model: torch.nn.Module, update_num: int

@@ -39,13 +39,19 @@ def train() -> Callable[..., None]:
 
 
 @pytest.fixture
-def state() -> Callable[[Bottleneck], dict[str, Tensor]]:
-    """state(bottleneck): a copy of all that a forward pass or M-step might move."""
+def state() -> Callable[..., dict[str, Tensor]]:
+    """state(bottleneck): a copy of all that a forward pass or M-step might move.
 
-    def copy(bottleneck: Bottleneck) -> dict[str, Tensor]:
+    With `updates=False` without what counts updates, whatever they did.
+    """
+
+    def copy(bottleneck: Bottleneck, updates: bool = True) -> dict[str, Tensor]:
         tensors = {**dict(bottleneck.named_buffers()), **bottleneck.state_dict()}
-        tensors.pop("_extra_state", None)  # counts updates, whatever they did
-        return {name: tensor.clone() for name, tensor in tensors.items()}
+        return {
+            name: tensor.clone()
+            for name, tensor in tensors.items()
+            if updates or not name.endswith("_extra_state")
+        }
 
     return copy
 

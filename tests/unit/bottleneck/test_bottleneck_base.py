@@ -121,14 +121,14 @@ def test_a_batch_of_padding_only_is_no_trouble(
     make: Make, state: Callable, same: Callable, options: dict[str, Any], training: bool
 ) -> None:
     bottleneck = make(**options).train(training)
-    before = state(bottleneck)
+    before = state(bottleneck, updates=not training)
     z_e = torch.randn(2, 3, 8, requires_grad=True)
     out = bottleneck(z_e, torch.zeros(2, 3, dtype=torch.bool))
     (out.quantized.sum() + out.loss).backward()
     bottleneck.m_step()
     assert out.quantized.abs().sum() == 0 and out.loss.item() == 0
     assert not any(math.isnan(value) for value in out.metrics.values())
-    assert same(state(bottleneck), before)
+    assert same(state(bottleneck, updates=not training), before)
 
 
 @every_member
@@ -218,12 +218,12 @@ def test_what_is_not_finite_is_refused_naming_the_update(
 ) -> None:
     bottleneck = make(**options)
     bottleneck.set_num_updates(7)
-    before, z_e = state(bottleneck), torch.randn(2, 3, 8)
+    before, z_e = state(bottleneck, updates=False), torch.randn(2, 3, 8)
     z_e[1, 2, 3] = bad
     with pytest.raises(ValueError, match="`z_e` must be finite .* in update 7"):
         bottleneck(z_e)
     bottleneck.m_step()
-    assert same(state(bottleneck), before)
+    assert same(state(bottleneck, updates=False), before)
 
 
 # Which figures stand in the log of which kind; `quantization_error` only where what the
@@ -276,6 +276,62 @@ def test_every_kind_reports_its_figures(
     metrics = make(**options).train(training)(torch.randn(3, 5, 8)).metrics
     assert metrics.keys() == FIGURES[options.get("kind", "vq")]
     assert all(math.isfinite(value) for value in metrics.values())
+
+
+@every_member
+def test_in_evaluation_nothing_moves(
+    make: Make, train: Callable, state: Callable, same: Callable, options: dict
+) -> None:
+    bottleneck = make(**options)
+    train(bottleneck, list(torch.randn(3, 2, 5, 8)))
+    before = state(bottleneck.eval())
+    train(bottleneck, list(torch.randn(3, 2, 5, 8)))
+    assert same(state(bottleneck), before)
+
+
+@every_member
+def test_a_checkpoint_says_where_the_training_is(
+    make: Make, train: Callable, state: Callable, same: Callable, options: dict
+) -> None:
+    trained, loaded = make(**options), make(**options)
+    train(trained, list(torch.randn(3, 2, 5, 8)))
+    loaded.load_state_dict(trained.state_dict())
+    assert loaded.num_updates == 3
+    assert same(loaded.state_dict(), trained.state_dict())
+
+
+@every_member
+def test_checkpoints_without_the_counters_load(
+    make: Make, train: Callable, options: dict[str, Any]
+) -> None:
+    trained, loaded = make(**options), make(**options)
+    train(trained, list(torch.randn(3, 2, 5, 8)))
+    is_vq = options.get("kind", "vq") == "vq"
+    old = {
+        name: value
+        for name, value in trained.state_dict().items()
+        if not name.startswith(("use.", "table.use.", "recent."))
+        and (is_vq or name != "_extra_state")
+    }
+    loaded.load_state_dict(old)
+    z_e = torch.randn(2, 5, 8)
+    a, b = trained.eval()(z_e), loaded.eval()(z_e)
+    assert torch.equal(a.codes, b.codes) and torch.equal(a.quantized, b.quantized)
+
+
+@every_member
+def test_what_is_discarded_leaves_no_trace(
+    make: Make, train: Callable, state: Callable, same: Callable, options: dict
+) -> None:
+    plain, interrupted = make(**options), make(**options)
+    interrupted.load_state_dict(plain.state_dict())
+    for batch in torch.randn(4, 2, 5, 8):
+        interrupted(torch.randn(3, 5, 8))
+        interrupted.discard()
+        for bottleneck in (plain, interrupted):
+            torch.manual_seed(2)
+            train(bottleneck, [batch])
+    assert same(state(plain), state(interrupted))
 
 
 @every_member

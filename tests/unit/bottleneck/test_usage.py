@@ -21,10 +21,10 @@ def test_used_and_dead_shares() -> None:
 
 def test_recent_codes_are_those_used_since_the_start_or_in_a_hundred_updates() -> None:
     idle = torch.tensor([[0, 4, 5, 5]])  # after 5 updates, two codes were never used
-    assert usage.recent_share(idle, num_updates=5).item() == 0.5
+    assert usage.recent_share(idle, torch.tensor(5)).item() == 0.5
     idle = torch.tensor([[0, 99, 100, 300]])
-    assert usage.recent_share(idle, num_updates=300).item() == 0.5
-    assert usage.recent_share(torch.zeros(1, 4), num_updates=0).item() == 1
+    assert usage.recent_share(idle, torch.tensor(300)).item() == 0.5
+    assert usage.recent_share(torch.zeros(1, 4), torch.tensor(0)).item() == 1
 
 
 def test_quantization_error_is_a_mean_over_vectors() -> None:

@@ -15,7 +15,7 @@ NUM_CODES = 64
 WINDOW = {"decay": 0.75, "num_codes": NUM_CODES}  # of 4 updates
 KINDS: list[dict[str, Any]] = [
     {"assign": "hard"},
-    {"num_samples": 0, "temperature": 1e-6},
+    {"num_samples": 0},
     {"update": "gradient", "assign": "hard"},
     {"kind": "gumbel"},
     {"kind": "fsq", "levels": "4,4,4"},
@@ -66,6 +66,28 @@ def test_dead_codes_are_those_unused_for_a_window(
         dead = bottleneck(z_e).metrics["dead_codes"]
         assert dead == (63 / 64 if n >= 4 else 0)
         bottleneck.m_step()
+
+
+def test_restarts_do_not_hide_a_collapse(
+    make: Make, train: Callable, caplog: pytest.LogCaptureFixture
+) -> None:
+    bottleneck = make(assign="hard", restart_after=2, decay=0.75, num_codes=128)
+    z_e = torch.randn(1, 1, 8).expand(1, 128, 8)  # one code an update
+    train(bottleneck, [z_e] * 8)
+    metrics = bottleneck(z_e).metrics
+    assert metrics["restarted_codes"] > 100
+    assert metrics["dead_codes"] >= 1 - 4 / 128
+    assert metrics["recent_codes"] <= 8 / 128
+    assert len(warnings(caplog)) == 1
+
+
+def test_recent_codes_are_those_since_quantization_began(
+    make: Make, train: Callable
+) -> None:
+    bottleneck = make(assign="hard", warmup_updates=6)
+    z_e = torch.randn(1, 1, 8).expand(1, 5, 8)
+    train(bottleneck, [z_e] * 9)
+    assert bottleneck(z_e).metrics["recent_codes"] == 1 / 8
 
 
 def test_a_second_collapse_is_told_again(caplog: pytest.LogCaptureFixture) -> None:

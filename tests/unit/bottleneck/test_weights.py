@@ -16,7 +16,8 @@ def slow(draws: Tensor) -> Tensor:
 def both(num_samples: int, vectors: int = VECTORS) -> tuple[Draws, Expectation]:
     """The same weights in both forms; code 4 is not used."""
     draws = torch.randint(CODES - 1, (SLICES, vectors, num_samples))
-    return Draws(draws, CODES), Expectation(slow(draws))
+    dense = slow(draws)
+    return Draws(draws, CODES), Expectation(dense, dense.argmax(-1))
 
 
 def test_draws_and_their_dense_weights_agree() -> None:
@@ -27,6 +28,14 @@ def test_draws_and_their_dense_weights_agree() -> None:
         torch.testing.assert_close(draws.sums(z), dense.sums(z))
         torch.testing.assert_close(draws.mix(codebook), dense.mix(codebook))
         torch.testing.assert_close(draws.dense(), dense.dense())
+
+
+def test_a_code_is_used_by_who_draws_it_or_finds_it_the_most_probable() -> None:
+    draws, dense = both(num_samples=3)
+    assert torch.equal(draws.use() > 0, draws.counts() > 0)
+    nearest = torch.nn.functional.one_hot(dense.probabilities.argmax(-1), CODES)
+    assert torch.equal(dense.use(), nearest.sum(1).float())
+    assert dense.use().sum() == SLICES * VECTORS
 
 
 def test_the_gradient_of_a_mix_reaches_the_codes() -> None:
