@@ -55,7 +55,7 @@ def step(bottleneck: Bottleneck, name: str, rows: Tensor) -> None:
 
 
 def run(name: str, rank: int, world: int) -> dict[str, Tensor]:
-    """Trains a bottleneck for a few updates."""
+    """Trains a bottleneck for a few updates; returns its end and the last vectors."""
     options, first = SCENARIOS[name]
     torch.manual_seed(1)
     bottleneck = build_bottleneck(BottleneckConfig(**{**COMMON, **options}), WIDTH)
@@ -63,7 +63,7 @@ def run(name: str, rank: int, world: int) -> dict[str, Tensor]:
     torch.manual_seed(rank)  # workers need not draw alike
     for rows in batches:
         step(bottleneck, name, share(rows, first, rank, world))
-    return bottleneck.state_dict()
+    return {**bottleneck.state_dict(), "last vectors": batches[-1]}
 
 
 def main() -> None:
