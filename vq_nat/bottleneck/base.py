@@ -5,6 +5,7 @@ throughout this room: B batch, L latent steps, C width, N flattened real positio
 G slices, K codes per slice, D = C / G code width, M samples.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -72,12 +73,15 @@ class Bottleneck(nn.Module):
             The result record; what stands at padding in `z_e` cannot change it.
 
         Raises:
-            ValueError: If a shape or type is wrong.
+            ValueError: If a shape or type is wrong, or a vector is not finite.
         """
         _check_shapes(z_e, mask, self.width)
         with torch.autocast(z_e.device.type, enabled=False):
             rows = z_e.flatten(0, 1) if mask is None else z_e[mask]
             out = self.quantize_rows(rows.float())
+        # On the host already: evaluation need not wait for the device once more.
+        if not all(math.isfinite(figure) for figure in out.metrics.values()):
+            raise self._not_finite()
         return out._replace(
             quantized=_to_positions(out.quantized, z_e, mask),
             codes=_to_positions(out.codes, z_e, mask),
@@ -160,10 +164,13 @@ class Bottleneck(nn.Module):
             ValueError: In training, if they are not finite; it names the update.
         """
         if self.training and not bool(figures.sum().isfinite()):
-            raise ValueError(
-                "`z_e` must be finite and so must the codebook, but what is computed "
-                f"from them is not in update {self.num_updates}."
-            )
+            raise self._not_finite()
+
+    def _not_finite(self) -> ValueError:
+        return ValueError(
+            "`z_e` must be finite and so must the codebook, but what is computed "
+            f"from them is not in update {self.num_updates}."
+        )
 
     def get_extra_state(self) -> Tensor:
         """What the schedules go by, for the checkpoint."""

@@ -100,7 +100,9 @@ class FiniteScalarQuantization(LearnedBottleneck):
 
     def _to_codes(self, rounded: Tensor) -> Tensor:
         """Reads rounded numbers as digits. Shape: (..., d) -> (...) int64."""
-        return ((rounded + self.levels // 2).long() * self.places).sum(-1)
+        # What is no number is refused by the figures, and must get that far.
+        digits = (rounded.nan_to_num() + self.levels // 2).long()
+        return (digits * self.places).sum(-1)
 
     def _to_numbers(self, codes: Tensor) -> Tensor:
         """Writes codes as rounded numbers. Shape: (...) -> (..., d)."""

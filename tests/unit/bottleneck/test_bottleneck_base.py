@@ -226,6 +226,18 @@ def test_what_is_not_finite_is_refused_naming_the_update(
     assert same(state(bottleneck, updates=False), before)
 
 
+@every_member
+def test_evaluation_gives_no_codes_for_what_is_no_number(
+    make: Make, options: dict[str, Any]
+) -> None:
+    if options.get("kind") == "identity":
+        pytest.skip("there are no codes")
+    bottleneck, z_e = make(**options).eval(), torch.randn(2, 3, 8)
+    z_e[1, 2, 3] = float("nan")
+    with pytest.raises(ValueError, match="`z_e` must be finite"):
+        bottleneck(z_e)
+
+
 # Which figures stand in the log of which kind; `quantization_error` only where what the
 # decoder sees is meant to be near to z_e, and no entropy without a distribution.
 FIGURES = {
