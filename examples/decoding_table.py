@@ -4,8 +4,9 @@
         --teacher runs/demo/teacher/checkpoint_best.pt \\
         --raw runs/demo/corpus/raw --data runs/demo/corpus/bin --corpus demo
 
-Each mode's row is written to ROWS/CORPUS/decoding/MODE.json as soon as it is measured;
-`--table-only` prints the table of the rows that are there.
+Each mode's row is written to ROWS/CORPUS/decoding/MODE.json as soon as it is measured,
+and the table to decoding.md beside them; `--table-only` makes it of the rows that are
+there.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 import vq_nat  # noqa: E402
 from vq_nat.bench.decoding import (  # noqa: E402
+    FOLDER,
     choose,
     decoding_table,
     load_modes,
@@ -80,7 +82,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not options.table_only:
             measure(options)
-        print(decoding_table(load_modes(options.rows, options.corpus)))
+        table = decoding_table(load_modes(options.rows, options.corpus))
+        folder = options.rows / options.corpus / FOLDER
+        (folder / "decoding.md").write_text(table + "\n", encoding="utf-8")
+        print(table)
     except (FileNotFoundError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
