@@ -11,8 +11,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import yaml
 from average import average_checkpoints, last_checkpoints
+from options import flags, read_yaml
 from steps import (
     PrepError,
     Workspace,
@@ -38,13 +38,7 @@ def read_preset(path: Path) -> dict[str, Any]:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in (HERE / "presets").glob("*.yaml")))
         raise PrepError(f"The preset {path} must be a file or one of {known}.")
-    try:
-        keys = yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        place = " ".join(str(error).split())
-        raise PrepError(
-            f"The preset {path} must be YAML, but is not: {place}"
-        ) from None
+    keys = read_yaml(path)
     if isinstance(keys, dict) and isinstance(keys.get("teacher"), dict):
         keys = keys["teacher"]  # a preset of the quickstart
     if not isinstance(keys, dict):
@@ -57,16 +51,6 @@ def read_preset(path: Path) -> dict[str, Any]:
 def find_preset(name: str, folder: Path) -> Path:
     """Return the file that a name or a path means."""
     return folder / (name if name.endswith(".yaml") else f"{name}.yaml")
-
-
-def flags(options: dict[str, Any]) -> list[str]:
-    """Turn options into flags; True is a flag alone, False and None are no flag."""
-    words: list[str] = []
-    for name, value in options.items():
-        if value is None or value is False:
-            continue
-        words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-    return words
 
 
 def training_command(

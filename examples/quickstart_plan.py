@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from options import read_yaml
 from steps import PrepError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,14 +62,9 @@ def read_preset(path: Path) -> dict[str, dict[str, Any]]:
         PrepError: if it is missing or incomplete.
     """
     try:
-        preset = yaml.safe_load(path.read_text(encoding="utf-8"))
+        preset = read_yaml(path)
     except FileNotFoundError:
         raise PrepError(f"The preset {path} is missing.") from None
-    except yaml.YAMLError as error:
-        place = str(error).replace("\n", " ")
-        raise PrepError(
-            f"The preset {path} must be YAML, but is not: {place}"
-        ) from None
     for section in SECTIONS:
         if not isinstance(preset, dict) or not isinstance(preset.get(section), dict):
             raise PrepError(f"The preset {path} must have a section `{section}`.")
@@ -87,16 +82,6 @@ def read_preset(path: Path) -> dict[str, dict[str, Any]]:
 def corpus_stamp(corpus: Path) -> Path:
     """Returns what data_prep writes last: the hashes of a corpus's files."""
     return corpus / ".done" / "bin.json"
-
-
-def flags(options: dict[str, Any]) -> list[str]:
-    """Turns options into flags; True is a flag alone, False and None are no flag."""
-    words: list[str] = []
-    for name, value in options.items():
-        if value is None or value is False:
-            continue
-        words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
-    return words
 
 
 def say(text: str) -> None:

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from options import flags
 from quickstart_plan import (
     LANGS,
     RECIPE_VERSION,
@@ -15,7 +16,6 @@ from quickstart_plan import (
     TEACHER,
     Plan,
     corpus_stamp,
-    flags,
 )
 from quickstart_run import (
     ForwardedBar,
