@@ -100,7 +100,7 @@ def measure(triples: list[Triple]) -> dict[str, Any]:
     for name, column in (("human", 1), ("distilled", 2)):
         pairs = [(triple[0], triple[column]) for triple in triples]
         tables[name] = count_links(pairs, source_words, target_words)
-    result: dict[str, Any] = {"pairs": len(triples)}
+    result: dict[str, Any] = {"kind": "complexity", "pairs": len(triples)}
     for name, table in tables.items():
         entropy, totals = entropies(table)
         known = totals > 0

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -40,6 +39,9 @@ from teachers import (  # noqa: E402
     resolve_precision,
 )
 from text import read_lines  # noqa: E402
+
+from vq_nat.bench.report import Column, markdown, percent  # noqa: E402
+from vq_nat.bench.systems import commit, processor  # noqa: E402
 
 Row = dict[str, Any]
 BASELINE = "fairseq-generate"
@@ -146,7 +148,8 @@ def measure(setting: Setting, name: str, repeats: int) -> list[Row]:
                 "threads": setting.threads,
                 "repeats": repeats,
                 "device": setting.device,
-                "processor": platform.processor() or platform.machine(),
+                "processor": processor(setting.device),
+                "commit": commit(),
                 "teacher": sha256(setting.teacher),
                 "versions": versions(),
             }
@@ -158,23 +161,19 @@ def measure(setting: Setting, name: str, repeats: int) -> list[Row]:
 def table(rows: list[Row]) -> str:
     """Return the Markdown table of some rows."""
     base = next(row for row in rows if row["system"] == BASELINE)["sentences_per_s"]
-    lines = [
-        "| decoder | sentences/s | × fairseq-generate | same output |",
-        "| --- | ---: | ---: | ---: |",
+    columns: list[Column] = [
+        ("decoder", lambda row: row["system"]),
+        ("sentences/s", lambda row: f"{row['sentences_per_s']:.1f}"),
+        ("× fairseq-generate", lambda row: f"{row['sentences_per_s'] / base:.2f}×"),
+        ("same output", lambda row: percent(row["same_as_fairseq"])),
     ]
-    for row in rows:
-        rate = row["sentences_per_s"]
-        lines.append(
-            f"| {row['system']} | {rate:.1f} | {rate / base:.2f}× | "
-            f"{100 * row['same_as_fairseq']:.1f} % |"
-        )
     first = rows[0]
     note = (
         f"{first['sentences']} sentences ({first['corpus']}, {first['split']}), beam "
-        f"{first['beam']}, {first['threads']} thread(s), {first['device']}; loading "
-        "included."
+        f"{first['beam']}, {first['threads']} thread(s), {first['device']} "
+        f"({first['processor']}); loading included."
     )
-    return "\n".join([*lines, "", note])
+    return f"{markdown(columns, rows)}\n\n{note}"
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -23,6 +23,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from vq_nat.bench.report import Column, markdown  # noqa: E402
+
 WORDS = 30_000  # types in each language, with the frequencies of Zipf's law
 LONGEST = 40
 
@@ -81,11 +85,12 @@ def measure(pairs: int, operations: int, workers: int) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Return the Markdown table of the rows."""
-    lines = ["| pairs | peak memory of a process | minutes |", "| ---: | ---: | ---: |"]
-    for row in rows:
-        minutes = row["seconds"] / 60
-        lines.append(f"| {row['pairs']:,} | {row['peak_mib']} MiB | {minutes:.1f} |")
-    return "\n".join(lines)
+    columns: list[Column] = [
+        ("pairs", lambda row: f"{row['pairs']:,}"),
+        ("peak memory of a process", lambda row: f"{row['peak_mib']} MiB"),
+        ("minutes", lambda row: f"{row['seconds'] / 60:.1f}"),
+    ]
+    return markdown(columns, rows)
 
 
 def main() -> None:
