@@ -41,6 +41,7 @@ EXTRAS = {
     "plots": ["matplotlib>=3.8,<4"],
     "demo": ["num2words>=0.5.12,<0.6", "babel>=2.12,<3"],
     "ctranslate2": ["ctranslate2>=4.8,<4.9"],  # a faster back end of distill.py
+    "onnx": ["onnx>=1.17,<1.24", "onnxruntime>=1.20,<1.33"],  # of `vq-nat export`
     "dev": [
         "ruff>=0.17,<0.18",  # its formatting changes with every minor version
         "mypy>=2,<3",
@@ -48,6 +49,8 @@ EXTRAS = {
         "hypothesis>=6.100,<7",
         "types-PyYAML>=6,<7",
         "matplotlib>=3.8,<4",  # as in plots
+        "onnx>=1.17,<1.24",  # as in onnx
+        "onnxruntime>=1.20,<1.33",
     ],
 }
 

@@ -99,6 +99,26 @@ def build_parser() -> argparse.ArgumentParser:
     )
     translate.set_defaults(run=run_translate)
 
+    exported = commands.add_parser(
+        "export",
+        help="write a latent model as ONNX graphs, which decode faster",
+        description="Writes a folder that every command reads as a MODEL. It runs on "
+        "ONNX Runtime, on CPUs, several times as fast as the checkpoint at batch "
+        "size 1.",
+    )
+    exported.add_argument("model", metavar="MODEL", help="a latent model's checkpoint")
+    exported.add_argument("out", metavar="OUT", help="the folder to make")
+    exported.add_argument(
+        "--data",
+        metavar="DIR",
+        help="folder with dictionaries, bpe.codes and text.json (default: the "
+        "checkpoint's folder, or the data it was trained on)",
+    )
+    exported.add_argument(
+        "--int8", action="store_true", help="quantise matrix products to 8 bits"
+    )
+    exported.set_defaults(run=run_export)
+
     codes = commands.add_parser(
         "codes",
         help="show what each code of a latent model stands for",
@@ -310,6 +330,14 @@ def read_lines(invalid: str) -> Iterator[str]:
                 f"line {number} of the input must be UTF-8, but is not "
                 "(--invalid-utf8 replace goes on)."
             ) from error
+
+
+def run_export(options: argparse.Namespace) -> None:
+    """Exports a model, and prints where it is."""
+    from .translation.export import export_checkpoint
+
+    export_checkpoint(options.model, options.out, options.data, options.int8)
+    print(options.out)
 
 
 def run_codes(options: argparse.Namespace) -> None:

@@ -38,7 +38,7 @@ def table() -> dict[str, Row]:
     loss = Row((*translation(*BELOW_STAGES), COMPAT))
     parts = (*STAGES, *BELOW_STAGES, "schedule", "search")
     output = ("generator", "rescoring", "search", "fairseq_nat")
-    front = ("task", "translator", *output, *BELOW_STAGES)
+    front = ("task", "translator", "exported", *output, *BELOW_STAGES)
     shared = ("criterion", *output, "config", "flow", "model")
     rows = {
         "vq_nat": Row(("vq_nat.translation", *translation("translator"))),
@@ -47,7 +47,9 @@ def table() -> dict[str, Row]:
         "vq_nat.translation": Row(translation(*shared, "task", "translator")),
         "vq_nat.image*": Row((DOOR, COMPAT, "vq_nat.image*")),
         "vq_nat.bench*": Row(("vq_nat*",)),
-        "vq_nat.cli": Row(("vq_nat", "vq_nat.bench*", *translation("translator"))),
+        "vq_nat.cli": Row(
+            ("vq_nat", "vq_nat.bench*", *translation("translator", "export"))
+        ),
     }
     for name in BELOW_STAGES:
         rows[f"vq_nat.translation.{name}"] = Row((DOOR, COMPAT))
@@ -64,6 +66,14 @@ def table() -> dict[str, Row]:
     rows["vq_nat.translation.generator"] = best
     rows["vq_nat.translation.rescoring"] = loss
     # fairseq's own models beside ours: of the room it knows how candidates are ranked.
+    # What is exported is a model behind the same doors.
+    own = (*BELOW_STAGES, "layers", "packed")
+    rows["vq_nat.translation.packed"] = Row(translation("layers"), ("torch",))
+    rows["vq_nat.translation.graphs"] = Row(translation(*own), ("torch",))
+    exported = translation(*BELOW_STAGES, "search")
+    rows["vq_nat.translation.exported"] = Row(exported, ("torch", "numpy"))
+    written = translation("graphs", "exported", "translator")
+    rows["vq_nat.translation.export"] = Row((*written, DOOR), ("torch",))
     rows["vq_nat.translation.fairseq_nat"] = Row(translation("flow", "rescoring"))
     for name in ("task", "translator"):
         rows[f"vq_nat.translation.{name}"] = Row((*translation(*front), DOOR, COMPAT))

@@ -5,7 +5,7 @@ K codes per slice, V vocabulary. A mask is bool, True = real. Every sequence ins
 model is left-aligned: padding, if any, stands on the right.
 """
 
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -86,3 +86,21 @@ def pad_to_chunks(tokens: Tensor, steps: int, pad: int) -> Tensor:
     """Fills the last chunk. Shape: (B, T) → (B, ⌈T / 2^steps⌉ · 2^steps)."""
     missing = -tokens.size(1) % 2**steps
     return torch.nn.functional.pad(tokens, (0, missing), value=pad)
+
+
+def normalise_codes(logits: Tensor) -> Tensor:
+    """Normalises code logits in float32. Shape: (…, G, K + 1).
+
+    Symbol K, the end of codes, is one of slice 0 alone.
+    """
+    logits = logits.float()
+    if logits.size(-2) > 1:
+        logits = logits.clone()
+        logits[..., 1:, -1] = -float("inf")
+    return torch.log_softmax(logits, dim=-1)
+
+
+def device_of(model: Any) -> torch.device:
+    """Returns where a model computes; an exported one has no parameters to tell it."""
+    own = getattr(model, "device", None)
+    return next(model.parameters()).device if own is None else own

@@ -3,12 +3,11 @@
 from typing import NamedTuple, Optional
 
 import torch
-import torch.nn.functional as F
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
 from .config import TransformerSize
-from .flow import EncodedSource
+from .flow import EncodedSource, normalise_codes
 from .layers import KeyValues, Positions, TransformerStack
 
 
@@ -130,15 +129,8 @@ class LatentPredictor(nn.Module):
         return self._logits(x).squeeze(1), state
 
     def log_probs(self, logits: Tensor) -> Tensor:
-        """Normalises code logits in float32. Shape: (…, G, K + 1).
-
-        The end of codes is a symbol of slice 0 alone.
-        """
-        logits = logits.float()
-        if self.slices > 1:
-            logits = logits.clone()
-            logits[..., 1:, self.end] = -float("inf")
-        return F.log_softmax(logits, dim=-1)
+        """Normalises code logits in float32. Shape: (…, G, K + 1)."""
+        return normalise_codes(logits)
 
     def _project(self, source: EncodedSource) -> list[KeyValues]:
         return [layer.project_source(source.states) for layer in self.layers]

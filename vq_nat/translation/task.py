@@ -23,6 +23,7 @@ from ..compat import (
     under_autocast,
 )
 from .config import DecodingConfig
+from .flow import device_of
 from .generator import REFINEMENTS, IterativeLatentGenerator, LengthRule
 from .rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
 from .search import SearchOptions
@@ -163,7 +164,7 @@ class DiscreteLatentTranslationTask(TranslationTask):
         self, generator: Any, models: Any, sample: dict[str, Any], **options: Any
     ) -> Any:
         """Decodes a batch under autocast."""
-        with autocast(self.cfg.autocast, next(models[0].parameters()).device):
+        with autocast(self.cfg.autocast, device_of(models[0])):
             return super().inference_step(generator, models, sample, **options)
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:

@@ -16,7 +16,10 @@ from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 from sacremoses import MosesPunctNormalizer
 
 from ..compat import load_config, load_weights
+from .exported import DESCRIPTION, ExportedModel
 from .fairseq_nat import MendedLevenshteinTask
+from .flow import device_of
+from .task import DiscreteLatentTranslationConfig, DiscreteLatentTranslationTask
 
 TEXT_FILE = "text.json"
 PIECE = 128  # subwords; a longer sentence is translated in pieces
@@ -180,7 +183,8 @@ class Translator:
         """Loads a checkpoint.
 
         Args:
-            path: a checkpoint, or a folder that holds `checkpoint_best.pt`.
+            path: a checkpoint, a folder that holds `checkpoint_best.pt`, or one that
+                `vq-nat export` wrote.
             data: folder with dictionaries, `bpe.codes` and `text.json`; by default
                 that of the checkpoint, or the one it was trained on.
             device: "cpu", "cuda", ….
@@ -201,13 +205,11 @@ class Translator:
                 f"decoding options must be among {', '.join(DECODING)}, "
                 f"but one is {unknown[0]!r} instead."
             )
-        checkpoint = checkpoint_path(path)
-        folder = find_data(checkpoint, data)
-        overrides = {"data": str(folder), "autocast": autocast, "eval_bleu": False}
-        models, _, task = checkpoint_utils.load_model_ensemble_and_task(
-            [str(checkpoint)], arg_overrides=overrides
-        )
-        task, model = mended(task), ready(models[0], device, beam)
+        if (Path(path) / DESCRIPTION).is_file():
+            model, task, folder = open_exported(Path(path), device, autocast)
+        else:
+            model, task, folder = open_checkpoint(path, data, autocast)
+            model = ready(model, device, beam)
         codec = TextCodec(folder, task.source_dictionary, task.target_dictionary)
         options = {
             "beam": beam,
@@ -388,7 +390,7 @@ class Translator:
         dataset = self.task.build_dataset_for_inference(rows, lengths)
         sample = dataset.collater([dataset[i] for i in range(len(rows))])
         order = sample["id"].argsort()
-        device = next(self.model.parameters()).device
+        device = device_of(self.model)
         net_input = {
             name: value[order].to(device) if torch.is_tensor(value) else value
             for name, value in sample["net_input"].items()
@@ -442,6 +444,46 @@ def checkpoint_path(path: Union[str, Path]) -> Path:
     """Returns a checkpoint, the best one of a folder."""
     path = Path(path)
     return path / "checkpoint_best.pt" if path.is_dir() else path
+
+
+def open_checkpoint(
+    path: Union[str, Path], data: Union[str, Path, None], autocast: str
+) -> tuple[Any, Any, Path]:
+    """Returns a checkpoint's model and task, and the folder of its text processing.
+
+    Raises:
+        FileNotFoundError: if one of them is missing.
+    """
+    checkpoint = checkpoint_path(path)
+    folder = find_data(checkpoint, data)
+    overrides = {"data": str(folder), "autocast": autocast, "eval_bleu": False}
+    models, _, task = checkpoint_utils.load_model_ensemble_and_task(
+        [str(checkpoint)], arg_overrides=overrides
+    )
+    return models[0], mended(task), folder
+
+
+def open_exported(folder: Path, device: str, autocast: str) -> tuple[Any, Any, Path]:
+    """Returns an exported model, a task for it, and its folder.
+
+    Raises:
+        ValueError: for another device or number format than those of the export.
+    """
+    for name, value, only in (
+        ("device", device, "cpu"),
+        ("autocast", autocast, "none"),
+    ):
+        if value not in (only, "auto"):
+            raise ValueError(
+                f"`{name}` must be {only!r} for an exported model, but is {value!r} "
+                "instead."
+            )
+    model = ExportedModel(folder)
+    source, target = model.languages
+    config = DiscreteLatentTranslationConfig(
+        data=str(folder), source_lang=source, target_lang=target
+    )
+    return model, DiscreteLatentTranslationTask.setup_task(config), folder
 
 
 def ready(model: Any, device: str, beam: int = 1) -> Any:
