@@ -45,7 +45,8 @@ def export(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-") as name:
         folder = Path(name) / "export"
         folder.mkdir()
-        model = model.float().cpu().eval()
+        model = model.float().cpu()
+        model.eval()  # returns nothing after fairseq's make_generation_fast_
         for part, graph in graphs_of(model).items():
             write_graph(graph, folder / f"{part}.onnx", int8)
         for language, dictionary in dictionaries.items():
