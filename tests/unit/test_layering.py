@@ -50,7 +50,10 @@ def table() -> dict[str, Row]:
         TRANSFORMER: Row((), ("torch", "fairseq")),
         "vq_nat.image*": Row((DOOR, COMPAT, TRANSFORMER, "vq_nat.image*")),
         "vq_nat.bench*": Row(("vq_nat*",)),
-        "vq_nat.cli": Row(("vq_nat", "vq_nat.bench*", *translation("translator"))),
+        "vq_nat.cli": Row(
+            ("vq_nat", "vq_nat.bench*", "vq_nat.cli_image", *translation("translator"))
+        ),
+        "vq_nat.cli_image": Row(("vq_nat.bench*", "vq_nat.image.sampling")),
     }
     for name in BELOW_STAGES:
         rows[f"vq_nat.translation.{name}"] = Row((DOOR, COMPAT))

@@ -72,11 +72,10 @@ def code_grid(autoencoder: Any) -> CodeGrid:
     Raises:
         ValueError: if it has none.
     """
-    kind = autoencoder.cfg.vq_kind
-    if kind == "identity":
+    if not autoencoder.has_codes:
         raise ValueError(
             "a prior must be of an autoencoder with codes, "
-            "but that one's `vq_kind` is 'identity' instead."
+            f"but the `vq_kind` of this one is {autoencoder.cfg.vq_kind!r} instead."
         )
     height, width = autoencoder.grid
     return CodeGrid(height, width, autoencoder.num_slices, autoencoder.num_codes)

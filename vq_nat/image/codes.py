@@ -26,8 +26,8 @@ def encode_images(
     kind = torch.int16 if autoencoder.num_codes <= 2**15 else torch.int32
     parts = []
     for start in range(0, len(images), batch_size):
-        indices = numpy.arange(start, min(start + batch_size, len(images)))
-        codes = autoencoder.codes(images.images(indices).to(device))
+        batch = images.images(slice(start, start + batch_size))
+        codes = autoencoder.codes(batch.to(device))
         parts.append(codes.to(kind).cpu())
     return torch.cat(parts)
 

@@ -12,7 +12,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II
 
-from ..compat import training_attention, under_autocast
+from ..training import AUTOCAST_HELP, LatentTraining
 from .checkpoints import checkpoint_path, code_grid, fingerprint, load_autoencoder
 from .codes import CodeDataset, encode_images
 from .data import open_images
@@ -25,19 +25,14 @@ logger = logging.getLogger(__name__)
 class ImageCodesConfig(FairseqDataclass):
     """Where images and autoencoder are."""
 
-    data: Optional[str] = field(default=None, metadata={"help": "images, see README"})
+    data: str = field(
+        default="???", metadata={"help": "folder of images, as for `image_vqvae`"}
+    )
     autoencoder: Optional[str] = field(
         default=None,
         metadata={"help": "checkpoint of the autoencoder whose codes are learned"},
     )
-    autocast: str = field(
-        default="none",
-        metadata={
-            "help": "run matrix products in this type: none, auto (bfloat16 where the "
-            "hardware multiplies it), bfloat16 or float16; norms and losses stay "
-            "float32, and so does the autoencoder"
-        },
-    )
+    autocast: str = field(default="none", metadata={"help": AUTOCAST_HELP})
     code_batch_size: int = field(
         default=256, metadata={"help": "images whose codes are computed at a time"}
     )
@@ -46,7 +41,7 @@ class ImageCodesConfig(FairseqDataclass):
 
 
 @register_task("image_codes", dataclass=ImageCodesConfig)
-class ImageCodesTask(FairseqTask):
+class ImageCodesTask(LatentTraining, FairseqTask):
     """Codes of images, computed once when a split is loaded.
 
     What the codes are like, and the fingerprint of the autoencoder's weights, go into
@@ -124,28 +119,15 @@ class ImageCodesTask(FairseqTask):
         logger.info("codes of %d images (%s)", len(codes), split)
         self.datasets[split] = CodeDataset(codes, split == "train", self.cfg.seed)
 
-    def train_step(
-        self, sample: Any, model: Any, criterion: Any, *rest: Any, **options: Any
-    ) -> Any:
-        """Forward and backward under autocast."""
-        wrapped = under_autocast(self.cfg.autocast, criterion)
-        with training_attention(next(model.parameters()).device):
-            return super().train_step(sample, model, wrapped, *rest, **options)
-
-    def valid_step(self, sample: Any, model: Any, criterion: Any) -> Any:
-        """Loss of a validation batch under autocast."""
-        wrapped = under_autocast(self.cfg.autocast, criterion)
-        return super().valid_step(sample, model, wrapped)
-
     def max_positions(self) -> None:
         """All grids are of one size."""
         return None
 
     def _describe(self) -> dict[str, Any]:
-        path = checkpoint_path(self.cfg.autoencoder or "")
+        cfg, path = self.autoencoder.cfg, checkpoint_path(self.cfg.autoencoder or "")
         return {
             "grid": list(code_grid(self.autoencoder)),
             "fingerprint": fingerprint(self.autoencoder),
-            "image_shape": list(open_images(self.cfg.data, "valid").shape),
+            "image_shape": [3, cfg.image_height, cfg.image_width],
             "autoencoder": str(Path(path).resolve()),
         }

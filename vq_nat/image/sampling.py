@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,9 @@ class SamplingOptions:
             raise ValueError(
                 f"`top_k` must be at least 0, but is {self.top_k} instead."
             )
+
+
+PLAIN = SamplingOptions()
 
 
 def choose_codes(logits: Tensor, noise: Tensor, options: SamplingOptions) -> Tensor:
@@ -81,7 +85,7 @@ def draw_noise(count: int, prior: Prior, seed: int) -> Tensor:
 def sample_codes(
     prior: Prior,
     count: int,
-    options: SamplingOptions = SamplingOptions(),
+    options: SamplingOptions = PLAIN,
     seed: int = 1,
     batch_size: int = 64,
     device: torch.device | str = "cpu",
@@ -107,4 +111,48 @@ def sample_codes(
     choose: Choose = partial(choose_codes, options=options)
     noise = draw_noise(count, prior, seed)
     parts = [prior.draw(part.to(device), choose) for part in noise.split(batch_size)]
+    return torch.cat(parts)
+
+
+PIXELS = ("mode", "sample")
+
+
+@torch.no_grad()
+def decode_codes(
+    autoencoder: Any,
+    codes: Tensor,
+    pixels: str = "mode",
+    seed: int = 1,
+    batch_size: int = 64,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Turns codes into images.
+
+    Args:
+        autoencoder: in evaluation mode.
+        codes: of any integer type. Shape: (N, L, G).
+        pixels: "mode" for the likely image, "sample" to draw each pixel by itself,
+            which is what the likelihood says but looks like noise upon the image.
+        seed: of what is drawn, which depends on the batch size as well.
+        batch_size: images decoded at a time.
+        device: of the autoencoder.
+
+    Returns:
+        Images, uint8, on the CPU. Shape: (N, 3, H, W).
+
+    Raises:
+        ValueError: if `pixels` is neither of the two.
+    """
+    if pixels not in PIXELS:
+        raise ValueError(
+            f"`pixels` must be one of {', '.join(PIXELS)}, but is {pixels!r} instead."
+        )
+    generator = torch.Generator(device).manual_seed(seed)
+    likelihood, parts = autoencoder.likelihood, []
+    for part in codes.split(batch_size):
+        params = autoencoder.decode(autoencoder.lookup(part.long().to(device)))
+        if pixels == "mode":
+            parts.append(likelihood.mode(params).cpu())
+        else:
+            parts.append(likelihood.sample(params, generator).cpu())
     return torch.cat(parts)
