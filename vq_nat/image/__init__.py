@@ -1,7 +1,29 @@
-"""Pixels → codes → pixels: the room of the image model, which is still empty.
+"""Pixels → codes → pixels. Importing this room registers it with fairseq.
 
-It will own CIFAR-10 data, a convolutional autoencoder around the same bottleneck that
-translation uses, a prior over the grid of codes, their losses in bits per dimension,
-and sampling. It may import the bottleneck's door, `compat`, fairseq and torch, but
-nothing of `vq_nat.translation`.
+data.py              images at a path, by their layout:
+    cifar_binary.py  parquet.py  svhn.py  image_folder.py
+    pixels.py        encoded images to pixels
+dataset.py           batches for fairseq's trainer
+autoencoder.py       the model: encoder, bottleneck, decoder
+    config.py        its options and sizes
+    likelihood.py    distributions over 256 intensities
+    flow.py          what it hands to
+criterion.py         the loss in bits per dimension
+task.py              fairseq's side
+pictures.py          images in rows
 """
+
+from .autoencoder import VQVAE
+from .config import VQVAEConfig
+from .criterion import BitsPerDimCriterion
+from .data import ImageSet, open_images
+from .task import ImageVQVAETask
+
+__all__ = [
+    "VQVAE",
+    "BitsPerDimCriterion",
+    "ImageSet",
+    "ImageVQVAETask",
+    "VQVAEConfig",
+    "open_images",
+]
