@@ -39,6 +39,12 @@ REQUIRES = [
 EXTRAS = {
     "bench": ["vector-quantize-pytorch>=1.32,<2"],  # to compare with
     "plots": ["matplotlib>=3.8,<4"],
+    "image": [  # to read Parquet files, PNG and JPEG, SVHN; to draw
+        "pyarrow>=18,<27",
+        "pillow>=11,<14",
+        "scipy>=1.13,<2",
+        "matplotlib>=3.8,<4",
+    ],
     "demo": ["num2words>=0.5.12,<0.6", "babel>=2.12,<3"],
     "ctranslate2": ["ctranslate2>=4.8,<4.9"],  # a faster back end of distill.py
     "dev": [
@@ -48,6 +54,10 @@ EXTRAS = {
         "hypothesis>=6.100,<7",
         "types-PyYAML>=6,<7",
         "matplotlib>=3.8,<4",  # as in plots
+        "pyarrow>=18,<27",  # as in image
+        "pillow>=11,<14",
+        "scipy>=1.13,<2",
+        "tensorboard>=2.16,<3",
     ],
 }
 

@@ -137,23 +137,28 @@ def add_sampling(
     group.add_argument("--seed", type=count, default=1, metavar="N", help="default: 1")
 
 
+def read_drawing(options: argparse.Namespace) -> Any:
+    """Returns how samples are drawn."""
+    from .bench.images import Drawing
+    from .image.sampling import SamplingOptions
+
+    codes = SamplingOptions(options.temperature, options.top_k)
+    return Drawing(options.count, codes, options.pixels, options.seed)
+
+
+def read_conditions(options: argparse.Namespace, threads: int = 1) -> Any:
+    """Returns device, threads and batch size."""
+    from .bench.systems import Conditions
+
+    return Conditions(options.device, threads, batch_size=options.batch_size)
+
+
 def run_sample(options: argparse.Namespace) -> None:
     """Writes samples, and prints where the picture is."""
     from .bench.image_report import sample
-    from .bench.systems import Conditions
-    from .image.sampling import SamplingOptions
 
-    paths = sample(
-        options.model,
-        options.prior,
-        options.count,
-        options.out,
-        SamplingOptions(options.temperature, options.top_k),
-        options.pixels,
-        options.seed,
-        options.single,
-        Conditions(device=options.device, batch_size=options.batch_size),
-    )
+    how = (read_drawing(options), read_conditions(options))
+    paths = sample(options.model, options.prior, options.out, *how, options.single)
     print(paths[0])
 
 
@@ -168,8 +173,6 @@ def run_reconstruct(options: argparse.Namespace) -> None:
 def run_report(options: argparse.Namespace) -> None:
     """Measures a model, writes all there is, and prints where the page is."""
     from .bench.image_report import report
-    from .bench.systems import Conditions
-    from .image.sampling import SamplingOptions
 
     report(
         options.model,
@@ -179,10 +182,7 @@ def run_report(options: argparse.Namespace) -> None:
         options.prior,
         options.log,
         options.inception,
-        options.count,
-        SamplingOptions(options.temperature, options.top_k),
-        options.pixels,
-        options.seed,
-        Conditions(options.device, options.threads, batch_size=options.batch_size),
+        drawing=read_drawing(options),
+        conditions=read_conditions(options, options.threads),
     )
     print(options.out / "report.md")

@@ -17,6 +17,7 @@ ANY = ("*",)
 DOOR = "vq_nat.bottleneck"  # the room's door, not the modules behind it
 COMPAT = "vq_nat.compat"
 TRANSFORMER = "vq_nat.transformer"  # shared by translation and the prior of images
+TRAINING = "vq_nat.training"  # fairseq's steps around EM, of all rooms
 BELOW_STAGES = ("flow", "config")
 STAGES = ("encoder", "compressor", "predictor", "decoder")
 
@@ -38,17 +39,21 @@ def table() -> dict[str, Row]:
     below = (*translation(*BELOW_STAGES, "layers"), COMPAT, TRANSFORMER)
     stage = Row(below, ("torch", "fairseq"))
     loss = Row((*translation(*BELOW_STAGES), COMPAT))
+    logs = Row((*loss.inside, TRAINING))
     parts = (*STAGES, *BELOW_STAGES, "schedule", "search")
     output = ("generator", "rescoring", "search", "fairseq_nat")
     front = ("task", "translator", *output, *BELOW_STAGES)
     shared = ("criterion", *output, "config", "flow", "model")
     rows = {
-        "vq_nat": Row(("vq_nat.translation", *translation("translator"))),
+        "vq_nat": Row(
+            ("vq_nat.image", "vq_nat.translation", *translation("translator"))
+        ),
         COMPAT: Row((), ("fairseq", "torch", "numpy", "omegaconf", "hydra")),
         "vq_nat.bottleneck*": Row(("vq_nat.bottleneck*",), ("torch",)),
         "vq_nat.translation": Row(translation(*shared, "task", "translator")),
         TRANSFORMER: Row((), ("torch", "fairseq")),
-        "vq_nat.image*": Row((DOOR, COMPAT, TRANSFORMER, "vq_nat.image*")),
+        TRAINING: Row((DOOR, COMPAT), ("torch", "fairseq")),
+        "vq_nat.image*": Row((DOOR, COMPAT, TRAINING, TRANSFORMER, "vq_nat.image*")),
         "vq_nat.bench*": Row(("vq_nat*",)),
         "vq_nat.cli": Row(
             ("vq_nat", "vq_nat.bench*", "vq_nat.cli_image", *translation("translator"))
@@ -62,7 +67,7 @@ def table() -> dict[str, Row]:
     for name in STAGES:
         rows[f"vq_nat.translation.{name}"] = stage
     rows["vq_nat.translation.model"] = Row((*translation(*parts), DOOR, COMPAT))
-    rows["vq_nat.translation.criterion"] = loss
+    rows["vq_nat.translation.criterion"] = logs
     # Below the model, whose `predict` hands its predictor over to be stepped, and below
     # the generator, which says how to search: it knows neither.
     rows["vq_nat.translation.search"] = Row(translation(*BELOW_STAGES), ("torch",))
@@ -72,7 +77,8 @@ def table() -> dict[str, Row]:
     # fairseq's own models beside ours: of the room it knows how candidates are ranked.
     rows["vq_nat.translation.fairseq_nat"] = Row(translation("flow", "rescoring"))
     for name in ("task", "translator"):
-        rows[f"vq_nat.translation.{name}"] = Row((*translation(*front), DOOR, COMPAT))
+        inside = (*translation(*front), DOOR, COMPAT, TRAINING)
+        rows[f"vq_nat.translation.{name}"] = Row(inside)
     return rows
 
 
@@ -134,6 +140,7 @@ FILES = [
     "cli",
     "compat",
     "transformer",
+    "training",
     "bottleneck/__init__",
     "bottleneck/assign",
     "translation/__init__",
@@ -175,6 +182,8 @@ def tree(tmp_path: Path) -> Path:
         ("translation/criterion", "from .model import VQEMTransformer"),
         ("translation/task", "from .model import VQEMTransformer"),
         ("translation/layers", "from .encoder import SourceEncoder"),
+        ("translation/encoder", "from ..training import log_bottleneck"),
+        ("training", "from .translation import flow"),
         ("bottleneck/assign", "import fairseq"),
         ("bottleneck/assign", "import numpy"),
         ("bottleneck/assign", "from .. import compat"),
@@ -205,9 +214,11 @@ def test_a_forbidden_import_is_found(tree: Path, name: str, line: str) -> None:
         ("translation/__init__", "from .model import VQEMTransformer"),
         ("bottleneck/__init__", "from . import assign\nimport torch.nn, math"),
         ("image/__init__", "from ..bottleneck import build_bottleneck\nimport torch"),
-        ("bench/__init__", "from ..translation.task import bottlenecks"),
+        ("translation/criterion", "from ..training import log_bottleneck"),
+        ("image/__init__", "from ..training import LatentTraining"),
+        ("bench/__init__", "from ..training import bottlenecks"),
         ("cli", "from . import bench, load"),
-        ("__init__", "from . import translation"),
+        ("__init__", "from . import image, translation"),
     ],
 )
 def test_a_lawful_import_is_not(tree: Path, name: str, line: str) -> None:

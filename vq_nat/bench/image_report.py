@@ -8,9 +8,9 @@ from typing import Any
 from ..image.checkpoints import load_autoencoder, load_prior
 from ..image.data import open_images
 from ..image.pictures import grid_of, side_by_side
-from ..image.sampling import PLAIN, SamplingOptions
 from . import images as measuring
 from .image_quality import InceptionFeatures
+from .images import Drawing
 from .pictures import plot_code_use, write_png
 from .report import NOTHING, Column, at, markdown, number, percent
 from .systems import Conditions, write_json
@@ -67,13 +67,10 @@ def sample(
         ValueError: if they do not belong together.
     """
     autoencoder = load_autoencoder(model, conditions.device)
-    loaded = (
-        None if prior is None else load_prior(prior, autoencoder, conditions.device)
-    )
-    drawn = measuring.sample_images(
-        autoencoder, loaded, count, conditions, options, pixels, seed
-    ).images
-    paths = [write_png(grid_of(drawn, min(COLUMNS, count)), out / "samples.png")]
+    loaded = maybe_prior(prior, autoencoder, conditions.device)
+    drawn = measuring.sample_images(autoencoder, loaded, drawing, conditions).images
+    columns = min(COLUMNS, len(drawn))
+    paths = [write_png(grid_of(drawn, columns), out / "samples.png")]
     if single:
         for index, image in enumerate(drawn):
             path = out / "samples" / f"{index:05}.png"
@@ -89,11 +86,9 @@ def report(
     prior: Path | None = None,
     log: Path | None = None,
     inception: Path | None = None,
-    samples: int = SHOWN,
-    options: SamplingOptions = PLAIN,
-    pixels: str = "mode",
-    seed: int = 1,
-    conditions: Conditions = Conditions(),
+    *,
+    drawing: Drawing,
+    conditions: Conditions,
 ) -> Row:
     """Measures a model, and writes `report.json`, `report.md` and pictures.
 
@@ -105,10 +100,7 @@ def report(
         prior: checkpoint of a learned prior.
         log: of the autoencoder's training (`fairseq-train --log-format json`).
         inception: a TorchScript Inception, for FID.
-        samples: to draw; FID is of all of them, the picture of the first 64.
-        options: temperature and top-k of samples.
-        pixels: of samples, "mode" or "sample".
-        seed: of samples.
+        drawing: of samples; FID is of all of them, the picture of the first 64.
         conditions: device, threads and batch size.
 
     Raises:
@@ -119,25 +111,16 @@ def report(
     # What can be refused is, before minutes of measuring.
     network = None if inception is None else InceptionFeatures(inception, device)
     autoencoder = load_autoencoder(model, device)
-    loaded = None if prior is None else load_prior(prior, autoencoder, device)
+    loaded = maybe_prior(prior, autoencoder, device)
     images = open_images(data, split)
     pictures = [] if log is None else [plot_code_use(log, out / "codes.png")]
     row = measuring.measure(autoencoder, images, split, loaded, conditions)
     pictures.append(reconstruct(model, data, split, SHOWN, out, device))
     if autoencoder.has_codes:
-        drawn = measuring.sample_images(
-            autoencoder, loaded, samples, conditions, options, pixels, seed
-        )
-        name = "uniform" if loaded is None else "learned"
-        row["sampling"] = {
-            **drawn.describe(name, conditions.batch_size),
-            "temperature": options.temperature,
-            "top_k": options.top_k,
-            "pixels": pixels,
-        }
-        shown = drawn.images[:SHOWN]
-        picture = grid_of(shown, min(COLUMNS, len(shown)))
-        pictures.append(write_png(picture, out / "samples.png"))
+        drawn = measuring.sample_images(autoencoder, loaded, drawing, conditions)
+        row["sampling"] = drawn.describe(loaded is not None, drawing, conditions)
+        shown = grid_of(drawn.images[:SHOWN], min(COLUMNS, len(drawn.images)))
+        pictures.append(write_png(shown, out / "samples.png"))
         if network is not None:
             row["fid"] = measuring.describe_fid(
                 autoencoder, images, drawn.images, network, conditions
@@ -145,6 +128,11 @@ def report(
     write_json(row, out / "report.json")
     (out / "report.md").write_text(page([row], pictures), encoding="utf-8")
     return row
+
+
+def maybe_prior(path: Path | None, autoencoder: Any, device: str) -> Any:
+    """Loads a prior if one is named."""
+    return None if path is None else load_prior(path, autoencoder, device)
 
 
 # ---------------------------------------------------------------------------- the page

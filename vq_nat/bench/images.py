@@ -150,13 +150,17 @@ class Sampled(NamedTuple):
     seconds_codes: float
     seconds_pixels: float
 
-    def describe(self, prior_name: str, batch_size: int) -> Row:
-        """Returns the speeds, in images per second."""
+    def describe(self, learned: bool, drawing: Drawing, conditions: Conditions) -> Row:
+        """Returns what was drawn, and the speeds in images per second."""
         count, total = len(self.images), self.seconds_codes + self.seconds_pixels
         return {
-            "prior": prior_name,
+            "prior": "learned" if learned else "uniform",
             "images": count,
-            "batch_size": batch_size,
+            "temperature": drawing.options.temperature,
+            "top_k": drawing.options.top_k,
+            "pixels": drawing.pixels,
+            "seed": drawing.seed,
+            "batch_size": conditions.batch_size,
             "images_per_s": round(count / total, 2),
             "codes_images_per_s": round(count / max(self.seconds_codes, 1e-9), 2),
             "pixels_images_per_s": round(count / max(self.seconds_pixels, 1e-9), 2),

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import numpy
 import torch
-from fairseq.data import FairseqDataset
 from torch import Tensor
+
+from .dataset import ShuffledDataset
 
 
 @torch.no_grad()
@@ -32,60 +32,19 @@ def encode_images(
     return torch.cat(parts)
 
 
-class CodeDataset(FairseqDataset):
-    """Grids of codes as fairseq wants data; all of them are of one size.
+class CodeDataset(ShuffledDataset):
+    """Batches of grids of codes.
 
     Args:
         codes: of any integer type. Shape: (N, L, G).
-        shuffle: draw a new order for every epoch.
+        shuffle: draw a new order in every epoch.
         seed: of the order.
     """
 
     def __init__(self, codes: Tensor, shuffle: bool = False, seed: int = 1) -> None:
-        self.codes, self.shuffle, self.seed = codes, shuffle, seed
-        self.epoch = 1
+        super().__init__(len(codes), shuffle, seed)
+        self.codes = codes
 
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"id": int(index), "codes": self.codes[int(index)]}
-
-    def collater(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Joins grids to a batch. Shape: codes (B, L, G), int64."""
-        if not samples:
-            return {}
-        codes = torch.stack([sample["codes"] for sample in samples]).long()
-        return {
-            "id": torch.tensor([sample["id"] for sample in samples]),
-            "net_input": {"codes": codes},
-            "nsentences": len(codes),
-            "ntokens": codes.numel(),
-        }
-
-    def num_tokens(self, index: int) -> int:
-        """Counts the codes of an image, L · G."""
-        return self.codes[0].numel()
-
-    def num_tokens_vec(self, indices: numpy.ndarray) -> numpy.ndarray:
-        """Counts the codes of images."""
-        return numpy.full(len(indices), self.num_tokens(0))
-
-    def size(self, index: int) -> int:
-        """Counts the codes of an image."""
-        return self.num_tokens(index)
-
-    def ordered_indices(self) -> numpy.ndarray:
-        """Returns the order of the epoch."""
-        if not self.shuffle:
-            return numpy.arange(len(self))
-        return numpy.random.default_rng((self.seed, self.epoch)).permutation(len(self))
-
-    def set_epoch(self, epoch: int) -> None:
-        """Tells which epoch begins."""
-        self.epoch = epoch
-
-    @property
-    def can_reuse_epoch_itr_across_epochs(self) -> bool:
-        """Batches are made anew for every epoch if their images change."""
-        return not self.shuffle
+    def net_input(self, ids: Tensor) -> dict[str, Tensor]:
+        """Cuts out grids. Shape: (B,) → int64 (B, L, G)."""
+        return {"codes": self.codes[ids].long()}

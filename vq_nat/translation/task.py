@@ -1,8 +1,7 @@
-"""The fairseq task: data, the M-step once per update, autocast, and the generator."""
+"""The fairseq task: data, and the generator; EM is in `training.py`."""
 
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Iterator
+from typing import Any
 
 import numpy
 import torch
@@ -15,13 +14,8 @@ from fairseq.tasks.translation import (
 )
 from sacrebleu.metrics import BLEU
 
-from ..bottleneck import Bottleneck
-from ..compat import (
-    autocast,
-    refuse_reduced_precision,
-    training_attention,
-    under_autocast,
-)
+from ..compat import autocast
+from ..training import AUTOCAST_HELP, LatentTraining
 from .config import DecodingConfig
 from .generator import REFINEMENTS, IterativeLatentGenerator, LengthRule
 from .rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
@@ -34,11 +28,7 @@ class DiscreteLatentTranslationConfig(DecodingConfig, TranslationConfig):
 
     autocast: str = field(
         default="none",
-        metadata={
-            "help": "run matrix products in this type: none, auto (bfloat16 where the "
-            "hardware multiplies it), bfloat16 or float16; bottleneck, norms and "
-            "losses stay float32"
-        },
+        metadata={"help": AUTOCAST_HELP},
     )
     eval_true_codes: bool = field(
         default=False,
@@ -50,7 +40,7 @@ class DiscreteLatentTranslationConfig(DecodingConfig, TranslationConfig):
 
 
 @register_task("discrete_latent_translation", dataclass=DiscreteLatentTranslationConfig)
-class DiscreteLatentTranslationTask(TranslationTask):
+class DiscreteLatentTranslationTask(LatentTraining, TranslationTask):
     """fairseq's translation task for latent models and their teachers alike.
 
     Models without latents (`--arch transformer`) train and decode as in fairseq's own
@@ -100,54 +90,11 @@ class DiscreteLatentTranslationTask(TranslationTask):
         options["required_batch_size_multiple"] = 1
         return super().get_batch_iterator(dataset, **options)
 
-    def train_step(
-        self,
-        sample: dict[str, Any],
-        model: torch.nn.Module,
-        criterion: Any,
-        optimizer: Any,
-        update_num: int,
-        ignore_grad: bool = False,
-    ) -> Any:
-        """Forward and backward; the E-step of a dummy batch gathers nothing.
-
-        fairseq gives up the gradients of the whole update when one of its batches
-        fails, for want of memory for instance: so are the statistics.
-
-        Raises:
-            ValueError: for --fp16, --bf16 and --amp, if there are latents.
-        """
-        criterion = under_autocast(self.cfg.autocast, criterion)
-        if any(bottlenecks(model)):
-            refuse_reduced_precision(optimizer)
-        with ExitStack() as stack:
-            stack.enter_context(training_attention(next(model.parameters()).device))
-            if ignore_grad:
-                for bottleneck in bottlenecks(model):
-                    stack.enter_context(bottleneck.frozen())
-            try:
-                return super().train_step(
-                    sample, model, criterion, optimizer, update_num, ignore_grad
-                )
-            except Exception:
-                for bottleneck in bottlenecks(model):
-                    bottleneck.discard()
-                raise
-
-    def optimizer_step(
-        self, optimizer: Any, model: torch.nn.Module, update_num: int
-    ) -> None:
-        """One optimizer update, and one M-step with it."""
-        super().optimizer_step(optimizer, model, update_num)
-        for bottleneck in bottlenecks(model):
-            bottleneck.m_step()
-
     def valid_step(
         self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
     ) -> Any:
         """Loss and BLEU of a validation batch."""
-        wrapped = under_autocast(self.cfg.autocast, criterion)
-        loss, size, log = super().valid_step(sample, model, wrapped)
+        loss, size, log = super().valid_step(sample, model, criterion)
         if self.cfg.eval_bleu and self.cfg.eval_true_codes and hasattr(model, "lookup"):
             generator = IterativeLatentGenerator(
                 self.target_dictionary, true_codes=True
@@ -174,11 +121,6 @@ class DiscreteLatentTranslationTask(TranslationTask):
         if any(log.get("_bleu_sys_len") == 0 for log in logging_outputs):
             # fairseq forgets to log BLEU when all outputs are empty, then misses it.
             log_bleu(logging_outputs, "_bleu", "bleu")
-
-
-def bottlenecks(model: torch.nn.Module) -> Iterator[Bottleneck]:
-    """Yields every bottleneck inside a model, wrapped for workers or not."""
-    return (m for m in model.modules() if isinstance(m, Bottleneck))
 
 
 class Settings:
