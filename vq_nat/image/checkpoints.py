@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Union
 
 from fairseq import checkpoint_utils
+from fairseq.models import ARCH_MODEL_NAME_REGISTRY
 from torch import nn
 
 from ..compat import load_config
@@ -83,8 +84,7 @@ def code_grid(autoencoder: Any) -> CodeGrid:
 
 def _load(path: PathLike, name: str, what: str, device: str) -> Any:
     path = checkpoint_path(path)
-    model = load_config(path)["model"]
-    found = getattr(model, "_name", None) or dict(model or {}).get("_name")
+    found = _model_name(load_config(path)["model"])
     if found != name:
         raise ValueError(
             f"{path} must be the checkpoint of {what}, "
@@ -92,6 +92,12 @@ def _load(path: PathLike, name: str, what: str, device: str) -> Any:
         )
     models, _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)])
     return models[0].to(device).eval().requires_grad_(False)
+
+
+def _model_name(options: Any) -> str:
+    """Returns the name a model is registered by; options may name an architecture."""
+    name = getattr(options, "arch", None) or dict(options or {}).get("_name", "")
+    return ARCH_MODEL_NAME_REGISTRY.get(name, name)
 
 
 __all__ = [

@@ -51,8 +51,8 @@ class ImageCodesTask(LatentTraining, FairseqTask):
 
     cfg: ImageCodesConfig
 
-    def __init__(self, cfg: ImageCodesConfig) -> None:
-        super().__init__(cfg)
+    def __init__(self, cfg: ImageCodesConfig, **options: Any) -> None:
+        super().__init__(cfg, **options)
         self.state.add_factory("source", self._describe)
 
     @property
