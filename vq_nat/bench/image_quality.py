@@ -68,7 +68,7 @@ class Moments(NamedTuple):
 
     mean: Tensor
     covariance: Tensor
-    count: int
+    images: int
 
     @classmethod
     def of(cls, features: Tensor) -> Moments:

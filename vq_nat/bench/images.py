@@ -202,8 +202,8 @@ def describe_fid(
     return {
         "reconstructions": round(frechet_distance(originals, decoded), 3),
         "samples": round(frechet_distance(originals, drawn), 3),
-        "originals": originals.count,
-        "sampled": drawn.count,
+        "originals": originals.images,
+        "sampled": drawn.images,
     }
 
 

@@ -115,7 +115,7 @@ def test_features_come_from_a_file(tmp_path: Path) -> None:
     found = InceptionFeatures(path).moments(batches)
     expected = Moments.of(torch.cat(batches).float().mean(dim=(2, 3)))
     torch.testing.assert_close(found.covariance, expected.covariance)
-    assert found.count == 6
+    assert found.images == 6
 
 
 def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
