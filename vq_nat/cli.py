@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__, load
+from .cli_image import add_image_commands
 
 
 class SentenceParser(argparse.ArgumentParser):
@@ -164,6 +165,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="write the tables between the `<!-- results:CORPUS -->` marks of FILE",
     )
     table.set_defaults(run=run_table)
+
+    add_image_commands(commands, positive, count)
     return parser
 
 

@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ANY = ("*",)
 DOOR = "vq_nat.bottleneck"  # the room's door, not the modules behind it
 COMPAT = "vq_nat.compat"
+TRANSFORMER = "vq_nat.transformer"  # shared by translation and the prior of images
 TRAINING = "vq_nat.training"  # fairseq's steps around EM, of all rooms
 BELOW_STAGES = ("flow", "config")
 STAGES = ("encoder", "compressor", "predictor", "decoder")
@@ -35,7 +36,8 @@ def translation(*names: str) -> tuple[str, ...]:
 
 def table() -> dict[str, Row]:
     """Returns the rows by pattern; the first pattern that fits a module counts."""
-    stage = Row((*translation(*BELOW_STAGES, "layers"), COMPAT), ("torch", "fairseq"))
+    below = (*translation(*BELOW_STAGES, "layers"), COMPAT, TRANSFORMER)
+    stage = Row(below, ("torch", "fairseq"))
     loss = Row((*translation(*BELOW_STAGES), COMPAT))
     logs = Row((*loss.inside, TRAINING))
     parts = (*STAGES, *BELOW_STAGES, "schedule", "search")
@@ -49,10 +51,14 @@ def table() -> dict[str, Row]:
         COMPAT: Row((), ("fairseq", "torch", "numpy", "omegaconf", "hydra")),
         "vq_nat.bottleneck*": Row(("vq_nat.bottleneck*",), ("torch",)),
         "vq_nat.translation": Row(translation(*shared, "task", "translator")),
+        TRANSFORMER: Row((), ("torch", "fairseq")),
         TRAINING: Row((DOOR, COMPAT), ("torch", "fairseq")),
-        "vq_nat.image*": Row((DOOR, COMPAT, TRAINING, "vq_nat.image*")),
+        "vq_nat.image*": Row((DOOR, COMPAT, TRAINING, TRANSFORMER, "vq_nat.image*")),
         "vq_nat.bench*": Row(("vq_nat*",)),
-        "vq_nat.cli": Row(("vq_nat", "vq_nat.bench*", *translation("translator"))),
+        "vq_nat.cli": Row(
+            ("vq_nat", "vq_nat.bench*", "vq_nat.cli_image", *translation("translator"))
+        ),
+        "vq_nat.cli_image": Row(("vq_nat.bench*", "vq_nat.image.sampling")),
     }
     for name in BELOW_STAGES:
         rows[f"vq_nat.translation.{name}"] = Row((DOOR, COMPAT))
@@ -133,6 +139,7 @@ FILES = [
     "__init__",
     "cli",
     "compat",
+    "transformer",
     "training",
     "bottleneck/__init__",
     "bottleneck/assign",
@@ -167,7 +174,8 @@ def tree(tmp_path: Path) -> Path:
         ("translation/encoder", "import vq_nat.translation.model as model"),
         ("translation/encoder", "def f():\n    from .criterion import code_nll"),
         ("translation/flow", "from ..bottleneck.assign import one_hot"),
-        ("translation/flow", "from .layers import Attention"),
+        ("translation/flow", "from .layers import Positions"),
+        ("transformer", "from .translation.layers import Positions"),
         ("translation/model", "from .criterion import code_nll"),
         ("translation/model", "from ..bottleneck import assign"),
         ("translation/criterion", "from .encoder import SourceEncoder"),
@@ -196,7 +204,10 @@ def test_a_forbidden_import_is_found(tree: Path, name: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("translation/encoder", "from .layers import Attention\nfrom .flow import x"),
+        (
+            "translation/encoder",
+            "from ..transformer import Attention\nfrom .flow import x",
+        ),
         ("translation/flow", "from ..bottleneck import BottleneckOutput"),
         ("translation/model", "from . import encoder, decoder"),
         ("translation/task", "from ..bottleneck import Bottleneck\nimport fairseq"),

@@ -11,17 +11,32 @@ autoencoder.py       the model: encoder, bottleneck, decoder
 criterion.py         the loss in bits per dimension
 task.py              fairseq's side
 pictures.py          images in rows
+prior.py             distributions over the grid of codes, uniform and learned
+    prior_config.py  its options and sizes
+codes.py             the codes of images, computed once
+prior_criterion.py   its loss
+prior_task.py        fairseq's side of it
+sampling.py          prior → codes → pixels
+checkpoints.py       models from files, and which belong together
 """
 
 from .autoencoder import VQVAE
 from .config import VQVAEConfig
 from .criterion import BitsPerDimCriterion
 from .data import ImageSet, open_images
+from .prior import CodePrior
+from .prior_config import CodePriorConfig
+from .prior_criterion import CodeNLLCriterion
+from .prior_task import ImageCodesTask
 from .task import ImageVQVAETask
 
 __all__ = [
     "VQVAE",
     "BitsPerDimCriterion",
+    "CodeNLLCriterion",
+    "CodePrior",
+    "CodePriorConfig",
+    "ImageCodesTask",
     "ImageSet",
     "ImageVQVAETask",
     "VQVAEConfig",

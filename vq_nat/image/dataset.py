@@ -12,47 +12,45 @@ from torch import Tensor
 from .data import ImageSet
 
 
-class ImageDataset(FairseqDataset):
-    """Batches of images.
+class ShuffledDataset(FairseqDataset):
+    """Batches of things of one size, which a subclass cuts out in `net_input`.
 
     What an epoch looks like is drawn from seed and number of the epoch alone, so that
     a resumed training sees what an unbroken one would have seen.
 
     Args:
-        images: the images.
+        count: things there are.
         shuffle: draw a new order in every epoch.
-        flip: mirror half of the images from left to right, others in every epoch.
-        seed: of both draws.
+        seed: of all draws.
     """
 
-    def __init__(
-        self, images: ImageSet, shuffle: bool, flip: bool = False, seed: int = 1
-    ) -> None:
+    def __init__(self, count: int, shuffle: bool, seed: int = 1) -> None:
         super().__init__()
-        self.images, self.shuffle, self.flip, self.seed = images, shuffle, flip, seed
+        self.count, self.shuffle, self.seed = count, shuffle, seed
         self.epoch = 1
 
     def __getitem__(self, index: int) -> int:
-        """Returns the index: a batch is cut out of the images at once."""
+        """Returns the index: a batch is cut out at once."""
         return int(index)
 
     def __len__(self) -> int:
-        """Counts the images."""
-        return len(self.images)
+        """Counts the things."""
+        return self.count
+
+    def net_input(self, ids: Tensor) -> dict[str, Tensor]:
+        """Cuts out a batch. Shape: (B,)."""
+        raise NotImplementedError
 
     def collater(self, samples: list[int]) -> dict[str, Any]:
-        """Makes a batch of indices; `images` are uint8 (B, 3, H, W)."""
+        """Makes a batch of indices."""
         if len(samples) == 0:
             return {}
         ids = torch.tensor(samples)
-        images = self.images.images(ids)
-        if self.flip:
-            images = mirror(images, self._flipped[ids])
         return {
             "id": ids,
             "nsentences": len(samples),
             "ntokens": len(samples),
-            "net_input": {"images": images},
+            "net_input": self.net_input(ids),
         }
 
     def num_tokens(self, index: int) -> int:
@@ -89,9 +87,6 @@ class ImageDataset(FairseqDataset):
     def set_epoch(self, epoch: int) -> None:
         """Goes on to another epoch; fairseq calls it before it makes batches."""
         self.epoch = epoch
-        if self.flip:
-            flipped = self._draws(1).random(len(self)) < 0.5
-            self._flipped = torch.from_numpy(flipped)
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:
@@ -105,6 +100,35 @@ class ImageDataset(FairseqDataset):
 
     def _draws(self, purpose: int) -> numpy.random.Generator:
         return numpy.random.default_rng((self.seed, self.epoch, purpose))
+
+
+class ImageDataset(ShuffledDataset):
+    """Batches of images.
+
+    Args:
+        images: the images.
+        shuffle: draw a new order in every epoch.
+        flip: mirror half of the images from left to right, others in every epoch.
+        seed: of both draws.
+    """
+
+    def __init__(
+        self, images: ImageSet, shuffle: bool, flip: bool = False, seed: int = 1
+    ) -> None:
+        super().__init__(len(images), shuffle, seed)
+        self.images, self.flip = images, flip
+
+    def net_input(self, ids: Tensor) -> dict[str, Tensor]:
+        """Cuts out images. Shape: (B,) -> uint8 (B, 3, H, W)."""
+        images = self.images.images(ids)
+        return {"images": mirror(images, self._flipped[ids]) if self.flip else images}
+
+    def set_epoch(self, epoch: int) -> None:
+        """Goes on to another epoch, with other images mirrored."""
+        super().set_epoch(epoch)
+        if self.flip:
+            flipped = self._draws(1).random(len(self)) < 0.5
+            self._flipped = torch.from_numpy(flipped)
 
 
 def mirror(images: Tensor, chosen: Tensor) -> Tensor:

@@ -7,9 +7,10 @@ import torch.nn.functional as F
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
+from ..transformer import KeyValues, TransformerStack
 from .config import TransformerSize
 from .flow import EncodedSource
-from .layers import KeyValues, Positions, TransformerStack
+from .layers import Positions
 
 
 class PredictorState(NamedTuple):
