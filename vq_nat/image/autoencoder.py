@@ -108,9 +108,6 @@ class VQVAE(BaseFairseqModel):
         self.encoder = ImageEncoder(cfg)
         self.bottleneck = build_bottleneck(cfg, cfg.latent_width)
         self.decoder = ImageDecoder(cfg, self.likelihood.initial_bias())
-        self.num_updates = 0
-        # Convolutions are faster when the channels of a pixel lie side by side.
-        self.to(memory_format=torch.channels_last)
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "VQVAE":
@@ -151,6 +148,8 @@ class VQVAE(BaseFairseqModel):
                 f"{size[2]}), but are {images.dtype} of shape "
                 f"{tuple(images.shape)} instead."
             )
+        # Convolutions are faster when the channels of a pixel lie side by side. Their
+        # weights stay as they are: fairseq flattens gradients by `view`.
         pixels = scaled(images).contiguous(memory_format=torch.channels_last)
         return self.encoder(pixels).flatten(2).transpose(1, 2)
 
@@ -184,11 +183,6 @@ class VQVAE(BaseFairseqModel):
         """
         params = self.decode(self.bottleneck(self.encode(images)).quantized)
         return self.likelihood.mode(params)
-
-    def set_num_updates(self, num_updates: int) -> None:
-        """Tells the schedules how far training is; fairseq calls it."""
-        super().set_num_updates(num_updates)
-        self.num_updates = num_updates
 
     def load_state_dict(self, state_dict: Any, strict: bool = True, **rest: Any) -> Any:
         """Loads a checkpoint's weights.

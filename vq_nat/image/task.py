@@ -85,7 +85,7 @@ class ImageVQVAETask(LatentTraining, FairseqTask):
             return
         with autocast(self.cfg.autocast, images.device):
             pictures = side_by_side(images, model.reconstruct(images))
-        writer.add_image("reconstructions", pictures, model.num_updates)
+        writer.add_image("reconstructions", pictures, model.bottleneck.num_updates)
         writer.flush()
 
     @property
