@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..bottleneck.usage import perplexity, used_share
-from ..image.checkpoints import code_grid
+from ..image.checkpoints import code_grid, fingerprint
 from ..image.prior import Prior, UniformPrior
 from ..image.sampling import PLAIN, SamplingOptions, decode_codes, sample_codes
 from .image_quality import WINDOW, InceptionFeatures, frechet_distance, psnr, ssim
@@ -66,6 +66,12 @@ def code_nats(prior: Prior, codes: Tensor, conditions: Conditions) -> Tensor:
     return torch.cat(parts)
 
 
+def nats_per_bit_per_dim(autoencoder: Any) -> float:
+    """Returns 3 · H · W · ln 2, by which nats of an image become bits per dimension."""
+    cfg = autoencoder.cfg
+    return 3 * cfg.image_height * cfg.image_width * math.log(2)
+
+
 def describe_bits(
     autoencoder: Any, found: Measured, prior: Prior | None, conditions: Conditions
 ) -> Row:
@@ -74,8 +80,7 @@ def describe_bits(
     The sum is an upper bound on -log p(x): codes are decided, not summed over. What
     cannot be said is None: priors without codes, and a learned one if there is none.
     """
-    cfg = autoencoder.cfg
-    unit = 3 * cfg.image_height * cfg.image_width * math.log(2)
+    unit = nats_per_bit_per_dim(autoencoder)
     reconstruction = float(found.nats.mean()) / unit
     priors: dict[str, Prior | None] = {"uniform": None, "learned": prior}
     if autoencoder.has_codes:
@@ -244,6 +249,7 @@ def measure(
         "fid": None,
         "sampling": None,
         **describe_model(autoencoder),
+        "fingerprint": fingerprint(autoencoder),
         "dtype": describe_dtype(next(autoencoder.parameters()).dtype, "none"),
         **describe_machine(conditions),
     }

@@ -84,6 +84,8 @@ def plot_code_use(log: Path, path: Path) -> Path:
         axis.set_xlabel("updates")
         axis.set_ylabel(label)
         axis.set_ylim(bottom=0)
+        if name.endswith("_codes"):
+            axis.set_ylim(top=1.05)  # a share
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
