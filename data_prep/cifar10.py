@@ -37,7 +37,7 @@ BLOCK = 1 << 20
 def fetch_all(
     folder: Path, files: dict[str, str], url: str, mirror: str | None
 ) -> None:
-    """Download what is not there yet; a mirror's own SHA256SUMS count, if it has any."""
+    """Download what is not there yet; a mirror's own SHA256SUMS count."""
     folder.mkdir(parents=True, exist_ok=True)
     sums: dict[str, str] = {}
     if mirror is not None:

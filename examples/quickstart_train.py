@@ -127,21 +127,28 @@ def training_command(
 
 
 def fairseq_train(data: Path, folder: Path, options: dict[str, Any]) -> list[str]:
+    """Returns a call of fairseq-train that translates, see `call_fairseq_train`."""
+    fixed = {
+        "task": "discrete_latent_translation",
+        "source-lang": LANGS[0],
+        "target-lang": LANGS[1],
+        "required-batch-size-multiple": 1,  # fairseq's 8 leaves out up to 7 sentences
+    }
+    return call_fairseq_train(data, folder, {**fixed, **options})
+
+
+def call_fairseq_train(data: Path, folder: Path, options: dict[str, Any]) -> list[str]:
     """Returns a call of fairseq-train.
 
     Args:
-        data: binary files.
+        data: what the task reads.
         folder: for checkpoints.
         options: further flags.
     """
     fixed = {
         "user-dir": ROOT / "vq_nat",
-        "task": "discrete_latent_translation",
-        "source-lang": LANGS[0],
-        "target-lang": LANGS[1],
         "autocast": "auto",
         "num-workers": 0,
-        "required-batch-size-multiple": 1,  # fairseq's 8 leaves out up to 7 sentences
         "log-format": "json",
         "log-interval": 10,
         "no-epoch-checkpoints": True,
