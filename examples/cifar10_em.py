@@ -5,7 +5,8 @@ with soft EM (M = 5, 10 and exact), without product quantization, otherwise equa
 as a reference, with product quantization. Of each setting and seed a row is kept: the
 figures on the test set, and those of validation over the updates. The report and the
 plot come from the rows. A training whose row is there is not repeated, and one that was
-interrupted goes on where it stopped.
+interrupted goes on where it stopped. After each of them a prior of its codes is
+trained, unless --no-prior: its bits take the place of the uniform prior's.
 
     python examples/cifar10_em.py --data runs/cifar10/images --seeds 1 2 3
 """
@@ -25,6 +26,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
 
+import cifar10_em_prior  # noqa: E402
 import cifar10_em_report  # noqa: E402
 import experiment  # noqa: E402
 from options import read_yaml  # noqa: E402
@@ -39,8 +41,11 @@ from vq_nat.bench.training_log import LogEntry, read_entry, read_log  # noqa: E4
 
 Row = dict[str, Any]
 PRESETS = ROOT / "examples" / "presets"
-SECTIONS = ("images", "updates", "points", "warmup", "unquantised", "train", "slices")
-RECIPE_VERSION = 1  # raise when a row changes for the same flags
+SECTIONS = (
+    *("images", "updates", "points", "warmup", "unquantised"),
+    *("train", "slices", "prior"),
+)
+RECIPE_VERSION = 2  # raise when a row changes for the same flags
 COLLAPSED = 0.05  # a perplexity below this share of the codes
 
 
@@ -81,6 +86,19 @@ class Plan:
     seeds: list[int]
     threads: int
     device: str
+    learns_prior: bool = True
+
+    @property
+    def prior(self) -> cifar10_em_prior.PriorPlan:
+        """How the priors are trained."""
+        return cifar10_em_prior.PriorPlan(
+            self.data,
+            self.work,
+            self.results,
+            self.preset["prior"],
+            self.threads,
+            self.device,
+        )
 
 
 @dataclass(frozen=True)
@@ -183,7 +201,7 @@ def make_row(plan: Plan, run: Run, folder: Path) -> Row:
         "flags": options_of(plan, run),
         "curve": curve,
         "collapsed": codebook["perplexity"] < COLLAPSED * codebook["codes"],
-        "prior": None,  # figures of a learned prior, where one was trained
+        "prior": None,  # of a learned one there is a row beside, see cifar10_em_prior
         "train_seconds": round(read_log(log).seconds),
     }
 
@@ -229,7 +247,19 @@ def run_all(plan: Plan) -> None:
             f"{codebook['perplexity']:.0f} of {codebook['codes']}, "
             f"{minutes(row['train_seconds'])}"
         )
+        if plan.learns_prior:
+            learn_prior(plan, run, row)
     say(cifar10_em_report.write(plan.results, list(SETTINGS), COLLAPSED))
+
+
+def learn_prior(plan: Plan, run: Run, row: Row) -> None:
+    """Trains a prior of a model's codes, and says what it saves."""
+    inputs = hashes(plan.data)
+    prior, state = cifar10_em_prior.train(plan.prior, run.name, row, inputs)
+    say(
+        f"      prior {state}: {prior['bits_per_dim']:.3f} bits/dim instead of "
+        f"{row['bits_per_dim']['prior_uniform']:.3f}, {minutes(prior['train_seconds'])}"
+    )
 
 
 def read_plan(args: argparse.Namespace) -> Plan:
@@ -254,6 +284,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
         seeds=args.seeds,
         threads=args.threads,
         device=args.device,
+        learns_prior=args.prior,
     )
 
 
@@ -281,6 +312,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--updates", type=int, help="of each training (default: the preset's)")
     add("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="seeds")
+    add("--no-prior", dest="prior", action="store_false", help="no learned priors")
     add("--work", type=Path, help="checkpoints and logs (default: runs/PRESET)")
     add("--results", type=Path, help="rows (default: examples/results/cifar10)")
     add("--threads", type=int, default=2, help="CPU threads (default: 2)")

@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from cifar10_em_prior import joined
 from experiment import draw_seeds, mean_and_range
 from quickstart_run import read_json
 
@@ -41,9 +42,13 @@ def write(folder: Path, order: list[str], collapsed: float) -> str:
 
 
 def load_rows(folder: Path, order: list[str]) -> list[Row]:
-    """Reads all rows, by setting and seed."""
-    rows = [read_json(path) for path in sorted(folder.glob("*.json"))]
-    found = [row for row in rows if row and row.get("kind") == "cifar10_em"]
+    """Reads all rows with their priors, by setting and seed."""
+    rows = {path: read_json(path) for path in sorted(folder.glob("*.json"))}
+    found = [
+        joined(row, folder / "priors" / path.name)
+        for path, row in rows.items()
+        if row and row.get("kind") == "cifar10_em"
+    ]
     return sorted(found, key=lambda row: (order.index(row["setting"]), row["seed"]))
 
 

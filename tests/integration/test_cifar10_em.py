@@ -79,6 +79,22 @@ def test_the_report_compares_seed_by_seed() -> None:
     assert " | -0.150 (-0.200–-0.100) | " in lines[3]
 
 
+def test_a_prior_is_joined_to_the_row_of_the_same_weights(tmp_path: Path) -> None:
+    priors = tmp_path / "priors"
+    priors.mkdir()
+    for seed, weights in ((1, "abc"), (2, "other")):
+        one = {**row("hard", seed, 5.5), "fingerprint": "abc"}
+        prior = {"bits_per_dim": 0.125, "fingerprint": weights, "parameters": 9}
+        prior |= {"updates": 3, "train_seconds": 2}
+        (tmp_path / f"hard-{seed}.json").write_text(json.dumps(one))
+        (priors / f"hard-{seed}.json").write_text(json.dumps(prior))
+    same, other = cifar10_em_report.load_rows(tmp_path, ["hard"])
+    assert same["bits_per_dim"]["total_learned"] == pytest.approx(5.3 + 0.125)
+    assert same["prior"]["updates"] == 3
+    assert other["bits_per_dim"]["total_learned"] is None
+    assert "| 5.425 |" in cifar10_em_report.table([same, other])
+
+
 def test_settings_come_in_their_order(tmp_path: Path) -> None:
     for one in (row("soft-5", 1, 5.0), row("gradient", 2, 5.0), row("gradient", 1, 5)):
         path = tmp_path / f"{one['setting']}-{one['seed']}.json"
@@ -97,7 +113,7 @@ def test_a_toy_comparison_keeps_rows_and_is_not_repeated(tmp_path: Path) -> None
     arguments = ("--data", data, *TOY, *GRID, *folders)
     first = run(*arguments)
     assert first.returncode == 0, first.stdout + first.stderr
-    assert first.stdout.count("trained: ") == 2
+    assert first.stdout.count("trained: ") == 4
     paths = sorted((tmp_path / "results").glob("*.json"))
     names = ["slices-seed1", "soft-exact-seed1"]
     assert [path.stem for path in paths] == names
@@ -109,8 +125,11 @@ def test_a_toy_comparison_keeps_rows_and_is_not_repeated(tmp_path: Path) -> None
     total = bits["reconstruction"] + bits["prior_uniform"]
     assert bits["total_uniform"] == pytest.approx(total, abs=1e-4)
     before = [path.stat().st_mtime_ns for path in paths]
+    prior = json.loads((tmp_path / "results" / "priors" / paths[0].name).read_text())
+    assert prior["fingerprint"] == found["fingerprint"]
+    assert 0 < prior["bits_per_dim"] < 2 * bits["prior_uniform"]
     again = run(*arguments)
-    assert again.returncode == 0 and again.stdout.count("reused: ") == 2
+    assert again.returncode == 0 and again.stdout.count("reused: ") == 4
     assert [path.stat().st_mtime_ns for path in paths] == before
 
 
