@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -140,13 +141,35 @@ def train(
         bar = TrainingBar(int(options["max-update"]))
         env = environment(place.threads, place.device)
         own = {k: teacher if v == TEACHER else v for k, v in options.items()}
-        command = fairseq_train(corpus / "bin", folder, own)
+        command = fairseq_train(corpus / "bin", folder, for_machine(own, env))
         try:
             run_logged(command, folder / "train.log", env, bar)
         finally:
             bar.close()
         mark_done(place.stamp(name), recipe, folder / output)
     return f"{state}: {describe_training(folder)}"
+
+
+def for_machine(options: dict[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
+    """Turns `batch-tokens`, which all GPUs make together, into their steps.
+
+    Args:
+        options: fairseq's flags and, perhaps, this key.
+        env: of the training; fairseq-train uses all GPUs that it lets it see.
+    """
+    if "batch-tokens" not in options:
+        return options
+    rest = {k: v for k, v in options.items() if k != "batch-tokens"}
+    step = int(options["max-tokens"]) * max(1, count_gpus(env))
+    return {**rest, "update-freq": max(1, round(options["batch-tokens"] / step))}
+
+
+def count_gpus(env: Mapping[str, str]) -> int:
+    """Counts the GPUs that a program with this environment sees."""
+    program = "import torch; print(torch.cuda.device_count())"
+    command = [sys.executable, "-c", program]
+    found = subprocess.run(command, env=dict(env), capture_output=True, text=True)
+    return int(found.stdout.strip() or 0)
 
 
 def recipe_of(

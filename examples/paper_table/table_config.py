@@ -16,8 +16,10 @@ from typing import Any
 
 from options import read_yaml
 from steps import PrepError
+from train_teacher import find_preset, read_preset
 
 Keys = dict[str, Any]
+PRESETS = Path(__file__).resolve().parents[2] / "data_prep" / "presets"
 CONFIG_VERSION = 1  # raise when a row changes for the same configuration
 TEACHER = "teacher"  # the name of the model that teaches, and of its recipe
 STUDENT = "student"
@@ -26,8 +28,8 @@ ENGINES = ("torch", "ctranslate2")
 CHECKPOINTS = ("best", "last", "average")
 PAPER = ("bleu", "latency_ms", "speedup")
 SECTIONS = ("corpus", "teacher", "distill", "student", "measure", "models", "rows")
-ROW_KEYS = ("base", "group", "label", "model", "engine", "decoding", "paper", "note")
-MODEL_KEYS = ("base", "recipe", "text", "set", "seeds", "checkpoint", "average")
+ROW_KEYS = ("group", "label", "model", "engine", "decoding", "paper", "note", "seeds")
+MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
 NEEDED = {
     "corpus": ("name", "kind", "bpe-operations", "test-sets"),
     "teacher": ("max-update",),
@@ -68,6 +70,7 @@ class RowSpec:
     decoding: Keys
     paper: Keys
     note: str = ""
+    seeds: tuple[int, ...] = ()  # some of the model's; none: all
 
 
 @dataclass(frozen=True)
@@ -127,17 +130,28 @@ def as_list(value: Any) -> list[Any]:
 
 
 def overlay(below: Keys, above: Mapping[str, Any]) -> Keys:
-    """Lays mappings over each other; None takes away, anything else replaces."""
+    """Lays mappings over each other; what is no mapping replaces.
+
+    None stays, so that it can take away what comes from further below; `settled` ends
+    that.
+    """
     result = dict(below)
     for key, value in above.items():
-        if value is None:
-            result.pop(key, None)
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             old = result.get(key)
             result[key] = overlay(old if isinstance(old, dict) else {}, value)
         else:
             result[key] = value
     return result
+
+
+def settled(keys: Mapping[str, Any]) -> Keys:
+    """Leaves out what has been taken away."""
+    return {
+        key: settled(value) if isinstance(value, dict) else value
+        for key, value in keys.items()
+        if value is not None
+    }
 
 
 def inherit(entries: Mapping[str, Any], name: str, what: str, *seen: str) -> Keys:
@@ -160,7 +174,7 @@ def inherit(entries: Mapping[str, Any], name: str, what: str, *seen: str) -> Key
     keys = dict(entries[name])
     base = keys.pop("base", None)
     if base is None:
-        return {k: v for k, v in keys.items() if v is not None}
+        return keys
     return overlay(inherit(entries, base, what, *seen, name), keys)
 
 
@@ -177,23 +191,27 @@ def read_table(path: Path) -> Table:
     for section in SECTIONS:
         if not isinstance(keys.get(section), dict):
             raise PrepError(f"{path} must have a section `{section}`.")
+    keys[TEACHER] = expand_preset(keys[TEACHER])
     for section, names in NEEDED.items():
         for name in names:
-            if name not in keys[section]:
+            if keys[section].get(name) is None:
                 raise PrepError(f"Section `{section}` of {path} must have `{name}`.")
     # The sections of the preset are the recipes that all others start from.
     recipes = {name: keys[name] for name in (TEACHER, STUDENT)}
     recipes |= keys.get("recipes", {})
-    models = {TEACHER: read_teacher(keys)}
-    for name in keys["models"]:
+    models = {TEACHER: read_teacher(keys[TEACHER])}
+    for name in present(keys["models"]):
         models[name] = read_model(name, keys["models"], recipes)
-    rows = {name: read_row(name, keys["rows"], models) for name in keys["rows"]}
+    names = present(keys["rows"])
+    rows = {name: read_row(name, keys["rows"], models) for name in names}
+    if "only" in keys:
+        rows = {name: rows[name] for name in existing(keys["only"], rows, path)}
     table = Table(
-        corpus=keys["corpus"],
-        distill=keys["distill"],
+        corpus=settled(keys["corpus"]),
+        distill=settled(keys["distill"]),
         mono=tuple(as_list(keys.get("mono", []))),
-        measure=keys["measure"],
-        models=models,
+        measure=settled(keys["measure"]),
+        models=used_models(models, rows),
         rows=rows,
         updates_per_second=float(keys.get("updates-per-second", 1.0)),
     )
@@ -201,9 +219,39 @@ def read_table(path: Path) -> Table:
     return table
 
 
-def read_teacher(keys: Keys) -> Model:
+def present(entries: Keys) -> list[str]:
+    """Lists the names that have not been taken away."""
+    return [name for name, keys in entries.items() if keys is not None]
+
+
+def expand_preset(section: Keys) -> Keys:
+    """Lays the teacher's flags over a preset of data_prep, if it names one."""
+    if "preset" not in section:
+        return section
+    preset = read_preset(find_preset(section["preset"], PRESETS))
+    return overlay(preset, {k: v for k, v in section.items() if k != "preset"})
+
+
+def existing(names: list[str], rows: Mapping[str, RowSpec], path: Path) -> list[str]:
+    """Refuses names of rows that do not exist.
+
+    Raises:
+        PrepError: naming the first.
+    """
+    for name in names:
+        require_one_of(f"A row of `only` in {path}", name, tuple(rows))
+    return names
+
+
+def used_models(models: dict[str, Model], rows: Keys) -> dict[str, Model]:
+    """Returns the teacher and the models that a row is made of."""
+    used = {row.model for row in rows.values()} | {TEACHER}
+    return {name: model for name, model in models.items() if name in used}
+
+
+def read_teacher(section: Keys) -> Model:
     """Returns the teacher, whose flags are a section of their own."""
-    flags = dict(keys[TEACHER])
+    flags = settled(section)
     average = int(flags.pop("average", 0))
     checkpoint = "average" if average else "best"
     return Model(TEACHER, flags, checkpoint=checkpoint, average=average)
@@ -216,10 +264,12 @@ def read_model(name: str, entries: Keys, recipes: Keys) -> Model:
         PrepError: if it is not complete.
     """
     keys = inherit(entries, name, "model")
+    changed = keys.pop("set", None) or {}  # its None takes flags away
+    keys = settled(keys)
     refuse_unknown(f"The model `{name}`", keys, MODEL_KEYS)
     if "recipe" not in keys:
         raise PrepError(f"The model `{name}` must have a `recipe`.")
-    flags = overlay(inherit(recipes, keys["recipe"], "recipe"), keys.get("set", {}))
+    flags = settled(overlay(inherit(recipes, keys["recipe"], "recipe"), changed))
     average = int(keys.get("average", flags.pop("average", 0)))
     flags.pop("average", None)
     checkpoint = keys.get("checkpoint", "average" if average else "best")
@@ -240,7 +290,7 @@ def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
     Raises:
         PrepError: if it is not complete.
     """
-    keys = inherit(entries, name, "row")
+    keys = settled(inherit(entries, name, "row"))
     refuse_unknown(f"The row `{name}`", keys, ROW_KEYS)
     for needed in ("group", "label", "model"):
         if needed not in keys:
@@ -248,6 +298,10 @@ def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
     require_one_of(f"`model` of the row `{name}`", keys["model"], tuple(models))
     engine = keys.get("engine", ENGINES[0])
     require_one_of(f"`engine` of the row `{name}`", engine, ENGINES)
+    seeds = tuple(as_list(keys.get("seeds", [])))
+    for seed in seeds:
+        known = models[keys["model"]].seeds
+        require_one_of(f"A seed of the row `{name}`", seed, known)
     paper = keys.get("paper", {})
     refuse_unknown(f"`paper` of the row `{name}`", paper, PAPER)
     return RowSpec(
@@ -259,10 +313,11 @@ def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
         decoding=keys.get("decoding", {}),
         paper=paper,
         note=keys.get("note", ""),
+        seeds=seeds,
     )
 
 
-def require_one_of(what: str, value: Any, known: tuple[str, ...]) -> None:
+def require_one_of(what: str, value: Any, known: tuple[Any, ...]) -> None:
     """Refuses a value that does not exist.
 
     Raises:
@@ -270,7 +325,8 @@ def require_one_of(what: str, value: Any, known: tuple[str, ...]) -> None:
     """
     if value not in known:
         raise PrepError(
-            f"{what} must be one of {', '.join(known)}, but is {value!r} instead."
+            f"{what} must be one of {', '.join(map(str, known))}, "
+            f"but is {value!r} instead."
         )
 
 

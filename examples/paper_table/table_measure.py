@@ -14,7 +14,11 @@ from table_config import TEACHER
 from table_curves import read_curves
 from table_plan import KIND, TablePlan, Unit, is_trained, wanted
 
+from vq_nat import load
 from vq_nat.bench import systems
+from vq_nat.bench.quality import score
+from vq_nat.bench.timing import pinned_threads
+from vq_nat.bench.training_log import read_log
 
 
 def measure_all(plan: TablePlan) -> None:
@@ -71,15 +75,7 @@ def measure(
 ) -> dict[str, Any]:
     """Returns a row: what was measured, and all that the report needs of it."""
     log = log_of(plan, unit)
-    system = systems.System(
-        unit.name,
-        unit.row.label,
-        plan.checkpoint(unit.job),
-        log,
-        engine=unit.row.engine,
-        decoding=decoding_of(plan, unit),
-    )
-    row = systems.measure(system, list(test_sets), conditions)
+    row = measure_plain(plan, unit, test_sets[0], conditions, log)
     model = unit.job.model
     return {
         "kind": KIND,
@@ -90,6 +86,41 @@ def measure(
         "inputs": describe_inputs(plan, unit),
         **row,
         "curves": read_curves(log) if log else None,
+    }
+
+
+def measure_plain(
+    plan: TablePlan,
+    unit: Unit,
+    test_set: systems.TestSet,
+    conditions: systems.Conditions,
+    log: Path | None,
+) -> dict[str, Any]:
+    """Scores and times a model of ours or of fairseq."""
+    options = decoding_of(plan, unit)
+    translator = load(
+        plan.checkpoint(unit.job),
+        device=conditions.device,
+        autocast=conditions.autocast,
+        **options,
+    )
+    with pinned_threads(conditions.threads):
+        outputs = translator.translate(test_set.sources, conditions.batch_size)
+        speed = systems.measure_speed(
+            translator.translate, test_set.sources, conditions
+        )
+    quality = score(outputs, test_set.references, test_set.complete)
+    return {
+        "system": unit.name,
+        "label": unit.row.label,
+        "corpus": test_set.corpus,
+        "test_set": test_set.name,
+        "sentences": len(test_set.sources),
+        **systems.describe_quality(quality),
+        **speed,
+        "decoding": unit.row.decoding,
+        **systems.describe_training(read_log(log) if log else None),
+        **systems.describe_machine(conditions),
     }
 
 

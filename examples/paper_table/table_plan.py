@@ -163,7 +163,9 @@ def units_of_row(plan: TablePlan, row: RowSpec) -> Iterator[Unit]:
     """Yields a row for each seed that is wanted."""
     model = plan.table.model_of(row)
     seeds: list[int | None] = [
-        seed for seed in model.seeds if not plan.seeds or seed in plan.seeds
+        seed
+        for seed in row.seeds or model.seeds
+        if not plan.seeds or seed in plan.seeds
     ]
     for seed in seeds if model.seeds else [None]:
         yield Unit(row, Job(model, seed), digest(row_config(plan.table, row, seed)))
