@@ -15,6 +15,7 @@ import argparse
 import logging
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -32,15 +33,36 @@ GIVEN = (TEACHER, "corpus", *TEXTS[1:])
 
 
 def run(plan: TablePlan, args: argparse.Namespace) -> None:
-    """Makes what is missing of the rows, then the report."""
+    """Makes what is missing of the rows, then the report.
+
+    What fails is named at the end; it does not keep the other rows from being made.
+
+    Raises:
+        PrepError: if anything has failed.
+    """
     # Only now, as these bring torch and fairseq: wrong options are refused at once.
-    from table_measure import measure_all
+    from table_measure import measure_all, measure_ready
     from table_train import train_all
 
-    if not args.measure_only:
-        train_all(plan)
+    failed: dict[str, str] = {}
     if not args.train_only:
-        measure_all(plan)
+        measure_ready(plan, failed)
+    if not args.measure_only:
+        then = partial(measure_ready, plan, failed)
+        train_all(plan, failed, (lambda: None) if args.train_only else then)
+    if not args.train_only:
+        measure_all(plan, failed)
+        report(plan)
+    if failed:
+        reasons = "\n".join(f"{name}: {why}" for name, why in failed.items())
+        raise PrepError(f"{len(failed)} part(s) of the table failed.\n{reasons}")
+
+
+def report(plan: TablePlan) -> None:
+    """Writes the report and says where it is."""
+    from table_report import make_report
+
+    print(f"Report: {make_report(plan)}", flush=True)
 
 
 def read_plan(args: argparse.Namespace) -> TablePlan:
@@ -151,6 +173,9 @@ def main(argv: list[str] | None = None) -> None:
         plan = read_plan(args)
         if args.dry_run:
             print(overview(plan))
+            return
+        if args.report:
+            report(plan)
             return
         with locked(plan.work, "table or quickstart"):
             run(plan, args)

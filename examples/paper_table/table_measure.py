@@ -21,21 +21,35 @@ from vq_nat.bench.timing import pinned_threads
 from vq_nat.bench.training_log import read_log
 
 
-def measure_all(plan: TablePlan) -> None:
-    """Measures every missing row whose model is on disk."""
-    units = wanted(plan)
-    ready = [unit for unit in units if is_trained(plan, unit.job)]
-    for unit in units:
-        if unit not in ready:
+def measure_all(plan: TablePlan, failed: dict[str, str]) -> None:
+    """Measures every missing row whose model is on disk, and names the others."""
+    measure_ready(plan, failed)
+    for unit in wanted(plan):
+        if unit.name not in failed:
             say(f"{unit.name}: not measured, as its model is not trained")
+
+
+def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
+    """Measures every missing row whose model is on disk.
+
+    Args:
+        plan: which rows, where, and on which machine.
+        failed: rows not to be tried again, with the reasons; gets those that fail now.
+    """
+    units = [unit for unit in wanted(plan) if unit.name not in failed]
+    ready = [unit for unit in units if is_trained(plan, unit.job)]
     if not ready:
-        say("Measuring: nothing to do")
         return
     conditions = read_conditions(plan)
     test_sets = read_test_sets(plan)
-    for number, unit in enumerate(ready, start=1):
-        say(f"[{number}/{len(ready)}] measuring {unit.name}: {unit.row.label}")
-        row = measure(plan, unit, test_sets, conditions)
+    for unit in ready:
+        say(f"Measuring {unit.name}: {unit.row.label}")
+        try:
+            row = measure(plan, unit, test_sets, conditions)
+        except (ImportError, OSError, ValueError) as error:
+            failed[unit.name] = str(error)
+            say(f"      failed: {error}")
+            continue
         systems.write_json(row, plan.row_path(unit))
         say(
             f"      BLEU {row['bleu']:.1f}, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from average import average_checkpoints, last_checkpoints
@@ -14,8 +14,16 @@ from table_config import TEACHER
 from table_plan import Job, TablePlan, is_trained, jobs_of, texts_of, wanted
 
 
-def train_all(plan: TablePlan) -> None:
-    """Makes every model that a missing row needs."""
+def train_all(
+    plan: TablePlan, failed: dict[str, str], then: Callable[[], None]
+) -> None:
+    """Makes every model that a missing row needs.
+
+    Args:
+        plan: what, where, and on which machine.
+        failed: gets the names and reasons of trainings that fail.
+        then: called after each training, to measure what has become possible.
+    """
     units = wanted(plan)
     # The teacher of a finished training is needed no more.
     units = [unit for unit in units if not is_trained(plan, unit.job)]
@@ -28,11 +36,18 @@ def train_all(plan: TablePlan) -> None:
     students = [job for job in jobs if job.model.name != TEACHER]
     for job in teacher:
         say(f"Teacher\n      {train_teacher(plan, job)}")
+        then()
     for text in texts_of(students):
         say(f"Text `{text}`\n      {make_text(plan, text)}")
     for number, job in enumerate(students, start=1):
         say(f"[{number}/{len(students)}] {job.name}, trained on the {job.model.text}")
-        say(f"      {train_job(plan, job)}")
+        try:
+            say(f"      {train_job(plan, job)}")
+        except PrepError as error:
+            failed[job.name] = str(error)
+            say(f"      failed: {error}")
+            continue
+        then()
 
 
 def make_human_text(plan: TablePlan) -> None:
