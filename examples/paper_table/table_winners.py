@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from table_entries import Entry, pareto_front, seconds_at_best
 
-OURS = ("vq-", "tuned")  # how the names of our models begin
+OURS = ("vq", "tuned")  # how the names of our models begin
 NEED_REFERENCES = ("true_codes", "true_latents")  # no systems: they know the answer
 
 
@@ -87,7 +87,7 @@ def least(
         f"**Speed, {where}:** we {word}; our fastest is {mine.label} with "
         f"{cost(mine):.2f} {unit} ({mine.bleu:.1f} BLEU), the fastest other system is "
         f"{theirs.label} with {cost(theirs):.2f} ({theirs.bleu:.1f} BLEU): "
-        f"{ratio:.2f} times ours."
+        f"{ratio:.2f} times our time."
     )
 
 
