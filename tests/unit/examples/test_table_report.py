@@ -95,7 +95,7 @@ def test_times_of_different_machines_are_not_compared(
     assert verdicts(paper)[4] == NOT_HELD  # on one machine still, with equal times
     assert verdicts(paper)[5:] == [NOT_MEASURED] * 2
     text = winners(read_entries(paper))
-    assert "VQ-VAE with EM (n_s = 5)" in text and "(n_s = 10)" not in text
+    assert "(hard EM) + distillation" in text and "(n_s = 10)" not in text
 
 
 def test_the_paragraph_says_where_we_lose(paper: TablePlan) -> None:
