@@ -82,11 +82,12 @@ class Entry:
 
 
 def rates(row: Row) -> Iterable[tuple[int, float]]:
-    """Yields batch size and sentences per second of each clock of its threads."""
+    """Yields batch size and sentences/s of each clock of its device and threads."""
     throughput = row["throughput"]
     yield throughput["batch_size"], throughput["sentences_per_s"]
+    here = row.get("device"), row.get("threads")
     for clock in row.get("clocks") or ():
-        if clock.get("threads", row.get("threads")) == row.get("threads"):
+        if (clock["device"], clock["threads"]) == here:
             yield clock["batch_size"], clock["sentences_per_s"]
 
 

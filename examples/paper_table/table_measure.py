@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,20 +9,18 @@ from typing import Any
 from quickstart_measure import find_device
 from quickstart_plan import LANGS, corpus_stamp, say
 from steps import sha256
+from table_compare import compare_all
 from table_config import TEACHER
 from table_curves import read_curves
 from table_plan import KIND, TablePlan, Unit, is_trained, wanted
 
-from vq_nat import load
 from vq_nat.bench import systems
-from vq_nat.bench.quality import score
-from vq_nat.bench.timing import pinned_threads
-from vq_nat.bench.training_log import read_log
 
 
 def measure_all(plan: TablePlan, failed: dict[str, str]) -> None:
     """Measures every missing row whose model is on disk, and names the others."""
     measure_ready(plan, failed)
+    compare_all(plan)
     for unit in wanted(plan):
         if unit.name not in failed:
             say(f"{unit.name}: not measured, as its model is not trained")
@@ -60,25 +57,34 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
 def read_conditions(plan: TablePlan) -> systems.Conditions:
     """Returns how all rows are measured."""
     options = {k.replace("-", "_"): v for k, v in plan.table.measure.items()}
-    return systems.Conditions(device=find_device(plan), threads=plan.threads, **options)
+    device = find_device(plan)
+    clocks = read_clocks(options.pop("clocks", ()), device)
+    return systems.Conditions(
+        device=device, threads=plan.threads, clocks=clocks, **options
+    )
+
+
+def read_clocks(words: Sequence[str], device: str) -> tuple[systems.Clock, ...]:
+    """Returns the clocks of the configuration, on the CPU and on the GPU if it is used.
+
+    Args:
+        words: BATCH_SIZE:THREADS each, 0 for the largest batch and for all threads.
+        device: of the main figures.
+    """
+    clocks = [systems.Clock.read(f"{word}:cpu") for word in words]
+    if device != "cpu":
+        sizes = dict.fromkeys(clock.batch_size for clock in clocks)
+        clocks += [systems.Clock(size, 1, device) for size in sizes]
+    return tuple(clocks)
 
 
 def read_test_sets(plan: TablePlan) -> list[systems.TestSet]:
     """Reads the raw test sets and all their references, the main one first."""
+    raw = plan.corpus / "raw"
     return [
-        read_test_set(plan.corpus / "raw", plan.table.name, name, file)
+        systems.TestSet.read(raw, plan.table.name, name, LANGS, file)
         for name, file in plan.table.corpus["test-sets"].items()
     ]
-
-
-def read_test_set(raw: Path, corpus: str, name: str, file: str) -> systems.TestSet:
-    """Reads FILE.{en,de}, and FILE.refs.json if every translation is known."""
-    source, target = (systems.read_lines(raw / f"{file}.{lang}") for lang in LANGS)
-    several = raw / f"{file}.refs.json"
-    references = [[line] for line in target]
-    if several.is_file():
-        references = json.loads(several.read_text(encoding="utf-8"))
-    return systems.TestSet(corpus, name, source, references, several.is_file())
 
 
 def measure(
@@ -89,7 +95,16 @@ def measure(
 ) -> dict[str, Any]:
     """Returns a row: what was measured, and all that the report needs of it."""
     log = log_of(plan, unit)
-    row = measure_plain(plan, unit, test_sets[0], conditions, log)
+    system = systems.System(
+        unit.name,
+        unit.row.label,
+        plan.checkpoint(unit.job),
+        log,
+        engine=unit.row.engine,
+        decoding=decoding_of(plan, unit),
+    )
+    path = plan.row_path(unit)
+    row = systems.measure(system, test_sets, conditions, beside=path)
     model = unit.job.model
     return {
         "kind": KIND,
@@ -100,41 +115,6 @@ def measure(
         "inputs": describe_inputs(plan, unit),
         **row,
         "curves": read_curves(log) if log else None,
-    }
-
-
-def measure_plain(
-    plan: TablePlan,
-    unit: Unit,
-    test_set: systems.TestSet,
-    conditions: systems.Conditions,
-    log: Path | None,
-) -> dict[str, Any]:
-    """Scores and times a model of ours or of fairseq."""
-    options = decoding_of(plan, unit)
-    translator = load(
-        plan.checkpoint(unit.job),
-        device=conditions.device,
-        autocast=conditions.autocast,
-        **options,
-    )
-    with pinned_threads(conditions.threads):
-        outputs = translator.translate(test_set.sources, conditions.batch_size)
-        speed = systems.measure_speed(
-            translator.translate, test_set.sources, conditions
-        )
-    quality = score(outputs, test_set.references, test_set.complete)
-    return {
-        "system": unit.name,
-        "label": unit.row.label,
-        "corpus": test_set.corpus,
-        "test_set": test_set.name,
-        "sentences": len(test_set.sources),
-        **systems.describe_quality(quality),
-        **speed,
-        "decoding": unit.row.decoding,
-        **systems.describe_training(read_log(log) if log else None),
-        **systems.describe_machine(conditions),
     }
 
 

@@ -10,12 +10,11 @@ from steps import PrepError
 from table_config import (
     Table,
     digest,
-    overlay,
     read_table,
     row_config,
-    settled,
     training_config,
 )
+from table_layers import overlay, settled
 
 TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
 WHOLE = ("demo", "multi30k", "wmt14")

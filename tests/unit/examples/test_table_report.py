@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from table_cells import clocks_table
 from table_claims import HELD, NOT_HELD, NOT_MEASURED, judge
 from table_curves import read_curves, thin
-from table_entries import Entry, by_name, pareto_front, read_entries, seconds_at_best
+from table_entries import (
+    Entry,
+    Speed,
+    by_name,
+    pareto_front,
+    read_entries,
+    seconds_at_best,
+)
 from table_plan import TablePlan
 from table_report import make_report, report
 from table_winners import winners
@@ -164,14 +172,40 @@ def test_the_front_has_what_none_beats_in_both(make_plan: Make) -> None:
 
 
 def test_the_best_batch_is_the_fastest_on_as_many_threads(make_plan: Make) -> None:
-    clocks = [
-        {"batch_size": 32, "threads": 1, "sentences_per_s": 250.0},
-        {"batch_size": 128, "threads": 1, "sentences_per_s": 200.0},
-        {"batch_size": 128, "threads": 8, "sentences_per_s": 900.0},
-    ]
-    line = entry(make_plan(), 1.0, 1.0, clocks=clocks)
-    assert line.best_speed == (250.0, 32) or line.best_speed.batch_size == 32
+    found = [("cpu", 32, 1, 250), ("cpu", 128, 1, 200), ("cpu", 64, 8, 900)]
+    found.append(("cuda", 64, 1, 9000))
+    names = ("device", "batch_size", "threads", "sentences_per_s")
+    clocks = [dict(zip(names, clock)) for clock in found]
+    line = entry(make_plan(), 1.0, 1.0, device="cpu", clocks=clocks)
+    assert line.best_speed == Speed(250, 32)
     assert seconds_at_best(line) == pytest.approx(1 / 250)
+
+
+def test_clocks_have_a_column_each(make_plan: Make, write_row: Write) -> None:
+    plan = make_plan()
+    names = ("device", "batch_size", "threads", "sentences_per_s", "largest")
+    found = [
+        ("cpu", 512, 1, 450, "a larger batch is not faster"),
+        ("cpu", 8, 1, 400, None),
+        ("cpu", 1, 2, 100, None),
+    ]
+    clocks = [dict(zip(names, clock)) for clock in found]
+    write_row(plan, "nat", clocks=clocks)
+    write_row(plan, "teacher-beam4", clocks=clocks[2:])
+    assert clocks_table(read_entries(plan)).splitlines() == [
+        "| system | cpu, 1 thr., batch 8 | cpu, 1 thr., batch largest | cpu, 2 thr., "
+        "batch 1 |",
+        "| --- | ---: | ---: | ---: |",
+        "| autoregressive teacher, beam 4 | – | – | 100 |",
+        "| NAT + distillation | 400 | 450 (512) | 100 |",
+    ]
+
+
+def test_the_difference_to_greedy_has_the_largest_p_value(
+    paper: TablePlan, write_row: Write
+) -> None:
+    write_row(paper, "nat", 17.7, against_greedy={"bleu": -9.3, "bleu_p": 0.0012})
+    assert "| -9.3 (p = 0.001) |" in report(paper, read_entries(paper), [])
 
 
 def test_lines_come_in_the_order_of_the_table(paper: TablePlan) -> None:
