@@ -38,7 +38,7 @@ def table() -> dict[str, Row]:
     loss = Row((*translation(*BELOW_STAGES), COMPAT))
     parts = (*STAGES, *BELOW_STAGES, "schedule", "search")
     output = ("generator", "rescoring", "search", "fairseq_nat")
-    front = ("task", "translator", *output, *BELOW_STAGES)
+    front = ("task", "translator", "codec", *output, *BELOW_STAGES)
     shared = ("criterion", *output, "config", "flow", "model")
     rows = {
         "vq_nat": Row(("vq_nat.translation", *translation("translator"))),
@@ -53,6 +53,8 @@ def table() -> dict[str, Row]:
         rows[f"vq_nat.translation.{name}"] = Row((DOOR, COMPAT))
     rows["vq_nat.translation.layers"] = Row((*translation(*BELOW_STAGES), COMPAT))
     rows["vq_nat.translation.schedule"] = Row(())
+    # Text and dictionaries, no model.
+    rows["vq_nat.translation.codec"] = Row((), ("fairseq", "sacremoses", "torch"))
     for name in STAGES:
         rows[f"vq_nat.translation.{name}"] = stage
     rows["vq_nat.translation.model"] = Row((*translation(*parts), DOOR, COMPAT))

@@ -185,3 +185,17 @@ class DecodingConfig(FairseqDataclass):
             "(the candidate that the others agree with most)"
         },
     )
+    true_codes: bool = field(
+        default=False,
+        metadata={
+            "help": "decode from the codes of the reference, which must be given: what "
+            "a perfect latent predictor would give"
+        },
+    )
+    true_latents: bool = field(
+        default=False,
+        metadata={
+            "help": "decode from the reference's latents, without codes: the ceiling, "
+            "and all that a model of --vq-kind identity can decode from"
+        },
+    )

@@ -96,6 +96,11 @@ class VQEMTransformer(BaseFairseqModel):
         """Whether training showed words to the decoder until its end."""
         return self.cfg.shown_sentences > 0
 
+    @property
+    def predicts_codes(self) -> bool:
+        """Whether there are codes, so that they can be predicted."""
+        return self.bottleneck.num_codes > 1
+
     # -- the four doors of decoding ------------------------------------------------
 
     def encode(self, src_tokens: Tensor) -> EncodedSource:
@@ -177,12 +182,23 @@ class VQEMTransformer(BaseFairseqModel):
         return self.compressor(self.embed(words), words.ne(self.pad), source)
 
     def true_codes(self, target: Tensor, source: EncodedSource) -> LatentCodes:
-        """Returns the codes that the compressor and bottleneck give the target."""
+        """Returns the codes that the compressor and bottleneck give the target.
+
+        Their `score` is 0, as they are not predicted; see `score_codes`.
+        """
         z_e = self.compress(target, source)
         codes = self.bottleneck(z_e.states, z_e.mask).codes
-        codes = codes * z_e.mask.unsqueeze(-1)
-        found = LatentCodes(codes, z_e.mask, z_e.mask.new_zeros(()))
-        return found._replace(score=self.score_codes(found, source))
+        none = z_e.states.new_zeros(len(codes), dtype=torch.float32)
+        return LatentCodes(codes * z_e.mask.unsqueeze(-1), z_e.mask, none)
+
+    def true_latents(self, target: Tensor, source: EncodedSource) -> Latents:
+        """Returns what the decoder sees of the target behind the bottleneck.
+
+        Of discrete latents these are the vectors of the true codes; without
+        discretisation they are what the compressor gives.
+        """
+        z_e = self.compress(target, source)
+        return Latents(self.bottleneck(z_e.states, z_e.mask).quantized, z_e.mask)
 
     def forward(
         self,
