@@ -125,12 +125,12 @@ def read_table(path: Path) -> Table:
         models[name] = read_model(name, keys["models"], recipes)
     names = present(keys["rows"])
     rows = {name: read_row(name, keys["rows"], models) for name in names}
-    if "only" in keys:
+    if keys.get("only") is not None:
         rows = {name: rows[name] for name in existing(keys["only"], rows, path)}
     table = Table(
         corpus=settled(keys["corpus"]),
         distill=settled(keys["distill"]),
-        mono=tuple(as_list(keys.get("mono", []))),
+        mono=tuple(as_list(keys.get("mono") or [])),
         measure=settled(keys["measure"]),
         models=used_models(models, rows),
         rows=rows,
