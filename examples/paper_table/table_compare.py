@@ -23,27 +23,40 @@ FIELD = "against_greedy"  # of a row
 
 
 def compare_all(plan: TablePlan) -> None:
-    """Compares every row with the teacher's greedy output, if it is measured."""
+    """Compares every row with the teacher's greedy output, if it is measured.
+
+    Without the corpus nothing is compared: rows that were made elsewhere have their
+    comparisons already.
+    """
     name, file = next(iter(plan.table.corpus["test-sets"].items()))
-    baseline = plan.rows / f"{BASELINE}.json"
-    if not outputs_path(baseline, name).is_file():
+    baseline, raw = plan.rows / f"{BASELINE}.json", plan.corpus / "raw"
+    todo = [path for path in others(plan, baseline) if is_due(baseline, path, name)]
+    if not todo or not (raw / f"{file}.{LANGS[0]}").is_file():
         return
-    test_set = systems.TestSet.read(
-        plan.corpus / "raw", plan.table.name, name, LANGS, file
-    )
-    for row in finished_rows(plan):
-        path = plan.rows / f"{row}.json"
-        if path != baseline and outputs_path(path, name).is_file():
-            compare_row(baseline, path, test_set)
+    test_set = systems.TestSet.read(raw, plan.table.name, name, LANGS, file)
+    for path in todo:
+        found = compare_rows(baseline, path, name, test_set.references)
+        row: dict[str, Any] = read_json(path)
+        of = hashes(baseline, path, name)
+        systems.write_json({**row, FIELD: {"of": of, **found}}, path)
+        say(f"{path.stem}: BLEU {found['bleu']:+.1f} against the greedy teacher")
 
 
-def compare_row(baseline: Path, path: Path, test_set: systems.TestSet) -> None:
-    """Adds the comparison to a row, unless it has the one of these very outputs."""
-    files = [outputs_path(one, test_set.name) for one in (baseline, path)]
-    of = [sha256(file)[:16] for file in files]
-    row: dict[str, Any] = read_json(path)
-    if (row.get(FIELD) or {}).get("of") == of:
-        return
-    found = compare_rows(baseline, path, test_set.name, test_set.references)
-    systems.write_json({**row, FIELD: {"of": of, **found}}, path)
-    say(f"{path.stem}: BLEU {found['bleu']:+.1f} against the teacher's greedy output")
+def others(plan: TablePlan, baseline: Path) -> list[Path]:
+    """Lists the files of all rows but the one to compare with."""
+    paths = [plan.rows / f"{name}.json" for name in finished_rows(plan)]
+    return [path for path in paths if path != baseline]
+
+
+def is_due(baseline: Path, path: Path, test_set: str) -> bool:
+    """Tells whether a row lacks the comparison of these very outputs."""
+    if not all(outputs_path(p, test_set).is_file() for p in (baseline, path)):
+        return False
+    known = (read_json(path).get(FIELD) or {}).get("of")
+    return bool(known != hashes(baseline, path, test_set))
+
+
+def hashes(baseline: Path, path: Path, test_set: str) -> list[str]:
+    """Returns short hashes of the outputs of both rows."""
+    files = (outputs_path(one, test_set) for one in (baseline, path))
+    return [sha256(file)[:16] for file in files]
