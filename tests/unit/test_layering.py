@@ -36,7 +36,7 @@ def table() -> dict[str, Row]:
     """Returns the rows by pattern; the first pattern that fits a module counts."""
     stage = Row((*translation(*BELOW_STAGES, "layers"), COMPAT), ("torch", "fairseq"))
     loss = Row((*translation(*BELOW_STAGES), COMPAT))
-    parts = (*STAGES, *BELOW_STAGES, "schedule", "search")
+    parts = (*STAGES, *BELOW_STAGES, "schedule", "search", "noise")
     output = ("generator", "rescoring", "search", "fairseq_nat")
     front = ("task", "translator", "codec", *output, *BELOW_STAGES)
     shared = ("criterion", *output, "config", "flow", "model")
@@ -53,6 +53,7 @@ def table() -> dict[str, Row]:
         rows[f"vq_nat.translation.{name}"] = Row((DOOR, COMPAT))
     rows["vq_nat.translation.layers"] = Row((*translation(*BELOW_STAGES), COMPAT))
     rows["vq_nat.translation.schedule"] = Row(())
+    rows["vq_nat.translation.noise"] = Row((), ("torch",))
     # Text and dictionaries, no model.
     rows["vq_nat.translation.codec"] = Row((), ("fairseq", "sacremoses", "torch"))
     for name in STAGES:

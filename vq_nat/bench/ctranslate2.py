@@ -65,7 +65,7 @@ def convert(
     )
     try:
         converter.convert(str(temporary), force=True)
-    except ValueError as error:
+    except (ValueError, AttributeError) as error:  # it looks for what others have not
         reason = " ".join(str(error).split()).rstrip(".")
         raise ValueError(
             f"CTranslate2 cannot convert the model {checkpoint}: {reason}."

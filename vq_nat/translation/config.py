@@ -54,6 +54,20 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
     compressor_source_attention: bool = field(
         default=False, metadata={"help": "let the compressor attend to the source"}
     )
+    compressor_word_dropout: float = field(
+        default=0.0,
+        metadata={
+            "help": "share of the words that are hidden from the compressor in "
+            "training; they are reconstructed all the same"
+        },
+    )
+    compressor_shuffle: int = field(
+        default=0,
+        metadata={
+            "help": "places by which words may be shuffled before the compressor in "
+            "training (Lample et al. 2018 take 3)"
+        },
+    )
     compression_steps: int = field(
         default=3,
         metadata={"help": "n_c: halvings of the target, 2^n_c words per code"},
