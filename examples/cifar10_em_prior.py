@@ -15,7 +15,8 @@ from quickstart_train import call_fairseq_train, make_ready
 from steps import PrepError
 
 from vq_nat.bench.images import code_nats, nats_per_bit_per_dim
-from vq_nat.bench.systems import Conditions, describe_machine
+from vq_nat.bench.machine import describe_machine
+from vq_nat.bench.systems import Conditions
 from vq_nat.bench.training_log import read_log
 
 Row = dict[str, Any]
@@ -123,7 +124,7 @@ def make_row(plan: PriorPlan, row: Row, autoencoder: Path, folder: Path) -> Row:
         "parameters": sum(p.numel() for p in prior.parameters()),
         "updates": plan.preset["updates"],
         "train_seconds": round(read_log(folder / "train.log").seconds),
-        **describe_machine(conditions),
+        **describe_machine(conditions.device, conditions.threads),
     }
 
 

@@ -18,7 +18,7 @@ from quickstart_run import (
 )
 from steps import PrepError, sha256
 
-from vq_nat.bench.systems import write_json
+from vq_nat.bench.rows import write_json
 
 Row = dict[str, Any]
 

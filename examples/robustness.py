@@ -32,7 +32,7 @@ from quickstart_train import fairseq_train, minutes  # noqa: E402
 from steps import PrepError, errors_as_sentences  # noqa: E402
 
 from vq_nat.bench import report  # noqa: E402
-from vq_nat.bench.systems import commit, processor, versions  # noqa: E402
+from vq_nat.bench.machine import commit, processor, versions  # noqa: E402
 from vq_nat.bench.training_log import LogEntry, read_entry, read_log  # noqa: E402
 
 Row = dict[str, Any]

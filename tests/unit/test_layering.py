@@ -40,9 +40,9 @@ def table() -> dict[str, Row]:
     stage = Row(below, ("torch", "fairseq"))
     loss = Row((*translation(*BELOW_STAGES), COMPAT))
     logs = Row((*loss.inside, TRAINING))
-    parts = (*STAGES, *BELOW_STAGES, "schedule", "search")
+    parts = (*STAGES, *BELOW_STAGES, "schedule", "search", "noise")
     output = ("generator", "rescoring", "search", "fairseq_nat")
-    front = ("task", "translator", *output, *BELOW_STAGES)
+    front = ("task", "translator", "codec", *output, *BELOW_STAGES)
     shared = ("criterion", *output, "config", "flow", "model")
     rows = {
         "vq_nat": Row(
@@ -64,6 +64,9 @@ def table() -> dict[str, Row]:
         rows[f"vq_nat.translation.{name}"] = Row((DOOR, COMPAT))
     rows["vq_nat.translation.layers"] = Row((*translation(*BELOW_STAGES), COMPAT))
     rows["vq_nat.translation.schedule"] = Row(())
+    rows["vq_nat.translation.noise"] = Row((), ("torch",))
+    # Text and dictionaries, no model.
+    rows["vq_nat.translation.codec"] = Row((), ("fairseq", "sacremoses", "torch"))
     for name in STAGES:
         rows[f"vq_nat.translation.{name}"] = stage
     rows["vq_nat.translation.model"] = Row((*translation(*parts), DOOR, COMPAT))

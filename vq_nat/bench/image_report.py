@@ -13,7 +13,8 @@ from .image_quality import InceptionFeatures
 from .images import Drawing
 from .pictures import plot_code_use, write_png
 from .report import NOTHING, Column, at, markdown, number, percent
-from .systems import Conditions, write_json
+from .rows import write_json
+from .systems import Conditions
 
 Row = dict[str, Any]
 SHOWN, COLUMNS = 64, 8  # images of a picture, and of a row of it

@@ -16,7 +16,9 @@ from ..image.checkpoints import code_grid, fingerprint
 from ..image.prior import Prior, UniformPrior
 from ..image.sampling import PLAIN, SamplingOptions, decode_codes, sample_codes
 from .image_quality import WINDOW, InceptionFeatures, frechet_distance, psnr, ssim
-from .systems import Conditions, describe_dtype, describe_machine
+from .engines import describe_dtype
+from .machine import describe_machine
+from .systems import Conditions
 from .timing import pinned_threads, synchronizer
 
 Row = dict[str, Any]
@@ -251,5 +253,5 @@ def measure(
         **describe_model(autoencoder),
         "fingerprint": fingerprint(autoencoder),
         "dtype": describe_dtype(next(autoencoder.parameters()).dtype, "none"),
-        **describe_machine(conditions),
+        **describe_machine(conditions.device, conditions.threads),
     }
