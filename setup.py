@@ -39,6 +39,12 @@ REQUIRES = [
 EXTRAS = {
     "bench": ["vector-quantize-pytorch>=1.32,<2"],  # to compare with
     "plots": ["matplotlib>=3.8,<4"],
+    "image": [  # to read Parquet files, PNG and JPEG, SVHN; to draw
+        "pyarrow>=18,<27",
+        "pillow>=11,<14",
+        "scipy>=1.13,<2",
+        "matplotlib>=3.8,<4",
+    ],
     "demo": ["num2words>=0.5.12,<0.6", "babel>=2.12,<3"],
     "ctranslate2": ["ctranslate2>=4.8,<4.9"],  # a faster back end of distill.py
     "onnx": ["onnx>=1.17,<1.24", "onnxruntime>=1.20,<1.33"],  # of `vq-nat export`
@@ -51,6 +57,10 @@ EXTRAS = {
         "matplotlib>=3.8,<4",  # as in plots
         "onnx>=1.17,<1.24",  # as in onnx
         "onnxruntime>=1.20,<1.33",
+        "pyarrow>=18,<27",  # as in image
+        "pillow>=11,<14",
+        "scipy>=1.13,<2",
+        "tensorboard>=2.16,<3",
     ],
 }
 

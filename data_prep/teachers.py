@@ -5,7 +5,6 @@ Two back ends: fairseq's model under our own search, and CTranslate2 (optional).
 
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ from typing import Any, Protocol
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from search import MAX_LENGTH_EXTRA, MAX_LENGTH_FACTOR, Search, Symbols
-from steps import PrepError, sha256
+from steps import PrepError
 
 # A translation in subwords and its log-probability per subword.
 Hypothesis = tuple[float, str]
@@ -215,14 +214,15 @@ class CTranslate2Teacher:
 
 def import_ctranslate2() -> Any:
     """Return the module, which is an optional part of the installation."""
+    from vq_nat.bench import ctranslate2
+
     try:
-        import ctranslate2
-    except ImportError:
+        return ctranslate2.import_ctranslate2()
+    except ValueError:
         raise PrepError(
             "--backend ctranslate2 needs the package ctranslate2; install it with "
             "`pip install -e .[ctranslate2]`."
         ) from None
-    return ctranslate2
 
 
 def convert_for_ctranslate2(
@@ -233,30 +233,13 @@ def convert_for_ctranslate2(
     Raises:
         PrepError: If the engine does not know this kind of model.
     """
-    final = folder / f"ctranslate2-{sha256(checkpoint)[:16]}"
-    if final.is_dir():
-        return final
+    from vq_nat.bench import ctranslate2
+
     import_ctranslate2()
-    from ctranslate2.converters import FairseqConverter
-
-    import vq_nat.translation  # noqa: F401  the task may be ours
-
-    temporary = folder / f".tmp-ctranslate2-{os.getpid()}"
-    converter = FairseqConverter(
-        str(checkpoint), str(data), source_lang=langs[0], target_lang=langs[1]
-    )
     try:
-        converter.convert(str(temporary), force=True)
+        return ctranslate2.convert(checkpoint, data, langs, folder)
     except ValueError as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise PrepError(
-            f"CTranslate2 cannot convert the teacher {checkpoint}: {reason}."
-        ) from None
-    try:
-        os.rename(temporary, final)
-    except OSError:  # another worker was faster
-        shutil.rmtree(temporary)
-    return final
+        raise PrepError(str(error)) from None
 
 
 # ----------------------------------------------------------------------------- batches

@@ -30,17 +30,27 @@ def run(plan: Plan) -> None:
     # Only now, as it brings torch and fairseq: wrong options are refused at once.
     from quickstart_measure import measure, show_examples
 
+    preset = plan.preset
+    make_it = partial(make_corpus, plan, preset["corpus"])
+    folder = plan.teacher.parent
+    teach = partial(train, plan, "teacher", folder, preset["teacher"], plan.corpus)
+    translate = partial(distill, plan, plan.teacher, plan.distilled, preset["distill"])
     steps: list[tuple[str, Callable[[], str]]] = [
-        ("Corpus: text, subwords, binary files", partial(make_corpus, plan)),
-        (
-            "Teacher: an autoregressive Transformer on the human text",
-            partial(train, plan, "teacher", "teacher", plan.corpus),
-        ),
-        ("Distillation: the teacher translates", partial(distill, plan)),
+        ("Corpus: text, subwords, binary files", make_it),
+        ("Teacher: an autoregressive Transformer on the human text", teach),
+        ("Distillation: the teacher translates", translate),
     ]
     for name, corpus in plan.students.items():
         text = "the human text" if corpus == plan.corpus else "the teacher's output"
-        train_it = partial(train, plan, name, "student", corpus)
+        train_it = partial(
+            train,
+            plan,
+            name,
+            plan.work / name,
+            preset["student"],
+            corpus,
+            plan.teacher,
+        )
         steps.append((f"Student: a latent model on {text}", train_it))
     steps.append(("Measurement: quality and time", partial(measure, plan)))
     steps.append(

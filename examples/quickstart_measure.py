@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from quickstart_plan import LANGS, RECIPE_VERSION, Plan, corpus_stamp, say
@@ -15,22 +15,27 @@ from vq_nat.bench import report, systems
 EXAMPLES = 5
 
 
+class Decoder(NamedTuple):
+    """A system's name for readers, and how it decodes."""
+
+    label: str
+    decoding: dict[str, Any]
+
+
+DECODERS = {
+    "teacher-beam4": Decoder("autoregressive teacher, beam 4", {"beam": 4}),
+    "teacher-greedy": Decoder("autoregressive teacher, greedy", {"beam": 1}),
+    "student": Decoder("latent student on the teacher's output", {}),
+    "student-raw": Decoder("latent student on the human text", {}),
+}
+
+
 def measure(plan: Plan) -> str:
     """Scores and times every system on the test set, and prints the tables."""
     conditions = read_conditions(plan)
     test_set = read_test_set(plan)
-    logs = {
-        name: plan.work / name / "train.log" for name in ("teacher", *plan.students)
-    }
-    measured = [
-        systems.System("teacher-beam4", plan.teacher, logs["teacher"]),
-        systems.System("teacher-greedy", plan.teacher, logs["teacher"]),
-    ]
-    for name in plan.students:
-        checkpoint = plan.work / name / "checkpoint_best.pt"
-        measured.append(systems.System(name, checkpoint, logs[name]))
     rows = []
-    for system in measured:
+    for system in read_systems(plan):
         row, state = measure_one(plan, system, test_set, conditions)
         rows.append(row)
         speed = f"{row['latency_ms']['median']:.1f} ms/sentence"
@@ -40,6 +45,26 @@ def measure(plan: Plan) -> str:
     path.write_text(tables + "\n", encoding="utf-8")
     say(f"\n{tables}\n")
     return f"tables in {path}, rows in {plan.rows / test_set.corpus}"
+
+
+def read_systems(plan: Plan) -> list[systems.System]:
+    """Returns the teacher, with a beam and without, and every student."""
+    models = {"teacher-beam4": "teacher", "teacher-greedy": "teacher"}
+    models |= {name: name for name in plan.students}
+    found = []
+    for name, model in models.items():
+        folder, decoder = plan.work / model, DECODERS[name]
+        checkpoint = folder / "checkpoint_best.pt"
+        found.append(
+            systems.System(
+                name,
+                decoder.label,
+                plan.teacher if model == "teacher" else checkpoint,
+                folder / "train.log",
+                decoding=decoder.decoding,
+            )
+        )
+    return found
 
 
 def measure_one(
@@ -53,6 +78,7 @@ def measure_one(
     recipe = {
         "version": RECIPE_VERSION,
         "system": system.name,
+        "decoding": dict(system.decoding),
         "corpus": f"{test_set.corpus}/{test_set.name}",
         "conditions": systems.describe_conditions(conditions),
         "inputs": {
@@ -64,7 +90,7 @@ def measure_one(
     path = systems.row_path(plan.rows, test_set.corpus, system.name)
     if is_done(stamp, recipe, path):
         return read_json(path), "reused"
-    row = systems.measure(system, test_set, conditions)
+    row = systems.measure(system, [test_set], conditions)
     mark_done(stamp, recipe, systems.write_row(row, plan.rows))
     return row, "measured"
 

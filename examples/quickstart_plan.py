@@ -17,22 +17,32 @@ RECIPE_VERSION = 1  # raise when a step's result changes for the same flags
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to do, and where; every step reads it and none changes it."""
+class Place:
+    """Where models are made of which corpus, and on what machine."""
 
-    kind: str  # demo or multi30k
-    preset: dict[str, dict[str, Any]]
+    kind: str  # of the corpus: demo, multi30k or wmt14
     work: Path
-    rows: Path
-    data: Path | None
+    data: Path | None  # raw files
     threads: int
     device: str
-    compare: bool
 
     @property
     def corpus(self) -> Path:
         """The prepared corpus."""
         return self.work / "corpus"
+
+    def stamp(self, step: str) -> Path:
+        """Where a step says that it is finished."""
+        return self.work / ".done" / f"{step}.json"
+
+
+@dataclass(frozen=True)
+class Plan(Place):
+    """What to do, and where; every step reads it and none changes it."""
+
+    preset: dict[str, dict[str, Any]]
+    rows: Path
+    compare: bool
 
     @property
     def distilled(self) -> Path:
@@ -49,10 +59,6 @@ class Plan:
         """The latent systems and what each is trained on."""
         raw = {"student-raw": self.corpus} if self.compare else {}
         return {"student": self.distilled, **raw}
-
-    def stamp(self, step: str) -> Path:
-        """Where a step says that it is finished."""
-        return self.work / ".done" / f"{step}.json"
 
 
 def read_preset(path: Path) -> dict[str, dict[str, Any]]:

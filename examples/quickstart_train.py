@@ -1,10 +1,12 @@
-"""Owns the quickstart's trained parts: corpus, teacher, distillation, students."""
+"""Owns what is trained and how: corpus, teacher, distillation, students."""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from quickstart_plan import (
     RECIPE_VERSION,
     ROOT,
     TEACHER,
-    Plan,
+    Place,
     corpus_stamp,
 )
 from quickstart_run import (
@@ -31,41 +33,64 @@ from steps import PrepError, sha256
 
 from vq_nat.bench.training_log import read_log
 
+# Keys of the section `corpus` that are no options of the script which makes it.
+DESCRIPTIONS = ("name", "kind", "test-set", "test-sets")
+# Corpora that are fetched, and the option that says where they are already.
+DOWNLOADED = {"multi30k": "data", "wmt14": "mirror"}
 
-def make_corpus(plan: Plan) -> str:
-    """Makes or fetches the text, tokenises, splits into subwords, binarises."""
-    options = {
-        name: value
-        for name, value in plan.preset["corpus"].items()
-        if name not in ("name", "test-set")
-    }
+
+def make_corpus(place: Place, section: Mapping[str, Any]) -> str:
+    """Makes or fetches the text, tokenises, splits into subwords, binarises.
+
+    Args:
+        place: where, and what kind of corpus.
+        section: `corpus` of a preset.
+    """
+    options = {k: v for k, v in section.items() if k not in DESCRIPTIONS}
     bpe = {"bpe-operations": options.pop("bpe-operations")}
-    workers = {"workers": plan.threads}
-    out = {"out": plan.corpus}
-    if plan.kind == "multi30k":
-        script = ["bash", str(ROOT / "data_prep" / "multi30k_ende.sh")]
-        commands = [[*script, *flags({**out, "data": plan.data, **bpe, **workers})]]
+    workers = {"workers": place.threads}
+    out = {"out": place.corpus}
+    if place.kind in DOWNLOADED:
+        script = ["bash", str(ROOT / "data_prep" / f"{place.kind}_ende.sh")]
+        data = {DOWNLOADED[place.kind]: place.data}
+        commands = [[*script, *flags({**out, **data, **bpe, **workers})]]
     else:
         langs = dict(zip(("source-lang", "target-lang"), LANGS, strict=True))
-        text = {"raw": plan.corpus / "raw", **out, **langs, **bpe, **workers}
+        text = {"raw": place.corpus / "raw", **out, **langs, **bpe, **workers}
         commands = [
             python("demo_corpus.py", {**out, **options}),
             python("prepare.py", text),
         ]
-    return run_data_prep(plan, plan.corpus, commands)
+    return run_data_prep(place, place.corpus, commands)
 
 
-def distill(plan: Plan) -> str:
-    """Lets the teacher translate the training sources."""
-    options = {"teacher": plan.teacher, "data": plan.corpus, "out": plan.distilled}
-    options |= plan.preset["distill"] | {"workers": plan.threads}
-    return run_data_prep(plan, plan.distilled, [python("distill.py", options)])
+def distill(
+    place: Place,
+    teacher: Path,
+    out: Path,
+    section: Mapping[str, Any],
+    mono: Sequence[Path] = (),
+) -> str:
+    """Lets the teacher translate the training sources.
+
+    Args:
+        place: where the corpus is.
+        teacher: a checkpoint.
+        out: folder for the distilled corpus.
+        section: `distill` of a preset.
+        mono: files of further sources, which have no translation.
+    """
+    options = {"teacher": teacher, "data": place.corpus, "out": out}
+    options |= {**section, "workers": place.threads}
+    command = python("distill.py", options)
+    command += ["--mono", *map(str, mono)] if mono else []
+    return run_data_prep(place, out, [command])
 
 
-def run_data_prep(plan: Plan, out: Path, commands: list[list[str]]) -> str:
+def run_data_prep(place: Place, out: Path, commands: list[list[str]]) -> str:
     """Runs commands that keep stamps of their own, and looks whether they had to."""
     before = modified(corpus_stamp(out))
-    env = environment(plan.threads, plan.device) | {"PYTHON": sys.executable}
+    env = environment(place.threads, place.device) | {"PYTHON": sys.executable}
     for command in commands:
         bar = ForwardedBar()
         try:
@@ -88,60 +113,98 @@ def count_lines(path: Path) -> int:
         return sum(1 for _ in file)
 
 
-def train(plan: Plan, name: str, section: str, corpus: Path) -> str:
+def train(
+    place: Place,
+    name: str,
+    folder: Path,
+    options: Mapping[str, Any],
+    corpus: Path,
+    teacher: Path | None = None,
+    output: str = "checkpoint_best.pt",
+) -> str:
     """Trains, or continues a training that was interrupted.
 
     Args:
-        plan: what to do.
-        name: of the system and its folder.
-        section: of the preset, with fairseq's flags.
+        place: where its stamp is kept, and on what machine it runs.
+        name: of the system and its stamp.
+        folder: for checkpoints and log.
+        options: fairseq's flags; `TEACHER` as a value stands for the teacher.
         corpus: prepared corpus to train on.
+        teacher: its checkpoint.
+        output: the file that the training is for.
     """
-    folder, options = plan.work / name, plan.preset[section]
-    inputs = {"corpus": sha256(corpus_stamp(corpus))}
-    if TEACHER in options.values():
-        inputs["teacher"] = sha256(plan.teacher)
-    recipe = {"version": RECIPE_VERSION, "flags": options, "inputs": inputs}
-    best = folder / "checkpoint_best.pt"
+    recipe = recipe_of(options, corpus, teacher)
     state = "reused"
-    if not is_done(plan.stamp(name), recipe, best):
+    if not is_done(place.stamp(name), recipe, folder / output):
         state = "done"
         make_ready(folder, recipe)
         bar = TrainingBar(int(options["max-update"]))
-        env = environment(plan.threads, plan.device)
-        command = training_command(plan, folder, options, corpus)
+        env = environment(place.threads, place.device)
+        own = {k: teacher if v == TEACHER else v for k, v in options.items()}
+        command = fairseq_train(corpus / "bin", folder, for_machine(own, env))
         try:
             run_logged(command, folder / "train.log", env, bar)
         finally:
             bar.close()
-        mark_done(plan.stamp(name), recipe, best)
+        mark_done(place.stamp(name), recipe, folder / output)
     return f"{state}: {describe_training(folder)}"
 
 
-def training_command(
-    plan: Plan, folder: Path, options: dict[str, Any], corpus: Path
-) -> list[str]:
-    """Returns the call of fairseq-train for a step of the plan."""
-    own = {k: plan.teacher if v == TEACHER else v for k, v in options.items()}
-    return fairseq_train(corpus / "bin", folder, own)
+def for_machine(options: dict[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
+    """Turns `batch-tokens`, which all GPUs make together, into their steps.
+
+    Args:
+        options: fairseq's flags and, perhaps, this key.
+        env: of the training; fairseq-train uses all GPUs that it lets it see.
+    """
+    if "batch-tokens" not in options:
+        return options
+    rest = {k: v for k, v in options.items() if k != "batch-tokens"}
+    step = int(options["max-tokens"]) * max(1, count_gpus(env))
+    return {**rest, "update-freq": max(1, round(options["batch-tokens"] / step))}
+
+
+def count_gpus(env: Mapping[str, str]) -> int:
+    """Counts the GPUs that a program with this environment sees."""
+    program = "import torch; print(torch.cuda.device_count())"
+    command = [sys.executable, "-c", program]
+    found = subprocess.run(command, env=dict(env), capture_output=True, text=True)
+    return int(found.stdout.strip() or 0)
+
+
+def recipe_of(
+    options: Mapping[str, Any], corpus: Path, teacher: Path | None
+) -> dict[str, Any]:
+    """Returns all that a training depends on, as its stamp names it."""
+    inputs = {"corpus": sha256(corpus_stamp(corpus))}
+    if TEACHER in options.values() and teacher is not None:
+        inputs["teacher"] = sha256(teacher)
+    return {"version": RECIPE_VERSION, "flags": dict(options), "inputs": inputs}
 
 
 def fairseq_train(data: Path, folder: Path, options: dict[str, Any]) -> list[str]:
+    """Returns a call of fairseq-train that translates, see `call_fairseq_train`."""
+    fixed = {
+        "task": "discrete_latent_translation",
+        "source-lang": LANGS[0],
+        "target-lang": LANGS[1],
+        "required-batch-size-multiple": 1,  # fairseq's 8 leaves out up to 7 sentences
+    }
+    return call_fairseq_train(data, folder, {**fixed, **options})
+
+
+def call_fairseq_train(data: Path, folder: Path, options: dict[str, Any]) -> list[str]:
     """Returns a call of fairseq-train.
 
     Args:
-        data: binary files.
+        data: what the task reads.
         folder: for checkpoints.
         options: further flags.
     """
     fixed = {
         "user-dir": ROOT / "vq_nat",
-        "task": "discrete_latent_translation",
-        "source-lang": LANGS[0],
-        "target-lang": LANGS[1],
         "autocast": "auto",
         "num-workers": 0,
-        "required-batch-size-multiple": 1,  # fairseq's 8 leaves out up to 7 sentences
         "log-format": "json",
         "log-interval": 10,
         "no-epoch-checkpoints": True,
@@ -158,8 +221,10 @@ def make_ready(folder: Path, recipe: dict[str, Any]) -> None:
         PrepError: if the folder holds something that is not ours.
     """
     started = folder / "started.json"
-    if folder.exists() and read_json(started) != recipe:
-        if any(folder.iterdir()) and not started.exists():
+    before = read_json(started)
+    if folder.exists() and before != recipe:
+        ours = isinstance(before, dict) and before.keys() == recipe.keys()
+        if any(folder.iterdir()) and not ours:
             raise PrepError(
                 f"{folder} must be a folder of this script, but holds other files; "
                 "choose another one with --work."
@@ -176,8 +241,9 @@ def make_ready(folder: Path, recipe: dict[str, Any]) -> None:
 def describe_training(folder: Path) -> str:
     """Sums up a training's log."""
     log = read_log(folder / "train.log")
-    bleu = log.best.get("bleu", float("nan"))
-    text = f"valid BLEU {bleu:.1f}"
+    text = "no valid BLEU"
+    if "bleu" in log.best:
+        text = f"valid BLEU {log.best['bleu']:.1f}"
     if "bleu_true_codes" in log.best:
         text += f" ({log.best['bleu_true_codes']:.1f} with true codes)"
     return f"{text} after {log.updates:,} updates in {minutes(log.seconds)}"

@@ -20,27 +20,19 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
 
+import experiment  # noqa: E402
 from quickstart_plan import say  # noqa: E402
-from quickstart_run import (  # noqa: E402
-    TrainingBar,
-    environment,
-    is_done,
-    locked,
-    mark_done,
-    read_json,
-    run_logged,
-)
+from quickstart_run import locked, read_json  # noqa: E402
 from quickstart_train import fairseq_train, minutes  # noqa: E402
-from steps import PrepError, errors_as_sentences, sha256  # noqa: E402
+from steps import PrepError, errors_as_sentences  # noqa: E402
 
 from vq_nat.bench import report  # noqa: E402
-from vq_nat.bench.systems import commit, processor, versions, write_json  # noqa: E402
+from vq_nat.bench.machine import commit, processor, versions  # noqa: E402
 from vq_nat.bench.training_log import LogEntry, read_entry, read_log  # noqa: E402
 
 Row = dict[str, Any]
@@ -151,30 +143,24 @@ def train(plan: Plan, run: Run) -> tuple[Row, str]:
     """Returns a training's row, trained only if there is none for these flags."""
     options, path = options_of(plan, run), plan.rows / f"{run.name}.json"
     stamp = plan.work / ".done" / f"{run.name}.json"
-    inputs = hashes(plan.data)
-    recipe = {"version": RECIPE_VERSION, "flags": options, "inputs": inputs}
-    if is_done(stamp, recipe, path):
-        return read_json(path), "reused"
-    folder = plan.work / run.name
-    log = folder / "train.log"
-    log.unlink(missing_ok=True)
-    bar = TrainingBar(plan.updates)
-    command = fairseq_train(plan.data, folder, options)
-    try:
-        run_logged(command, log, environment(plan.threads, plan.device), bar)
-    finally:
-        bar.close()
-    row = make_row(plan, run, log)
-    write_json(row, path)
-    mark_done(stamp, recipe, path)
-    return row, "trained"
+    recipe = {"version": RECIPE_VERSION, "flags": options, "inputs": hashes(plan.data)}
+
+    def make() -> Row:
+        folder = plan.work / run.name
+        log = folder / "train.log"
+        log.unlink(missing_ok=True)
+        command = fairseq_train(plan.data, folder, options)
+        experiment.train(command, log, plan.updates, plan.threads, plan.device)
+        return make_row(plan, run, log)
+
+    return experiment.made_once(path, stamp, recipe, make)
 
 
 @functools.cache
 def hashes(data: Path) -> dict[str, str]:
     """Returns the SHA-256 of all that a training reads, by the file's name."""
     paths = [path for part in READ for path in data.glob(f"{part}.*")]
-    return {path.name: sha256(path) for path in sorted(paths)}
+    return experiment.hashes(paths, data)
 
 
 def make_row(plan: Plan, run: Run, log: Path) -> Row:
@@ -252,8 +238,7 @@ def table(rows: list[Row], name: str, write: Callable[[float], str]) -> str:
             found = [row["final"][name] for row in own if row["codes"] == size]
             if not found:
                 return report.NOTHING
-            spread = f"{write(min(found))}–{write(max(found))}"
-            return f"{write(mean(found))} ({spread})" if found[1:] else write(found[0])
+            return experiment.mean_and_range(found, write)
 
         return cell
 
@@ -311,7 +296,13 @@ def plot(rows: list[Row], path: Path) -> None:
         for number, name in enumerate(present(rows)):
             own = [r for r in rows if r["assign"] == name and r["codes"] == size]
             for line, figure_name in enumerate(CURVES):
-                draw_seeds(axes[line][column], own, figure_name, name, f"C{number}")
+                experiment.draw_seeds(
+                    axes[line][column],
+                    [row["curve"] for row in own],
+                    figure_name,
+                    LABELS[name],
+                    f"C{number}",
+                )
     for line, label in enumerate(CURVES.values()):
         axes[line][0].set_ylabel(label)
     handles, labels = axes[0][0].get_legend_handles_labels()
@@ -319,24 +310,6 @@ def plot(rows: list[Row], path: Path) -> None:
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
-
-
-def draw_seeds(axis: Any, rows: list[Row], figure: str, name: str, color: str) -> None:
-    """Draws the mean over seeds as a line and each seed as a faint one."""
-    curves = [row["curve"] for row in rows]
-    if not curves:
-        return
-    updates = [here["updates"] for here in curves[0]]
-    for curve in curves:
-        axis.plot(
-            [here["updates"] for here in curve],
-            [here[figure] for here in curve],
-            color=color,
-            alpha=0.25,
-            linewidth=0.8,
-        )
-    means = [mean(here[figure] for here in points) for points in zip(*curves)]
-    axis.plot(updates[: len(means)], means, color=color, label=LABELS[name])
 
 
 # -------------------------------------------------------------------------------- main
@@ -371,12 +344,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
     Raises:
         PrepError: if an option cannot be used.
     """
-    for name in ("updates", "max_tokens", "points", "threads"):
-        if getattr(args, name) < 1:
-            flag = name.replace("_", "-")
-            raise PrepError(
-                f"--{flag} must be at least 1, but is {getattr(args, name)} instead."
-            )
+    experiment.require_positive(args, ("updates", "max_tokens", "points", "threads"))
     if min(args.sizes) < 2:
         raise PrepError(
             f"--sizes must be at least 2, but is {min(args.sizes)} instead."

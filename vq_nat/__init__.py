@@ -2,7 +2,8 @@
 
 `fairseq-train --user-dir vq_nat` imports this package after fairseq, which registers
 the task, model, criterion and generator. A script that imports `vq_nat` before fairseq
-registers them with `import vq_nat.translation`; `vq_nat.bottleneck` needs torch only.
+registers them with `import vq_nat.translation`, and those of images with `import
+vq_nat.image`; `vq_nat.bottleneck` needs torch only.
 """
 
 import sys
@@ -16,7 +17,7 @@ __version__ = "0.1.0"
 __all__ = ["load"]
 
 if "fairseq" in sys.modules:
-    from . import translation  # noqa: F401
+    from . import image, translation  # noqa: F401
 
 
 def load(path: Union[str, Path], **options: object) -> "Translator":

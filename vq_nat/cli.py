@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__, load
+from .cli_image import add_image_commands
 
 
 class SentenceParser(argparse.ArgumentParser):
@@ -153,10 +154,9 @@ def build_parser() -> argparse.ArgumentParser:
     measure = commands.add_parser(
         "measure", help="score and time a system on a test set, and write its row"
     )
-    measure.add_argument(
-        "system", help="teacher-beam4, teacher-greedy, student or student-raw"
-    )
+    measure.add_argument("system", help="name of the row, for instance teacher-beam4")
     measure.add_argument("checkpoint", type=Path, help="its checkpoint")
+    measure.add_argument("--label", help="name for readers (default: that of the row)")
     measure.add_argument(
         "--raw", type=Path, required=True, help="folder with test.en and test.de"
     )
@@ -167,7 +167,31 @@ def build_parser() -> argparse.ArgumentParser:
         "--rows", type=Path, default=Path("rows"), help="where CORPUS/SYSTEM.json goes"
     )
     measure.add_argument("--threads", type=positive, default=2, help="default: 2")
-    measure.add_argument("--device", default="cpu", help="cpu, cuda, … (default: cpu)")
+    measure.add_argument(
+        "--clock",
+        dest="clocks",
+        action="append",
+        default=[],
+        metavar="BATCH:THREADS",
+        help="time batches of this size with so many threads as well, 0 for the "
+        "largest that fits and for all threads; may be repeated",
+    )
+    measure.add_argument(
+        "--stages", action="store_true", help="tell the time apart by stage"
+    )
+    measure.add_argument(
+        "--engine",
+        choices=("torch", "ctranslate2"),
+        default="torch",
+        help="what runs it; ctranslate2 for autoregressive models (default: torch)",
+    )
+    measure.add_argument(
+        "--compute-type", help="of ctranslate2: float32, int8, … (default: float32)"
+    )
+    measure.add_argument(
+        "--beam", type=positive, default=1, metavar="N", help="default: 1"
+    )
+    add_decoding(measure)
     measure.set_defaults(run=run_measure)
 
     table = commands.add_parser(
@@ -184,6 +208,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="write the tables between the `<!-- results:CORPUS -->` marks of FILE",
     )
     table.set_defaults(run=run_table)
+
+    add_image_commands(commands, positive, count)
     return parser
 
 
@@ -368,12 +394,46 @@ def run_codes(options: argparse.Namespace) -> None:
 
 def run_measure(options: argparse.Namespace) -> None:
     """Measures one system and prints where its row is."""
-    from .bench.systems import Conditions, System, TestSet, measure, write_row
+    from .bench.rows import row_path, write_json
+    from .bench.systems import Clock, Conditions, System, TestSet, measure
 
-    system = System(options.system, options.checkpoint, options.log)
+    system = System(
+        options.system,
+        options.label or options.system,
+        options.checkpoint,
+        options.log,
+        options.engine,
+        measured_decoding(options),
+    )
     test_set = TestSet.read(options.raw, options.corpus, options.test_set)
-    conditions = Conditions(device=options.device, threads=options.threads)
-    print(write_row(measure(system, test_set, conditions), options.rows))
+    conditions = Conditions(
+        device=options.device,
+        threads=options.threads,
+        clocks=tuple(Clock.read(text) for text in options.clocks),
+        stages=options.stages,
+    )
+    path = row_path(options.rows, options.corpus, options.system)
+    row = measure(system, [test_set], conditions, beside=path)
+    print(write_json(row, path))
+
+
+def measured_decoding(options: argparse.Namespace) -> dict[str, Any]:
+    """Returns the decoding options that differ from plain decoding, for the row.
+
+    Raises:
+        ValueError: for a number format of an engine that is not used.
+    """
+    if options.engine == "ctranslate2":
+        decoding = {"beam": options.beam, "compute_type": options.compute_type}
+        return {name: value for name, value in decoding.items() if value is not None}
+    if options.compute_type is not None:
+        raise ValueError("`--compute-type` must come with `--engine ctranslate2`.")
+    plain = vars(build_parser().parse_args(["translate", "MODEL"]))
+    return {
+        name: getattr(options, name)
+        for name in DECODING
+        if name != "device" and getattr(options, name) != plain[name]
+    }
 
 
 def run_table(options: argparse.Namespace) -> None:

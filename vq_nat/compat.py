@@ -181,6 +181,20 @@ def training_attention(device: torch.device) -> AbstractContextManager[Any]:
     return nullcontext()
 
 
+@lru_cache(maxsize=1)
+def tensorboard_writer(folder: str, name: str) -> Any:
+    """Returns a writer for pictures beside fairseq's curves.
+
+    Returns:
+        None without the package tensorboard, of which fairseq itself says so.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(os.path.join(folder, name))
+
+
 def allow_workers_without_gpus() -> None:
     """Lets `torchrun` start fairseq's workers on a machine without a GPU.
 

@@ -9,30 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from fairseq.trainer import Trainer
 from fairseq_cli import train
 
-from vq_nat.translation.model import VQEMTransformer
+built: list[torch.nn.Module] = []
 
 
-class Remembered(VQEMTransformer):
-    """Keeps hold of the model that fairseq builds."""
+def remember(trainer: Trainer, cfg: Any, task: Any, model: Any, *rest: Any) -> None:
+    """Keeps hold of the model that fairseq trains."""
+    built.append(model)
+    make(trainer, cfg, task, model, *rest)
 
-    last: VQEMTransformer
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        Remembered.last = self
+make = Trainer.__init__
 
 
 def main() -> None:
     """Trains as `fairseq-train` does."""
     folder = Path(sys.argv.pop(1))
     torch.set_num_threads(1)
-    build = Remembered.build_model
-    VQEMTransformer.build_model = build  # type: ignore[method-assign]
+    Trainer.__init__ = remember
     train.cli_main()
-    state = Remembered.last.state_dict()
-    torch.save(state, folder / f"{os.environ['RANK']}.pt")
+    torch.save(built[-1].state_dict(), folder / f"{os.environ['RANK']}.pt")
 
 
 if __name__ == "__main__":

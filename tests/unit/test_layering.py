@@ -16,6 +16,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ANY = ("*",)
 DOOR = "vq_nat.bottleneck"  # the room's door, not the modules behind it
 COMPAT = "vq_nat.compat"
+TRANSFORMER = "vq_nat.transformer"  # shared by translation and the prior of images
+TRAINING = "vq_nat.training"  # fairseq's steps around EM, of all rooms
 BELOW_STAGES = ("flow", "config")
 STAGES = ("encoder", "compressor", "predictor", "decoder")
 
@@ -34,49 +36,65 @@ def translation(*names: str) -> tuple[str, ...]:
 
 def table() -> dict[str, Row]:
     """Returns the rows by pattern; the first pattern that fits a module counts."""
-    stage = Row((*translation(*BELOW_STAGES, "layers"), COMPAT), ("torch", "fairseq"))
+    below = (*translation(*BELOW_STAGES, "layers"), COMPAT, TRANSFORMER)
+    stage = Row(below, ("torch", "fairseq"))
     loss = Row((*translation(*BELOW_STAGES), COMPAT))
-    parts = (*STAGES, *BELOW_STAGES, "schedule", "search")
+    logs = Row((*loss.inside, TRAINING))
+    parts = (*STAGES, *BELOW_STAGES, "schedule", "search", "noise")
     output = ("generator", "rescoring", "search", "fairseq_nat")
-    front = ("task", "translator", "exported", *output, *BELOW_STAGES)
+    front = ("task", "translator", "codec", "exported", *output, *BELOW_STAGES)
     shared = ("criterion", *output, "config", "flow", "model")
     rows = {
-        "vq_nat": Row(("vq_nat.translation", *translation("translator"))),
+        "vq_nat": Row(
+            ("vq_nat.image", "vq_nat.translation", *translation("translator"))
+        ),
         COMPAT: Row((), ("fairseq", "torch", "numpy", "omegaconf", "hydra")),
         "vq_nat.bottleneck*": Row(("vq_nat.bottleneck*",), ("torch",)),
         "vq_nat.translation": Row(translation(*shared, "task", "translator")),
-        "vq_nat.image*": Row((DOOR, COMPAT, "vq_nat.image*")),
+        TRANSFORMER: Row((), ("torch", "fairseq")),
+        TRAINING: Row((DOOR, COMPAT), ("torch", "fairseq")),
+        "vq_nat.image*": Row((DOOR, COMPAT, TRAINING, TRANSFORMER, "vq_nat.image*")),
         "vq_nat.bench*": Row(("vq_nat*",)),
         "vq_nat.cli": Row(
-            ("vq_nat", "vq_nat.bench*", *translation("translator", "export"))
+            (
+                "vq_nat",
+                "vq_nat.bench*",
+                "vq_nat.cli_image",
+                *translation("translator", "export"),
+            )
         ),
+        "vq_nat.cli_image": Row(("vq_nat.bench*", "vq_nat.image.sampling")),
     }
     for name in BELOW_STAGES:
         rows[f"vq_nat.translation.{name}"] = Row((DOOR, COMPAT))
     rows["vq_nat.translation.layers"] = Row((*translation(*BELOW_STAGES), COMPAT))
     rows["vq_nat.translation.schedule"] = Row(())
+    rows["vq_nat.translation.noise"] = Row((), ("torch",))
+    # Text and dictionaries, no model.
+    rows["vq_nat.translation.codec"] = Row((), ("fairseq", "sacremoses", "torch"))
     for name in STAGES:
         rows[f"vq_nat.translation.{name}"] = stage
     rows["vq_nat.translation.model"] = Row((*translation(*parts), DOOR, COMPAT))
-    rows["vq_nat.translation.criterion"] = loss
+    rows["vq_nat.translation.criterion"] = logs
     # Below the model, whose `predict` hands its predictor over to be stepped, and below
     # the generator, which says how to search: it knows neither.
     rows["vq_nat.translation.search"] = Row(translation(*BELOW_STAGES), ("torch",))
     best = Row((*loss.inside, *translation("search", "rescoring")))
     rows["vq_nat.translation.generator"] = best
     rows["vq_nat.translation.rescoring"] = loss
-    # fairseq's own models beside ours: of the room it knows how candidates are ranked.
     # What is exported is a model behind the same doors.
-    own = (*BELOW_STAGES, "layers", "packed")
-    rows["vq_nat.translation.packed"] = Row(translation("layers"), ("torch",))
+    own = (*BELOW_STAGES, "packed")
+    rows["vq_nat.translation.packed"] = Row((TRANSFORMER,), ("torch",))
     rows["vq_nat.translation.graphs"] = Row(translation(*own), ("torch",))
     exported = translation(*BELOW_STAGES, "search")
     rows["vq_nat.translation.exported"] = Row(exported, ("torch", "numpy"))
     written = translation("graphs", "exported", "translator")
     rows["vq_nat.translation.export"] = Row((*written, DOOR), ("torch",))
+    # fairseq's own models beside ours: of the room it knows how candidates are ranked.
     rows["vq_nat.translation.fairseq_nat"] = Row(translation("flow", "rescoring"))
     for name in ("task", "translator"):
-        rows[f"vq_nat.translation.{name}"] = Row((*translation(*front), DOOR, COMPAT))
+        inside = (*translation(*front), DOOR, COMPAT, TRAINING)
+        rows[f"vq_nat.translation.{name}"] = Row(inside)
     return rows
 
 
@@ -137,6 +155,8 @@ FILES = [
     "__init__",
     "cli",
     "compat",
+    "transformer",
+    "training",
     "bottleneck/__init__",
     "bottleneck/assign",
     "translation/__init__",
@@ -170,13 +190,16 @@ def tree(tmp_path: Path) -> Path:
         ("translation/encoder", "import vq_nat.translation.model as model"),
         ("translation/encoder", "def f():\n    from .criterion import code_nll"),
         ("translation/flow", "from ..bottleneck.assign import one_hot"),
-        ("translation/flow", "from .layers import Attention"),
+        ("translation/flow", "from .layers import Positions"),
+        ("transformer", "from .translation.layers import Positions"),
         ("translation/model", "from .criterion import code_nll"),
         ("translation/model", "from ..bottleneck import assign"),
         ("translation/criterion", "from .encoder import SourceEncoder"),
         ("translation/criterion", "from .model import VQEMTransformer"),
         ("translation/task", "from .model import VQEMTransformer"),
         ("translation/layers", "from .encoder import SourceEncoder"),
+        ("translation/encoder", "from ..training import log_bottleneck"),
+        ("training", "from .translation import flow"),
         ("bottleneck/assign", "import fairseq"),
         ("bottleneck/assign", "import numpy"),
         ("bottleneck/assign", "from .. import compat"),
@@ -197,16 +220,21 @@ def test_a_forbidden_import_is_found(tree: Path, name: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("translation/encoder", "from .layers import Attention\nfrom .flow import x"),
+        (
+            "translation/encoder",
+            "from ..transformer import Attention\nfrom .flow import x",
+        ),
         ("translation/flow", "from ..bottleneck import BottleneckOutput"),
         ("translation/model", "from . import encoder, decoder"),
         ("translation/task", "from ..bottleneck import Bottleneck\nimport fairseq"),
         ("translation/__init__", "from .model import VQEMTransformer"),
         ("bottleneck/__init__", "from . import assign\nimport torch.nn, math"),
         ("image/__init__", "from ..bottleneck import build_bottleneck\nimport torch"),
-        ("bench/__init__", "from ..translation.task import bottlenecks"),
+        ("translation/criterion", "from ..training import log_bottleneck"),
+        ("image/__init__", "from ..training import LatentTraining"),
+        ("bench/__init__", "from ..training import bottlenecks"),
         ("cli", "from . import bench, load"),
-        ("__init__", "from . import translation"),
+        ("__init__", "from . import image, translation"),
     ],
 )
 def test_a_lawful_import_is_not(tree: Path, name: str, line: str) -> None:

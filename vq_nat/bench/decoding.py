@@ -6,28 +6,21 @@ One row per mode, FOLDER/CORPUS/decoding/MODE.json; the table is made from the r
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from statistics import mean, median
-from typing import Any, cast
-
-from sacrebleu.metrics import BLEU, CHRF
-from sacrebleu.significance import PairedTest, Result
+from statistics import median
+from typing import Any
 
 from ..translation.translator import Translator
-from .quality import reference_streams, score
+from .machine import describe_machine
+from .quality import score
 from .report import at, latency, markdown, number, percent
-from .systems import (
-    Conditions,
-    Row,
-    TestSet,
-    describe_machine,
-    describe_quality,
-    spread,
-    write_json,
-)
+from .rows import Row, write_json
+from .sentences import TestSet, spread
+from .significance import compare
+from .systems import Conditions, describe_quality
 from .timing import (
     INCLUDES,
     measure_latency,
@@ -167,7 +160,7 @@ def measure_modes(
             **describe_quality(quality),
             "against_plain": against(plain, outputs, test_set.references),
             **speed,
-            **describe_machine(conditions),
+            **describe_machine(conditions.device, conditions.threads),
         }
 
 
@@ -224,32 +217,8 @@ def measure_times(
 def against(
     plain: list[str], outputs: list[str], references: list[list[str]]
 ) -> Row | None:
-    """Compares outputs with the plain ones by paired bootstrap (Koehn 2004).
-
-    Returns:
-        Differences of BLEU and chrF with their p-values; None for the plain outputs.
-    """
-    if outputs is plain:
-        return None
-    systems: list[tuple[str, Sequence[str]]] = [(PLAIN, plain), ("other", outputs)]
-    metrics = {"BLEU": BLEU(), "chrF": CHRF()}
-    test = PairedTest(systems, metrics, reference_streams(references), "bs")
-    signatures, scores = test()
-    same = same_share(plain, outputs)
-    row: Row = {"resamples": test.n_samples, "same": round(same, 4)}
-    for key in signatures:
-        before, after = cast(list[Result], scores[key])
-        name = key.lower().rstrip("2")
-        row[name] = round(after.score - before.score, 3)
-        # Where nothing differs, sacrebleu finds every resample as extreme as any.
-        p_value = 1.0 if same == 1 else float(after.p_value or 0.0)
-        row[f"{name}_p"] = round(p_value, 4)
-    return row
-
-
-def same_share(plain: list[str], outputs: list[str]) -> float:
-    """Returns the share of sentences that stay as they were."""
-    return mean(float(a == b) for a, b in zip(plain, outputs))
+    """Compares outputs with the plain ones; None for the plain outputs themselves."""
+    return None if outputs is plain else compare(plain, outputs, references)
 
 
 # ----------------------------------------------------------------------- rows and table

@@ -1,4 +1,4 @@
-"""Owns the quality of translations: BLEU, chrF, exact hits, length and repetition.
+"""Owns the quality of translations: BLEU, chrF, TER, COMET, exact hits, faults.
 
 Everything is computed on raw (detokenised) text. A sentence may have any number of
 references.
@@ -7,9 +7,10 @@ references.
 from __future__ import annotations
 
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics import BLEU, CHRF, TER
 
 
 class Quality(NamedTuple):
@@ -18,6 +19,7 @@ class Quality(NamedTuple):
     bleu: float
     bleu_signature: str
     chrf: float
+    ter: float | None  # the lower the better
     correct: float | None  # share of outputs among their references
     length_ratio: float  # words written / words of the closest references
     repetition_rate: float  # share of words equal to the word before
@@ -32,7 +34,8 @@ def score(
         outputs: one translation per sentence.
         references: per sentence all its references.
         complete: the references are all correct translations there are, so that an
-            output is right or wrong; otherwise `correct` is None.
+            output is right or wrong; otherwise `correct` is None. With so many
+            references sacrebleu's TER takes minutes; `ter` is None then.
 
     Raises:
         ValueError: if the numbers of sentences differ or a sentence has no reference.
@@ -45,10 +48,49 @@ def score(
         bleu.score,
         str(metric.get_signature()),
         CHRF().corpus_score(outputs, streams).score,
+        None if complete else TER().corpus_score(outputs, streams).score,
         correct_share(outputs, references) if complete else None,
         bleu.ratio,
         repetition_rate(outputs),
     )
+
+
+def comet(
+    sources: list[str],
+    outputs: list[str],
+    references: list[str],
+    model: str | None = None,
+) -> float | None:
+    """Scores by a learned metric (Rei et al. 2020), whose model is never downloaded.
+
+    Args:
+        sources: raw sentences.
+        outputs: their translations.
+        references: one for each.
+        model: a checkpoint on this machine; None = no score.
+
+    Returns:
+        COMET's system score; None without a model.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint.
+        ValueError: if the package is not installed.
+    """
+    if model is None:
+        return None
+    if not Path(model).is_file():
+        raise FileNotFoundError(f"the COMET model {model} does not exist.")
+    try:
+        from comet import load_from_checkpoint
+    except ImportError:
+        raise ValueError(
+            "the package unbabel-comet must be installed to score with COMET, "
+            "but is not."
+        ) from None
+    parts = zip(sources, outputs, references)
+    data = [{"src": s, "mt": o, "ref": r} for s, o, r in parts]
+    found = load_from_checkpoint(model).predict(data, gpus=0, progress_bar=False)
+    return float(found.system_score)
 
 
 def check(outputs: list[str], references: list[list[str]]) -> None:

@@ -1,267 +1,318 @@
-"""Turns a trained system and a test set into a result row, which carries its recipe.
+"""Turns a trained system and its test sets into a result row, which carries its recipe.
 
-A row is one small JSON file, FOLDER/CORPUS/SYSTEM.json.
+One protocol for all: text in, text out, the same sentences, pinned threads. A row is
+one small JSON file, FOLDER/CORPUS/SYSTEM.json; the outputs that it was scored on stand
+beside it.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
-import os
-import platform
-import subprocess
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
-
-from .. import __version__, load
-from .quality import Quality, score
+from .clocks import Clock, Rules, measure_clock
+from .engines import (
+    NEED_REFERENCES,
+    Engine,
+    describe_decoding,
+    engine_versions,
+    open_engine,
+)
+from .machine import all_threads, describe_machine, processor, versions
+from .quality import Quality, comet, score
+from .rows import Row, row_path, write_json, write_outputs, write_row
+from .sentences import TestSet, read_lines, spread
+from .stages import profile_stages
 from .timing import (
     INCLUDES,
     Translate,
-    measure_latency,
     measure_throughput,
     pinned_threads,
     synchronizer,
 )
 from .training_log import TrainingLog, read_log
 
-Row = dict[str, Any]
-PACKAGE = Path(__file__).resolve().parents[1]
-# What the figures do not depend on does not make a commit "dirty".
-NO_CODE = (":(exclude)examples/results", ":(exclude)*.md")
-
-
-class Decoder(NamedTuple):
-    """A system's name for readers, and how it decodes."""
-
-    label: str
-    beam: int
-
-
-DECODERS = {
-    "teacher-beam4": Decoder("autoregressive teacher, beam 4", beam=4),
-    "teacher-greedy": Decoder("autoregressive teacher, greedy", beam=1),
-    "student": Decoder("latent student on the teacher's output", beam=1),
-    "student-raw": Decoder("latent student on the human text", beam=1),
-}
+__all__ = [
+    "Clock",
+    "Conditions",
+    "Row",
+    "System",
+    "TestSet",
+    "describe_conditions",
+    "describe_quality",
+    "describe_training",
+    "measure",
+    "read_lines",
+    "row_path",
+    "spread",
+    "write_json",
+    "write_row",
+]
 
 
 @dataclass(frozen=True)
 class System:
-    """A trained checkpoint under one of the names in `DECODERS`."""
+    """A trained checkpoint, and how it decodes.
+
+    Attributes:
+        name: of its row.
+        label: for readers.
+        checkpoint: a file, or a folder that holds `checkpoint_best.pt`.
+        log: of its training.
+        engine: "torch" or "ctranslate2".
+        decoding: options of `vq_nat.load`, `true_codes` and `true_latents` among them;
+            of CTranslate2 `beam` and `compute_type`.
+    """
 
     name: str
+    label: str
     checkpoint: Path
-    log: Path | None = None  # of its training
-    passes: int = 0  # refinement passes of a latent system
+    log: Path | None = None
+    engine: str = "torch"
+    decoding: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def decoder(self) -> Decoder:
-        """How it decodes.
+    def needs_references(self) -> bool:
+        """Whether it decodes from what it is to find: a diagnosis, not a system."""
+        return any(self.decoding.get(name) for name in NEED_REFERENCES)
 
-        Raises:
-            ValueError: for an unknown name.
-        """
-        if self.name not in DECODERS:
-            raise ValueError(
-                f"`name` must be one of {', '.join(DECODERS)}, "
-                f"but is {self.name!r} instead."
-            )
-        return DECODERS[self.name]
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """Raw sentences and, for each, its raw references."""
-
-    __test__ = False  # not a test, whatever pytest thinks of the name
-
-    corpus: str
-    name: str
-    sources: list[str]
-    references: list[list[str]]
-    complete: bool = False  # the references are all correct translations there are
-
-    @classmethod
-    def read(
-        cls,
-        raw: Path,
-        corpus: str,
-        name: str = "test",
-        languages: tuple[str, str] = ("en", "de"),
-    ) -> TestSet:
-        """Reads a test set from the raw text of a prepared corpus.
-
-        Args:
-            raw: folder with `test.{en,de}`, and `test.refs.json` if every correct
-                translation is known.
-            corpus: name of the corpus in rows and tables.
-            name: name of the test set in rows and tables.
-            languages: source and target.
-
-        Raises:
-            FileNotFoundError: if a side is missing.
-        """
-        source, target = (read_lines(raw / f"test.{lang}") for lang in languages)
-        several = raw / "test.refs.json"
-        if several.is_file():
-            references = json.loads(several.read_text(encoding="utf-8"))
-        else:
-            references = [[line] for line in target]
-        return cls(corpus, name, source, references, several.is_file())
-
-    def first(self, count: int) -> TestSet:
-        """Returns its first sentences."""
-        part = slice(count)
-        return replace(
-            self, sources=self.sources[part], references=self.references[part]
+    def open(self, device: str, threads: int, autocast: str = "none") -> Engine:
+        """Loads it."""
+        return open_engine(
+            self.engine, self.checkpoint, self.decoding, device, threads, autocast
         )
-
-
-def read_lines(path: Path) -> list[str]:
-    """Reads a text file; only a line feed ends a line.
-
-    Raises:
-        FileNotFoundError: if it does not exist.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"the file {path} does not exist.")
-    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """How a system is measured; the same for all that are compared."""
+    """How a system is measured; the same for all that are compared.
+
+    Attributes:
+        device: where quality, `latency_ms` and `throughput` are measured.
+        threads: the same for threads.
+        autocast: see `--autocast`; a system's own `decoding` may say otherwise.
+        batch_size: of the scored translation and of `throughput`.
+        timed_sentences: spread evenly over the test set; the same for all clocks.
+        warm_up: sentences before each clock starts.
+        repeats: rounds over the timed sentences.
+        clocks: besides those of one sentence at a time with 1 thread and with
+            `threads`, which are always read.
+        stages: whether time is told apart by stage, at batch 1.
+        memory_limit_gb: of this process, for the clock of the largest batch.
+        comet: folder or file of a COMET model on this machine.
+    """
 
     device: str = "cpu"
     threads: int = 1
     autocast: str = "none"
     batch_size: int = 64
-    timed_sentences: int = 100  # spread evenly over the test set
+    timed_sentences: int = 100
     warm_up: int = 10
     repeats: int = 3
+    clocks: tuple[Clock, ...] = ()
+    stages: bool = False
+    memory_limit_gb: float = 8.0
+    comet: str | None = None
+
+    def all_clocks(self) -> list[Clock]:
+        """Returns the clocks to read, `latency_ms` first, each once."""
+        wanted = [Clock(1, self.threads), Clock(1, 1), *self.clocks]
+        return list(dict.fromkeys(self.resolve(clock) for clock in wanted))
+
+    def resolve(self, clock: Clock) -> Clock:
+        """Replaces what stands for the conditions' device and for all threads."""
+        threads = clock.threads or all_threads()
+        return Clock(clock.batch_size, threads, clock.device or self.device)
+
+    @property
+    def rules(self) -> Rules:
+        """What all clocks have in common."""
+        limit = int(self.memory_limit_gb * 2**30)
+        return Rules(self.warm_up, self.repeats, limit)
 
 
 # ---------------------------------------------------------------------------- the row
 
 
-def measure(system: System, test_set: TestSet, conditions: Conditions) -> Row:
-    """Translates the test set, scores it, times it, and returns the row.
+def measure(
+    system: System,
+    test_sets: Sequence[TestSet],
+    conditions: Conditions,
+    beside: Path | None = None,
+) -> Row:
+    """Translates the test sets, scores them, times the system, and returns the row.
+
+    Args:
+        system: what is measured.
+        test_sets: the first gives the row's main figures and is timed; what is
+            scored on the others stands under `other_test_sets`.
+        conditions: how.
+        beside: where the row will be kept; the outputs are written beside it, one
+            file for each test set. None = they are not kept.
 
     Raises:
         FileNotFoundError: if the checkpoint or the log is missing.
-        ValueError: for an unknown system or an unusable test set.
+        ValueError: for an unknown engine or option, or an unusable test set.
     """
-    decoder = system.decoder
+    if not test_sets:
+        raise ValueError("`test_sets` must hold at least one, but are empty instead.")
     log = read_log(system.log) if system.log else None
-    translator = load(
-        system.checkpoint,
-        device=conditions.device,
-        autocast=conditions.autocast,
-        beam=decoder.beam,
-        passes=system.passes,
-    )
-    with pinned_threads(conditions.threads):
-        # The pass that is scored is also the warm-up of the one that is timed.
-        outputs = translator.translate(test_set.sources, conditions.batch_size)
-        speed = measure_speed(translator.translate, test_set.sources, conditions)
-    quality = score(outputs, test_set.references, test_set.complete)
+    opened = Opened(system, conditions)
+    engine = opened(conditions.device, conditions.threads)
+    main = test_sets[0]
+    # What is scored is translated first, and warms up what is timed.
+    qualities = [
+        measure_quality(system, engine, one, conditions, beside) for one in test_sets
+    ]
     return {
         "system": system.name,
-        "label": decoder.label,
-        "corpus": test_set.corpus,
-        "test_set": test_set.name,
-        "sentences": len(test_set.sources),
-        **describe_quality(quality),
-        **speed,
-        **describe_model(translator.model, system, conditions),
+        "label": system.label,
+        "corpus": main.corpus,
+        "test_set": main.name,
+        "sentences": len(main.sources),
+        **qualities[0],
+        "other_test_sets": {
+            one.name: {"sentences": len(one.sources), **quality}
+            for one, quality in zip(test_sets[1:], qualities[1:])
+        },
+        **measure_speed(opened, main, conditions),
+        "stages_ms": measure_stages(system, engine, main, conditions),
+        "engine": system.engine,
+        "decoding": describe_decoding(system.decoding),
+        **engine.describe(),
         **describe_training(log),
-        **describe_machine(conditions),
+        **describe_machine(conditions.device, conditions.threads),
+        "engine_versions": engine_versions(system.engine),
     }
 
 
-def measure_speed(translate: Any, sources: list[str], conditions: Conditions) -> Row:
-    """Times single sentences and batches."""
+class Opened:
+    """A system's engines, each loaded when it is asked for.
 
-    def batched(texts: list[str]) -> list[str]:
-        return translate(texts, conditions.batch_size)
+    CTranslate2 is told its threads when it is loaded, torch at any time.
+    """
 
-    one_by_one: Translate = batched  # a call with one sentence is a batch of one
-    wait = synchronizer(conditions.device)
-    sentences = spread(sources, conditions.timed_sentences)
-    latency = measure_latency(
-        one_by_one, sentences, conditions.warm_up, conditions.repeats, wait
+    def __init__(self, system: System, conditions: Conditions) -> None:
+        self.system, self.conditions = system, conditions
+        self.engines: dict[tuple[str, int], Engine] = {}
+
+    def __call__(self, device: str, threads: int) -> Engine:
+        """Returns the engine for a device and a number of threads."""
+        key = device, threads if self.system.engine != "torch" else 0
+        if key not in self.engines:
+            autocast = self.conditions.autocast
+            self.engines[key] = self.system.open(device, threads, autocast)
+        return self.engines[key]
+
+
+def measure_quality(
+    system: System,
+    engine: Engine,
+    test_set: TestSet,
+    conditions: Conditions,
+    beside: Path | None,
+) -> Row:
+    """Translates and scores a test set, and keeps the outputs."""
+    references = test_set.targets if system.needs_references else None
+    with pinned_threads(conditions.threads):
+        outputs = engine.translate(test_set.sources, conditions.batch_size, references)
+    quality = describe_quality(
+        score(outputs, test_set.references, test_set.complete),
+        comet(test_set.sources, outputs, test_set.targets, conditions.comet),
     )
-    rate = measure_throughput(batched, sources, synchronize=wait)
+    if beside is not None:
+        kept = write_outputs(outputs, beside, test_set.name)
+        return {**quality, "outputs": kept.name}
+    return {**quality, "outputs": None}
+
+
+def measure_speed(opened: Opened, test_set: TestSet, conditions: Conditions) -> Row:
+    """Reads all clocks, and times the whole test set in batches."""
+    timed = test_set.spread(conditions.timed_sentences)
+    clocks = []
+    for clock in conditions.all_clocks():
+        translate = translation(opened, timed, clock)
+        wait = synchronizer(clock.device)
+        with pinned_threads(clock.threads):
+            clocks.append(
+                measure_clock(translate, timed.sources, clock, conditions.rules, wait)
+            )
+    whole = Clock(conditions.batch_size, conditions.threads, conditions.device)
+    with pinned_threads(conditions.threads):
+        rate = measure_throughput(
+            translation(opened, test_set, whole),
+            test_set.sources,
+            synchronize=synchronizer(conditions.device),
+        )
     return {
-        "latency_ms": {
-            "median": round(latency.median, 3),
-            "p90": round(latency.p90, 3),
-            "batch_size": 1,
-            "sentences": latency.sentences,
-            "warm_up": conditions.warm_up,
-            "repeats": latency.repeats,
-            "includes": INCLUDES,
-        },
+        "latency_ms": describe_latency(clocks[0]),
         "throughput": {
             "sentences_per_s": round(rate, 2),
             "batch_size": conditions.batch_size,
         },
+        "clocks": clocks,
     }
 
 
-def spread(items: list[str], count: int) -> list[str]:
-    """Returns at most `count` items, evenly spaced."""
-    count = min(count, len(items))
-    return [items[i * len(items) // count] for i in range(count)]
+def translation(opened: Opened, test_set: TestSet, clock: Clock) -> Translate:
+    """Returns the function that is timed: raw sentences to raw sentences."""
+    engine = opened(clock.device, clock.threads)
+    if not opened.system.needs_references:
+        return lambda texts: engine.translate(texts, clock.batch_size or len(texts))
+    known = dict(zip(test_set.sources, test_set.targets))
+    return lambda texts: engine.translate(
+        texts, clock.batch_size or len(texts), [known[text] for text in texts]
+    )
 
 
-def describe_quality(quality: Quality) -> Row:
-    """Rounds the scores; an unknown share stays None."""
+def measure_stages(
+    system: System, engine: Engine, test_set: TestSet, conditions: Conditions
+) -> Row | None:
+    """Tells time apart by stage, one sentence at a time with one thread.
+
+    Returns:
+        None where it is not asked for, or where there are no stages to look into.
+    """
+    translator = getattr(engine, "translator", None)
+    look_inside: Callable[..., Any] | None = getattr(translator, "hypotheses", None)
+    if not conditions.stages or look_inside is None or system.needs_references:
+        return None
+    sentences = spread(test_set.sources, conditions.timed_sentences)
+    with pinned_threads(1):
+        return profile_stages(translator, sentences, conditions.rules)
+
+
+# ----------------------------------------------------------------------- its parts
+
+
+def describe_quality(quality: Quality, comet_score: float | None = None) -> Row:
+    """Rounds the scores; an unknown one stays None."""
     correct = quality.correct
     return {
         "bleu": round(quality.bleu, 2),
         "bleu_signature": quality.bleu_signature,
         "chrf": round(quality.chrf, 2),
+        "ter": None if quality.ter is None else round(quality.ter, 2),
+        "comet": None if comet_score is None else round(comet_score, 4),
         "correct": None if correct is None else round(correct, 4),
         "length_ratio": round(quality.length_ratio, 4),
         "repetition_rate": round(quality.repetition_rate, 4),
     }
 
 
-def describe_model(model: Any, system: System, conditions: Conditions) -> Row:
-    """Names the sizes that matter; those of the latents are None without latents."""
-    parameters = list(model.parameters())
-    row: Row = {
-        "parameters": sum(p.numel() for p in parameters),
-        "dtype": describe_dtype(parameters[0].dtype, conditions.autocast),
-        "beam": None,
-        "passes": None,
-        "n_c": None,
-        "n_s": None,
-        "codebook_size": None,
-        "slices": None,
-    }
-    if not hasattr(model, "lookup"):
-        return {**row, "beam": system.decoder.beam}
-    options, soft = model.cfg, model.cfg.vq_assign == "soft"
+def describe_latency(clock: Row) -> Row:
+    """Returns what the clock of single sentences shows, under its usual name."""
     return {
-        **row,
-        "passes": system.passes,
-        "n_c": options.compression_steps,
-        "n_s": options.vq_num_samples if soft and options.vq_kind == "vq" else None,
-        "codebook_size": options.vq_num_codes,
-        "slices": options.vq_slices,
+        "median": round(clock["ms_per_sentence"]["median"], 3),
+        "p90": round(clock["ms_per_sentence"]["p90"], 3),
+        "batch_size": 1,
+        "sentences": clock["sentences"],
+        "warm_up": clock["warm_up"],
+        "repeats": clock["repeats"],
+        "includes": INCLUDES,
     }
-
-
-def describe_dtype(dtype: torch.dtype, autocast: str) -> str:
-    """Names the type of weights and, under autocast, of products."""
-    name = str(dtype).removeprefix("torch.")
-    return name if autocast == "none" else f"{name}, autocast {autocast}"
 
 
 def describe_training(log: TrainingLog | None) -> Row:
@@ -271,6 +322,7 @@ def describe_training(log: TrainingLog | None) -> Row:
     names = {
         "bleu": "bleu",
         "bleu_true_codes": "bleu_true_codes",
+        "bleu_true_latents": "bleu_true_latents",
         "code_accuracy": "code_accuracy",
         "perplexity": "vq_perplexity",
         "posterior_entropy": "vq_posterior_entropy",
@@ -282,97 +334,6 @@ def describe_training(log: TrainingLog | None) -> Row:
         "train_seconds": round(log.seconds),
         "validation": {"updates": int(log.best.get("num_updates", 0)), **figures},
     }
-
-
-# ------------------------------------------------------------------------ the machine
-
-
-def describe_machine(conditions: Conditions) -> Row:
-    """Names the device, the versions and the commit."""
-    return {
-        "device": conditions.device,
-        "processor": processor(conditions.device),
-        "threads": conditions.threads,
-        "versions": versions(),
-        "commit": commit(),
-    }
-
-
-def processor(device: str) -> str:
-    """Returns the name of the processor that does the work."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not a Linux
-        lines = []
-    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
-    return names[0].strip() if names else platform.processor() or platform.machine()
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions that may change a figure."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "fairseq": distribution_version("fairseq-fixed", "fairseq"),
-        "sacrebleu": distribution_version("sacrebleu"),
-        "vq_nat": __version__,
-    }
-
-
-def distribution_version(*names: str) -> str:
-    """Returns the version of the first of these distributions that is installed."""
-    for name in names:
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return "unknown"
-
-
-def commit(package: Path = PACKAGE) -> str:
-    """Returns the commit of the code, "-dirty" after it if changed, or "unknown"."""
-    root = git(package.parent, "rev-parse", "--show-toplevel")
-    head = git(package.parent, "rev-parse", "--short=12", "HEAD")
-    if not root or not head or Path(root).resolve() != package.parent.resolve():
-        return "unknown"
-    changes = git(package.parent, "status", "--porcelain", "-uno", "--", ".", *NO_CODE)
-    return f"{head}-dirty" if changes else head
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Returns what git says, nothing if it fails."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True
-        )
-    except OSError:  # no git
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-# ------------------------------------------------------------------------------ files
-
-
-def row_path(folder: Path, corpus: str, system: str) -> Path:
-    """Returns where a row is kept."""
-    return folder / corpus / f"{system}.json"
-
-
-def write_row(row: Row, folder: Path) -> Path:
-    """Writes FOLDER/CORPUS/SYSTEM.json, never seen half-written."""
-    return write_json(row, row_path(folder, row["corpus"], row["system"]))
-
-
-def write_json(row: Row, path: Path) -> Path:
-    """Writes a row of any kind, never seen half-written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{path.name}")
-    text = json.dumps(row, indent=2, ensure_ascii=False) + "\n"
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-    return path
 
 
 def describe_conditions(conditions: Conditions) -> Row:

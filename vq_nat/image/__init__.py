@@ -1,7 +1,44 @@
-"""Pixels → codes → pixels: the room of the image model, which is still empty.
+"""Pixels → codes → pixels. Importing this room registers it with fairseq.
 
-It will own CIFAR-10 data, a convolutional autoencoder around the same bottleneck that
-translation uses, a prior over the grid of codes, their losses in bits per dimension,
-and sampling. It may import the bottleneck's door, `compat`, fairseq and torch, but
-nothing of `vq_nat.translation`.
+data.py              images at a path, by their layout:
+    cifar_binary.py  parquet.py  svhn.py  image_folder.py
+    pixels.py        encoded images to pixels
+dataset.py           batches for fairseq's trainer
+autoencoder.py       the model: encoder, bottleneck, decoder
+    config.py        its options and sizes
+    likelihood.py    distributions over 256 intensities
+    flow.py          what it hands to
+criterion.py         the loss in bits per dimension
+task.py              fairseq's side
+pictures.py          images in rows
+prior.py             distributions over the grid of codes, uniform and learned
+    prior_config.py  its options and sizes
+codes.py             the codes of images, computed once
+prior_criterion.py   its loss
+prior_task.py        fairseq's side of it
+sampling.py          prior → codes → pixels
+checkpoints.py       models from files, and which belong together
 """
+
+from .autoencoder import VQVAE
+from .config import VQVAEConfig
+from .criterion import BitsPerDimCriterion
+from .data import ImageSet, open_images
+from .prior import CodePrior
+from .prior_config import CodePriorConfig
+from .prior_criterion import CodeNLLCriterion
+from .prior_task import ImageCodesTask
+from .task import ImageVQVAETask
+
+__all__ = [
+    "VQVAE",
+    "BitsPerDimCriterion",
+    "CodeNLLCriterion",
+    "CodePrior",
+    "CodePriorConfig",
+    "ImageCodesTask",
+    "ImageSet",
+    "ImageVQVAETask",
+    "VQVAEConfig",
+    "open_images",
+]

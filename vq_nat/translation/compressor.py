@@ -5,9 +5,10 @@ from typing import Optional
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
+from ..transformer import Attention
 from .config import TransformerSize
 from .flow import EncodedSource, Latents, latent_mask
-from .layers import Attention, MaskedConv, Positions, ResidualConv
+from .layers import MaskedConv, Positions, ResidualConv
 
 
 class TargetCompressor(nn.Module):

@@ -54,6 +54,20 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
     compressor_source_attention: bool = field(
         default=False, metadata={"help": "let the compressor attend to the source"}
     )
+    compressor_word_dropout: float = field(
+        default=0.0,
+        metadata={
+            "help": "share of the words that are hidden from the compressor in "
+            "training; they are reconstructed all the same"
+        },
+    )
+    compressor_shuffle: int = field(
+        default=0,
+        metadata={
+            "help": "places by which words may be shuffled before the compressor in "
+            "training (Lample et al. 2018 take 3)"
+        },
+    )
     compression_steps: int = field(
         default=3,
         metadata={"help": "n_c: halvings of the target, 2^n_c words per code"},
@@ -183,5 +197,19 @@ class DecodingConfig(FairseqDataclass):
             "help": "what ranks the candidates if there is no teacher "
             "(--iter-decode-with-external-reranker): model (its own score) or chrf "
             "(the candidate that the others agree with most)"
+        },
+    )
+    true_codes: bool = field(
+        default=False,
+        metadata={
+            "help": "decode from the codes of the reference, which must be given: what "
+            "a perfect latent predictor would give"
+        },
+    )
+    true_latents: bool = field(
+        default=False,
+        metadata={
+            "help": "decode from the reference's latents, without codes: the ceiling, "
+            "and all that a model of --vq-kind identity can decode from"
         },
     )

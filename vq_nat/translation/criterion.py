@@ -10,6 +10,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch import Tensor
 
+from ..training import log_bottleneck
 from .flow import TrainingOutput
 
 LN2 = 0.6931471805599453
@@ -117,7 +118,7 @@ class LatentPredictionCriterion(FairseqCriterion):
         def total(key: str) -> float:
             return float(sum(log.get(key, 0) for log in logs))
 
-        words, codes, batches = total("words"), total("codes"), total("batches")
+        words, codes = total("words"), total("codes")
         if words == 0:
             return
         per_word = {"loss": LN2, "word_nll": LN2, "vq_loss": 1.0}
@@ -128,12 +129,7 @@ class LatentPredictionCriterion(FairseqCriterion):
             count = total(of)
             share = total(f"{name}_hits") / max(count, 1)
             metrics.log_scalar(f"{name}_accuracy", share, count, round=4)
-        known = per_word.keys() | {"vq_loss"}
-        for key in sorted({k for log in logs for k in log if k.startswith("vq_")}):
-            if key not in known:
-                # Shares of codes: 1 of 16,384 must not come out as 2.
-                digits = 6 if key.endswith("_codes") else 4
-                metrics.log_scalar(key, total(key) / batches, batches, round=digits)
+        log_bottleneck(logs, known=per_word)
 
 
 def code_nll(out: TrainingOutput) -> Tensor:

@@ -5,9 +5,10 @@ from typing import Optional
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
+from ..transformer import TransformerStack
 from .config import TransformerSize
 from .flow import EncodedSource, Latents, word_mask
-from .layers import Positions, ResidualConv, TransformerStack
+from .layers import Positions, ResidualConv
 
 
 class ParallelDecoder(nn.Module):

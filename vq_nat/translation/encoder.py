@@ -3,9 +3,10 @@
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
+from ..transformer import TransformerStack
 from .config import TransformerSize
 from .flow import EncodedSource
-from .layers import Positions, TransformerStack
+from .layers import Positions
 
 
 class SourceEncoder(nn.Module):

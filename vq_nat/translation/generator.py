@@ -1,7 +1,7 @@
 """The search for the best output: codes, words, refinement passes, the best candidate.
 
-It knows the model through `encode / predict / lookup / decode` only, and `true_codes`
-to send words back through compressor and bottleneck.
+It knows the model through `encode / predict / lookup / decode` only, and through
+`true_codes` and `true_latents`, which send words through compressor and bottleneck.
 """
 
 from typing import Any, NamedTuple, Optional
@@ -32,6 +32,10 @@ class Draft(NamedTuple):
 
     codes: LatentCodes
     guess: WordGuess
+
+    def steps(self) -> Tensor:
+        """Returns how many passes each row has gone through yet: none."""
+        return torch.zeros_like(self.codes.mask[:, 0], dtype=torch.long)
 
 
 class LengthRule(NamedTuple):
@@ -88,6 +92,8 @@ class IterativeLatentGenerator:
         retain_history: keep the words of every pass in the result.
         true_codes: take the codes from the target instead of predicting them; a
             diagnosis of what the codes hold.
+        true_latents: take the latents from the target, without codes: the only way
+            to decode a model without discretisation.
         search: how codes are searched for; its width is the number of candidates.
         lengths: the whole rule for lengths, instead of a and b.
         refinement: "mask", "latent" or "both".
@@ -107,6 +113,7 @@ class IterativeLatentGenerator:
         max_len_b: float = 200,
         retain_history: bool = False,
         true_codes: bool = False,
+        true_latents: bool = False,
         search: SearchOptions = GREEDY,
         lengths: Optional[LengthRule] = None,
         refinement: str = "mask",
@@ -121,7 +128,13 @@ class IterativeLatentGenerator:
         self.pad, self.eos, self.bos = tgt_dict.pad(), tgt_dict.eos(), tgt_dict.bos()
         self.max_iter, self.retain_history = max_iter, retain_history
         self.lengths = lengths or LengthRule(max_len_a, max_len_b)
-        self.true_codes, self.search, self.refinement = true_codes, search, refinement
+        if true_latents and (true_codes or max_iter):
+            raise ValueError(
+                "`true_latents` must be False with `true_codes` or refinement passes: "
+                "there are no codes to go on from."
+            )
+        self.true_codes, self.true_latents = true_codes, true_latents
+        self.search, self.refinement = search, refinement
         if search.check().kind == "lengths" and self.lengths.fixed:
             raise ValueError(
                 "`search` must not be for several lengths when the length is fixed."
@@ -171,6 +184,9 @@ class IterativeLatentGenerator:
         model.eval()  # returns nothing after fairseq's make_generation_fast_
         src_tokens = sample["net_input"]["src_tokens"]
         source = model.encode(src_tokens)
+        if self.true_latents:
+            drafts = [self._true_draft(model, source, target_of(sample))]
+            return [[row] for row in self._hypotheses(drafts, drafts[0].steps())]
         codes = self._codes(model, source, sample)
         copies = len(codes.codes) // len(src_tokens)
         if copies > 1:
@@ -196,12 +212,19 @@ class IterativeLatentGenerator:
         self, model: Any, source: EncodedSource, sample: dict[str, Any]
     ) -> LatentCodes:
         if self.true_codes:
-            return model.true_codes(sample["target"], source)
+            return model.true_codes(target_of(sample), source)
         bounds = self.lengths.bounds(source, 2**model.steps)
         if self.search.kind == "sample":
             words = align_left(sample["net_input"]["src_tokens"], self.pad)
             bounds = bounds._replace(keys=sentence_keys(words, self.pad))
         return model.predict(source, bounds, self.search)
+
+    def _true_draft(self, model: Any, source: EncodedSource, target: Tensor) -> Draft:
+        latents = model.true_latents(target, source)
+        none = latents.mask.new_zeros(*latents.mask.shape, 0, dtype=torch.long)
+        score = latents.states.new_zeros(len(none), dtype=torch.float32)
+        codes = LatentCodes(none, latents.mask, score)
+        return Draft(codes, self._decode(model, latents, source))
 
     def _passes(
         self, model: Any, source: EncodedSource, codes: LatentCodes
@@ -213,7 +236,7 @@ class IterativeLatentGenerator:
         """
         draft = Draft(codes, self._decode(model, model.lookup(codes), source))
         passes = [draft]
-        steps = torch.zeros_like(codes.mask[:, 0], dtype=torch.long)
+        steps = draft.steps()
         rows = torch.arange(len(steps), device=steps.device)
         for step in range(1, self.max_iter + 1):
             everyone = len(rows) == len(steps)
@@ -226,7 +249,14 @@ class IterativeLatentGenerator:
             rows = rows[differs(before.guess.tokens, after.guess.tokens, self.pad)]
             if not len(rows):
                 break
+        if self.max_iter and self.refinement != "mask" and not self.true_codes:
+            passes[-1] = self._scored(model, passes[-1], source)
         return passes, steps
+
+    def _scored(self, model: Any, draft: Draft, source: EncodedSource) -> Draft:
+        """Scores codes that came from words, once, behind the last pass."""
+        score = model.score_codes(draft.codes, source)
+        return draft._replace(codes=draft.codes._replace(score=score))
 
     def _decode(
         self,
@@ -380,6 +410,21 @@ class IterativeLatentGenerator:
 
 
 # -------------------------------------------------------------------------- small parts
+
+
+def target_of(sample: dict[str, Any]) -> Tensor:
+    """Returns a batch's target.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    target = sample.get("target")
+    if target is None:
+        raise ValueError(
+            "references must be given to decode from true codes or latents, but the "
+            "batch has none."
+        )
+    return target
 
 
 def row_slices(rows: int, count: int) -> list[slice]:

@@ -28,6 +28,7 @@ from .flow import (
     latent_mask,
     pad_to_chunks,
 )
+from .noise import draw_kept, shuffle_locally
 from .predictor import LatentPredictor
 from .schedule import draw_shown, latent_share
 from .search import GREEDY, CodeBounds, SearchOptions, search
@@ -51,6 +52,7 @@ class VQEMTransformer(BaseFairseqModel):
 
     def __init__(self, cfg: VQEMTransformerConfig, vocabulary: int, pad: int) -> None:
         super().__init__()
+        check_noise(cfg)
         self.cfg, self.pad, self.steps = cfg, pad, cfg.compression_steps
         size = cfg.size
         self.embed_tokens = nn.Embedding(vocabulary, size.width, pad)
@@ -95,6 +97,11 @@ class VQEMTransformer(BaseFairseqModel):
     def sees_words(self) -> bool:
         """Whether training showed words to the decoder until its end."""
         return self.cfg.shown_sentences > 0
+
+    @property
+    def predicts_codes(self) -> bool:
+        """Whether there are codes, so that they can be predicted."""
+        return self.bottleneck.num_codes > 1
 
     # -- the four doors of decoding ------------------------------------------------
 
@@ -177,12 +184,23 @@ class VQEMTransformer(BaseFairseqModel):
         return self.compressor(self.embed(words), words.ne(self.pad), source)
 
     def true_codes(self, target: Tensor, source: EncodedSource) -> LatentCodes:
-        """Returns the codes that the compressor and bottleneck give the target."""
+        """Returns the codes that the compressor and bottleneck give the target.
+
+        Their `score` is 0, as they are not predicted; see `score_codes`.
+        """
         z_e = self.compress(target, source)
         codes = self.bottleneck(z_e.states, z_e.mask).codes
-        codes = codes * z_e.mask.unsqueeze(-1)
-        found = LatentCodes(codes, z_e.mask, z_e.mask.new_zeros(()))
-        return found._replace(score=self.score_codes(found, source))
+        none = z_e.states.new_zeros(len(codes), dtype=torch.float32)
+        return LatentCodes(codes * z_e.mask.unsqueeze(-1), z_e.mask, none)
+
+    def true_latents(self, target: Tensor, source: EncodedSource) -> Latents:
+        """Returns what the decoder sees of the target behind the bottleneck.
+
+        Of discrete latents these are the vectors of the true codes; without
+        discretisation they are what the compressor gives.
+        """
+        z_e = self.compress(target, source)
+        return Latents(self.bottleneck(z_e.states, z_e.mask).quantized, z_e.mask)
 
     def forward(
         self,
@@ -209,7 +227,8 @@ class VQEMTransformer(BaseFairseqModel):
             )
         source = self.encode(src_tokens)
         words = self.to_chunks(target)
-        z_e = self.compressor(self.embed(words), words.ne(self.pad), source)
+        noisy = self.embed_noisy(words)
+        z_e = self.compressor(noisy, words.ne(self.pad), source)
         bottleneck = self.bottleneck(z_e.states, z_e.mask)
         code_logits = self.predictor(bottleneck.codes, source)
         code_targets = self.code_targets(bottleneck.weights, z_e.mask)
@@ -272,6 +291,20 @@ class VQEMTransformer(BaseFairseqModel):
     def embed_shown(self, words: Tensor, shown: Tensor) -> Tensor:
         """Embeds shown words, and one symbol for the hidden. Shape: (B, T, C)."""
         return torch.where(shown.unsqueeze(-1), self.embed(words), self.hidden_word)
+
+    def embed_noisy(self, words: Tensor) -> Tensor:
+        """Embeds words for the compressor, with noise in training.
+
+        Shape: (B, T) → (B, T, C).
+        """
+        dropout, distance = (
+            self.cfg.compressor_word_dropout,
+            self.cfg.compressor_shuffle,
+        )
+        if not self.training or not (dropout or distance):
+            return self.embed(words)
+        noisy = shuffle_locally(words, self.pad, distance)
+        return self.embed_shown(noisy, draw_kept(noisy, self.pad, dropout))
 
     def project(self, states: Tensor) -> Tensor:
         """Scores the vocabulary. Shape: (..., C) → (..., V)."""
@@ -348,6 +381,24 @@ class VQEMTransformer(BaseFairseqModel):
             )
         self.load_state_dict(copied, strict=False)
         return len(copied)
+
+
+def check_noise(cfg: VQEMTransformerConfig) -> None:
+    """Refuses noise that does not exist.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    if not 0 <= cfg.compressor_word_dropout < 1:
+        raise ValueError(
+            "`compressor_word_dropout` must be at least 0 and below 1, "
+            f"but is {cfg.compressor_word_dropout} instead."
+        )
+    if cfg.compressor_shuffle < 0:
+        raise ValueError(
+            "`compressor_shuffle` must not be negative, "
+            f"but is {cfg.compressor_shuffle} instead."
+        )
 
 
 def _register(name: str, preset: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Optional
 import torch
 from torch import Tensor, nn
 
-from .layers import Attention, TransformerLayer
+from ..transformer import Attention, TransformerLayer
 
 
 class _Reshape(torch.autograd.Function):

@@ -6,9 +6,10 @@ import torch
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
+from ..transformer import KeyValues, TransformerStack
 from .config import TransformerSize
 from .flow import EncodedSource, normalise_codes
-from .layers import KeyValues, Positions, TransformerStack
+from .layers import Positions
 
 
 class PredictorState(NamedTuple):

@@ -1,8 +1,8 @@
-"""The fairseq task: data, the M-step once per update, autocast, and the generator."""
+"""The fairseq task: data, and the generator; EM is in `training.py`."""
 
-from contextlib import ExitStack
+import json
 from dataclasses import dataclass, field
-from typing import Any, Iterator
+from typing import Any
 
 import numpy
 import torch
@@ -15,13 +15,8 @@ from fairseq.tasks.translation import (
 )
 from sacrebleu.metrics import BLEU
 
-from ..bottleneck import Bottleneck
-from ..compat import (
-    autocast,
-    refuse_reduced_precision,
-    training_attention,
-    under_autocast,
-)
+from ..compat import autocast
+from ..training import AUTOCAST_HELP, LatentTraining
 from .config import DecodingConfig
 from .flow import device_of
 from .generator import REFINEMENTS, IterativeLatentGenerator, LengthRule
@@ -35,23 +30,20 @@ class DiscreteLatentTranslationConfig(DecodingConfig, TranslationConfig):
 
     autocast: str = field(
         default="none",
-        metadata={
-            "help": "run matrix products in this type: none, auto (bfloat16 where the "
-            "hardware multiplies it), bfloat16 or float16; bottleneck, norms and "
-            "losses stay float32"
-        },
+        metadata={"help": AUTOCAST_HELP},
     )
     eval_true_codes: bool = field(
         default=False,
         metadata={
             "help": "with --eval-bleu, log BLEU with the target's own codes as well: "
-            "what a perfect latent predictor would give"
+            "what a perfect latent predictor would give; without discretisation, BLEU "
+            "with the target's latents"
         },
     )
 
 
 @register_task("discrete_latent_translation", dataclass=DiscreteLatentTranslationConfig)
-class DiscreteLatentTranslationTask(TranslationTask):
+class DiscreteLatentTranslationTask(LatentTraining, TranslationTask):
     """fairseq's translation task for latent models and their teachers alike.
 
     Models without latents (`--arch transformer`) train and decode as in fairseq's own
@@ -61,7 +53,14 @@ class DiscreteLatentTranslationTask(TranslationTask):
     cfg: DiscreteLatentTranslationConfig
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """Builds the model; a fresh student may start from its teacher."""
+        """Builds the model; a fresh student may start from its teacher.
+
+        A model without discretisation is validated with what it can decode from.
+        """
+        if self.cfg.eval_bleu and getattr(cfg, "vq_kind", "") == "identity":
+            arguments = json.loads(self.cfg.eval_bleu_args or "{}")
+            arguments = {**arguments, "iter_decode_max_iter": 0, "true_latents": True}
+            self.cfg.eval_bleu_args = json.dumps(arguments)
         model = super().build_model(cfg, from_checkpoint)
         teacher = getattr(cfg, "init_from_teacher", None)
         if teacher and not from_checkpoint:
@@ -86,6 +85,8 @@ class DiscreteLatentTranslationTask(TranslationTask):
             self.target_dictionary,
             max_iter=settings.passes,
             retain_history=settings.get("retain_iter_history", False),
+            true_codes=settings.get("true_codes"),
+            true_latents=settings.get("true_latents"),
             search=settings.search(),
             lengths=settings.lengths(),
             refinement=settings.get("refinement"),
@@ -101,63 +102,21 @@ class DiscreteLatentTranslationTask(TranslationTask):
         options["required_batch_size_multiple"] = 1
         return super().get_batch_iterator(dataset, **options)
 
-    def train_step(
-        self,
-        sample: dict[str, Any],
-        model: torch.nn.Module,
-        criterion: Any,
-        optimizer: Any,
-        update_num: int,
-        ignore_grad: bool = False,
-    ) -> Any:
-        """Forward and backward; the E-step of a dummy batch gathers nothing.
-
-        fairseq gives up the gradients of the whole update when one of its batches
-        fails, for want of memory for instance: so are the statistics.
-
-        Raises:
-            ValueError: for --fp16, --bf16 and --amp, if there are latents.
-        """
-        criterion = under_autocast(self.cfg.autocast, criterion)
-        if any(bottlenecks(model)):
-            refuse_reduced_precision(optimizer)
-        with ExitStack() as stack:
-            stack.enter_context(training_attention(next(model.parameters()).device))
-            if ignore_grad:
-                for bottleneck in bottlenecks(model):
-                    stack.enter_context(bottleneck.frozen())
-            try:
-                return super().train_step(
-                    sample, model, criterion, optimizer, update_num, ignore_grad
-                )
-            except Exception:
-                for bottleneck in bottlenecks(model):
-                    bottleneck.discard()
-                raise
-
-    def optimizer_step(
-        self, optimizer: Any, model: torch.nn.Module, update_num: int
-    ) -> None:
-        """One optimizer update, and one M-step with it."""
-        super().optimizer_step(optimizer, model, update_num)
-        for bottleneck in bottlenecks(model):
-            bottleneck.m_step()
-
     def valid_step(
         self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
     ) -> Any:
         """Loss and BLEU of a validation batch."""
-        wrapped = under_autocast(self.cfg.autocast, criterion)
-        loss, size, log = super().valid_step(sample, model, wrapped)
+        loss, size, log = super().valid_step(sample, model, criterion)
         if self.cfg.eval_bleu and self.cfg.eval_true_codes and hasattr(model, "lookup"):
-            generator = IterativeLatentGenerator(
-                self.target_dictionary, true_codes=True
-            )
+            name = "true_codes" if model.predicts_codes else "true_latents"
+            options: dict[str, Any] = {name: True}
+            generator = IterativeLatentGenerator(self.target_dictionary, **options)
             bleu = self._inference_with_bleu(generator, sample, model)
-            log["_true_sys_len"], log["_true_ref_len"] = bleu.sys_len, bleu.ref_len
+            log[f"_{name}_sys_len"] = bleu.sys_len
+            log[f"_{name}_ref_len"] = bleu.ref_len
             for i in range(EVAL_BLEU_ORDER):
-                log[f"_true_counts_{i}"] = bleu.counts[i]
-                log[f"_true_totals_{i}"] = bleu.totals[i]
+                log[f"_{name}_counts_{i}"] = bleu.counts[i]
+                log[f"_{name}_totals_{i}"] = bleu.totals[i]
         return loss, size, log
 
     def inference_step(
@@ -168,18 +127,14 @@ class DiscreteLatentTranslationTask(TranslationTask):
             return super().inference_step(generator, models, sample, **options)
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
-        """Adds BLEU with true codes to what fairseq logs."""
+        """Adds BLEU with true codes or latents to what fairseq logs."""
         super().reduce_metrics(logging_outputs, criterion)
-        if any("_true_sys_len" in log for log in logging_outputs):
-            log_bleu(logging_outputs, "_true", "bleu_true_codes")
+        for name in ("true_codes", "true_latents"):
+            if any(f"_{name}_sys_len" in log for log in logging_outputs):
+                log_bleu(logging_outputs, f"_{name}", f"bleu_{name}")
         if any(log.get("_bleu_sys_len") == 0 for log in logging_outputs):
             # fairseq forgets to log BLEU when all outputs are empty, then misses it.
             log_bleu(logging_outputs, "_bleu", "bleu")
-
-
-def bottlenecks(model: torch.nn.Module) -> Iterator[Bottleneck]:
-    """Yields every bottleneck inside a model, wrapped for workers or not."""
-    return (m for m in model.modules() if isinstance(m, Bottleneck))
 
 
 class Settings:
@@ -250,6 +205,7 @@ class Settings:
                     f"`{name}` must be one of {', '.join(choices)}, "
                     f"but is {self.get(name)!r} instead."
                 )
+        self.refuse_untrue(models[0])
         if self.reranks and self.candidates == 1:
             raise ValueError(
                 "`iter_decode_with_beam` must be above 1 with "
@@ -267,6 +223,24 @@ class Settings:
                 f"`iter_decode_max_iter` must be 0, but is {self.passes} instead: the "
                 "model was trained without shown words (--shown-sentences), and cannot "
                 "predict words again around others. Use `--refinement latent`."
+            )
+
+    def refuse_untrue(self, model: Any) -> None:
+        """Refuses predictions that do not exist, and candidates of what is given.
+
+        Raises:
+            ValueError: naming the option.
+        """
+        given = [name for name in ("true_codes", "true_latents") if self.get(name)]
+        if not getattr(model, "predicts_codes", True) and given != ["true_latents"]:
+            raise ValueError(
+                "`true_latents` must be the way to decode a model of `vq_kind` "
+                "'identity', but is not: it has no codes to predict."
+            )
+        if given and self.candidates > 1:
+            raise ValueError(
+                f"`iter_decode_with_beam` must be 1 with `{given[0]}`, but is "
+                f"{self.candidates} instead: there is nothing to search for."
             )
 
 

@@ -4,25 +4,22 @@ import json
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
 import torch
 from fairseq import checkpoint_utils
-from fairseq.data import encoders
 from fairseq.tasks.translation_lev import TranslationLevenshteinTask
-from sacremoses import MosesPunctNormalizer
 
 from ..compat import load_config, load_weights
+from .codec import PIECE, TEXT_FILE, TextCodec
 from .exported import DESCRIPTION, ExportedModel
 from .fairseq_nat import MendedLevenshteinTask
 from .flow import device_of
 from .task import DiscreteLatentTranslationConfig, DiscreteLatentTranslationTask
 
-TEXT_FILE = "text.json"
-PIECE = 128  # subwords; a longer sentence is translated in pieces
 DECODING = (
     "code_search",
     "length_mode",
@@ -38,77 +35,11 @@ DECODING = (
     "max_len_a",
     "max_len_b",
     "retain_iter_history",
+    "true_codes",
+    "true_latents",
 )
-
-
-class TextCodec:
-    """Raw sentences to subword indices and back.
-
-    Args:
-        folder: holds `text.json` and `bpe.codes` or `sentencepiece.model`.
-        source: source dictionary.
-        target: target dictionary.
-    """
-
-    def __init__(self, folder: Path, source: Any, target: Any) -> None:
-        text = json.loads((folder / TEXT_FILE).read_text(encoding="utf-8"))
-        languages = {k: text[k] for k in ("source_lang", "target_lang")}
-        self.normalizer = MosesPunctNormalizer(
-            languages["source_lang"], norm_quote_commas=False, norm_numbers=False
-        )
-        self.tokenizer = encoders.build_tokenizer(
-            Namespace(tokenizer=text["tokenizer"], **languages)
-        )
-        subwords = {
-            "bpe_codes": str(folder / "bpe.codes"),
-            "sentencepiece_model": str(folder / "sentencepiece.model"),
-        }
-        self.bpe = encoders.build_bpe(Namespace(bpe=text["bpe"], **subwords))
-        self.spaced = text["bpe"] == "sentencepiece"  # marks words where they begin
-        self.source, self.target = source, target
-
-    def encode(self, sentence: str) -> torch.Tensor:
-        """Turns a raw sentence into source indices, end of sentence included."""
-        words = self.tokenizer.encode(self.normalizer.normalize(sentence))
-        tokens = self.source.encode_line(
-            self.bpe.encode(words), add_if_not_exist=False, append_eos=True
-        ).long()
-        # "</s>" or "<pad>" as text are words that are not known, and not signs.
-        signs = tokens[:-1] < self.source.nspecial
-        tokens[:-1][signs] = self.source.unk()
-        return tokens
-
-    def pieces(self, tokens: torch.Tensor, size: int = PIECE) -> list[torch.Tensor]:
-        """Cuts a sentence of more than `size` subwords, between words if it can.
-
-        Every piece ends in an end of sentence; without words there is no piece.
-        """
-        words, found = tokens[:-1], []
-        while len(words):
-            end = len(words)
-            if end >= size:
-                ends = range(size - 1, size // 2, -1)
-                end = next((i for i in ends if self._word_ends(words, i)), size - 1)
-            found.append(torch.cat([words[:end], tokens[-1:]]))
-            words = words[end:]
-        return found
-
-    def _word_ends(self, words: torch.Tensor, place: int) -> bool:
-        """Tells whether a word ends before `place`."""
-        before, after = (
-            self.source[int(word)] for word in words[place - 1 : place + 1]
-        )
-        return after.startswith("▁") if self.spaced else not before.endswith("@@")
-
-    def decode(self, tokens: torch.Tensor) -> str:
-        """Turns target indices into a raw sentence, in one line."""
-        subwords = self.target.string(tokens.int().cpu(), unk_string="⁇")
-        text = self.tokenizer.decode(self.bpe.decode(subwords))
-        return " ".join(text.splitlines())
-
-    def subwords(self, tokens: torch.Tensor) -> list[str]:
-        """Names the target indices."""
-        return [self.target[int(token)] for token in tokens]
+# Instead of its own prediction the model is given what the references have.
+NEED_REFERENCES = ("true_codes", "true_latents")
 
 
 class Hypothesis(NamedTuple):
@@ -233,6 +164,7 @@ class Translator:
         batch_size: int = 64,
         candidates: Optional[int] = None,
         passes: Optional[int] = None,
+        references: Optional[Sequence[str]] = None,
     ) -> list[str]:
         """Translates raw sentences; order and number are kept, empty stays empty.
 
@@ -242,10 +174,11 @@ class Translator:
             candidates: how many to choose from; None = as loaded. Of an autoregressive
                 model, the beam.
             passes: refinement passes; None = as loaded.
+            references: one for each sentence, if the translator was loaded with
+                `true_codes` or `true_latents`.
         """
-        return [
-            h.text for h in self.hypotheses(sentences, batch_size, candidates, passes)
-        ]
+        found = self.hypotheses(sentences, batch_size, candidates, passes, references)
+        return [h.text for h in found]
 
     def stream(
         self,
@@ -294,9 +227,10 @@ class Translator:
         batch_size: int = 64,
         candidates: Optional[int] = None,
         passes: Optional[int] = None,
+        references: Optional[Sequence[str]] = None,
     ) -> list[Hypothesis]:
         """Translates raw sentences and keeps tokens, codes and scores."""
-        found = self.nbest(sentences, batch_size, candidates, passes)
+        found = self.nbest(sentences, batch_size, candidates, passes, references)
         return [hypotheses[0] for hypotheses in found]
 
     def nbest(
@@ -305,26 +239,81 @@ class Translator:
         batch_size: int = 64,
         candidates: Optional[int] = None,
         passes: Optional[int] = None,
+        references: Optional[Sequence[str]] = None,
     ) -> list[list[Hypothesis]]:
         """Returns all different translations of each sentence, the best first.
 
         Those of a sentence that is translated in pieces are joined by their ranks.
         """
         generator = self._generator(candidates, passes)
+        if references is None and not self.needs_references:
+            rows, owners = self._pieces(sentences)
+            targets = None
+        else:
+            rows, owners, targets = self._pairs(list(sentences), references)
+        found: list[list[Hypothesis]] = [[EMPTY]] * len(rows)
+        by_length = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        for batch in chunks(by_length, batch_size):
+            of_batch = self._translate(
+                generator,
+                [rows[i] for i in batch],
+                None if targets is None else [targets[i] for i in batch],
+            )
+            for i, hypotheses in zip(batch, of_batch):
+                found[i] = hypotheses
+        return [join([found[i] for i in pieces]) for pieces in owners]
+
+    @property
+    def needs_references(self) -> bool:
+        """Whether it decodes from what the references have: a diagnosis."""
+        return any(self.generation.get(name) for name in NEED_REFERENCES)
+
+    def _pieces(
+        self, sentences: Iterable[str]
+    ) -> tuple[list[torch.Tensor], list[range]]:
+        """Returns the rows to translate, and which of them are each sentence's."""
         size = min(PIECE, self.task.max_positions()[0])
         rows: list[torch.Tensor] = []
-        owners: list[range] = []  # the rows of each sentence
+        owners: list[range] = []
         for sentence in sentences:
             pieces = self.codec.pieces(self.codec.encode(sentence), size)
             owners.append(range(len(rows), len(rows) + len(pieces)))
             rows += pieces
-        found: list[list[Hypothesis]] = [[EMPTY]] * len(rows)
-        by_length = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        for batch in chunks(by_length, batch_size):
-            of_batch = self._translate(generator, [rows[i] for i in batch])
-            for i, hypotheses in zip(batch, of_batch):
-                found[i] = hypotheses
-        return [join([found[i] for i in pieces]) for pieces in owners]
+        return rows, owners
+
+    def _pairs(
+        self, sentences: list[str], references: Optional[Sequence[str]]
+    ) -> tuple[list[torch.Tensor], list[range], list[torch.Tensor]]:
+        """Returns sources, which of them are each sentence's, and their targets.
+
+        Raises:
+            ValueError: if there is not one reference for each sentence, if nothing
+                asks for references, or if a sentence is too long for one piece.
+        """
+        count = None if references is None else len(references)
+        if references is None or count != len(sentences) or not self.needs_references:
+            raise ValueError(
+                "`references` must be given with `true_codes` or `true_latents` and "
+                f"only then, one for each of {len(sentences)} sentences, but are "
+                f"{count} instead."
+            )
+        most = self.task.max_positions()
+        rows: list[torch.Tensor] = []
+        owners: list[range] = []
+        targets: list[torch.Tensor] = []
+        for number, (sentence, reference) in enumerate(zip(sentences, references), 1):
+            source = self.codec.encode(sentence)
+            target = self.codec.encode_target(reference)
+            if len(source) > most[0] or len(target) > most[1]:
+                raise ValueError(
+                    f"sentence {number} and its reference must have at most {most} "
+                    f"subwords, but have {(len(source), len(target))} instead."
+                )
+            full = len(source) > 1  # an empty line stays empty
+            owners.append(range(len(rows), len(rows) + full))
+            rows += [source] * full
+            targets += [target] * full
+        return rows, owners, targets
 
     def _generator(self, candidates: Optional[int], passes: Optional[int]) -> Any:
         """Returns this thread's generator for some settings."""
@@ -375,16 +364,22 @@ class Translator:
             raise ValueError("`teacher` must be None for an autoregressive model.")
 
     def _translate(
-        self, generator: Any, rows: list[torch.Tensor]
+        self,
+        generator: Any,
+        rows: list[torch.Tensor],
+        targets: Optional[list[torch.Tensor]] = None,
     ) -> list[list[Hypothesis]]:
         start = time.perf_counter()
-        found = self._generate(generator, rows)
+        found = self._generate(generator, rows, targets)
         read = [[self._read(h) for h in hypotheses] for hypotheses in found]
         seconds = (time.perf_counter() - start) / len(rows)
         return [[h._replace(seconds=seconds) for h in of_one] for of_one in read]
 
     def _generate(
-        self, generator: Any, rows: list[torch.Tensor]
+        self,
+        generator: Any,
+        rows: list[torch.Tensor],
+        targets: Optional[list[torch.Tensor]] = None,
     ) -> list[list[dict[str, Any]]]:
         lengths = torch.tensor([len(row) for row in rows])
         dataset = self.task.build_dataset_for_inference(rows, lengths)
@@ -395,9 +390,12 @@ class Translator:
             name: value[order].to(device) if torch.is_tensor(value) else value
             for name, value in sample["net_input"].items()
         }
-        return self.task.inference_step(
-            generator, [self.model], {"net_input": net_input}
-        )
+        batch: dict[str, Any] = {"net_input": net_input}
+        if targets is not None:
+            pad = self.task.target_dictionary.pad()
+            padded = torch.nn.utils.rnn.pad_sequence(targets, True, pad)
+            batch["target"] = padded.to(device)
+        return self.task.inference_step(generator, [self.model], batch)
 
     def _read(self, hypothesis: dict[str, Any]) -> Hypothesis:
         tokens, codes = hypothesis["tokens"], hypothesis.get("codes")

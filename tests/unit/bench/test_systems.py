@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,18 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from vq_nat.bench import systems
+from vq_nat.bench import engines
+from vq_nat.bench.engines import describe_dtype
+from vq_nat.bench.machine import commit
 from vq_nat.bench.report import full_report, load_rows
-from vq_nat.bench.systems import (
-    Conditions,
-    System,
-    TestSet,
-    commit,
-    describe_dtype,
-    measure,
-    spread,
-    write_row,
-)
+from vq_nat.bench.rows import write_row
+from vq_nat.bench.sentences import TestSet, spread
+from vq_nat.bench.systems import Clock, Conditions, System, measure
 
 SOURCES = ["one", "two two", "three"]
 LOG = (
@@ -47,12 +43,22 @@ class Echo:
                 vq_num_codes=64,
                 vq_slices=1,
             )
-        self.batch_sizes: list[int] = []
+        self.calls: list[tuple[int, int]] = []
 
-    def translate(self, sentences: list[str], batch_size: int) -> list[str]:
-        self.batch_sizes.append(len(sentences))
+    def translate(
+        self,
+        sentences: list[str],
+        batch_size: int,
+        references: list[str] | None = None,
+    ) -> list[str]:
+        self.calls.append((len(sentences), torch.get_num_threads()))
         time.sleep(1e-4)  # less would be rounded to 0 ms on a fast machine
-        return list(sentences)
+        return list(sentences if references is None else references)
+
+
+OTHER = TestSet("demo", "other", ["four"], [["five"]])
+CONDITIONS = Conditions(batch_size=2, timed_sentences=2, warm_up=1, repeats=2)
+DECODING = {"teacher-beam4": {"beam": 4}}
 
 
 @pytest.fixture
@@ -61,15 +67,19 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     log = tmp_path / "train.log"
     log.write_text(LOG)
 
-    def run(name: str) -> dict[str, Any]:
+    def run(name: str, beside: Path | None = None, **changed: Any) -> dict[str, Any]:
         def load(path: Path, **options: Any) -> Echo:
             run.options = options  # type: ignore[attr-defined]
-            return Echo(latent=name.startswith("student"))
+            run.echo = Echo(latent=name.startswith("student"))  # type: ignore
+            return run.echo  # type: ignore[attr-defined]
 
-        monkeypatch.setattr(systems, "load", load)
+        monkeypatch.setattr(engines, "load", load)
         test_set = TestSet("demo", "test", SOURCES, [[s] for s in SOURCES], True)
-        conditions = Conditions(batch_size=2, timed_sentences=2, warm_up=1, repeats=2)
-        return measure(System(name, tmp_path, log), test_set, conditions)
+        decoding = changed.pop("decoding", DECODING.get(name, {}))
+        label = name.replace("student", "latent student")
+        system = System(name, label, tmp_path, log, decoding=decoding)
+        conditions = replace(CONDITIONS, **changed)
+        return measure(system, [test_set, OTHER], conditions, beside)
 
     return run
 
@@ -98,7 +108,7 @@ def test_a_row_carries_its_recipe(measured: Any) -> None:
 )
 def test_a_teacher_has_a_beam_and_no_codes(measured: Any, name: str, beam: int) -> None:
     row = measured(name)
-    assert row["beam"] == measured.options["beam"] == beam
+    assert row["beam"] == measured.options.get("beam", 1) == beam
     assert row["n_c"] is row["n_s"] is row["codebook_size"] is None
 
 
@@ -114,9 +124,56 @@ def test_written_rows_make_a_report(measured: Any, tmp_path: Path) -> None:
     assert "latent student" in full_report(rows)
 
 
-def test_an_unknown_system_is_refused(measured: Any) -> None:
-    with pytest.raises(ValueError, match="`name` must be one of teacher-beam4, .*'x'"):
-        measured("x")
+def test_an_unknown_engine_is_refused(tmp_path: Path) -> None:
+    system = System("x", "x", tmp_path, engine="abacus")
+    with pytest.raises(ValueError, match="`engine` must be one of torch, .*'abacus'"):
+        measure(system, [OTHER], CONDITIONS)
+
+
+def test_nothing_cannot_be_measured(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`test_sets` must hold at least one"):
+        measure(System("x", "x", tmp_path), [], CONDITIONS)
+
+
+def test_other_test_sets_are_scored_and_not_timed(measured: Any) -> None:
+    row = measured("student")
+    assert row["other_test_sets"].keys() == {"other"}
+    other = row["other_test_sets"]["other"]
+    assert (other["sentences"], other["bleu"], other["correct"]) == (1, 0.0, None)
+    assert other["ter"] == 100.0 and row["ter"] is None
+
+
+def test_outputs_are_kept_beside_the_row(measured: Any, tmp_path: Path) -> None:
+    row = measured("student", beside=tmp_path / "rows" / "a.json")
+    kept = tmp_path / "rows" / row["outputs"]
+    assert kept.read_text().splitlines() == SOURCES
+    other = row["other_test_sets"]["other"]["outputs"]
+    assert (tmp_path / "rows" / other).read_text() == "four\n"
+    assert measured("student")["outputs"] is None
+
+
+def test_one_sentence_and_one_thread_are_always_timed(measured: Any) -> None:
+    clocks = (Clock(2, 1), Clock(1, 1), Clock(2, 3))
+    row = measured("student", threads=2, clocks=clocks)
+    shown = [(clock["batch_size"], clock["threads"]) for clock in row["clocks"]]
+    assert shown == [(1, 2), (1, 1), (2, 1), (2, 3)]
+    assert row["latency_ms"]["median"] == pytest.approx(
+        row["clocks"][0]["ms_per_sentence"]["median"], abs=1e-3
+    )
+    assert {(1, 2), (1, 1), (2, 1), (2, 3)} <= set(measured.echo.calls)
+
+
+def test_what_needs_references_gets_them(measured: Any) -> None:
+    row = measured("student", decoding={"true_codes": True})
+    assert row["other_test_sets"]["other"]["chrf"] == 100.0  # an echo of references
+    assert row["decoding"] == {"true_codes": True}
+    assert measured.options["true_codes"] is True
+
+
+def test_a_row_tells_no_path(measured: Any, tmp_path: Path) -> None:
+    row = measured("student", decoding={"teacher": tmp_path / "t", "candidates": 4})
+    assert row["decoding"] == {"teacher": True, "candidates": 4}
+    assert str(tmp_path) not in json.dumps(row)
 
 
 def test_sentences_are_spread_over_the_test_set() -> None:

@@ -1,0 +1,337 @@
+"""Does soft EM need fewer bits than hard EM? The paper's comparison, on images.
+
+One autoencoder is trained with the gradient loss, with moving averages (hard EM) and
+with soft EM (M = 5, 10 and exact), without product quantization, otherwise equal; and,
+as a reference, with product quantization. Of each setting and seed a row is kept: the
+figures on the test set, and those of validation over the updates. The report and the
+plot come from the rows. A training whose row is there is not repeated, and one that was
+interrupted goes on where it stopped. After each of them a prior of its codes is
+trained, unless --no-prior: its bits take the place of the uniform prior's.
+
+    python examples/cifar10_em.py --data runs/cifar10/images --seeds 1 2 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
+
+import cifar10_em_prior  # noqa: E402
+import cifar10_em_report  # noqa: E402
+import experiment  # noqa: E402
+from options import read_yaml  # noqa: E402
+from quickstart_plan import say  # noqa: E402
+from quickstart_run import locked  # noqa: E402
+from quickstart_train import call_fairseq_train, make_ready, minutes  # noqa: E402
+from steps import PrepError, errors_as_sentences  # noqa: E402
+
+from vq_nat.bench.images import measure  # noqa: E402
+from vq_nat.bench.systems import Conditions  # noqa: E402
+from vq_nat.bench.training_log import LogEntry, read_entry, read_log  # noqa: E402
+
+Row = dict[str, Any]
+PRESETS = ROOT / "examples" / "presets"
+SECTIONS = (
+    *("images", "updates", "points", "warmup", "unquantised"),
+    *("train", "slices", "prior"),
+)
+RECIPE_VERSION = 2  # raise when a row changes for the same flags
+COLLAPSED = 0.05  # a perplexity below this share of the codes
+
+
+class Setting(NamedTuple):
+    """What differs between trainings."""
+
+    label: str
+    flags: dict[str, Any]
+    sliced: bool = False
+
+
+SETTINGS = {
+    "gradient": Setting(
+        "VQ-VAE, gradient loss", {"vq-assign": "hard", "vq-update": "gradient"}
+    ),
+    "hard": Setting("VQ-VAE, EMA (hard EM)", {"vq-assign": "hard"}),
+    "soft-5": Setting("soft EM, M = 5", {"vq-assign": "soft", "vq-num-samples": 5}),
+    "soft-10": Setting("soft EM, M = 10", {"vq-assign": "soft", "vq-num-samples": 10}),
+    "soft-exact": Setting("soft EM, exact", {"vq-assign": "soft", "vq-num-samples": 0}),
+    "slices": Setting(
+        "soft EM, M = 10, product quantization",
+        {"vq-assign": "soft", "vq-num-samples": 10},
+        sliced=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train, and where."""
+
+    data: Path
+    work: Path
+    results: Path
+    preset: dict[str, Any]
+    updates: int
+    settings: list[str]
+    seeds: list[int]
+    threads: int
+    device: str
+    learns_prior: bool = True
+
+    @property
+    def prior(self) -> cifar10_em_prior.PriorPlan:
+        """How the priors are trained."""
+        return cifar10_em_prior.PriorPlan(
+            self.data,
+            self.work,
+            self.results,
+            self.preset["prior"],
+            self.threads,
+            self.device,
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training."""
+
+    setting: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return f"{self.setting}-seed{self.seed}"
+
+
+def runs_of(plan: Plan) -> Iterator[Run]:
+    """Yields all trainings, a seed of everything before the next seed of anything."""
+    for seed, setting in itertools.product(plan.seeds, plan.settings):
+        yield Run(setting, seed)
+
+
+def options_of(plan: Plan, run: Run) -> dict[str, Any]:
+    """Returns fairseq's flags of a training."""
+    preset, setting = plan.preset, SETTINGS[run.setting]
+    every = max(1, plan.updates // preset["points"])
+    return {
+        "task": "image_vqvae",
+        **preset["train"],
+        **(preset["slices"] if setting.sliced else {}),
+        **setting.flags,
+        "vq-warmup-updates": round(plan.updates * preset["unquantised"]),
+        "warmup-updates": round(plan.updates * preset["warmup"]),
+        "total-num-update": plan.updates,
+        "max-update": plan.updates,
+        "seed": run.seed,
+        # ---- validation, and checkpoints to go on from
+        "validate-interval-updates": every,
+        "save-interval-updates": every,
+        "keep-interval-updates": 1,
+        "best-checkpoint-metric": "bits_per_dim",
+    }
+
+
+# ---------------------------------------------------------------------------- training
+
+
+def train(plan: Plan, run: Run) -> tuple[Row, str]:
+    """Returns a training's row, trained only if there is none for these flags."""
+    options, folder = options_of(plan, run), plan.work / run.name
+    inputs = hashes(plan.data)
+    recipe = {"version": RECIPE_VERSION, "flags": options, "inputs": inputs}
+
+    def make() -> Row:
+        make_ready(folder, recipe)
+        log = folder / "train.log"
+        command = call_fairseq_train(plan.data, folder, options)
+        experiment.train(command, log, plan.updates, plan.threads, plan.device)
+        return make_row(plan, run, folder)
+
+    stamp = plan.work / ".done" / f"{run.name}.json"
+    path = plan.results / f"{run.name}.json"
+    return experiment.made_once(path, stamp, recipe, make)
+
+
+@functools.cache
+def hashes(data: Path) -> dict[str, str]:
+    """Returns the SHA-256 of all files of a data folder."""
+    return experiment.hashes([p for p in data.rglob("*") if p.is_file()], data)
+
+
+def make_row(plan: Plan, run: Run, folder: Path) -> Row:
+    """Measures a trained model on the test set, and reads its log.
+
+    The model is that of the last update: the best on validation would favour what
+    varies more.
+
+    Raises:
+        PrepError: if there is no validation in the log.
+    """
+    from vq_nat.image import open_images
+    from vq_nat.image.checkpoints import load_autoencoder
+
+    log = folder / "train.log"
+    curve = read_curve(log)
+    model = load_autoencoder(folder / "checkpoint_last.pt", plan.device)
+    conditions = Conditions(plan.device, plan.threads, batch_size=100)
+    images = open_images(plan.data, "test")
+    row = measure(model, images, "test", None, conditions)
+    codebook = row["codebook"]
+    return {
+        **row,
+        "kind": "cifar10_em",
+        "setting": run.setting,
+        "label": SETTINGS[run.setting].label,
+        "seed": run.seed,
+        "images": plan.preset["images"],
+        "test_images": len(images),
+        "updates": plan.updates,
+        "batch_size": plan.preset["train"]["batch-size"],
+        "flags": options_of(plan, run),
+        "curve": curve,
+        "collapsed": codebook["perplexity"] < COLLAPSED * codebook["codes"],
+        "prior": None,  # of a learned one there is a row beside, see cifar10_em_prior
+        "train_seconds": round(read_log(log).seconds),
+    }
+
+
+def read_curve(log: Path) -> list[dict[str, float]]:
+    """Reads validation over the updates; of a repeated update the last counts.
+
+    Raises:
+        PrepError: if there is none.
+    """
+    with open(log, encoding="utf-8", errors="replace") as lines:
+        entries = [entry for line in lines if (entry := read_entry(line)) is not None]
+    points = [point(entry) for entry in entries if entry.kind == "valid"]
+    if not points:
+        raise PrepError(f"{log} must hold a validation, but does not.")
+    return list({here["updates"]: here for here in points}.values())
+
+
+def point(entry: LogEntry) -> dict[str, float]:
+    """Returns what a validation says."""
+    values = entry.values
+    return {
+        "updates": int(values["num_updates"]),
+        "bits_per_dim": values["bits_per_dim"],
+        "reconstruction_bits": values["reconstruction_bits"],
+        "perplexity": values["vq_perplexity"],
+        "recent_codes": values["vq_recent_codes"],
+    }
+
+
+# -------------------------------------------------------------------------------- main
+
+
+def run_all(plan: Plan) -> None:
+    """Trains what is missing, then writes the report and the plot."""
+    todo = list(runs_of(plan))
+    for number, run in enumerate(todo, start=1):
+        say(f"[{number}/{len(todo)}] {SETTINGS[run.setting].label}, seed {run.seed}")
+        row, state = train(plan, run)
+        bits, codebook = row["bits_per_dim"], row["codebook"]
+        say(
+            f"      {state}: {bits['total_uniform']:.3f} bits/dim, perplexity "
+            f"{codebook['perplexity']:.0f} of {codebook['codes']}, "
+            f"{minutes(row['train_seconds'])}"
+        )
+        if plan.learns_prior:
+            learn_prior(plan, run, row)
+    say(cifar10_em_report.write(plan.results, list(SETTINGS), COLLAPSED))
+
+
+def learn_prior(plan: Plan, run: Run, row: Row) -> None:
+    """Trains a prior of a model's codes, and says what it saves."""
+    inputs = hashes(plan.data)
+    prior, state = cifar10_em_prior.train(plan.prior, run.name, row, inputs)
+    say(
+        f"      prior {state}: {prior['bits_per_dim']:.3f} bits/dim instead of "
+        f"{row['bits_per_dim']['prior_uniform']:.3f}, {minutes(prior['train_seconds'])}"
+    )
+
+
+def read_plan(args: argparse.Namespace) -> Plan:
+    """Turns the command line into a plan.
+
+    Raises:
+        PrepError: if an option cannot be used.
+    """
+    preset = read_preset(args.preset)
+    args.updates = preset["updates"] if args.updates is None else args.updates
+    experiment.require_positive(args, ("updates", "threads"))
+    if not args.data.is_dir():
+        raise PrepError(f"--data must be a folder of images; {args.data} is none.")
+    name = args.preset.stem
+    return Plan(
+        data=args.data.resolve(),
+        work=(args.work or ROOT / "runs" / name).resolve(),
+        results=(args.results or ROOT / "examples" / "results" / "cifar10").resolve(),
+        preset=preset,
+        updates=args.updates,
+        settings=args.settings,
+        seeds=args.seeds,
+        threads=args.threads,
+        device=args.device,
+        learns_prior=args.prior,
+    )
+
+
+def read_preset(path: Path) -> dict[str, Any]:
+    """Reads a preset.
+
+    Raises:
+        PrepError: if it is none.
+    """
+    preset = read_yaml(path)
+    missing = [
+        name for name in SECTIONS if not isinstance(preset, dict) or name not in preset
+    ]
+    if missing:
+        raise PrepError(f"The preset {path} must have `{missing[0]}`, but has not.")
+    return preset
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="folder of images, e.g. CIFAR-10's")
+    add("--preset", type=Path, default=PRESETS / "cifar10_em.yaml", help="a YAML file")
+    add("--updates", type=int, help="of each training (default: the preset's)")
+    add("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="seeds")
+    add("--no-prior", dest="prior", action="store_false", help="no learned priors")
+    add("--work", type=Path, help="checkpoints and logs (default: runs/PRESET)")
+    add("--results", type=Path, help="rows (default: examples/results/cifar10)")
+    add("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    add("--device", choices=("cpu", "cuda"), default="cpu")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the command line."""
+    args = build_parser().parse_args(argv)
+    warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
+    with errors_as_sentences():
+        plan = read_plan(args)
+        with locked(plan.work, "comparison"):
+            try:
+                run_all(plan)
+            except ValueError as error:  # of images that cannot be read
+                raise PrepError(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

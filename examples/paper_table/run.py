@@ -1,0 +1,186 @@
+"""The paper's table, every row, from one command: training, measuring, report.
+
+    python examples/paper_table/run.py demo                      # all that is missing
+    python examples/paper_table/run.py demo --dry-run            # what that would be
+    python examples/paper_table/run.py multi30k --rows vq teacher --seeds 1
+    python examples/paper_table/run.py multi30k --report         # from the rows alone
+
+A finished row is one JSON file. It is kept as long as the part of the configuration
+that it depends on stays the same, whether or not its model is still there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import warnings
+from functools import partial
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT), str(ROOT / "data_prep")]
+
+from quickstart_run import locked  # noqa: E402
+from steps import PrepError, errors_as_sentences  # noqa: E402
+from table_config import TEACHER, TEXTS, Table, read_table  # noqa: E402
+from table_overview import overview  # noqa: E402
+from table_plan import TablePlan, choose_rows  # noqa: E402
+
+TABLES = tuple(sorted(p.stem for p in HERE.glob("*.yaml") if p.stem != "rows"))
+GIVEN = (TEACHER, "corpus", *TEXTS[1:])
+
+
+def run(plan: TablePlan, args: argparse.Namespace) -> None:
+    """Makes what is missing of the rows, then the report.
+
+    What fails is named at the end; it does not keep the other rows from being made.
+
+    Raises:
+        PrepError: if anything has failed.
+    """
+    # Only now, as these bring torch and fairseq: wrong options are refused at once.
+    from table_measure import measure_all, measure_ready
+    from table_train import train_all
+
+    failed: dict[str, str] = {}
+    if not args.train_only:
+        measure_ready(plan, failed)
+    if not args.measure_only:
+        then = partial(measure_ready, plan, failed)
+        train_all(plan, failed, (lambda: None) if args.train_only else then)
+    if not args.train_only:
+        measure_all(plan, failed)
+        report(plan)
+    if failed:
+        reasons = "\n".join(f"{name}: {why}" for name, why in failed.items())
+        raise PrepError(f"{len(failed)} part(s) of the table failed.\n{reasons}")
+
+
+def report(plan: TablePlan) -> None:
+    """Writes the report and says where it is."""
+    from table_report import make_report
+
+    print(f"Report: {make_report(plan)}", flush=True)
+
+
+def read_plan(args: argparse.Namespace) -> TablePlan:
+    """Turns the command line into a plan.
+
+    Raises:
+        PrepError: if an option cannot be used.
+    """
+    if args.threads < 1:
+        raise PrepError(f"--threads must be at least 1, but is {args.threads} instead.")
+    if args.train_only and args.measure_only:
+        raise PrepError("--train-only must not go with --measure-only.")
+    path = args.config or HERE / f"{args.table}.yaml"
+    table = read_table(path)
+    work = args.work or ROOT / "runs" / table.name
+    return TablePlan(
+        kind=table.corpus["kind"],
+        work=work.resolve(),
+        data=args.data and args.data.resolve(),
+        threads=args.threads,
+        device=args.device,
+        table=table,
+        results=args.results.resolve(),
+        names=choose_rows(table, args.rows),
+        seeds=read_seeds(args.seeds, table),
+        stale=args.stale,
+        given=read_given(args.use),
+    )
+
+
+def read_seeds(seeds: list[int] | None, table: Table) -> tuple[int, ...]:
+    """Returns the seeds that are wanted; none for all.
+
+    Raises:
+        PrepError: for one that no model has.
+    """
+    known = {seed for model in table.models.values() for seed in model.seeds}
+    for seed in seeds or ():
+        if seed not in known:
+            raise PrepError(
+                f"--seeds must be among {', '.join(map(str, sorted(known)))}, "
+                f"but one is {seed} instead."
+            )
+    return tuple(seeds or ())
+
+
+def read_given(words: list[str]) -> dict[str, Path]:
+    """Reads NAME=PATH of what was made elsewhere.
+
+    Raises:
+        PrepError: for an unknown name or a path that does not exist.
+    """
+    given: dict[str, Path] = {}
+    for word in words:
+        name, _, path = word.partition("=")
+        if name not in GIVEN or not path:
+            raise PrepError(
+                f"--use must be NAME=PATH with a NAME of {', '.join(GIVEN)}, "
+                f"but is `{word}` instead."
+            )
+        if not Path(path).exists():
+            raise PrepError(f"--use {name} must exist, but {path} does not.")
+        given[name] = Path(path).resolve()
+    return given
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("table", nargs="?", choices=TABLES, default="demo", help="corpus and size")
+    add("--config", type=Path, help="a configuration of your own instead")
+    add("--rows", nargs="+", metavar="NAME", help="rows or groups (default: all)")
+    add("--seeds", type=int, nargs="+", help="of the rows that have several")
+    add("--stale", action="store_true", help="make rows of old configurations anew")
+    add("--dry-run", action="store_true", help="say what there is to do, and how long")
+    add("--train-only", action="store_true", help="measure nothing")
+    add("--measure-only", action="store_true", help="train nothing")
+    add("--report", action="store_true", help="only make the report from the rows")
+    add("--work", type=Path, help="corpus and models (default: runs/CORPUS)")
+    add("--data", type=Path, help="folder of the raw files (else: download)")
+    add("--results", type=Path, default=HERE.parent / "results" / "paper_table")
+    add(
+        "--use",
+        nargs="+",
+        default=[],
+        metavar="NAME=PATH",
+        help=f"take what was made elsewhere: {', '.join(GIVEN)}",
+    )
+    add("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    add(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="auto takes the GPU if there is one",
+    )
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the command line."""
+    args = build_parser().parse_args(argv)
+    warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
+    for library in ("fairseq", "matplotlib"):  # an import of fairseq's asks for all
+        logging.getLogger(library).setLevel(logging.WARNING)
+    with errors_as_sentences():
+        plan = read_plan(args)
+        if args.dry_run:
+            print(overview(plan))
+            return
+        if args.report:
+            report(plan)
+            return
+        with locked(plan.work, "table or quickstart"):
+            run(plan, args)
+
+
+if __name__ == "__main__":
+    main()

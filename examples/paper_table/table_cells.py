@@ -1,0 +1,241 @@
+"""Owns the tables of the report, and how their cells are written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from table_entries import Entry, speed_up, with_spread
+
+from vq_nat.bench.report import NOTHING, Column, markdown, number, percent
+
+OPTIONAL = {"ter": "TER", "comet": "COMET"}  # figures that not every row has
+
+
+def table_of(
+    entries: Sequence[Entry], columns: Sequence[tuple[str, Callable[[Entry], str]]]
+) -> str:
+    """Returns a Markdown table of lines."""
+
+    def cell_of(write: Callable[[Entry], str]) -> Callable[[dict[str, Any]], str]:
+        return lambda row: write(row["entry"])
+
+    known: list[Column] = [(head, cell_of(write)) for head, write in columns]
+    return markdown(known, [{"entry": entry} for entry in entries])
+
+
+def main_table(entries: Sequence[Entry], base: Entry | None) -> str:
+    """Returns quality and time, ours and the paper's side by side."""
+    columns: list[tuple[str, Callable[[Entry], str]]] = [
+        ("system", label),
+        ("BLEU", lambda e: with_spread(e.values("bleu"), one_digit)),
+    ]
+    for name in other_test_sets(entries):
+        columns.append((f"BLEU {name}", other_bleu(name)))
+    columns += [
+        ("paper's", lambda e: number(e.spec.paper.get("bleu"))),
+        ("chrF", lambda e: number(e.mean("chrf"))),
+    ]
+    for name, head in OPTIONAL.items():
+        if any(entry.values(name) for entry in entries):
+            columns.append((head, optional(name)))
+    if any(entry.values("correct") for entry in entries):
+        columns.append(("correct", lambda e: percent(e.mean("correct"))))
+    columns += [
+        ("against greedy", against_greedy),
+        ("ms/sentence (p90)", latency),
+        ("× beam 4", lambda e: times(speed_up(base, e))),
+        ("paper's", lambda e: times(e.spec.paper.get("speedup"))),
+        ("sentences/s (batch)", throughput),
+    ]
+    return table_of(entries, columns)
+
+
+def label(entry: Entry) -> str:
+    """Writes a line's name, its note, and whether its rows are of old."""
+    note = f" ({entry.spec.note})" if entry.spec.note else ""
+    return f"{entry.label}{note}{' †' if entry.stale else ''}"
+
+
+def optional(name: str) -> Callable[[Entry], str]:
+    """Returns what writes a figure that may be missing."""
+    return lambda entry: number(entry.mean(name))
+
+
+def against_greedy(entry: Entry) -> str:
+    """Writes the difference to the teacher's greedy output and the largest p-value."""
+    gaps = entry.values("against_greedy", "bleu")
+    if not gaps:
+        return NOTHING
+    largest = max(entry.values("against_greedy", "bleu_p"))
+    return f"{sum(gaps) / len(gaps):+.1f} (p = {largest:.3f})"
+
+
+def other_test_sets(entries: Sequence[Entry]) -> list[str]:
+    """Lists the test sets besides the main one."""
+    names = (
+        name
+        for entry in entries
+        for row in entry.rows
+        for name in row.get("other_test_sets") or {}
+    )
+    return list(dict.fromkeys(names))
+
+
+def other_bleu(name: str) -> Callable[[Entry], str]:
+    """Returns what writes the BLEU on another test set."""
+    return lambda e: with_spread(e.values("other_test_sets", name, "bleu"), one_digit)
+
+
+def one_digit(value: float) -> str:
+    """Writes a score."""
+    return f"{value:.1f}"
+
+
+def times(ratio: float | None) -> str:
+    """Writes a speed-up."""
+    return NOTHING if ratio is None else f"{ratio:.2f}×"
+
+
+def latency(entry: Entry) -> str:
+    """Writes median and 90th percentile."""
+    return f"{entry.latency:.1f} ({number(entry.mean('latency_ms', 'p90'))})"
+
+
+def throughput(entry: Entry) -> str:
+    """Writes the rate at the best batch size."""
+    best = entry.best_speed
+    return f"{best.sentences_per_s:.0f} ({best.batch_size})"
+
+
+def latent_table(entries: Sequence[Entry]) -> str:
+    """Returns what validation says of the codes, empty without latent systems."""
+    latent = [e for e in entries if e.values("validation", "bleu_true_codes")]
+    if not latent:
+        return ""
+
+    def valid(name: str, write: Callable[[float | None], str]) -> Any:
+        return lambda entry: write(entry.mean("validation", name))
+
+    return table_of(
+        unique_models(latent),
+        [
+            ("latent model", label),
+            ("n_c", lambda e: first(e, "n_c")),
+            ("codes", lambda e: first(e, "codebook_size")),
+            ("valid BLEU", valid("bleu", number)),
+            ("with true codes", valid("bleu_true_codes", number)),
+            ("code accuracy", valid("code_accuracy", percent)),
+            ("perplexity", valid("perplexity", number)),
+            ("posterior entropy", lambda e: number(entropy(e), 2)),
+            ("repeated words", lambda e: percent(e.mean("repetition_rate"))),
+            ("length ratio", lambda e: number(e.mean("length_ratio"), 2)),
+        ],
+    )
+
+
+def entropy(entry: Entry) -> float | None:
+    """Returns how undecided the E-step is, in nats."""
+    return entry.mean("validation", "posterior_entropy")
+
+
+def first(entry: Entry, name: str) -> str:
+    """Writes what all seeds have in common."""
+    value = entry.rows[0].get(name)
+    return NOTHING if value is None else str(value)
+
+
+def unique_models(entries: Sequence[Entry]) -> list[Entry]:
+    """Keeps the first line of every model."""
+    first_lines: dict[str, Entry] = {}
+    for entry in entries:
+        first_lines.setdefault(entry.spec.model, entry)
+    return list(first_lines.values())
+
+
+def clocks_table(entries: Sequence[Entry]) -> str:
+    """Returns the rates at all batch sizes and threads, empty if not measured."""
+    known = [entry for entry in entries if entry.rows[0].get("clocks")]
+    found = {clock_name(c): c for entry in known for c in entry.rows[0]["clocks"]}
+    heads = sorted(found, key=lambda name: clock_rank(found[name]))
+    if not heads:
+        return ""
+
+    def rate(name: str) -> Callable[[Entry], str]:
+        return lambda entry: clock_cell(entry, name)
+
+    return table_of(known, [("system", label), *((h, rate(h)) for h in heads)])
+
+
+def clock_name(clock: dict[str, Any]) -> str:
+    """Names a clock in the head of a table."""
+    size = "largest" if clock["largest"] else str(clock["batch_size"])
+    threads = "" if clock["device"] != "cpu" else f", {clock['threads']} thr."
+    return f"{clock['device']}{threads}, batch {size}"
+
+
+def clock_rank(clock: dict[str, Any]) -> tuple[Any, ...]:
+    """Returns a clock's place in the table; the largest batch comes last."""
+    size = math.inf if clock["largest"] else clock["batch_size"]
+    return clock["device"], clock["threads"], size
+
+
+def clock_cell(entry: Entry, name: str) -> str:
+    """Writes the mean rate of a line on one clock, and its batch if it was sought."""
+    clocks = [c for row in entry.rows for c in row.get("clocks") or ()]
+    own = [clock for clock in clocks if clock_name(clock) == name]
+    if not own:
+        return NOTHING
+    rate = sum(clock["sentences_per_s"] for clock in own) / len(own)
+    return f"{rate:.0f}" + (f" ({own[0]['batch_size']})" if own[0]["largest"] else "")
+
+
+def stages_table(entries: Sequence[Entry]) -> str:
+    """Returns the milliseconds of each stage at batch 1, empty if not measured."""
+    known = [entry for entry in entries if entry.rows[0].get("stages_ms")]
+    if not known:
+        return ""
+    names = dict.fromkeys(
+        name
+        for entry in known
+        for name, value in entry.rows[0]["stages_ms"].items()
+        if isinstance(value, int | float)
+    )
+
+    def stage(name: str) -> Callable[[Entry], str]:
+        return lambda entry: number(entry.mean("stages_ms", name), 2)
+
+    columns = [(name, stage(name)) for name in names]
+    table = table_of(known, [("ms/sentence at batch 1", label), *columns])
+    return table
+
+
+def training_table(entries: Sequence[Entry]) -> str:
+    """Returns size and effort of every training."""
+    trained = [entry for entry in entries if entry.values("train_seconds")]
+    if not trained:
+        return ""
+    return table_of(
+        unique_models(trained),
+        [
+            ("training", lambda e: e.spec.model),
+            ("text", lambda e: first(e, "text")),
+            ("parameters", parameters),
+            ("updates", lambda e: first(e, "updates")),
+            ("minutes", minutes),
+            ("seeds", lambda e: ", ".join(str(row.get("seed")) for row in e.rows)),
+        ],
+    )
+
+
+def parameters(entry: Entry) -> str:
+    """Writes the number of parameters."""
+    count = entry.mean("parameters")
+    return NOTHING if count is None else f"{count / 1e6:.2f} M"
+
+
+def minutes(entry: Entry) -> str:
+    """Writes the time of a training."""
+    seconds = entry.mean("train_seconds")
+    return NOTHING if seconds is None else number(seconds / 60)

@@ -1,0 +1,142 @@
+"""Owns a table's figures: the rows of all seeds of a line, their means and spreads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import mean
+from typing import Any
+
+from quickstart_run import read_json
+from table_config import RowSpec
+from table_plan import MISSING, STALE, TablePlan, state_of, units_of
+
+from vq_nat.bench.report import at
+
+Row = Mapping[str, Any]
+MACHINE = ("device", "processor", "threads", "dtype")
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One clock of a line: how fast, in batches of which size."""
+
+    sentences_per_s: float
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the table, with a row for each seed that is finished."""
+
+    spec: RowSpec
+    rows: Sequence[Row]
+    stale: bool = False  # a row is of another configuration
+
+    @property
+    def name(self) -> str:
+        """Of the row in the configuration."""
+        return self.spec.name
+
+    @property
+    def label(self) -> str:
+        """For readers."""
+        return self.spec.label
+
+    def values(self, *names: str) -> list[float]:
+        """Returns a figure of each seed, where it is known."""
+        found = [at(dict(row), *names) for row in self.rows]
+        return [float(value) for value in found if value is not None]
+
+    def mean(self, *names: str) -> float | None:
+        """Returns the mean over seeds, None if it is not known."""
+        found = self.values(*names)
+        return mean(found) if found else None
+
+    @cached_property
+    def bleu(self) -> float:
+        """On the main test set."""
+        return mean(self.values("bleu"))
+
+    @cached_property
+    def latency(self) -> float:
+        """Milliseconds per sentence, one sentence at a time."""
+        return mean(self.values("latency_ms", "median"))
+
+    @cached_property
+    def best_speed(self) -> Speed:
+        """At the batch size that is fastest, on as many threads as batch 1 has."""
+        found: dict[int, list[float]] = {}
+        for row in self.rows:
+            for batch_size, rate in rates(row):
+                found.setdefault(batch_size, []).append(rate)
+        means = {size: mean(of_size) for size, of_size in found.items()}
+        best = max(means, key=lambda size: means[size])
+        return Speed(means[best], best)
+
+    @property
+    def machine(self) -> tuple[Any, ...]:
+        """What times must have in common to be compared."""
+        return tuple(self.rows[0].get(name) for name in MACHINE[:3])
+
+
+def rates(row: Row) -> Iterable[tuple[int, float]]:
+    """Yields batch size and sentences/s of each clock of its device and threads."""
+    throughput = row["throughput"]
+    yield throughput["batch_size"], throughput["sentences_per_s"]
+    here = row.get("device"), row.get("threads")
+    for clock in row.get("clocks") or ():
+        if (clock["device"], clock["threads"]) == here:
+            yield clock["batch_size"], clock["sentences_per_s"]
+
+
+def read_entries(plan: TablePlan) -> list[Entry]:
+    """Reads the rows of every line that has some, in the order of the table."""
+    entries = []
+    every_seed = replace(plan, seeds=())
+    for name, spec in plan.table.rows.items():
+        units = units_of(every_seed, (name,))
+        known = [unit for unit in units if state_of(plan, unit) != MISSING]
+        if known:
+            rows = [read_json(plan.row_path(unit)) for unit in known]
+            stale = any(state_of(plan, unit) == STALE for unit in known)
+            entries.append(Entry(spec, rows, stale))
+    return entries
+
+
+def by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """Returns the lines by their names."""
+    return {entry.name: entry for entry in entries}
+
+
+def speed_up(base: Entry | None, entry: Entry) -> float | None:
+    """Returns how many times as fast as a line another is, on the same machine only."""
+    if base is None or base.machine != entry.machine:
+        return None
+    return base.latency / entry.latency
+
+
+def with_spread(values: Sequence[float], write: Callable[[float], str]) -> str:
+    """Writes the mean and, of several values, their range."""
+    if not values:
+        return "–"
+    if len(values) == 1:
+        return write(values[0])
+    return f"{write(mean(values))} ({write(min(values))}–{write(max(values))})"
+
+
+def pareto_front(
+    entries: Sequence[Entry], cost: Callable[[Entry], float]
+) -> list[Entry]:
+    """Returns the lines that no other beats in both BLEU and cost, cheapest first."""
+    front: list[Entry] = []
+    for entry in sorted(entries, key=lambda e: (cost(e), -e.bleu)):
+        if not front or entry.bleu > front[-1].bleu:
+            front.append(entry)
+    return front
+
+
+def seconds_at_best(entry: Entry) -> float:
+    """Returns the seconds that a sentence takes at the best batch size."""
+    return 1 / entry.best_speed.sentences_per_s

@@ -1,0 +1,144 @@
+"""Owns the measuring of a table's rows: each is written as soon as it is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from quickstart_measure import find_device
+from quickstart_plan import LANGS, corpus_stamp, say
+from steps import sha256
+from table_compare import compare_all
+from table_config import TEACHER
+from table_curves import read_curves
+from table_plan import KIND, TablePlan, Unit, is_trained, wanted
+
+from vq_nat.bench import systems
+
+
+def measure_all(plan: TablePlan, failed: dict[str, str]) -> None:
+    """Measures every missing row whose model is on disk, and names the others."""
+    measure_ready(plan, failed)
+    compare_all(plan)
+    for unit in wanted(plan):
+        if unit.name not in failed:
+            say(f"{unit.name}: not measured, as its model is not trained")
+
+
+def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
+    """Measures every missing row whose model is on disk.
+
+    Args:
+        plan: which rows, where, and on which machine.
+        failed: rows not to be tried again, with the reasons; gets those that fail now.
+    """
+    units = [unit for unit in wanted(plan) if unit.name not in failed]
+    ready = [unit for unit in units if is_trained(plan, unit.job)]
+    if not ready:
+        return
+    conditions = read_conditions(plan)
+    test_sets = read_test_sets(plan)
+    for unit in ready:
+        say(f"Measuring {unit.name}: {unit.row.label}")
+        try:
+            row = measure(plan, unit, test_sets, conditions)
+        except (ImportError, OSError, ValueError) as error:
+            failed[unit.name] = str(error)
+            say(f"      failed: {error}")
+            continue
+        systems.write_json(row, plan.row_path(unit))
+        say(
+            f"      BLEU {row['bleu']:.1f}, "
+            f"{row['latency_ms']['median']:.1f} ms/sentence; {plan.row_path(unit)}"
+        )
+
+
+def read_conditions(plan: TablePlan) -> systems.Conditions:
+    """Returns how all rows are measured."""
+    options = {k.replace("-", "_"): v for k, v in plan.table.measure.items()}
+    device = find_device(plan)
+    clocks = read_clocks(options.pop("clocks", ()), device)
+    return systems.Conditions(
+        device=device, threads=plan.threads, clocks=clocks, **options
+    )
+
+
+def read_clocks(words: Sequence[str], device: str) -> tuple[systems.Clock, ...]:
+    """Returns the clocks of the configuration, on the CPU and on the GPU if it is used.
+
+    Args:
+        words: BATCH_SIZE:THREADS each, 0 for the largest batch and for all threads.
+        device: of the main figures.
+    """
+    clocks = [systems.Clock.read(f"{word}:cpu") for word in words]
+    if device != "cpu":
+        sizes = dict.fromkeys(clock.batch_size for clock in clocks)
+        clocks += [systems.Clock(size, 1, device) for size in sizes]
+    return tuple(clocks)
+
+
+def read_test_sets(plan: TablePlan) -> list[systems.TestSet]:
+    """Reads the raw test sets and all their references, the main one first."""
+    raw = plan.corpus / "raw"
+    return [
+        systems.TestSet.read(raw, plan.table.name, name, LANGS, file)
+        for name, file in plan.table.corpus["test-sets"].items()
+    ]
+
+
+def measure(
+    plan: TablePlan,
+    unit: Unit,
+    test_sets: Sequence[systems.TestSet],
+    conditions: systems.Conditions,
+) -> dict[str, Any]:
+    """Returns a row: what was measured, and all that the report needs of it."""
+    log = log_of(plan, unit)
+    system = systems.System(
+        unit.name,
+        unit.row.label,
+        plan.checkpoint(unit.job),
+        log,
+        engine=unit.row.engine,
+        decoding=decoding_of(plan, unit),
+    )
+    path = plan.row_path(unit)
+    row = systems.measure(system, test_sets, conditions, beside=path)
+    model = unit.job.model
+    return {
+        "kind": KIND,
+        "row": unit.row.name,
+        "config": unit.hash,
+        "model": model.name,
+        "text": model.text,
+        "inputs": describe_inputs(plan, unit),
+        **row,
+        "curves": read_curves(log) if log else None,
+    }
+
+
+def log_of(plan: TablePlan, unit: Unit) -> Path | None:
+    """Returns the log of a training; a model made elsewhere may have none."""
+    path = plan.checkpoint(unit.job).parent / "train.log"
+    return path if path.is_file() else None
+
+
+def decoding_of(plan: TablePlan, unit: Unit) -> dict[str, Any]:
+    """Returns the options of decoding; `teacher` becomes its checkpoint."""
+    options = dict(unit.row.decoding)
+    if options.pop(TEACHER, False):
+        options[TEACHER] = plan.teacher
+    return options
+
+
+def describe_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
+    """Returns the hashes of what was measured, and of what it was made from."""
+    text = plan.text(unit.job.model.text)
+    inputs = {
+        "checkpoint": sha256(plan.checkpoint(unit.job)),
+        "text": sha256(corpus_stamp(text)),
+    }
+    if plan.teacher.is_file():
+        inputs["teacher"] = sha256(plan.teacher)
+    return inputs

@@ -1,0 +1,146 @@
+"""Owns report.md: the table, the claims, who wins where; everything from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from quickstart_plan import say
+from steps import PrepError, write_text_atomically
+from table_cells import (
+    clocks_table,
+    latent_table,
+    main_table,
+    stages_table,
+    training_table,
+)
+from table_claims import BEAM, NOT_MEASURED, judge
+from table_entries import Entry, by_name, read_entries
+from table_plan import TablePlan
+from table_plots import draw_curves, draw_pareto
+from table_winners import winners
+
+from vq_nat.bench.report import at, distinct
+
+REPORT = "report.md"
+PARETO, CURVES = "pareto.png", "curves.png"
+TITLES = {
+    "teacher": "The teacher",
+    "nat": "Non-autoregressive Transformer (fairseq's)",
+    "bottlenecks": "Other bottlenecks in our architecture",
+    "vq": "Vector quantisation",
+    "extras": "What the paper does not have",
+    "ctranslate2": "The same autoregressive models in CTranslate2",
+    "ablations": "Ablations",
+}
+
+
+def make_report(plan: TablePlan) -> Path:
+    """Writes report.md and its pictures beside the rows.
+
+    Raises:
+        PrepError: without rows.
+    """
+    entries = read_entries(plan)
+    if not entries:
+        raise PrepError(f"{plan.rows} must hold a row of the table, but holds none.")
+    pictures = draw(plan, entries)
+    path = plan.rows / REPORT
+    write_text_atomically(path, report(plan, entries, pictures))
+    return path
+
+
+def draw(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
+    """Draws the pictures; none without matplotlib."""
+    try:
+        drawn = [
+            (PARETO, draw_pareto(entries, plan.rows / PARETO)),
+            (CURVES, draw_curves(entries, plan.rows / CURVES)),
+        ]
+    except ImportError:
+        say("The plots need matplotlib: `pip install -e '.[plots]'`, then --report.")
+        return []
+    return [name for name, has_content in drawn if has_content]
+
+
+def report(plan: TablePlan, entries: Sequence[Entry], pictures: Sequence[str]) -> str:
+    """Returns the whole page."""
+    lines = [entry for entry in entries if entry.spec.group != "ablations"]
+    ablations = [entry for entry in entries if entry.spec.group == "ablations"]
+    base = by_name(entries).get(BEAM)
+    parts = [
+        f"# The paper's table on {plan.table.name}",
+        "Written by `examples/paper_table/run.py` from the rows beside this page; the "
+        "paper's figures are for WMT'14 English to German.",
+        *grouped(lines, base),
+        section("Who wins where", winners(entries)),
+        section("The paper's claims", claims(lines)),
+        section("Ablations", main_table(ablations, base) if ablations else ""),
+        section("Codes", latent_table(entries)),
+        section("Clocks: sentences per second", clocks_table(lines)),
+        section("Where the time goes", stages_table(lines)),
+        section("Trainings", training_table(entries)),
+        *(f"![{name}]({name})" for name in pictures),
+        section("Notes", "\n".join(f"- {note}" for note in notes(plan, entries))),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def section(title: str, text: str) -> str:
+    """Returns text under a title; nothing without text."""
+    return f"## {title}\n\n{text}" if text else ""
+
+
+def grouped(entries: Sequence[Entry], base: Entry | None) -> list[str]:
+    """Returns a table for each group."""
+    groups = dict.fromkeys(entry.spec.group for entry in entries)
+    return [
+        section(
+            TITLES.get(group, group),
+            main_table([e for e in entries if e.spec.group == group], base),
+        )
+        for group in groups
+    ]
+
+
+def claims(entries: Sequence[Entry]) -> str:
+    """Returns the paper's claims and what the figures say of them."""
+    found = judge(entries)
+    return "\n".join(
+        f"- {claim.text}: **{claim.verdict}**"
+        + (f" – {claim.figures}." if claim.figures else ".")
+        for claim in sorted(found, key=lambda claim: claim.verdict == NOT_MEASURED)
+    )
+
+
+def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
+    """Says what the figures depend on, and what is missing."""
+    rows = [row for entry in entries for row in entry.rows]
+
+    def shared(*names: str) -> str:
+        return distinct(at(dict(row), *names) for row in rows)
+
+    versions = distinct(
+        ", ".join(f"{k} {v}" for k, v in row.get("versions", {}).items())
+        for row in rows
+    )
+    found = [
+        f"Test set: {shared('test_set')} of {plan.table.name}, {shared('sentences')} "
+        f"sentences. BLEU: `{shared('bleu_signature')}`. Several seeds: mean (range).",
+        f"ms/sentence: one sentence at a time, median and 90th percentile; "
+        f"{shared('latency_ms', 'includes')}. sentences/s: at the best of the measured "
+        "batch sizes.",
+        f"On {shared('processor')}, {shared('threads')} thread(s); {versions}; commit "
+        f"{shared('commit')}. Speeds are set in relation on the same machine only.",
+        "Against greedy: difference of BLEU to the teacher's greedy output, with the "
+        "p-value (of several seeds the largest) of a paired bootstrap.",
+        "Our latent models and their ablations start from the teacher's embeddings and "
+        "layers unless their name says otherwise; fairseq's parallel models start from "
+        "nothing.",
+    ]
+    missing = [name for name in plan.table.rows if name not in by_name(entries)]
+    if missing:
+        found.append(f"Not measured yet: {', '.join(missing)}.")
+    if any(entry.stale for entry in entries):
+        found.append("†: of an older configuration; `--stale` makes such rows anew.")
+    return found

@@ -1,0 +1,124 @@
+"""Owns the making of a table's models: corpus, teacher, distilled texts, trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from average import average_checkpoints, last_checkpoints
+from quickstart_plan import corpus_stamp, say
+from quickstart_run import read_json
+from quickstart_train import distill, make_corpus, train
+from steps import PrepError
+from table_config import TEACHER
+from table_plan import Job, TablePlan, is_trained, jobs_of, texts_of, wanted
+
+
+def train_all(
+    plan: TablePlan, failed: dict[str, str], then: Callable[[], None]
+) -> None:
+    """Makes every model that a missing row needs.
+
+    Args:
+        plan: what, where, and on which machine.
+        failed: gets the names and reasons of trainings that fail.
+        then: called after each training, to measure what has become possible.
+    """
+    units = wanted(plan)
+    # The teacher of a finished training is needed no more.
+    units = [unit for unit in units if not is_trained(plan, unit.job)]
+    jobs = jobs_of(plan, units)
+    if not jobs:
+        say("Training: nothing to do")
+        return
+    make_human_text(plan)
+    teacher = [job for job in jobs if job.model.name == TEACHER]
+    students = [job for job in jobs if job.model.name != TEACHER]
+    for job in teacher:
+        say(f"Teacher\n      {train_teacher(plan, job)}")
+        then()
+    for text in texts_of(students):
+        say(f"Text `{text}`\n      {make_text(plan, text)}")
+    for number, job in enumerate(students, start=1):
+        say(f"[{number}/{len(students)}] {job.name}, trained on the {job.model.text}")
+        try:
+            say(f"      {train_job(plan, job)}")
+        except PrepError as error:
+            failed[job.name] = str(error)
+            say(f"      failed: {error}")
+            continue
+        then()
+
+
+def make_human_text(plan: TablePlan) -> None:
+    """Prepares the corpus, or looks whether the given one is right."""
+    if "corpus" in plan.given:
+        check_corpus(plan)
+        say(f"Corpus\n      given: {plan.corpus}")
+        return
+    say(f"Corpus\n      {make_corpus(plan, plan.table.corpus)}")
+
+
+def check_corpus(plan: TablePlan) -> None:
+    """Refuses a given corpus that is not the one of the configuration.
+
+    Raises:
+        PrepError: if it has another number of merges, or is not prepared.
+    """
+    recipe = read_json(plan.corpus / ".done" / "bpe.json")
+    if recipe is None or not corpus_stamp(plan.corpus).is_file():
+        raise PrepError(f"{plan.corpus} must be a prepared corpus, but is not.")
+    merges = recipe.get("options", {}).get("operations")
+    if merges != plan.table.corpus["bpe-operations"]:
+        raise PrepError(
+            f"{plan.corpus} must have {plan.table.corpus['bpe-operations']} merges, "
+            f"but has {merges} instead."
+        )
+
+
+def train_teacher(plan: TablePlan, job: Job) -> str:
+    """Trains the teacher, unless one is given."""
+    if TEACHER in plan.given:
+        return f"given: {plan.teacher}"
+    return train_job(plan, job)
+
+
+def make_text(plan: TablePlan, name: str) -> str:
+    """Lets the teacher translate, unless its translations are given."""
+    out = plan.text(name)
+    if name in plan.given:
+        if not corpus_stamp(out).is_file():
+            raise PrepError(f"{out} must be a distilled corpus, but is not.")
+        return f"given: {out}"
+    mono = mono_files(plan) if name == "distilled-mono" else []
+    return distill(plan, plan.teacher, out, plan.table.distill, mono)
+
+
+def mono_files(plan: TablePlan) -> Sequence[Path]:
+    """Returns the files of further sources.
+
+    Raises:
+        PrepError: if one is missing.
+    """
+    folder = plan.data or plan.corpus / "download"
+    files = [folder / name for name in plan.table.mono]
+    for file in files:
+        if not file.is_file():
+            raise PrepError(
+                f"The file {file}, which the text `distilled-mono` is made of, is "
+                "missing; --data must name its folder."
+            )
+    return files
+
+
+def train_job(plan: TablePlan, job: Job) -> str:
+    """Trains a model, and averages its checkpoints if that is wanted."""
+    folder, text = plan.folder(job), plan.text(job.model.text)
+    state = train(plan, job.name, folder, job.flags, text, plan.teacher, job.output)
+    averaged = plan.checkpoint(job)
+    if job.model.checkpoint == "average" and (
+        state.startswith("done") or not averaged.is_file()
+    ):
+        paths = last_checkpoints(folder, job.model.average)
+        average_checkpoints(paths, averaged)
+    return state

@@ -1,0 +1,127 @@
+"""Owns the paragraph on who wins where, and where we lose: every word from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from table_entries import Entry, pareto_front, seconds_at_best
+
+OURS = ("vq", "tuned")  # how the names of our models begin
+NEED_REFERENCES = ("true_codes", "true_latents")  # no systems: they know the answer
+
+
+def winners(entries: Sequence[Entry]) -> str:
+    """Returns the paragraph; empty without anything to compare.
+
+    Only lines that were timed on the machine of most lines are compared.
+    """
+    known = comparable(entries)
+    ours = [entry for entry in known if is_ours(entry)]
+    others = [entry for entry in known if not is_ours(entry)]
+    if not ours or not others:
+        return ""
+    sentences = [
+        best_quality(ours, others),
+        least(ours, others, "one sentence at a time", latency, "ms/sentence"),
+        least(
+            ours,
+            others,
+            "in batches of the best size",
+            lambda entry: 1000 * seconds_at_best(entry),
+            "ms/sentence",
+        ),
+        front_sentence(known, latency, "one sentence at a time"),
+        front_sentence(known, seconds_at_best, "in batches of the best size"),
+        *losses(ours, others),
+    ]
+    return " ".join(sentences)
+
+
+def comparable(entries: Sequence[Entry]) -> list[Entry]:
+    """Returns the lines of systems that were timed on the most frequent machine."""
+    real = [entry for entry in entries if is_system(entry)]
+    machines = [entry.machine for entry in real]
+    usual = max(machines, key=machines.count, default=None)
+    return [entry for entry in real if entry.machine == usual]
+
+
+def is_system(entry: Entry) -> bool:
+    """Tells whether a line needs no references, and is no ablation."""
+    helped = any(entry.spec.decoding.get(name) for name in NEED_REFERENCES)
+    return not helped and entry.spec.group != "ablations"
+
+
+def is_ours(entry: Entry) -> bool:
+    """Tells whether a line is of a vector-quantised model of ours."""
+    return entry.spec.model.startswith(OURS)
+
+
+def latency(entry: Entry) -> float:
+    """Milliseconds per sentence, one at a time."""
+    return entry.latency
+
+
+def best_quality(ours: Sequence[Entry], others: Sequence[Entry]) -> str:
+    """Says who translates best."""
+    mine, theirs = (max(group, key=lambda e: e.bleu) for group in (ours, others))
+    gap = mine.bleu - theirs.bleu
+    word = "win" if gap > 0 else "lose"
+    return (
+        f"**Quality:** we {word}; our best is {mine.label} with {mine.bleu:.1f} BLEU, "
+        f"the best other system is {theirs.label} with {theirs.bleu:.1f} ({gap:+.1f})."
+    )
+
+
+def least(
+    ours: Sequence[Entry],
+    others: Sequence[Entry],
+    where: str,
+    cost: Callable[[Entry], float],
+    unit: str,
+) -> str:
+    """Says who is fastest."""
+    mine, theirs = (min(group, key=cost) for group in (ours, others))
+    word = "win" if cost(mine) < cost(theirs) else "lose"
+    ratio = cost(theirs) / cost(mine)
+    return (
+        f"**Speed, {where}:** we {word}; our fastest is {mine.label} with "
+        f"{cost(mine):.2f} {unit} ({mine.bleu:.1f} BLEU), the fastest other system is "
+        f"{theirs.label} with {cost(theirs):.2f} ({theirs.bleu:.1f} BLEU): "
+        f"{ratio:.2f} times our time."
+    )
+
+
+def front_sentence(
+    entries: Sequence[Entry], cost: Callable[[Entry], float], where: str
+) -> str:
+    """Names the systems that none beats in both."""
+    front = pareto_front(entries, cost)
+    count = sum(is_ours(entry) for entry in front)
+    names = ", ".join(f"{entry.label} ({entry.bleu:.1f})" for entry in front)
+    return (
+        f"**Pareto front, {where}:** {count} of {len(front)} systems are ours; from "
+        f"fast to good: {names}."
+    )
+
+
+def losses(ours: Sequence[Entry], others: Sequence[Entry]) -> list[str]:
+    """Names what is both better and faster than a line of ours."""
+    beaten = []
+    for mine in ours:
+        over = [e for e in others if e.bleu >= mine.bleu and e.latency <= mine.latency]
+        if over:
+            worst = max(over, key=lambda entry: entry.bleu)
+            beaten.append(
+                f"{mine.label} ({mine.bleu:.1f} BLEU, {mine.latency:.1f} ms) by "
+                f"{worst.label} ({worst.bleu:.1f}, {worst.latency:.1f} ms)"
+            )
+    if not beaten:
+        return [
+            "**Where we lose:** no other system is both better and faster than one of "
+            "ours, one sentence at a time."
+        ]
+    return [
+        "**Where we lose:** beaten in both quality and speed, one sentence at a time: "
+        + "; ".join(beaten)
+        + "."
+    ]

@@ -1,0 +1,152 @@
+"""The comparison of EM on images, at toy length and from rows that nobody trained."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from image_commands import write_cifar
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "examples" / "cifar10_em.py"
+sys.path.insert(0, str(SCRIPT.parent))
+
+import cifar10_em  # noqa: E402
+import cifar10_em_report  # noqa: E402
+
+PRESETS = sorted((ROOT / "examples" / "presets").glob("cifar10_em*.yaml"))
+TOY = ("--preset", ROOT / "examples" / "presets" / "cifar10_em_toy.yaml")
+GRID = ("--settings", "soft-exact", "slices", "--seeds", "1", "--threads", "1")
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Runs the script as a user does."""
+    command = [str(word) for word in (sys.executable, SCRIPT, *arguments)]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=600, env=environment
+    )
+
+
+def row(setting: str, seed: int, total: float, collapsed: bool = False) -> dict:
+    """A row that nobody trained."""
+    bits = {"reconstruction": total - 0.2, "total_uniform": total}
+    point = {"updates": 10, "bits_per_dim": total, "perplexity": 9.0}
+    return {
+        "kind": "cifar10_em",
+        **{"setting": setting, "label": f"label of {setting}", "seed": seed},
+        "bits_per_dim": {**bits, "total_learned": None},
+        "codebook": {
+            **{"codes": 256, "slices": 1, "grid": [8, 8]},
+            **{"perplexity": 9.0, "used_share": 0.5},
+        },
+        **{"collapsed": collapsed, "curve": [point], "train_seconds": 60},
+        **{"images": "boxes", "test_images": 7, "updates": 10, "batch_size": 8},
+        **{"processor": "an abacus", "threads": 2, "commit": "abc123"},
+        "versions": {"torch": "2.13.0"},
+    }
+
+
+def plan_of(preset: Path, tmp_path: Path) -> cifar10_em.Plan:
+    arguments = ["--data", str(tmp_path), "--preset", str(preset)]
+    return cifar10_em.read_plan(cifar10_em.build_parser().parse_args(arguments))
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_only_what_is_compared_differs(preset: Path, tmp_path: Path) -> None:
+    plan = plan_of(preset, tmp_path)
+    runs = list(cifar10_em.runs_of(plan))
+    assert len(runs) == len({one.name for one in runs}) == 6 * 3
+    first = cifar10_em.options_of(plan, runs[0])
+    varied = {"vq-assign", "vq-update", "vq-num-samples", "seed"}
+    for one in runs:
+        options = cifar10_em.options_of(plan, one)
+        differing = {k for k in options if options[k] != first.get(k)}
+        sliced = set(plan.preset["slices"]) if one.setting == "slices" else set()
+        assert differing <= varied | sliced
+
+
+def test_the_report_compares_seed_by_seed() -> None:
+    rows = [row("hard", 1, 5.5), row("hard", 2, 5.0, collapsed=True)]
+    rows += [row("soft-5", 1, 5.4), row("soft-5", 2, 4.8)]
+    lines = cifar10_em_report.table(rows).splitlines()
+    start = "| label of hard | 8 × 8 of 256 | 2 | 5.050 (4.800–5.300) |"
+    assert lines[2].startswith(f"{start} 5.250 (5.000–5.500) | – | – |")
+    assert lines[2].endswith(" 50.0 % | 50.0 % |")
+    assert " | -0.150 (-0.200–-0.100) | " in lines[3]
+
+
+def test_a_prior_is_joined_to_the_row_of_the_same_weights(tmp_path: Path) -> None:
+    priors = tmp_path / "priors"
+    priors.mkdir()
+    for seed, weights in ((1, "abc"), (2, "other")):
+        one = {**row("hard", seed, 5.5), "fingerprint": "abc"}
+        prior = {"bits_per_dim": 0.125, "fingerprint": weights, "parameters": 9}
+        prior |= {"updates": 3, "train_seconds": 2}
+        (tmp_path / f"hard-{seed}.json").write_text(json.dumps(one))
+        (priors / f"hard-{seed}.json").write_text(json.dumps(prior))
+    same, other = cifar10_em_report.load_rows(tmp_path, ["hard"])
+    assert same["bits_per_dim"]["total_learned"] == pytest.approx(5.3 + 0.125)
+    assert same["prior"]["updates"] == 3
+    assert other["bits_per_dim"]["total_learned"] is None
+    assert "| 5.425 |" in cifar10_em_report.table([same, other])
+
+
+def test_settings_come_in_their_order(tmp_path: Path) -> None:
+    for one in (row("soft-5", 1, 5.0), row("gradient", 2, 5.0), row("gradient", 1, 5)):
+        path = tmp_path / f"{one['setting']}-{one['seed']}.json"
+        path.write_text(json.dumps(one))
+    (tmp_path / "other.json").write_text('{"kind": "robustness"}')
+    text = cifar10_em_report.write(tmp_path, list(cifar10_em.SETTINGS), 0.05)
+    assert text.index("label of gradient") < text.index("label of soft-5")
+    assert "below 5 % of the codes" in text and "abc123" in text
+    assert (tmp_path / "report.md").read_text() in text
+    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_toy_comparison_keeps_rows_and_is_not_repeated(tmp_path: Path) -> None:
+    data = write_cifar(tmp_path / "images")
+    folders = ("--work", tmp_path / "work", "--results", tmp_path / "results")
+    arguments = ("--data", data, *TOY, *GRID, *folders)
+    first = run(*arguments)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert first.stdout.count("trained: ") == 4
+    paths = sorted((tmp_path / "results").glob("*.json"))
+    names = ["slices-seed1", "soft-exact-seed1"]
+    assert [path.stem for path in paths] == names
+    found: dict[str, Any] = json.loads(paths[0].read_text())
+    assert [point["updates"] for point in found["curve"]] == [2, 4]
+    assert found["codebook"]["slices"] == 2 and found["prior"] is None
+    bits = found["bits_per_dim"]
+    assert bits["prior_uniform"] == pytest.approx(64 * 2 * 3 / 3072, abs=1e-4)
+    total = bits["reconstruction"] + bits["prior_uniform"]
+    assert bits["total_uniform"] == pytest.approx(total, abs=1e-4)
+    before = [path.stat().st_mtime_ns for path in paths]
+    prior = json.loads((tmp_path / "results" / "priors" / paths[0].name).read_text())
+    assert prior["fingerprint"] == found["fingerprint"]
+    assert 0 < prior["bits_per_dim"] < 2 * bits["prior_uniform"]
+    again = run(*arguments)
+    assert again.returncode == 0 and again.stdout.count("reused: ") == 4
+    assert [path.stat().st_mtime_ns for path in paths] == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--updates", "0"), "--updates must be at least 1, but is 0 instead."),
+        (("--data", "/nowhere"), "--data must be a folder of images; /nowhere is none"),
+        (("--preset", ROOT / "examples" / "presets" / "toy.yaml"), "The preset "),
+    ],
+)
+def test_misuse_is_one_sentence(
+    arguments: tuple[object, ...],
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = [str(word) for word in ("--data", tmp_path, *arguments)]
+    with pytest.raises(SystemExit, match=f"error: {sentence}"):
+        cifar10_em.main(words)

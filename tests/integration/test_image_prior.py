@@ -1,0 +1,265 @@
+"""Autoencoder → codes → prior → `vq-nat image`, by the commands a user gives."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from fairseq_commands import USER_DIR, call
+from PIL import Image
+
+from vq_nat import cli
+from vq_nat.bench.training_log import read_entry
+from vq_nat.image.checkpoints import load_autoencoder, load_prior
+
+AUTOENCODER = [
+    *("--task", "image_vqvae", "--arch", "vqvae_cifar10_tiny"),
+    *("--criterion", "bits_per_dim", "--vq-num-codes", "16", "--vq-slices", "2"),
+    *("--conv-width", "8", "--outer-width", "8", "--residual-width", "8"),
+    *("--latent-width", "8", "--mixtures", "2"),
+]
+PRIOR = [
+    *("--task", "image_codes", "--arch", "code_prior_cifar10_tiny"),
+    *("--criterion", "code_nll", "--decoder-embed-dim", "16"),
+    *("--decoder-ffn-embed-dim", "32", "--decoder-layers", "2"),
+]
+TRAINING = [
+    *("--cpu", "--user-dir", USER_DIR, "--optimizer", "adam", "--lr", "0.003"),
+    *("--batch-size", "16", "--num-workers", "0", "--log-format", "json"),
+    *("--log-interval", "1", "--no-epoch-checkpoints"),
+]
+UPDATES = 6
+
+
+@contextmanager
+def logged(path: Path) -> Iterator[None]:
+    """Keeps what is logged as a user keeps it by `fairseq-train … > train.log`."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("now | INFO | %(name)s | %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
+def last_entry(path: Path) -> dict[str, float]:
+    """Returns the figures of the last validation in a log."""
+    entries = [read_entry(line) for line in path.read_text().splitlines()]
+    return [entry.values for entry in entries if entry and entry.kind == "valid"][-1]
+
+
+def train(data: Path, folder: Path, *arguments: str) -> Path:
+    """Runs fairseq-train, and returns the checkpoint."""
+    folder.mkdir(exist_ok=True)
+    with logged(folder / "train.log"):
+        call("train", [str(data), *TRAINING, "--save-dir", str(folder), *arguments])
+    # In one process fairseq remembers what was best in the training before.
+    return folder / "checkpoint_last.pt"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of images of 16 × 16 pixels, each of one colour and some noise."""
+    root, draw = tmp_path_factory.mktemp("pictures"), numpy.random.default_rng(1)
+    for split, count in {"train": 48, "valid": 16, "test": 20}.items():
+        (root / split).mkdir()
+        for index in range(count):
+            colour = draw.integers(0, 240, (1, 1, 3))
+            pixels = colour + draw.integers(0, 16, (16, 16, 3))
+            image = Image.fromarray(pixels.astype(numpy.uint8))
+            image.save(root / split / f"{index:02}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def autoencoder(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An autoencoder of a few updates, to read only."""
+    folder = tmp_path_factory.mktemp("autoencoder")
+    return train(pictures, folder, *AUTOENCODER, "--max-update", str(UPDATES))
+
+
+@pytest.fixture(scope="module")
+def prior(
+    pictures: Path, autoencoder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A prior of a few updates, to read only."""
+    folder = tmp_path_factory.mktemp("prior")
+    where = ["--autoencoder", str(autoencoder), "--max-update", str(UPDATES)]
+    return train(pictures, folder, *PRIOR, *where)
+
+
+def test_a_prior_remembers_its_autoencoder(autoencoder: Path, prior: Path) -> None:
+    model = load_autoencoder(autoencoder)
+    loaded = load_prior(prior, model)
+    assert loaded.grid == (4, 4, 2, 16)
+    state = torch.load(prior, weights_only=True)["task_state"]["source"]
+    assert state["autoencoder"] == str(autoencoder.resolve())
+    assert state["fingerprint"] == loaded.fingerprint
+    assert state["image_shape"] == [3, 16, 16]
+    codes = torch.randint(16, (2, 16, 2))
+    assert loaded.log_prob(codes).std() > 0  # it has left the uniform distribution
+
+
+def test_a_prior_is_loaded_when_all_has_moved(
+    autoencoder: Path, prior: Path, tmp_path: Path
+) -> None:
+    shutil.copy(autoencoder, tmp_path / "a.pt")
+    shutil.copy(prior, tmp_path / "p.pt")
+    load_prior(tmp_path / "p.pt", load_autoencoder(tmp_path / "a.pt"))
+
+
+def test_validation_is_what_training_logged(
+    pictures: Path, prior: Path, tmp_path: Path
+) -> None:
+    before = last_entry(prior.parent / "train.log")
+    common = ["--cpu", "--user-dir", USER_DIR, "--task", "image_codes"]
+    common += ["--batch-size", "7", "--num-workers", "0", "--log-format", "json"]
+    with logged(tmp_path / "log"):
+        call("validate", [str(pictures), *common, "--path", str(prior)])
+    after = last_entry(tmp_path / "log")
+    for name in ("bits_per_dim", "nats_per_code", "perplexity"):
+        assert after[name] == pytest.approx(before[name], rel=1e-3)
+
+
+def test_resumed_is_unbroken(
+    pictures: Path, autoencoder: Path, prior: Path, tmp_path: Path
+) -> None:
+    where = ["--autoencoder", str(autoencoder)]
+    train(pictures, tmp_path, *PRIOR, *where, "--max-update", "4")
+    train(pictures, tmp_path, *PRIOR, *where, "--max-update", str(UPDATES))
+    one, other = (
+        torch.load(folder / "checkpoint_last.pt", weights_only=True)["model"]
+        for folder in (prior.parent, tmp_path)
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.fixture(scope="module")
+def other_autoencoder(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An autoencoder of the same shape with other weights."""
+    folder = tmp_path_factory.mktemp("other")
+    return train(pictures, folder, *AUTOENCODER, "--max-update", "1", "--seed", "7")
+
+
+def test_another_autoencoder_is_refused(
+    pictures: Path, prior: Path, other_autoencoder: Path, tmp_path: Path, capsys
+) -> None:
+    arguments = ["--prior", str(prior), "--out", str(tmp_path / "out")]
+    assert cli.main(["image", "sample", str(other_autoencoder), *arguments]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "must be of the codes of this autoencoder" in said
+    assert not (tmp_path / "out").exists()
+    shutil.copytree(prior.parent, tmp_path / "resumed")
+    where = ["--autoencoder", str(other_autoencoder), "--max-update", "9"]
+    with pytest.raises(Exception, match="Cannot load model parameters") as raised:
+        train(pictures, tmp_path / "resumed", *PRIOR, *where)
+    assert "was trained on those of" in str(raised.value.__context__)
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+def test_the_three_commands_write_their_files(
+    pictures: Path, autoencoder: Path, prior: Path, tmp_path: Path, capsys
+) -> None:
+    out, model = ["--out", str(tmp_path)], str(autoencoder)
+    sampling = ["--prior", str(prior), "--count", "6"]
+    data = ["--data", str(pictures)]
+    assert cli.main(["image", "sample", model, *sampling, *out, "--single"]) == 0
+    assert cli.main(["image", "reconstruct", model, *data, *out, "--count", "3"]) == 0
+    assert size_of(tmp_path / "samples.png") == (2 * (6 * 18 - 2), 2 * 16)
+    assert size_of(tmp_path / "samples" / "00005.png") == (16, 16)
+    assert size_of(tmp_path / "reconstructions.png") == (2 * (6 * 18 - 2), 2 * 16)
+    log = ["--log", str(autoencoder.parent / "train.log")]
+    assert cli.main(["image", "report", model, *data, *sampling, *log, *out]) == 0
+    assert capsys.readouterr().out.split()[-1] == str(tmp_path / "report.md")
+    page = (tmp_path / "report.md").read_text()
+    for name in ("codes", "reconstructions", "samples"):
+        assert f"]({name}.png)" in page
+        assert (tmp_path / f"{name}.png").is_file()
+    row = json.loads((tmp_path / "report.json").read_text())
+    bits = row["bits_per_dim"]
+    assert bits["prior_uniform"] == pytest.approx(16 * 2 * 4 / 768, abs=1e-5)
+    assert bits["prior_learned"] < bits["prior_uniform"]
+    assert bits["total_learned"] == pytest.approx(
+        bits["reconstruction"] + bits["prior_learned"], abs=2e-5
+    )
+    assert (row["images"], row["sampling"]["images"]) == (20, 6)
+    assert 1 <= row["codebook"]["perplexity"] <= 16
+    assert row["fid"] is None
+
+
+class Averages(torch.nn.Module):
+    """Stands in for Inception: the mean of each channel."""
+
+    def forward(self, images: torch.Tensor, return_features: bool = False):
+        return images.float().mean(dim=(2, 3))
+
+
+def test_fid_is_of_the_network_given(
+    pictures: Path, autoencoder: Path, tmp_path: Path
+) -> None:
+    network = tmp_path / "inception.pt"
+    torch.jit.script(Averages()).save(str(network))
+    arguments = ["--data", str(pictures), "--out", str(tmp_path / "out")]
+    arguments += ["--inception", str(network), "--count", "12"]
+    assert cli.main(["image", "report", str(autoencoder), *arguments]) == 0
+    row = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert row["fid"]["originals"] == 20
+    assert row["fid"]["sampled"] == 12
+    assert row["fid"]["reconstructions"] > 0
+    assert row["bits_per_dim"]["prior_learned"] is None
+    assert row["sampling"]["prior"] == "uniform"
+
+
+@pytest.fixture
+def sentence(capsys) -> Callable[..., str]:
+    """Runs a command that must fail, and returns its one sentence."""
+
+    def run(*arguments: object) -> str:
+        assert cli.main(["image", *map(str, arguments)]) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        return said
+
+    return run
+
+
+def test_bad_input_is_one_sentence(
+    pictures: Path,
+    autoencoder: Path,
+    prior: Path,
+    tmp_path: Path,
+    sentence: Callable[..., str],
+) -> None:
+    out = ("--out", tmp_path / "out")
+    missing = tmp_path / "none.pt"
+    data = ("--data", pictures)
+    assert "none.pt does not exist" in sentence("sample", missing, *out)
+    assert "must be the checkpoint of an autoencoder" in sentence("sample", prior)
+    swapped = sentence("sample", autoencoder, "--prior", autoencoder, *out)
+    assert "must be the checkpoint of a prior of codes" in swapped
+    cold = sentence("sample", autoencoder, "--temperature", "-1", *out)
+    assert "`temperature` must be at least 0" in cold
+    network = ("--inception", tmp_path / "none")
+    no_network = sentence("report", autoencoder, *data, *network, *out)
+    assert "the Inception network" in no_network
+    log = ("--log", tmp_path / "none.log")
+    no_log = sentence("report", autoencoder, *data, *log, *out)
+    assert "none.log does not exist" in no_log
+    small = tmp_path / "small" / "test"
+    small.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(small / "0.png")
+    wrong = sentence("reconstruct", autoencoder, "--data", small.parent, *out)
+    assert "16" in wrong and "8" in wrong
+    assert not (tmp_path / "out").exists()

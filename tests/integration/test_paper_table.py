@@ -1,0 +1,71 @@
+"""The paper's table in its toy size through the real commands, and a run that rests."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "examples" / "paper_table" / "run.py"
+ROWS = yaml.safe_load((SCRIPT.parent / "toy.yaml").read_text("utf-8"))["only"]
+SEEDED = [f"{name}.seed1" if name.startswith("vq") else name for name in ROWS]
+
+Run = subprocess.CompletedProcess[str]
+
+
+def table(work: Path, *arguments: object) -> Run:
+    """Runs the table as a user does, on one thread, in a folder of its own."""
+    places = ["--work", work / "work", "--results", work / "results", "--threads", 1]
+    command = [sys.executable, SCRIPT, "toy", *places, *arguments]
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=work,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    """A run from nothing."""
+    work = tmp_path_factory.mktemp("table")
+    return work, table(work)
+
+
+def rows(work: Path) -> dict[str, Path]:
+    """Returns the files of all rows by name."""
+    return {p.stem: p for p in (work / "results" / "toy").glob("*.json")}
+
+
+def test_every_row_is_made_from_nothing(first_run: tuple[Path, Run]) -> None:
+    work, run = first_run
+    assert run.returncode == 0, run.stdout + run.stderr
+    found = {name: json.loads(path.read_text()) for name, path in rows(work).items()}
+    assert sorted(found) == sorted(SEEDED)
+    for name, row in found.items():
+        assert row["row"] == name.partition(".")[0] and row["latency_ms"]["median"] > 0
+        assert row["updates"] == (12 if name.startswith("vq") else 8)
+    assert found["vq-em10.seed1"]["validation"]["bleu_true_codes"] is not None
+    assert found["vq-em10.seed1"]["curves"]["training"]
+    report = (work / "results" / "toy" / "report.md").read_text()
+    assert "Not measured yet" not in report and "## Who wins where" in report
+
+
+def test_a_second_run_does_nothing_even_without_models(
+    first_run: tuple[Path, Run], tmp_path: Path
+) -> None:
+    work, _ = first_run
+    before = {name: path.stat().st_mtime_ns for name, path in rows(work).items()}
+    (tmp_path / "results").symlink_to(work / "results")
+    again = table(tmp_path)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Training: nothing to do" in again.stdout
+    assert before == {n: path.stat().st_mtime_ns for n, path in rows(work).items()}
+    assert not (tmp_path / "work" / "models").exists()

@@ -1,0 +1,119 @@
+"""Rows of real checkpoints: both engines, several clocks, stages, fairseq's models."""
+
+import json
+from pathlib import Path
+
+import pytest
+from fairseq_commands import TEACHER
+
+import vq_nat
+from vq_nat import cli
+from vq_nat.bench.ctranslate2 import CTranslate2Translator
+from vq_nat.bench.rows import outputs_path
+from vq_nat.bench.sentences import TestSet
+from vq_nat.bench.significance import compare_rows
+from vq_nat.bench.systems import Clock, Conditions, System, measure
+
+CONDITIONS = Conditions(
+    batch_size=8, timed_sentences=3, warm_up=1, repeats=1, clocks=(Clock(8, 1),)
+)
+NAT = [
+    *("--arch", "nonautoregressive_transformer", "--criterion", "nat_loss"),
+    *("--task", "translation_lev_mended", "--noise", "full_mask"),
+    *TEACHER[4:],
+    "--src-embedding-copy",
+]
+
+
+@pytest.fixture(scope="module")
+def teacher(train_into, tmp_path_factory) -> Path:
+    """The checkpoint of an autoregressive teacher."""
+    folder = tmp_path_factory.mktemp("teacher")
+    train_into(folder, 30, "--disable-validation", model=TEACHER)
+    return folder / "checkpoint_last.pt"
+
+
+@pytest.fixture(scope="module")
+def test_set(tmp_corpus) -> TestSet:
+    """Ten sentences to copy."""
+    return TestSet.read(tmp_corpus.parent / "raw", "copies").first(10)
+
+
+def test_both_engines_write_the_same_from_the_same_model(teacher, test_set) -> None:
+    pytest.importorskip("ctranslate2")
+    texts = [*test_set.sources, "", "ünknown a", "a b " * 100]
+    for beam in (1, 4):
+        ours = vq_nat.load(teacher, beam=beam).translate(texts)
+        engine = CTranslate2Translator(teacher, beam=beam, threads=1)
+        assert engine.translate(texts, batch_size=4) == ours
+    assert ours[10] == ""
+    with pytest.raises(ValueError, match="`compute_type` must be one of .*'int3'"):
+        CTranslate2Translator(teacher, compute_type="int3")
+
+
+def test_an_engine_refuses_what_it_cannot_convert(checkpoint) -> None:
+    pytest.importorskip("ctranslate2")
+    with pytest.raises(ValueError, match="CTranslate2 cannot convert the model"):
+        CTranslate2Translator(checkpoint)
+
+
+def test_rows_of_both_engines_have_the_same_names(teacher, test_set, tmp_path) -> None:
+    pytest.importorskip("ctranslate2")
+    rows = {}
+    for engine, decoding in (
+        ("torch", {"beam": 1}),
+        ("ctranslate2", {"beam": 1, "compute_type": "int8"}),
+    ):
+        system = System(engine, engine, teacher, engine=engine, decoding=decoding)
+        path = tmp_path / f"{engine}.json"
+        rows[engine] = measure(system, [test_set], CONDITIONS, beside=path)
+    ours, theirs = rows["torch"], rows["ctranslate2"]
+    assert ours.keys() == theirs.keys()
+    assert abs(ours["parameters"] - theirs["parameters"]) < 10
+    assert (theirs["dtype"], theirs["beam"]) == ("int8", 1)
+    assert theirs["engine_versions"].keys() == {"ctranslate2"}
+    paths = [tmp_path / f"{engine}.json" for engine in rows]
+    found = compare_rows(*paths, "test", test_set.references)
+    assert found.keys() >= {"bleu", "bleu_p", "same"}
+    outputs_path(paths[1], "test").write_text("one line\n")
+    with pytest.raises(ValueError, match="must hold 10 lines, but holds 1 instead"):
+        compare_rows(*paths, "test", test_set.references)
+
+
+def test_the_command_measures_clocks_and_stages(
+    checkpoint, tmp_corpus, tmp_path, capsys
+) -> None:
+    raw = str(tmp_corpus.parent / "raw")
+    arguments = ["measure", "ours", str(checkpoint), "--raw", raw, "--corpus", "copies"]
+    arguments += ["--rows", str(tmp_path), "--threads", "1", "--clock", "32:1"]
+    arguments += ["--stages", "--candidates", "2"]
+    assert cli.main(arguments) == 0
+    path = Path(capsys.readouterr().out.strip())
+    row = json.loads(path.read_text())
+    assert [clock["batch_size"] for clock in row["clocks"]] == [1, 32]
+    assert all(clock["sentences_per_s"] > 0 for clock in row["clocks"])
+    assert row["decoding"] == {"candidates": 2}
+    stages = row["stages_ms"]
+    parts = ("tokenise", "encode", "predict", "decode", "detokenise", "host")
+    assert all(stages[part] > 0 for part in parts)
+    assert stages["total"] > stages["predict"] > stages["per_step"]
+    assert len(outputs_path(path, "test").read_text().splitlines()) == 40
+    assert cli.main([*arguments, "--compute-type", "int8"]) == 2
+    assert "must come with `--engine ctranslate2`" in capsys.readouterr().err
+
+
+def test_candidates_of_a_nat_model_do_not_depend_on_the_batch(
+    train_into, teacher, tmp_path, test_set
+) -> None:
+    train_into(tmp_path, 4, "--disable-validation", model=NAT)
+    nat = tmp_path / "checkpoint_last.pt"
+    decoding = {"candidates": 5, "teacher": teacher}
+    judged = vq_nat.load(nat, **decoding)
+    found = judged.hypotheses(test_set.sources)
+    for size in (1, 3):
+        again = judged.hypotheses(test_set.sources, batch_size=size)
+        assert [h.tokens for h in again] == [h.tokens for h in found]
+    system = System("npd", "NPD 5", nat, decoding=decoding)
+    row = measure(system, [test_set], CONDITIONS)
+    assert (row["passes"], row["beam"], row["n_c"]) == (0, None, None)
+    assert row["decoding"] == {"candidates": 5, "teacher": True}

@@ -1,0 +1,126 @@
+"""Likeness of images, against the definitions."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from vq_nat.bench.image_quality import (
+    InceptionFeatures,
+    Moments,
+    frechet_distance,
+    psnr,
+    ssim,
+)
+
+
+def noise(*shape: int) -> Tensor:
+    return torch.randint(256, shape, dtype=torch.uint8)
+
+
+def test_psnr_of_a_known_error() -> None:
+    images = torch.full((2, 3, 4, 4), 100, dtype=torch.uint8)
+    others = images.clone()
+    others[0] += 5
+    found = psnr(images, others)
+    assert float(found[0]) == pytest.approx(20 * math.log10(255 / 5))
+    assert float(found[1]) == math.inf
+
+
+def ssim_by_definition(x: Tensor, y: Tensor) -> float:
+    """A window at a time, as the paper's equations 13 to 16 are written."""
+    places = torch.arange(11.0, dtype=torch.float64) - 5
+    line = torch.exp(-places.square() / (2 * 1.5**2))
+    weights = torch.outer(line, line) / torch.outer(line, line).sum()
+    found = []
+    for channel in range(x.size(0)):
+        for top in range(x.size(1) - 10):
+            for left in range(x.size(2) - 10):
+                a, b = (
+                    image[channel, top : top + 11, left : left + 11].double()
+                    for image in (x, y)
+                )
+                mean_a, mean_b = (weights * a).sum(), (weights * b).sum()
+                var_a = (weights * (a - mean_a) ** 2).sum()
+                var_b = (weights * (b - mean_b) ** 2).sum()
+                cov = (weights * (a - mean_a) * (b - mean_b)).sum()
+                c1, c2 = 2.55**2, 7.65**2
+                one = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+                found.append(one * (2 * cov + c2) / (var_a + var_b + c2))
+    return float(torch.stack(found).mean())
+
+
+def test_ssim_is_what_its_definition_says() -> None:
+    images = noise(2, 3, 13, 14)
+    others = images.clone()
+    others[:, :, ::2] = 255 - others[:, :, ::2]
+    expected = [ssim_by_definition(x, y) for x, y in zip(images, others)]
+    assert ssim(images, others).tolist() == pytest.approx(expected)
+    assert ssim(images, images).tolist() == pytest.approx([1, 1])
+
+
+def test_ssim_of_too_small_images_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 11 pixels .* but are 8 × 16 inste"):
+        ssim(noise(1, 3, 8, 16), noise(1, 3, 8, 16))
+
+
+def moments(mean: list[float], covariance: Tensor) -> Moments:
+    return Moments(torch.tensor(mean).double(), covariance.double(), 100)
+
+
+def test_the_distance_of_gaussians_with_one_set_of_axes_is_known() -> None:
+    """|μ1 - μ2|² + Σ (σ1 - σ2)², however the axes lie."""
+    axes = torch.linalg.qr(torch.randn(3, 3).double()).Q
+    first, second = torch.tensor([1.0, 2.0, 0.5]), torch.tensor([3.0, 2.0, 0.0])
+    one, other = (
+        moments([c, 0, 0], axes @ torch.diag(s.double() ** 2) @ axes.T)
+        for c, s in ((1.0, first), (4.0, second))
+    )
+    expected = 9 + float((first - second).square().sum())
+    assert frechet_distance(one, other) == pytest.approx(expected)
+    assert frechet_distance(other, one) == pytest.approx(expected)
+    assert frechet_distance(one, one) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_distance_of_any_gaussians_is_that_of_the_matrix_root() -> None:
+    a, b = (torch.randn(4, 4).double() for _ in range(2))
+    one, other = moments([0] * 4, a @ a.T), moments([0] * 4, b @ b.T)
+    values = torch.linalg.eigvals(one.covariance @ other.covariance).sqrt()
+    expected = (one.covariance + other.covariance).trace() - 2 * values.real.sum()
+    assert frechet_distance(one, other) == pytest.approx(float(expected))
+
+
+def test_moments_are_those_of_the_features() -> None:
+    features = torch.randn(50, 3)
+    found = Moments.of(features)
+    centred = features.double() - features.double().mean(dim=0)
+    torch.testing.assert_close(found.covariance, centred.T @ centred / 49)
+    with pytest.raises(ValueError, match="at least 2 images, but are of 1"):
+        Moments.of(features[:1])
+
+
+class Averages(torch.nn.Module):
+    """Stands in for Inception: the mean of each channel."""
+
+    def forward(self, images: Tensor, return_features: bool = False) -> Tensor:
+        return images.float().mean(dim=(2, 3))
+
+
+def test_features_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "inception.pt"
+    torch.jit.script(Averages()).save(str(path))
+    batches = [noise(4, 3, 5, 5), noise(2, 3, 5, 5)]
+    found = InceptionFeatures(path).moments(batches)
+    expected = Moments.of(torch.cat(batches).float().mean(dim=(2, 3)))
+    torch.testing.assert_close(found.covariance, expected.covariance)
+    assert found.images == 6
+
+
+def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="network .*none.pt does not exist"):
+        InceptionFeatures(tmp_path / "none.pt")
+    (tmp_path / "text.pt").write_text("no network")
+    with pytest.raises(ValueError, match="text.pt must be a TorchScript module"):
+        InceptionFeatures(tmp_path / "text.pt")

@@ -1,0 +1,88 @@
+"""What the tests of the paper's table share: its modules, rows without trainings."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+TABLES = ROOT / "examples" / "paper_table"
+sys.path[:0] = [str(TABLES), str(ROOT / "examples"), str(ROOT / "data_prep")]
+
+from table_config import Table, read_table  # noqa: E402
+from table_plan import KIND, TablePlan, units_of  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def demo() -> Table:
+    """The demo's table."""
+    return read_table(TABLES / "demo.yaml")
+
+
+@pytest.fixture
+def make_plan(tmp_path: Path, demo: Table) -> Callable[..., TablePlan]:
+    """Returns a plan of the demo's table in an empty folder."""
+
+    def make(**changed: Any) -> TablePlan:
+        table = changed.pop("table", demo)
+        plan = TablePlan(
+            kind="demo",
+            work=tmp_path / "work",
+            data=None,
+            threads=1,
+            device="cpu",
+            table=table,
+            results=tmp_path / "results",
+            names=tuple(table.rows),
+        )
+        return replace(plan, **changed)
+
+    return make
+
+
+@pytest.fixture
+def write_row() -> Callable[..., None]:
+    """Writes rows of a line, as measuring leaves them: one of each seed."""
+
+    def write(plan: TablePlan, name: str, bleu: float = 20.0, **changed: Any) -> None:
+        for unit in units_of(plan, (name,)):
+            row = synthetic_row(plan, name, bleu) | {"config": unit.hash} | changed
+            path = plan.row_path(unit)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(row))
+
+    return write
+
+
+def synthetic_row(plan: TablePlan, name: str, bleu: float) -> dict[str, Any]:
+    """Returns a row that has what every row has."""
+    spec = plan.table.rows[name]
+    return {
+        "kind": KIND,
+        "row": name,
+        "model": spec.model,
+        "text": plan.table.model_of(spec).text,
+        "label": spec.label,
+        "corpus": "demo",
+        "test_set": "test",
+        "sentences": 100,
+        "bleu": bleu,
+        "bleu_signature": "a signature",
+        "chrf": 50.0,
+        "latency_ms": {"median": 10.0, "p90": 12.0, "includes": "everything"},
+        "throughput": {"sentences_per_s": 100.0, "batch_size": 64},
+        "seed": 1,
+        "updates": 1000,
+        "train_seconds": 500,
+        "device": "cpu",
+        "processor": "a processor",
+        "threads": 1,
+        "dtype": "float32",
+        "versions": {"python": "3"},
+        "commit": "abc",
+        "curves": None,
+    }

@@ -1,0 +1,208 @@
+"""The tables' YAML files: inheritance, errors as sentences, what a row depends on."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from steps import PrepError
+from table_config import (
+    Table,
+    digest,
+    read_table,
+    row_config,
+    training_config,
+)
+from table_layers import overlay, settled
+
+TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
+WHOLE = ("demo", "multi30k", "wmt14")
+NAMED = """teacher-beam4 teacher-greedy nat nat-npd10 nat-npd100 semhash-raw semhash
+    gumbel vq-raw vq-em5-raw vq vq-em10 vq-em10-nc4 tuned student-ar-greedy cmlm10
+    levenshtein
+    deep-shallow-raw-greedy deep-shallow-greedy tuned-refined tuned-npd10 vq-em10-slices
+    identity-true-latents vq-em10-true-codes ct2-teacher-beam4 ct2-teacher-beam4-int8
+    ct2-teacher-greedy ct2-teacher-greedy-int8"""
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_every_table_has_every_row_of_the_paper_and_more(name: str) -> None:
+    table = read_table(TABLES / f"{name}.yaml")
+    assert set(NAMED.split()) <= set(table.rows)
+    assert table.models["vq-em10"].seeds == (1, 2, 3)
+    paper = {name: row.paper for name, row in table.rows.items()}
+    assert paper["vq-em10"] == {"bleu": 26.7, "latency_ms": 81, "speedup": 4.08}
+    assert paper["vq-em10-nc4"] == {"bleu": 25.4, "latency_ms": 58, "speedup": 5.71}
+    assert paper["nat-npd100"]["bleu"] == 19.2 and paper["tuned"] == {}
+
+
+def test_the_demo_has_the_ablations(demo: Table) -> None:
+    flags = {
+        row.name: demo.model_of(row).flags_of(1)
+        for row in demo.rows.values()
+        if row.group == "ablations"
+    }
+    base = flags.pop("ablation")
+    differences = {
+        name: {k for k in base.keys() | own.keys() if base.get(k) != own.get(k)}
+        for name, own in flags.items()
+    }
+    assert differences["codes-16384"] == {"vq-num-codes"}
+    assert differences["samples-1"] == {"vq-num-samples"}
+    assert differences["steps-4"] == {"compression-steps"}
+    assert differences["width-128"] == {"init-from-teacher"}
+    assert differences["gradient"] == {"vq-update"}
+    assert all(differences.values())
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> dict[str, Any]:
+    """The keys of a small table that is right."""
+    return {
+        "corpus": {
+            "name": "x",
+            "kind": "demo",
+            "bpe-operations": 10,
+            "test-sets": {"test": "test"},
+        },
+        "teacher": {"max-update": 5, "arch": "transformer"},
+        "distill": {"beam": 2},
+        "student": {"max-update": 6, "lr": 0.1, "init-from-teacher": "TEACHER"},
+        "measure": {"batch-size": 2},
+        "recipes": {"soft": {"base": "student", "vq-assign": "soft"}},
+        "models": {
+            "a": {"recipe": "soft", "text": "distilled", "seeds": [1, 2]},
+            "b": {"base": "a", "seeds": [1], "set": {"init-from-teacher": None}},
+            "raw": {"recipe": "soft", "set": {"init-from-teacher": None}},
+        },
+        "rows": {
+            "a": {"group": "vq", "label": "A", "model": "a"},
+            "b": {"base": "a", "model": "b", "paper": {"bleu": 1}},
+            "raw": {"base": "a", "model": "raw"},
+        },
+    }
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Any:
+    """Reads keys as a file would be read."""
+
+    def read_keys(keys: dict[str, Any]) -> Table:
+        path = tmp_path / "table.yaml"
+        path.write_text(yaml.safe_dump(keys))
+        return read_table(path)
+
+    return read_keys
+
+
+def test_what_stands_nearer_wins_and_null_takes_away(read: Any, small: Any) -> None:
+    table = read(small)
+    assert table.models["b"].flags == {"max-update": 6, "lr": 0.1, "vq-assign": "soft"}
+    assert table.models["b"].text == "distilled" and table.models["b"].seeds == (1,)
+    assert table.rows["b"].label == "A" and table.rows["b"].group == "vq"
+
+
+def test_a_file_lies_over_its_bases(tmp_path: Path, read: Any, small: Any) -> None:
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(small))
+    table = read({"base": "base.yaml", "student": {"lr": 1}, "rows": {"raw": None}})
+    assert table.models["a"].flags["lr"] == 1 and table.models["a"].updates == 6
+    assert list(table.rows) == ["a", "b"] and "raw" not in table.models
+    assert list(read({"base": "base.yaml", "only": ["b"]}).rows) == ["b"]
+
+
+def test_null_takes_away_however_far_above_it_stands() -> None:
+    lower, upper = {"x": {"y": 1, "z": 2}}, {"x": {"y": None}}
+    assert settled(overlay(lower, overlay({}, upper))) == {"x": {"z": 2}}
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "sentence"),
+    [
+        ("corpus", None, "must have a section `corpus`"),
+        ("corpus/name", None, "Section `corpus` of .* must have `name`"),
+        ("student/max-update", None, "Section `student` of .* must have `max-update`"),
+        ("models/a/recipe", None, "The model `a` must have a `recipe`"),
+        ("models/a/recipe", "x", "A recipe must be one of .*soft.* but is `x` instead"),
+        ("models/a/text", "x", "`text` of the model `a` must be one of human, disti"),
+        ("models/a/text", "distilled-mono", "must name files as `mono`, as the mod"),
+        ("models/a/colour", 1, "A key of the model `a` must be one of .* 'colour'"),
+        ("models/a/seeds", ["x"], "`seeds` of the model `a` must be whole numbers"),
+        ("models/a/checkpoint", "x", "`checkpoint` of the model `a` must be one of"),
+        ("models/b/base", "b", "The model `b` must not be a base of itself"),
+        ("recipes/soft/base", "soft", "The recipe `soft` must not be a base of its"),
+        ("rows/a/model", "x", "`model` of the row `a` must be one of .*, but is 'x'"),
+        ("rows/a/engine", "x", "`engine` of the row `a` must be one of torch, ctra"),
+        ("rows/a/label", None, "The row `a` must have a `label`"),
+        ("rows/a/seeds", [3], "A seed of the row `a` must be one of 1, 2, but is 3"),
+        ("rows/a/paper", {"blue": 1}, "A key of `paper` of the row `a` must be one"),
+        ("only", ["x"], "A row of `only` in .* must be one of a, b, raw"),
+        ("base", "nowhere.yaml", "The configuration .*nowhere.yaml is missing"),
+        ("base", "table.yaml", "table.yaml must not be a base of itself"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(
+    read: Any, small: Any, where: str, value: Any, sentence: str
+) -> None:
+    *path, last = where.split("/")
+    keys = small
+    for name in path:
+        keys = keys[name]
+    keys[last] = value
+    with pytest.raises(PrepError, match=sentence):
+        read(small)
+
+
+def hashes(table: Table) -> dict[str, str]:
+    """Returns what every row depends on."""
+    return {n: digest(row_config(table, row, None)) for n, row in table.rows.items()}
+
+
+def changed_rows(before: Table, after: Table) -> set[str]:
+    """Names the rows that are not as before."""
+    old, new = hashes(before), hashes(after)
+    return {name for name in old.keys() & new.keys() if old[name] != new[name]}
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "stale"),
+    [
+        ("rows/b/label", "another name", set()),
+        ("rows/b/paper", {"bleu": 2}, set()),
+        ("rows/c", {"base": "a", "decoding": {"passes": 1}}, set()),
+        ("measure/batch-size", 3, set()),
+        ("models/a/seeds", [1, 2, 3], set()),
+        ("rows/b/decoding", {"passes": 1}, {"b"}),
+        ("models/raw/set", {"lr": 1}, {"raw"}),
+        ("distill/beam", 3, {"a", "b"}),
+        ("teacher/arch", "other", {"a", "b"}),
+        ("student/lr", 1, {"a", "b", "raw"}),
+        ("corpus/test-sets", {"test": "test1"}, {"a", "b", "raw"}),
+    ],
+)
+def test_a_row_depends_on_its_own_part_of_the_configuration(
+    read: Any, small: Any, where: str, value: Any, stale: set[str]
+) -> None:
+    before = read(small)
+    *path, last = where.split("/")
+    keys = small
+    for name in path:
+        keys = keys[name]
+    keys[last] = value
+    assert changed_rows(before, read(small)) == stale
+
+
+def test_a_row_that_is_rescored_depends_on_the_teacher(read: Any, small: Any) -> None:
+    small["rows"]["raw"]["decoding"] = {"candidates": 2, "teacher": True}
+    before = read(small)
+    small["teacher"]["arch"] = "other"
+    assert changed_rows(before, read(small)) == {"a", "b", "raw"}
+
+
+def test_other_test_sets_are_no_other_training(demo: Table) -> None:
+    corpus = {**demo.corpus, "test-sets": {"other": "test1"}}
+    other = replace(demo, corpus=corpus)
+    for seed in (1, 2):
+        mine = training_config(demo, "vq-em10", seed)
+        assert mine == training_config(other, "vq-em10", seed)
+    assert training_config(demo, "vq-em10", 1) != training_config(demo, "vq-em10", 2)

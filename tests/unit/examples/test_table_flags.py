@@ -1,0 +1,24 @@
+"""Every flag of every table's models exists: fairseq-train would start with them."""
+
+from pathlib import Path
+
+import pytest
+from fairseq import options
+from quickstart_train import fairseq_train
+from table_config import read_table
+
+import vq_nat.translation  # noqa: F401  registers task, models and criterion
+
+TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
+
+
+@pytest.mark.parametrize("name", ["demo", "multi30k", "toy", "wmt14"])
+def test_fairseq_knows_the_flags(name: str) -> None:
+    for model in read_table(TABLES / f"{name}.yaml").models.values():
+        flags = {k: v for k, v in model.flags.items() if k != "batch-tokens"}
+        words = fairseq_train(Path("data"), Path("out"), flags)[3:]
+        place = words.index("--user-dir")  # imported already
+        del words[place : place + 2]
+        found = options.parse_args_and_arch(options.get_training_parser(), words)
+        assert found.arch == flags["arch"], model.name
+        assert found.max_update == model.updates

@@ -1,0 +1,144 @@
+"""What a run would do: rows, seeds, states, estimates and the words of a dry run."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import run as table_run
+from steps import PrepError
+from table_overview import overview
+from table_plan import (
+    FINISHED,
+    MISSING,
+    STALE,
+    TablePlan,
+    choose_rows,
+    estimate_training,
+    finished_rows,
+    jobs_of,
+    state_of,
+    texts_of,
+    units_of,
+    wanted,
+)
+
+Make = Callable[..., TablePlan]
+Write = Callable[..., None]
+
+
+def names(units: list[Any]) -> list[str]:
+    """Names rows."""
+    return [unit.name for unit in units]
+
+
+def test_rows_are_chosen_by_name_and_by_group(make_plan: Make) -> None:
+    table = make_plan().table
+    assert choose_rows(table, None) == tuple(table.rows)
+    chosen = choose_rows(table, ["vq-em10", "teacher"])
+    assert chosen == ("teacher-beam4", "teacher-greedy", "vq-em10")
+    with pytest.raises(PrepError, match="--rows must be names or groups .* `nonsense`"):
+        choose_rows(table, ["nonsense"])
+
+
+def test_a_seed_of_everything_comes_before_the_next(make_plan: Make) -> None:
+    plan = make_plan(names=("vq", "teacher-beam4", "vq-em10", "tuned-npd10"))
+    assert names(units_of(plan)) == [
+        "vq.seed1",
+        "teacher-beam4",
+        "vq-em10.seed1",
+        "tuned-npd10.seed1",
+        "vq.seed2",
+        "vq-em10.seed2",
+        "vq.seed3",
+        "vq-em10.seed3",
+    ]
+    one = make_plan(names=("vq", "teacher-beam4"), seeds=(2,))
+    assert names(units_of(one)) == ["teacher-beam4", "vq.seed2"]
+
+
+def test_only_what_is_missing_is_made(make_plan: Make, write_row: Write) -> None:
+    plan = make_plan(names=("vq-raw", "teacher-beam4", "nat"))
+    write_row(plan, "vq-raw")
+    write_row(plan, "nat", config="of another configuration")
+    states = {unit.name: state_of(plan, unit) for unit in units_of(plan)}
+    assert states["vq-raw.seed1"] == FINISHED and states["nat"] == STALE
+    assert states["teacher-beam4"] == MISSING
+    # No model is on disk: what is finished is not trained again for that.
+    assert names(wanted(plan)) == ["teacher-beam4"]
+    anew = make_plan(names=plan.names, stale=True)
+    assert names(wanted(anew)) == ["teacher-beam4", "nat"]
+
+
+def test_a_broken_row_is_missing(make_plan: Make, write_row: Write) -> None:
+    plan = make_plan(names=("nat",))
+    write_row(plan, "nat")
+    path = plan.rows / "nat.json"
+    path.write_text(path.read_text()[:-5])
+    assert names(wanted(plan)) == ["nat"]
+
+
+def test_trainings_are_listed_once_and_after_their_teacher(make_plan: Make) -> None:
+    plan = make_plan(names=("nat", "nat-npd10", "ct2-teacher-greedy", "vq"), seeds=(1,))
+    jobs = jobs_of(plan, units_of(plan))
+    assert [job.name for job in jobs] == ["teacher", "nat", "vq.seed1"]
+    assert texts_of(jobs) == ["distilled"]
+    raw = make_plan(names=("deep-shallow-raw-greedy",))
+    assert [job.name for job in jobs_of(raw, units_of(raw))] == ["deep-shallow-raw"]
+
+
+def test_times_are_estimated_by_the_most_similar_rows(
+    make_plan: Make, write_row: Write
+) -> None:
+    plan = make_plan()
+    units = {unit.name: unit for unit in units_of(plan)}
+    job = units["vq.seed1"].job
+    guess = estimate_training(plan, job, finished_rows(plan))
+    assert guess.seconds == pytest.approx(1200 / plan.table.updates_per_second)
+    write_row(plan, "nat", updates=10, train_seconds=1000)
+    assert estimate_training(plan, job, finished_rows(plan)) == guess
+    write_row(plan, "vq-em10", updates=100, train_seconds=50)
+    similar = estimate_training(plan, job, finished_rows(plan))
+    assert (similar.seconds, similar.source) == (600, "rows of the same architecture")
+    write_row(plan, "vq", updates=100, train_seconds=25)
+    same = estimate_training(plan, job, finished_rows(plan))
+    assert (same.seconds, same.source) == (300, "rows of the same model")
+
+
+def test_a_dry_run_says_all_this(make_plan: Make, write_row: Write) -> None:
+    plan = make_plan(names=("teacher-beam4", "nat", "semhash"))
+    write_row(plan, "nat", config="of old")
+    write_row(plan, "teacher-beam4")
+    (plan.rows / "long-gone.json").write_text(json.dumps({"kind": "paper_table"}))
+    text = overview(plan)
+    assert "teacher-beam4: finished\n" in text
+    assert "nat: stale (its configuration has changed), kept, unless --stale" in text
+    assert "semhash: missing, no model yet" in text
+    assert "long-gone: not in the configuration, left alone" in text
+    assert "to train: semhash, 1,200 updates on the distilled text" in text
+    assert "to measure: 1 rows" in text
+    assert not plan.work.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--threads", "0"], "--threads must be at least 1, but is 0 instead."),
+        (["--train-only", "--measure-only"], "--train-only must not go with"),
+        (["--rows", "x"], "--rows must be names or groups"),
+        (["--seeds", "9"], "--seeds must be among 1, 2, 3, but one is 9 instead."),
+        (["--use", "x=y"], "--use must be NAME=PATH with a NAME of teacher, corpus"),
+        (["--use", "teacher=nowhere"], "--use teacher must exist, but nowhere does"),
+        (["--config", "nowhere.yaml"], "nowhere.yaml is missing"),
+        (["--report"], "must hold a row of the table, but holds none"),
+    ],
+)
+def test_misuse_is_a_sentence(
+    words: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    places = ["--work", str(tmp_path / "work"), "--results", str(tmp_path / "rows")]
+    with pytest.raises(SystemExit, match=sentence):
+        table_run.main(["demo", *places, *words])
+    assert not list(tmp_path.iterdir())

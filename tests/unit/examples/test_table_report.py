@@ -1,0 +1,241 @@
+"""The report from made-up rows: figures, claims that hold or not, who wins where."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from table_cells import clocks_table
+from table_claims import HELD, NOT_HELD, NOT_MEASURED, judge
+from table_curves import read_curves, thin
+from table_entries import (
+    Entry,
+    Speed,
+    by_name,
+    pareto_front,
+    read_entries,
+    seconds_at_best,
+)
+from table_plan import TablePlan
+from table_report import make_report, report
+from table_winners import winners
+
+Make = Callable[..., TablePlan]
+Write = Callable[..., None]
+LATENCY = {"p90": 1.0, "includes": "everything"}
+
+
+def ms(median: float) -> dict[str, Any]:
+    """Returns a row's time at batch 1."""
+    return {"latency_ms": {**LATENCY, "median": median}}
+
+
+@pytest.fixture
+def paper(make_plan: Make, write_row: Write) -> TablePlan:
+    """Rows with the paper's own figures, and CTranslate2 in between."""
+    plan = make_plan()
+    for name, row in plan.table.rows.items():
+        if row.paper and row.group != "ablations":
+            times = row.paper.get("speedup", 3.15)
+            write_row(plan, name, row.paper["bleu"], **ms(331 / times))
+    write_row(plan, "ct2-teacher-greedy", 27.0, **ms(90.0))
+    write_row(plan, "ct2-teacher-greedy-int8", 26.9, **ms(85.0))
+    return plan
+
+
+def verdicts(plan: TablePlan) -> list[str]:
+    """Returns what becomes of each claim, in their order."""
+    return [claim.verdict for claim in judge(read_entries(plan))]
+
+
+def test_the_papers_figures_hold_the_papers_claims(paper: TablePlan) -> None:
+    assert verdicts(paper) == [HELD] * 7
+    claims = {claim.text: claim.figures for claim in judge(read_entries(paper))}
+    assert "98.9% at 4.08 times" in " ".join(claims.values())
+    assert "26.7 (26.7–26.7) (3 seeds)" in claims["VQ-EM is above semhash"]
+
+
+@pytest.mark.parametrize(
+    ("name", "figures", "number"),
+    [
+        ("vq", {"bleu": 21.3}, 0),
+        ("vq-em10", {"bleu": 26.3, **ms(81.0)}, 1),
+        ("nat-npd100", {"bleu": 27.0}, 2),
+        ("semhash", {"bleu": 26.8}, 3),
+        ("vq-em10-nc4", {"bleu": 25.4, **ms(82.0)}, 4),
+        ("vq-em10-nc4", {"bleu": 26.8, **ms(58.0)}, 4),
+        ("teacher-greedy", {"bleu": 27.6}, 5),
+        ("teacher-beam4", {"bleu": 28.1, **ms(300.0)}, 5),
+        ("ct2-teacher-greedy-int8", {"bleu": 26.9, **ms(50.0)}, 6),
+    ],
+)
+def test_other_figures_do_not(
+    paper: TablePlan,
+    write_row: Write,
+    name: str,
+    figures: dict[str, Any],
+    number: int,
+) -> None:
+    write_row(paper, name, **figures)
+    if number == 5 and name == "teacher-beam4":  # n_c = 4 is still 5 times as fast
+        write_row(paper, "vq-em10-nc4", 20.0, **ms(58.0))
+    assert verdicts(paper)[number] == NOT_HELD
+
+
+def test_without_rows_nothing_has_been_measured(
+    make_plan: Make, write_row: Write
+) -> None:
+    plan = make_plan()
+    assert verdicts(plan) == [NOT_MEASURED] * 7
+    write_row(plan, "vq-raw", 20.0)
+    write_row(plan, "vq", 21.0)
+    assert verdicts(plan) == [HELD] + [NOT_MEASURED] * 6
+    figures = judge(read_entries(plan))[0].figures
+    assert figures.endswith("+1.0; 2 further pair(s) not measured")
+
+
+def test_times_of_different_machines_are_not_compared(
+    paper: TablePlan, write_row: Write
+) -> None:
+    for name in ("vq-em10", "vq-em10-nc4"):
+        write_row(paper, name, 26.7, processor="a faster one", **ms(8.0))
+    assert verdicts(paper)[4] == NOT_HELD  # on one machine still, with equal times
+    assert verdicts(paper)[5:] == [NOT_MEASURED] * 2
+    text = winners(read_entries(paper))
+    assert "(hard EM) + distillation" in text and "(n_s = 10)" not in text
+
+
+def test_the_paragraph_says_where_we_lose(paper: TablePlan) -> None:
+    text = winners(read_entries(paper))
+    assert (
+        "**Quality:** we lose; our best is VQ-VAE with EM (n_s = 10) + distillation "
+        "with 26.7 BLEU, the best other system is autoregressive teacher, beam 4 with "
+        "28.1 (-1.4)." in text
+    )
+    assert "**Speed, one sentence at a time:** we lose; our fastest is VQ-VAE" in text
+    assert "no other system is both better and faster" in text
+
+
+def test_the_paragraph_says_where_we_win(paper: TablePlan, write_row: Write) -> None:
+    write_row(paper, "tuned", 29.0, **ms(5.0))
+    write_row(paper, "teacher-greedy", 27.0, **ms(70.0))
+    text = winners(read_entries(paper))
+    assert "**Quality:** we win; our best is ours, tuned" in text and "(+0.9)" in text
+    assert "**Speed, one sentence at a time:** we win; our fastest is ours" in text
+    assert "1 of 1 systems are ours" in text
+    assert "(26.7 BLEU, 81.1 ms) by autoregressive teacher, greedy (27.0, 70.0" in text
+
+
+def test_codes_of_the_reference_win_nothing(paper: TablePlan, write_row: Write) -> None:
+    before = winners(read_entries(paper))
+    write_row(paper, "vq-em10-true-codes", 99.0, **ms(1.0))
+    write_row(paper, "codes-512", 98.0, **ms(1.0))
+    assert winners(read_entries(paper)) == before
+
+
+def test_the_report_is_made_of_rows_alone(paper: TablePlan, write_row: Write) -> None:
+    write_row(paper, "vq-em10", 26.7, other_test_sets={"later": {"bleu": 12.3}})
+    write_row(paper, "nat", 17.7, config="of old", **ms(21.2))
+    text = make_report(paper).read_text()
+    assert not paper.work.exists()
+    assert "| system | BLEU | BLEU later | paper's |" in text
+    assert "| NAT + distillation † | 17.7 | 17.7 |" in text
+    assert "15.61× | 15.60× |" in text
+    assert "12.3 (12.3–12.3)" in text
+    assert "- Distillation helps: **held** – VQ-VAE (hard EM) + distillation" in text
+    assert "Not measured yet: tuned, student-ar-greedy" in text
+    assert "†: of an older configuration" in text
+    assert (paper.rows / "pareto.png").stat().st_size > 10_000
+    assert "![pareto.png](pareto.png)" in text and "curves.png" not in text
+
+
+def test_a_seed_more_is_a_mean_and_a_range(paper: TablePlan) -> None:
+    path = paper.rows / "vq.seed3.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "bleu": 29.4}))
+    assert "| 27.4 (26.4–29.4) | 26.4 |" in report(paper, read_entries(paper), [])
+
+
+def entry(plan: TablePlan, bleu: float, median: float, **rest: Any) -> Entry:
+    """Returns a line of one row."""
+    rate = {"sentences_per_s": 100.0, "batch_size": 64}
+    row = {"bleu": bleu, "throughput": rate, "threads": 1, **ms(median), **rest}
+    return Entry(plan.table.rows["nat"], [row])
+
+
+def test_the_front_has_what_none_beats_in_both(make_plan: Make) -> None:
+    plan = make_plan()
+    points = [(10, 5), (20, 9), (15, 9), (20, 9.5), (12, 4), (30, 30)]
+    lines = [entry(plan, bleu, median) for bleu, median in points]
+    front = pareto_front(lines, lambda line: line.latency)
+    assert [(line.bleu, line.latency) for line in front] == [(12, 4), (20, 9), (30, 30)]
+
+
+def test_the_best_batch_is_the_fastest_on_as_many_threads(make_plan: Make) -> None:
+    found = [("cpu", 32, 1, 250), ("cpu", 128, 1, 200), ("cpu", 64, 8, 900)]
+    found.append(("cuda", 64, 1, 9000))
+    names = ("device", "batch_size", "threads", "sentences_per_s")
+    clocks = [dict(zip(names, clock)) for clock in found]
+    line = entry(make_plan(), 1.0, 1.0, device="cpu", clocks=clocks)
+    assert line.best_speed == Speed(250, 32)
+    assert seconds_at_best(line) == pytest.approx(1 / 250)
+
+
+def test_clocks_have_a_column_each(make_plan: Make, write_row: Write) -> None:
+    plan = make_plan()
+    names = ("device", "batch_size", "threads", "sentences_per_s", "largest")
+    found = [
+        ("cpu", 512, 1, 450, "a larger batch is not faster"),
+        ("cpu", 8, 1, 400, None),
+        ("cpu", 1, 2, 100, None),
+    ]
+    clocks = [dict(zip(names, clock)) for clock in found]
+    write_row(plan, "nat", clocks=clocks)
+    write_row(plan, "teacher-beam4", clocks=clocks[2:])
+    assert clocks_table(read_entries(plan)).splitlines() == [
+        "| system | cpu, 1 thr., batch 8 | cpu, 1 thr., batch largest | cpu, 2 thr., "
+        "batch 1 |",
+        "| --- | ---: | ---: | ---: |",
+        "| autoregressive teacher, beam 4 | – | – | 100 |",
+        "| NAT + distillation | 400 | 450 (512) | 100 |",
+    ]
+
+
+def test_the_difference_to_greedy_has_the_largest_p_value(
+    paper: TablePlan, write_row: Write
+) -> None:
+    write_row(paper, "nat", 17.7, against_greedy={"bleu": -9.3, "bleu_p": 0.0012})
+    assert "| -9.3 (p = 0.001) |" in report(paper, read_entries(paper), [])
+
+
+def test_lines_come_in_the_order_of_the_table(paper: TablePlan) -> None:
+    names = list(by_name(read_entries(paper)))
+    assert names == [name for name in paper.table.rows if name in names]
+    assert names[:2] == ["teacher-beam4", "teacher-greedy"]
+
+
+def log_line(kind: str, updates: int, **values: float) -> str:
+    """Writes a line as fairseq-train does."""
+    prefix = {"train_inner": "", "valid": "valid_"}[kind]
+    known = {"num_updates": updates, **values}
+    found = {f"{prefix}{name}": str(value) for name, value in known.items()}
+    return f"2026-01-01 00:00:00 | INFO | {kind} | {json.dumps(found)}\n"
+
+
+def test_curves_are_thin_and_know_of_repetitions(tmp_path: Path) -> None:
+    lines = [
+        log_line("train_inner", n, loss=n / 10, lr=1.0) for n in range(10, 1010, 10)
+    ]
+    lines.insert(51, log_line("train_inner", 500, loss=99.0))
+    lines += [log_line("valid", 500, bleu=3.0), log_line("train_inner", 20, loss=7.0)]
+    log = tmp_path / "train.log"
+    log.write_text("".join(lines))
+    curves = read_curves(log)
+    training = curves["training"]
+    assert len(training) == 40 and training[-1] == {"updates": 1000, "loss": 100.0}
+    assert training[0] == {"updates": 10, "loss": 1.0}
+    assert curves["validation"] == [{"updates": 500, "bleu": 3.0}]
+    assert [point["updates"] for point in training] == sorted(
+        point["updates"] for point in training
+    )
+    assert thin(training) == training

@@ -1,0 +1,169 @@
+"""What surrounds a table's trainings: given parts, failures, averages, machines."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import quickstart_train
+import table_compare
+import table_train
+import torch
+from quickstart_run import mark_done
+from quickstart_train import for_machine, make_ready, recipe_of
+from steps import PrepError
+from table_measure import read_clocks
+from table_plan import Job, TablePlan, is_trained, units_of
+
+from vq_nat.bench.rows import write_outputs
+from vq_nat.bench.systems import Clock
+
+Make = Callable[..., TablePlan]
+Write = Callable[..., None]
+
+
+def prepared(folder: Path, merges: int = 2000) -> Path:
+    """Makes what tells of a prepared corpus."""
+    (folder / ".done").mkdir(parents=True)
+    (folder / ".done" / "bin.json").write_text("{}")
+    recipe = {"options": {"operations": merges}}
+    (folder / ".done" / "bpe.json").write_text(json.dumps(recipe))
+    return folder
+
+
+def test_a_given_corpus_must_be_the_one_of_the_table(
+    make_plan: Make, tmp_path: Path
+) -> None:
+    right, wrong = prepared(tmp_path / "right"), prepared(tmp_path / "wrong", 7)
+    table_train.make_human_text(make_plan(given={"corpus": right}))
+    with pytest.raises(PrepError, match="must have 2000 merges, but has 7 instead"):
+        table_train.make_human_text(make_plan(given={"corpus": wrong}))
+    with pytest.raises(PrepError, match="must be a prepared corpus, but is not"):
+        table_train.make_human_text(make_plan(given={"corpus": tmp_path}))
+
+
+def test_missing_sources_are_a_sentence(make_plan: Make, tmp_path: Path) -> None:
+    plan = make_plan(data=tmp_path)
+    plan = replace(plan, table=replace(plan.table, mono=("more.en.gz",)))
+    with pytest.raises(PrepError, match="more.en.gz, which the text .* is missing; --"):
+        table_train.make_text(plan, "distilled-mono")
+    (tmp_path / "more.en.gz").touch()
+    assert table_train.mono_files(plan) == [tmp_path / "more.en.gz"]
+
+
+def test_a_training_that_fails_does_not_stop_the_others(
+    make_plan: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = {name: prepared(tmp_path / name) for name in ("corpus", "distilled")}
+    plan = make_plan(names=("nat", "semhash", "gumbel"), given=given)
+    trained, measured = [], []
+
+    def train_job(_: TablePlan, job: Job) -> str:
+        if job.name == "semhash":
+            raise PrepError("no luck.")
+        trained.append(job.name)
+        return "done"
+
+    monkeypatch.setattr(table_train, "train_job", train_job)
+    failed: dict[str, str] = {}
+    table_train.train_all(plan, failed, lambda: measured.append(trained[-1]))
+    assert trained == measured == ["teacher", "nat", "gumbel"]
+    assert failed == {"semhash": "no luck."}
+
+
+def test_a_trained_model_is_known_by_flags_text_and_teacher(
+    make_plan: Make, tmp_path: Path
+) -> None:
+    text = prepared(tmp_path / "text")
+    teacher = tmp_path / "teacher.pt"
+    teacher.write_text("a teacher")
+    plan = make_plan(given={"distilled": text, "teacher": teacher})
+    job = next(u.job for u in units_of(plan) if u.name == "vq-em10.seed2")
+    assert not is_trained(plan, job)
+    checkpoint = plan.checkpoint(job)
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_text("a model")
+    recipe = recipe_of(job.flags, text, teacher)
+    mark_done(plan.stamp(job.name), recipe, checkpoint)
+    assert is_trained(plan, job)
+    assert not is_trained(plan, Job(job.model, 3))
+    teacher.write_text("another teacher")
+    assert not is_trained(plan, job)
+
+
+def test_checkpoints_are_averaged(
+    make_plan: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan()
+    model = replace(plan.table.models["nat"], checkpoint="average", average=2)
+    job = Job(model, None)
+    folder = plan.folder(job)
+    folder.mkdir(parents=True)
+    for number in (1, 2, 3):
+        state = {"model": {"w": torch.full((2,), float(number))}}
+        torch.save(state, folder / f"checkpoint{number}.pt")
+    monkeypatch.setattr(table_train, "train", lambda *_: "done: trained")
+    table_train.train_job(plan, job)
+    averaged = torch.load(plan.checkpoint(job), weights_only=True)
+    assert averaged["model"]["w"].tolist() == [2.5, 2.5]
+
+
+def test_a_folder_of_another_script_is_left_alone(tmp_path: Path) -> None:
+    recipe: dict[str, Any] = {"version": 1, "flags": {}, "inputs": {}}
+    theirs = tmp_path / "teacher"
+    theirs.mkdir()
+    (theirs / "started.json").write_text('{"options": {}, "inputs": {}}')
+    with pytest.raises(PrepError, match="must be a folder of this script"):
+        make_ready(theirs, recipe)
+    assert (theirs / "started.json").exists()
+    make_ready(tmp_path / "ours", recipe)
+    (tmp_path / "ours" / "checkpoint.txt").touch()
+    make_ready(tmp_path / "ours", recipe)
+    assert (tmp_path / "ours" / "checkpoint.txt").exists()
+    make_ready(tmp_path / "ours", {**recipe, "version": 2})
+    assert not (tmp_path / "ours" / "checkpoint.txt").exists()
+
+
+@pytest.mark.parametrize(("gpus", "steps"), [(0, 8), (1, 8), (4, 2), (16, 1)])
+def test_all_gpus_together_make_the_batch(
+    gpus: int, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quickstart_train, "count_gpus", lambda env: gpus)
+    options = {"max-tokens": 2048, "batch-tokens": 16384}
+    assert for_machine(options, {}) == {"max-tokens": 2048, "update-freq": steps}
+    assert for_machine({"max-tokens": 1}, {}) == {"max-tokens": 1}
+
+
+def test_a_gpu_has_clocks_of_its_own() -> None:
+    on_cpu = (Clock(8, 1, "cpu"), Clock(8, 0, "cpu"), Clock(0, 1, "cpu"))
+    assert read_clocks(["8:1", "8:0", "0:1"], "cpu") == on_cpu
+    on_gpu = (Clock(8, 1, "cuda"), Clock(0, 1, "cuda"))
+    assert read_clocks(["8:1", "8:0", "0:1"], "cuda") == on_cpu + on_gpu
+
+
+def test_rows_are_compared_with_the_greedy_teacher_once(
+    make_plan: Make, write_row: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan()
+    raw = plan.corpus / "raw"
+    raw.mkdir(parents=True)
+    lines = [f"the sentence number {number} is here" for number in range(20)]
+    for lang in ("en", "de"):
+        (raw / f"test.{lang}").write_text("\n".join(lines) + "\n")
+    for name, outputs in (("teacher-greedy", lines), ("nat", lines[::-1])):
+        write_row(plan, name)
+        write_outputs(outputs, plan.rows / f"{name}.json", "test")
+    write_row(plan, "gumbel")  # its outputs are not there
+    table_compare.compare_all(plan)
+    found = json.loads((plan.rows / "nat.json").read_text())["against_greedy"]
+    assert found["bleu"] < 0 and 0 < found["bleu_p"] < 0.05
+    for name in ("teacher-greedy", "gumbel"):
+        assert "against_greedy" not in (plan.rows / f"{name}.json").read_text()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("has been compared already")
+
+    monkeypatch.setattr(table_compare, "compare_rows", refuse)
+    table_compare.compare_all(plan)

@@ -1,0 +1,272 @@
+"""Layouts of images: each is found and read; what is broken is named in a sentence."""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from image_commands import draw_images, write_cifar
+from PIL import Image
+
+from vq_nat.image import data
+from vq_nat.image.data import open_images
+
+Encoded = list[bytes]
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    """Lets each test read anew."""
+    data._stored.cache_clear()
+
+
+def encode(images: numpy.ndarray, kind: str = "PNG") -> Encoded:
+    """Images as files, by what they hold."""
+    found = []
+    for image in images:
+        buffer = io.BytesIO()
+        Image.fromarray(image.transpose(1, 2, 0)).save(buffer, kind)
+        found.append(buffer.getvalue())
+    return found
+
+
+def encode_grey() -> bytes:
+    """A grey-scale image of 32 × 32 pixels."""
+    buffer = io.BytesIO()
+    Image.new("L", (32, 32)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write_parquet(path: Path, images: Encoded, column: str = "img") -> None:
+    """Writes a file as on the Hugging Face hub."""
+    import pyarrow
+    from pyarrow import parquet
+
+    rows = [{"bytes": content, "path": None} for content in images]
+    kind = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+    table = pyarrow.table({column: pyarrow.array(rows, kind)})
+    parquet.write_table(table, path, row_group_size=4)
+
+
+def write_folder(folder: Path, images: Encoded) -> None:
+    """Writes image files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, content in enumerate(images):
+        (folder / f"{number:03}.png").write_bytes(content)
+
+
+def write_mat(path: Path, images: numpy.ndarray) -> None:
+    """Writes a file as SVHN's."""
+    from scipy.io import savemat
+
+    labels = numpy.ones((len(images), 1), numpy.uint8)
+    savemat(path, {"X": images.transpose(2, 3, 1, 0), "y": labels})
+
+
+def pixels(path: Path, split: str) -> torch.Tensor:
+    """All images of a split."""
+    return open_images(path, split).images(slice(None))
+
+
+# ------------------------------------------------------------------------------ layouts
+
+
+def test_the_binary_version_of_cifar(tmp_path: Path) -> None:
+    home = write_cifar(tmp_path, train=40, test=6)
+    first = torch.from_numpy(draw_images(8, seed=1))
+    for path in (home, tmp_path):
+        train, valid = pixels(path, "train"), pixels(path, "valid")
+        assert torch.equal(train[:8], first)
+        assert (len(train), len(valid)) == (36, 4)
+        last = torch.from_numpy(draw_images(8, seed=5))[4:]
+        assert torch.equal(valid, last)
+        assert torch.equal(
+            pixels(path, "test"), torch.from_numpy(draw_images(6, seed=6))
+        )
+    images = open_images(home, "train")
+    assert images.shape == (3, 32, 32)
+    assert images.name == "cifar-10-batches-bin/train"
+
+
+@pytest.mark.parametrize("column", ["img", "image"])
+def test_parquet_files_in_order(tmp_path: Path, column: str) -> None:
+    images = draw_images(12)
+    write_parquet(tmp_path / "train-00000-of-00002.parquet", encode(images[:7]), column)
+    write_parquet(tmp_path / "train-00001-of-00002.parquet", encode(images[7:]), column)
+    write_parquet(tmp_path / "test.parquet", encode(images[:3]), column)
+    both = torch.cat([pixels(tmp_path, "train"), pixels(tmp_path, "valid")])
+    assert torch.equal(both, torch.from_numpy(images))
+    assert torch.equal(pixels(tmp_path, "test"), torch.from_numpy(images[:3]))
+
+
+def test_a_validation_split_of_its_own_is_taken(tmp_path: Path) -> None:
+    images = draw_images(10)
+    (tmp_path / "data").mkdir()
+    write_parquet(tmp_path / "data" / "train.parquet", encode(images[:6]))
+    write_parquet(tmp_path / "data" / "validation.parquet", encode(images[6:]))
+    assert torch.equal(pixels(tmp_path, "train"), torch.from_numpy(images[:6]))
+    assert torch.equal(pixels(tmp_path, "valid"), torch.from_numpy(images[6:]))
+
+
+def test_the_digits_of_svhn(tmp_path: Path) -> None:
+    images = draw_images(20)
+    write_mat(tmp_path / "train_32x32.mat", images)
+    write_mat(tmp_path / "test_32x32.mat", images[:4])
+    assert torch.equal(pixels(tmp_path, "train"), torch.from_numpy(images[:18]))
+    assert torch.equal(pixels(tmp_path, "test"), torch.from_numpy(images[:4]))
+
+
+def test_folders_of_images(tmp_path: Path) -> None:
+    images = draw_images(20, size=16)
+    write_folder(tmp_path / "flat", encode(images))
+    assert open_images(tmp_path / "flat", "train").shape == (3, 16, 16)
+    assert len(open_images(tmp_path / "flat", "valid")) == 2
+    write_folder(tmp_path / "split" / "train" / "cats", encode(images[:10]))
+    write_folder(tmp_path / "split" / "test", encode(images[10:]))
+    parts = [pixels(tmp_path / "split", split) for split in ("train", "valid", "test")]
+    assert torch.equal(torch.cat(parts), torch.from_numpy(images))
+
+
+def test_jpeg_files_are_read(tmp_path: Path) -> None:
+    images = draw_images(2, size=16)
+    for number, content in enumerate(encode(images, "JPEG")):
+        (tmp_path / f"{number}.JPG").write_bytes(content)
+    assert len(open_images(tmp_path, "train")) == 1
+
+
+def test_5000_images_validate_at_most() -> None:
+    assert data.held_out(50_000, Path("x")) == 5000
+    assert data.held_out(60_000, Path("x")) == 5000
+    assert data.held_out(101, Path("x")) == 11
+    assert data.held_out(2, Path("x")) == 1
+
+
+# ---------------------------------------------------------------------------- bad input
+
+
+def refused(path: Path, sentence: str, split: str = "train") -> None:
+    """Expects one sentence."""
+    with pytest.raises(ValueError, match=sentence) as caught:
+        open_images(path, split)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_truncated_batch_is_refused(tmp_path: Path) -> None:
+    home = write_cifar(tmp_path)
+    cut = home / "data_batch_3.bin"
+    whole = cut.read_bytes()
+    cut.write_bytes(whole[:-1])
+    refused(tmp_path, r"data_batch_3\.bin must hold records of 3073 bytes.*cut off")
+    cut.write_bytes(whole[:-3073])
+    refused(tmp_path, r"data_batch_3\.bin must hold 8 images .* but holds 7")
+    cut.write_bytes(b"")
+    refused(tmp_path, r"data_batch_3\.bin must hold records")
+    cut.unlink()
+    refused(tmp_path, r"data_batch_3\.bin is missing")
+
+
+def test_records_of_something_else_are_refused(tmp_path: Path) -> None:
+    home = write_cifar(tmp_path)
+    (home / "data_batch_2.bin").write_bytes(b"\xff" * 3073 * 8)
+    refused(home, r"Record 1 of .*data_batch_2\.bin must begin with a label below 10")
+
+
+@pytest.mark.parametrize("folder", ["", "cifar-10-batches-py"])
+def test_pickles_are_refused_unread(tmp_path: Path, folder: str) -> None:
+    home = tmp_path / folder
+    home.mkdir(exist_ok=True)
+    (home / "data_batch_1").write_bytes(b"cos\nsystem\n(S'touch evil'\ntR.")
+    refused(tmp_path, r"data_batch_1 must not be a pickle.*cifar-10-binary\.tar\.gz")
+
+
+def test_a_corrupt_image_in_the_middle_is_named(tmp_path: Path) -> None:
+    images = encode(draw_images(10))
+    images[6] = images[6][: len(images[6]) // 2]
+    write_parquet(tmp_path / "train.parquet", images)
+    refused(tmp_path, r"Row 7 of .*train\.parquet cannot be decoded as an image")
+    write_folder(tmp_path / "folder", images)
+    refused(tmp_path / "folder", r"006\.png cannot be decoded as an image")
+
+
+def test_grey_images_are_refused(tmp_path: Path) -> None:
+    images = [*encode(draw_images(3)), encode_grey()]
+    write_folder(tmp_path, images)
+    refused(tmp_path, r"003\.png must have the three colours.*mode L.*grey-scale")
+    write_mat(tmp_path / "train_32x32.mat", draw_images(3)[:, :1])
+    refused(tmp_path, r"X in .*train_32x32\.mat must be uint8 of shape.*\(32, 32, 1, 3")
+
+
+def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
+    images = [*encode(draw_images(3)), *encode(draw_images(1, size=28))]
+    write_parquet(tmp_path / "train.parquet", images)
+    refused(tmp_path, r"Row 4 of .* must be of 32 × 32 pixels like Row 1 .* 28 × 28")
+
+
+def test_a_truncated_parquet_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    write_parquet(path, encode(draw_images(8)))
+    path.write_bytes(path.read_bytes()[:-100])
+    refused(tmp_path, r"train\.parquet cannot be read as a Parquet file")
+
+
+def test_damage_within_a_parquet_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    write_parquet(path, encode(draw_images(8)))
+    content = bytearray(path.read_bytes())
+    content[4:400] = bytes(396)
+    path.write_bytes(content)
+    refused(tmp_path, r"train\.parquet c|Row \d of .*train\.parquet")
+
+
+def test_other_columns_are_refused(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "train.parquet", encode(draw_images(2)), "picture")
+    refused(tmp_path, r"must have a column img or image, but has picture")
+
+
+def test_a_row_without_an_image_is_named(tmp_path: Path) -> None:
+    images: list[bytes | None] = [*encode(draw_images(2)), None]
+    write_parquet(tmp_path / "train.parquet", images)  # type: ignore[arg-type]
+    refused(tmp_path, r"Row 3 of .* must hold the bytes of an image")
+
+
+def test_a_truncated_mat_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "train_32x32.mat"
+    write_mat(path, draw_images(3))
+    path.write_bytes(path.read_bytes()[:1000])
+    refused(tmp_path, r"train_32x32\.mat cannot be read as a \.mat file")
+
+
+def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:
+    refused(tmp_path, "must hold images, but does not: there may be")
+    (tmp_path / "train").mkdir()
+    refused(tmp_path, "train must hold images, but holds none")
+    refused(tmp_path / "none", "must be a folder of images, but does not exist")
+    (tmp_path / "x.tar.gz").touch()
+    refused(tmp_path / "x.tar.gz", "is an archive instead: unpack it")
+    write_folder(tmp_path / "flat", encode(draw_images(3)))
+    refused(tmp_path / "flat", "must hold a test split, but does not", "test")
+    refused(tmp_path, "`split` must be one of train, valid, test, but is 'dev'", "dev")
+    write_folder(tmp_path / "one", encode(draw_images(1)))
+    refused(tmp_path / "one", "at least 2 training images.*holds 1")
+
+
+@pytest.mark.parametrize(
+    ("package", "file"), [("pyarrow", "train.parquet"), ("scipy.io", "train_32x32.mat")]
+)
+def test_a_missing_reader_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, file: str
+) -> None:
+    (tmp_path / file).touch()
+    monkeypatch.setitem(sys.modules, package, None)
+    name = package.split(".")[0]
+    refused(tmp_path, rf"package {name} must be installed .*\[image\]")
+
+
+def test_a_missing_decoder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(tmp_path, encode(draw_images(2)))
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    refused(tmp_path, r"package pillow must be installed .*\[image\]")

@@ -1,0 +1,201 @@
+"""Owns the clocks of a row: the same sentences at several batch sizes and threads.
+
+Each call holds one batch, as it would arrive at a server: sentences are not sorted
+across batches. A batch's time is the median of its repeats; median and 90th percentile
+are those over batches, per sentence of the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from typing import NamedTuple
+
+import torch
+
+from .machine import resident_bytes
+from .rows import Row
+from .timing import INCLUDES, Synchronize, Translate, percentile, require_some, seconds
+
+LARGEST = 0  # as a batch size: the largest that fits
+FIRST_LARGE, LAST_LARGE = 256, 4096
+FASTER = 1.02  # a larger batch must bring this much, or it is the last
+
+
+@dataclass(frozen=True)
+class Clock:
+    """One way to time a system.
+
+    Attributes:
+        batch_size: sentences in a call; 0 = the largest that fits.
+        threads: of the CPU; 0 = all that this process may use.
+        device: where, "" = that of the conditions.
+    """
+
+    batch_size: int = 1
+    threads: int = 1
+    device: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "threads"):
+            value = getattr(self, name)
+            if value < 0:
+                raise ValueError(f"`{name}` must be 0 or more, but is {value} instead.")
+
+    @classmethod
+    def read(cls, text: str) -> Clock:
+        """Reads BATCH_SIZE:THREADS or BATCH_SIZE:THREADS:DEVICE, as in "8:1".
+
+        Raises:
+            ValueError: for anything else.
+        """
+        size, _, rest = text.partition(":")
+        threads, _, device = rest.partition(":")
+        if not (size.isdecimal() and threads.isdecimal()):
+            raise ValueError(
+                "a clock must be BATCH_SIZE:THREADS or BATCH_SIZE:THREADS:DEVICE, "
+                f"but is {text!r} instead."
+            )
+        return cls(int(size), int(threads), device)
+
+
+class Rules(NamedTuple):
+    """What all clocks have in common."""
+
+    warm_up: int = 10  # sentences, at least one batch
+    repeats: int = 3
+    memory_limit: int = 8 * 2**30  # bytes of this process, for the largest batch
+
+
+class Reading(NamedTuple):
+    """What a clock has shown."""
+
+    batch_size: int
+    times: list[float]  # seconds of each batch
+    outputs: list[str]
+
+    @property
+    def rate(self) -> float:
+        """Sentences per second."""
+        return len(self.outputs) / sum(self.times)
+
+
+def read_clock(
+    translate: Translate,
+    sentences: list[str],
+    batch_size: int,
+    rules: Rules,
+    synchronize: Synchronize,
+) -> Reading:
+    """Times the sentences in batches of one size.
+
+    Raises:
+        ValueError: without sentences or repeats.
+    """
+    require_some(sentences, rules.repeats)
+    batches = list(full_batches(sentences, batch_size))
+    for batch in warm_up_batches(batches, rules.warm_up):
+        translate(batch)
+    outputs: list[str] = []
+
+    def call(batch: list[str]) -> None:
+        outputs.extend(translate(batch))
+
+    rounds = [
+        [seconds(partial(call, batch), synchronize) for batch in batches]
+        for _ in range(rules.repeats)
+    ]
+    last_round = outputs[-len(batches) * batch_size :]
+    return Reading(batch_size, [median(times) for times in zip(*rounds)], last_round)
+
+
+def full_batches(sentences: list[str], batch_size: int) -> Iterator[list[str]]:
+    """Yields the sentences in batches; the first ones once more fill the last batch."""
+    missing = -len(sentences) % batch_size
+    rounds = -(-missing // len(sentences))
+    filled = sentences + (sentences * rounds)[:missing]
+    return (filled[i : i + batch_size] for i in range(0, len(filled), batch_size))
+
+
+def warm_up_batches(batches: list[list[str]], count: int) -> Iterator[list[str]]:
+    """Yields batches, again from the first, until they hold `count` sentences."""
+    done = 0
+    while done < count:
+        for batch in batches:
+            if done >= count:
+                return
+            yield batch
+            done += len(batch)
+
+
+def find_largest(
+    translate: Translate,
+    sentences: list[str],
+    rules: Rules,
+    synchronize: Synchronize,
+) -> tuple[Reading, str]:
+    """Doubles the batch until it does not fit or brings nothing.
+
+    Returns:
+        The reading of the last batch size that was faster, and why it is the last.
+    """
+    size, best = FIRST_LARGE, None
+    while True:
+        before = resident_bytes()
+        try:
+            found = read_clock(translate, sentences, size, rules, synchronize)
+        except torch.OutOfMemoryError:
+            if best is None:
+                raise
+            torch.cuda.empty_cache()
+            return best, "a larger batch does not fit into the device's memory"
+        if best is not None and found.rate < FASTER * best.rate:
+            return best, "a larger batch is not faster"
+        best, size, now = found, 2 * size, resident_bytes()
+        if now + (now - before) > rules.memory_limit:
+            return best, "a larger batch would exceed the limit of memory"
+        if size > LAST_LARGE:
+            return best, f"no more than {LAST_LARGE} were tried"
+
+
+def measure_clock(
+    translate: Translate,
+    sentences: list[str],
+    clock: Clock,
+    rules: Rules,
+    synchronize: Synchronize,
+) -> Row:
+    """Reads one clock, and says what it shows.
+
+    Args:
+        translate: raw sentences to raw sentences, as one batch.
+        sentences: the same for all clocks.
+        clock: whose threads and device are set already.
+        rules: see `Rules`.
+        synchronize: see `timing.synchronizer`.
+    """
+    limit = None
+    if clock.batch_size == LARGEST:
+        found, limit = find_largest(translate, sentences, rules, synchronize)
+    else:
+        found = read_clock(translate, sentences, clock.batch_size, rules, synchronize)
+    each = sorted(1000 * time / found.batch_size for time in found.times)
+    words = sum(len(line.split()) for line in found.outputs)
+    return {
+        "batch_size": found.batch_size,
+        "threads": clock.threads,
+        "device": clock.device,
+        "largest": limit,
+        "ms_per_sentence": {
+            "median": round(median(each), 4),
+            "p90": round(percentile(each, 0.9), 4),
+        },
+        "sentences_per_s": round(found.rate, 2),
+        "words_per_s": round(words / sum(found.times), 1),
+        "sentences": len(found.outputs),
+        "repeats": rules.repeats,
+        "warm_up": rules.warm_up,
+        "includes": INCLUDES,
+    }

@@ -1,0 +1,173 @@
+"""Owns what runs a system: torch through `vq_nat.load`, or CTranslate2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from .. import load
+from .ctranslate2 import CTranslate2Translator
+from .machine import distribution_version
+from .rows import Row
+
+ENGINES = ("torch", "ctranslate2")
+# What a latent model can be given instead of its own prediction, for diagnosis.
+NEED_REFERENCES = ("true_codes", "true_latents")
+
+
+class Engine(Protocol):
+    """Text in, text out, and what there is to say of it."""
+
+    def translate(
+        self,
+        sentences: list[str],
+        batch_size: int,
+        references: list[str] | None = None,
+    ) -> list[str]:
+        """Translates raw sentences."""
+
+    def describe(self) -> Row:
+        """Names sizes and number format for a row."""
+
+
+class TorchEngine:
+    """Our own decoding, of our models and of fairseq's.
+
+    Args:
+        checkpoint: of the model.
+        device: where.
+        autocast: see `--autocast`; `decoding` may say otherwise.
+        decoding: options of `vq_nat.load`.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        device: str,
+        autocast: str,
+        decoding: Mapping[str, Any],
+    ) -> None:
+        options = {"autocast": autocast, **decoding}
+        self.decoding, self.autocast = options, options["autocast"]
+        self.translator = load(checkpoint, device=device, **options)
+
+    def translate(
+        self,
+        sentences: list[str],
+        batch_size: int,
+        references: list[str] | None = None,
+    ) -> list[str]:
+        """Translates raw sentences."""
+        if references is None:
+            return self.translator.translate(sentences, batch_size)
+        return self.translator.translate(sentences, batch_size, references=references)
+
+    def describe(self) -> Row:
+        """Names the sizes that matter; None for what the model does not have."""
+        model = self.translator.model
+        parameters = list(model.parameters())
+        row = {
+            "parameters": sum(p.numel() for p in parameters),
+            "dtype": describe_dtype(parameters[0].dtype, self.autocast),
+            "beam": None,
+            "passes": None,
+            "n_c": None,
+            "n_s": None,
+            "codebook_size": None,
+            "slices": None,
+        }
+        if hasattr(model, "lookup"):
+            row |= describe_latents(model.cfg)
+        if hasattr(model, "lookup") or hasattr(model, "initialize_output_tokens"):
+            return {**row, "passes": self.decoding.get("passes", 0)}
+        return {**row, "beam": self.decoding.get("beam", 1)}
+
+
+class CTranslate2Engine:
+    """The same autoregressive models on CTranslate2.
+
+    Args:
+        checkpoint: of the model.
+        device: where.
+        threads: of the CPU.
+        decoding: `beam` and `compute_type`.
+    """
+
+    def __init__(
+        self, checkpoint: Path, device: str, threads: int, decoding: Mapping[str, Any]
+    ) -> None:
+        self.translator = CTranslate2Translator(
+            checkpoint, device=device, threads=threads, **decoding
+        )
+
+    def translate(
+        self,
+        sentences: list[str],
+        batch_size: int,
+        references: list[str] | None = None,
+    ) -> list[str]:
+        """Translates raw sentences."""
+        return self.translator.translate(sentences, batch_size)
+
+    def describe(self) -> Row:
+        """Names sizes and number format."""
+        unknown = ("passes", "n_c", "n_s", "codebook_size", "slices")
+        return {
+            "parameters": self.translator.parameters,
+            "dtype": self.translator.compute_type,
+            "beam": self.translator.beam,
+            **dict.fromkeys(unknown),
+        }
+
+
+def open_engine(
+    engine: str,
+    checkpoint: Path,
+    decoding: Mapping[str, Any],
+    device: str,
+    threads: int,
+    autocast: str = "none",
+) -> Engine:
+    """Loads a model.
+
+    Raises:
+        FileNotFoundError: if the checkpoint is missing.
+        ValueError: for an unknown engine, or options that it does not have.
+    """
+    if engine not in ENGINES:
+        raise ValueError(
+            f"`engine` must be one of {', '.join(ENGINES)}, but is {engine!r} instead."
+        )
+    if engine == "torch":
+        return TorchEngine(checkpoint, device, autocast, decoding)
+    return CTranslate2Engine(checkpoint, device, threads, decoding)
+
+
+def engine_versions(engine: str) -> dict[str, str]:
+    """Returns the version of an engine that is not part of every row."""
+    return {} if engine == "torch" else {engine: distribution_version(engine)}
+
+
+def describe_latents(options: Any) -> Row:
+    """Names the sizes of the latents."""
+    soft = options.vq_assign == "soft" and options.vq_kind == "vq"
+    return {
+        "n_c": options.compression_steps,
+        "n_s": options.vq_num_samples if soft else None,
+        "codebook_size": options.vq_num_codes,
+        "slices": options.vq_slices,
+    }
+
+
+def describe_dtype(dtype: torch.dtype, autocast: str) -> str:
+    """Names the type of weights and, under autocast, of products."""
+    name = str(dtype).removeprefix("torch.")
+    return name if autocast == "none" else f"{name}, autocast {autocast}"
+
+
+def describe_decoding(decoding: Mapping[str, Any]) -> Row:
+    """Returns the options without paths, which mean nothing elsewhere."""
+    return {k: True if k == "teacher" and v else v for k, v in decoding.items()}

@@ -1,0 +1,223 @@
+"""Owns what becomes of an image model's row: a page in Markdown, and its pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..image.checkpoints import load_autoencoder, load_prior
+from ..image.data import open_images
+from ..image.pictures import grid_of, side_by_side
+from . import images as measuring
+from .image_quality import InceptionFeatures
+from .images import Drawing
+from .pictures import plot_code_use, write_png
+from .report import NOTHING, Column, at, markdown, number, percent
+from .rows import write_json
+from .systems import Conditions
+
+Row = dict[str, Any]
+SHOWN, COLUMNS = 64, 8  # images of a picture, and of a row of it
+
+
+def reconstruct(
+    model: Path, data: Path, split: str, count: int, out: Path, device: str = "cpu"
+) -> Path:
+    """Writes images beside their reconstructions, and returns the picture's path.
+
+    Args:
+        model: checkpoint of an autoencoder.
+        data: where images are, see `open_images`.
+        split: train, valid or test.
+        count: images, the first ones of the split.
+        out: folder of `reconstructions.png`.
+        device: "cpu", "cuda", ….
+
+    Raises:
+        FileNotFoundError: if the checkpoint is missing.
+        ValueError: if it does not fit the images, or something cannot be read.
+    """
+    autoencoder = load_autoencoder(model, device)
+    originals = open_images(data, split).images(slice(count))
+    decoded = autoencoder.reconstruct(originals.to(device)).cpu()
+    pairs = min(COLUMNS // 2, len(originals))
+    picture = side_by_side(originals, decoded, pairs)
+    return write_png(picture, out / "reconstructions.png")
+
+
+def sample(
+    model: Path,
+    prior: Path | None,
+    out: Path,
+    drawing: Drawing,
+    conditions: Conditions,
+    single: bool = False,
+) -> list[Path]:
+    """Writes samples, and returns the paths of the pictures.
+
+    Args:
+        model: checkpoint of an autoencoder.
+        prior: checkpoint of its prior; None for the uniform one.
+        out: folder of `samples.png`.
+        drawing: how many, and how.
+        conditions: device and batch size.
+        single: also write each sample, as `samples/00000.png` and so on.
+
+    Raises:
+        FileNotFoundError: if a checkpoint is missing.
+        ValueError: if they do not belong together.
+    """
+    autoencoder = load_autoencoder(model, conditions.device)
+    loaded = maybe_prior(prior, autoencoder, conditions.device)
+    drawn = measuring.sample_images(autoencoder, loaded, drawing, conditions).images
+    columns = min(COLUMNS, len(drawn))
+    paths = [write_png(grid_of(drawn, columns), out / "samples.png")]
+    if single:
+        for index, image in enumerate(drawn):
+            path = out / "samples" / f"{index:05}.png"
+            paths.append(write_png(image, path, scale=1))
+    return paths
+
+
+def report(
+    model: Path,
+    data: Path,
+    out: Path,
+    split: str = "test",
+    prior: Path | None = None,
+    log: Path | None = None,
+    inception: Path | None = None,
+    *,
+    drawing: Drawing,
+    conditions: Conditions,
+) -> Row:
+    """Measures a model, and writes `report.json`, `report.md` and pictures.
+
+    Args:
+        model: checkpoint of an autoencoder.
+        data: where images are, see `open_images`.
+        out: folder of all that is written.
+        split: of the images.
+        prior: checkpoint of a learned prior.
+        log: of the autoencoder's training (`fairseq-train --log-format json`).
+        inception: a TorchScript Inception, for FID.
+        drawing: of samples; FID is of all of them, the picture of the first 64.
+        conditions: device, threads and batch size.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if something cannot be read, or does not fit.
+    """
+    device = conditions.device
+    # What can be refused is, before minutes of measuring.
+    network = None if inception is None else InceptionFeatures(inception, device)
+    autoencoder = load_autoencoder(model, device)
+    loaded = maybe_prior(prior, autoencoder, device)
+    images = open_images(data, split)
+    pictures = [] if log is None else [plot_code_use(log, out / "codes.png")]
+    row = measuring.measure(autoencoder, images, split, loaded, conditions)
+    pictures.append(reconstruct(model, data, split, SHOWN, out, device))
+    if autoencoder.has_codes:
+        drawn = measuring.sample_images(autoencoder, loaded, drawing, conditions)
+        row["sampling"] = drawn.describe(loaded is not None, drawing, conditions)
+        shown = grid_of(drawn.images[:SHOWN], min(COLUMNS, len(drawn.images)))
+        pictures.append(write_png(shown, out / "samples.png"))
+        if network is not None:
+            row["fid"] = measuring.describe_fid(
+                autoencoder, images, drawn.images, network, conditions
+            )
+    write_json(row, out / "report.json")
+    (out / "report.md").write_text(page([row], pictures), encoding="utf-8")
+    return row
+
+
+def maybe_prior(path: Path | None, autoencoder: Any, device: str) -> Any:
+    """Loads a prior if one is named."""
+    return None if path is None else load_prior(path, autoencoder, device)
+
+
+# ---------------------------------------------------------------------------- the page
+
+
+def page(rows: list[Row], pictures: list[Path]) -> str:
+    """Returns tables of rows and the pictures below them, as Markdown."""
+    shown = [f"![{path.stem}]({path.name})" for path in pictures]
+    tables = [bits_table(rows), quality_table(rows), sampling_table(rows)]
+    parts = [*(table for table in tables if table), notes(rows), *shown]
+    return "\n\n".join(parts) + "\n"
+
+
+def system(row: Row) -> str:
+    """Names a model by its bottleneck."""
+    words = [row["vq_kind"], row["vq_assign"], row["vq_update"]]
+    if row["vq_num_samples"] is not None:
+        words.append(f"M = {row['vq_num_samples'] or 'exact'}")
+    book = row["codebook"]
+    if book is not None:
+        words.append(f"{book['slices']} × {book['codes']} codes")
+    return ", ".join(str(word) for word in words if word)
+
+
+def bits_table(rows: list[Row]) -> str:
+    """Returns bits per dimension."""
+
+    def bits(name: str) -> Any:
+        return lambda row: number(row["bits_per_dim"][name], 3)
+
+    columns: list[Column] = [
+        ("bits/dim", system),
+        ("reconstruction", bits("reconstruction")),
+        ("uniform prior", bits("prior_uniform")),
+        ("sum", bits("total_uniform")),
+        ("learned prior", bits("prior_learned")),
+        ("sum", bits("total_learned")),
+    ]
+    return markdown(columns, rows)
+
+
+def quality_table(rows: list[Row]) -> str:
+    """Returns likeness of reconstructions, and use of codes."""
+    columns: list[Column] = [
+        ("reconstructions", system),
+        ("PSNR, dB", lambda row: number(row["psnr"], 2)),
+        ("SSIM", lambda row: number(row["ssim"], 4)),
+        ("FID", lambda row: number(at(row, "fid", "reconstructions"), 2)),
+        ("perplexity", lambda row: number(at(row, "codebook", "perplexity"))),
+        ("codes used", lambda row: percent(at(row, "codebook", "used_share"))),
+    ]
+    return markdown(columns, rows)
+
+
+def sampling_table(rows: list[Row]) -> str:
+    """Returns what samples were drawn from, and how fast; empty if there are none."""
+    drawn = [row for row in rows if row["sampling"] is not None]
+    if not drawn:
+        return ""
+    columns: list[Column] = [
+        ("samples", lambda row: f"{row['sampling']['prior']} prior"),
+        ("number", lambda row: str(row["sampling"]["images"])),
+        ("temperature", lambda row: str(row["sampling"]["temperature"])),
+        ("top-k", lambda row: str(row["sampling"]["top_k"] or NOTHING)),
+        ("FID", lambda row: number(at(row, "fid", "samples"), 2)),
+        ("images/s", lambda row: number(row["sampling"]["images_per_s"])),
+    ]
+    return markdown(columns, drawn)
+
+
+def notes(rows: list[Row]) -> str:
+    """Says what was measured, and on what."""
+    lines = []
+    for row in rows:
+        versions = ", ".join(f"{k} {v}" for k, v in row["versions"].items())
+        lines.append(
+            f"- {row['images']} images of {row['data']}; likelihood "
+            f"{row['likelihood']}, {row['parameters'] / 1e6:.2f} M parameters; "
+            f"{row['processor']}, {row['threads']} thread(s), {row['dtype']}; "
+            f"{versions}; commit {row['commit']}."
+        )
+    lines.append(
+        "- Sums are upper bounds on -log p(x): codes are decided, not summed over. "
+        "PSNR and SSIM are means over images; perplexity and use of codes are those "
+        "over all images, means over slices."
+    )
+    return "\n".join(lines)

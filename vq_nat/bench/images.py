@@ -1,0 +1,257 @@
+"""Owns the report on an image model: what it measures on a test set, as a row."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..bottleneck.usage import perplexity, used_share
+from ..image.checkpoints import code_grid, fingerprint
+from ..image.prior import Prior, UniformPrior
+from ..image.sampling import PLAIN, SamplingOptions, decode_codes, sample_codes
+from .image_quality import WINDOW, InceptionFeatures, frechet_distance, psnr, ssim
+from .engines import describe_dtype
+from .machine import describe_machine
+from .systems import Conditions
+from .timing import pinned_threads, synchronizer
+
+Row = dict[str, Any]
+
+
+class Measured(NamedTuple):
+    """What a pass over a test set gives; on the CPU, a row for each image."""
+
+    nats: Tensor  # (N,) of -log p(x | z)
+    codes: Tensor  # (N, L, G) int32
+    psnr: Tensor  # (N,)
+    ssim: Tensor  # (N,), nothing if images are too small for its window
+
+
+def batches(images: Any, size: int) -> Iterator[Tensor]:
+    """Yields all images of an `ImageSet` in order. Shape: (B, 3, H, W) uint8."""
+    for start in range(0, len(images), size):
+        yield images.images(slice(start, start + size))
+
+
+@torch.no_grad()
+def measure_images(autoencoder: Any, images: Any, conditions: Conditions) -> Measured:
+    """Encodes and decodes all images, in float32."""
+    parts = []
+    for batch in batches(images, conditions.batch_size):
+        out = autoencoder(batch.to(conditions.device))
+        mode = autoencoder.likelihood.mode(out.params).cpu()
+        fits = min(batch.shape[-2:]) >= WINDOW
+        parts.append(
+            Measured(
+                -out.log_prob.double().cpu(),
+                out.bottleneck.codes.int().cpu(),
+                psnr(batch, mode),
+                ssim(batch, mode) if fits else torch.empty(0),
+            )
+        )
+    return Measured(*(torch.cat(columns) for columns in zip(*parts)))
+
+
+@torch.no_grad()
+def code_nats(prior: Prior, codes: Tensor, conditions: Conditions) -> Tensor:
+    """Computes -log p of codes. Shape: (N, L, G) → (N,) float64."""
+    parts = [
+        -prior.log_prob(part.long().to(conditions.device)).double().cpu()
+        for part in codes.split(conditions.batch_size)
+    ]
+    return torch.cat(parts)
+
+
+def nats_per_bit_per_dim(autoencoder: Any) -> float:
+    """Returns 3 · H · W · ln 2, by which nats of an image become bits per dimension."""
+    cfg = autoencoder.cfg
+    return 3 * cfg.image_height * cfg.image_width * math.log(2)
+
+
+def describe_bits(
+    autoencoder: Any, found: Measured, prior: Prior | None, conditions: Conditions
+) -> Row:
+    """Returns bits per dimension: reconstruction, priors and their sums.
+
+    The sum is an upper bound on -log p(x): codes are decided, not summed over. What
+    cannot be said is None: priors without codes, and a learned one if there is none.
+    """
+    unit = nats_per_bit_per_dim(autoencoder)
+    reconstruction = float(found.nats.mean()) / unit
+    priors: dict[str, Prior | None] = {"uniform": None, "learned": prior}
+    if autoencoder.has_codes:
+        priors["uniform"] = UniformPrior(code_grid(autoencoder))
+    row: Row = {"reconstruction": round(reconstruction, 5)}
+    for name, each in priors.items():
+        bits = None
+        if each is not None:
+            bits = float(code_nats(each, found.codes, conditions).mean()) / unit
+        row[f"prior_{name}"] = None if bits is None else round(bits, 5)
+        total = None if bits is None else round(reconstruction + bits, 5)
+        row[f"total_{name}"] = total
+    return row
+
+
+def describe_codebook(autoencoder: Any, codes: Tensor) -> Row | None:
+    """Returns how codes are used over the test set; means over slices."""
+    if not autoencoder.has_codes:
+        return None
+    grid = code_grid(autoencoder)
+    counts = count_codes(codes, grid.codes)
+    return {
+        "codes": grid.codes,
+        "slices": grid.slices,
+        "grid": [grid.height, grid.width],
+        "perplexity": round(float(perplexity(counts)), 2),
+        "used_share": round(float(used_share(counts)), 6),
+    }
+
+
+def count_codes(codes: Tensor, num_codes: int) -> Tensor:
+    """Counts how often each code is used. Shape: (N, L, G) → (G, K) float32."""
+    slices = codes.flatten(0, 1).long().unbind(dim=-1)
+    return torch.stack([one.bincount(minlength=num_codes) for one in slices]).float()
+
+
+def describe_model(autoencoder: Any) -> Row:
+    """Names the sizes that matter."""
+    cfg = autoencoder.cfg
+    soft = cfg.vq_kind == "vq" and cfg.vq_assign == "soft"
+    return {
+        "vq_kind": cfg.vq_kind,
+        "vq_assign": cfg.vq_assign if cfg.vq_kind == "vq" else None,
+        "vq_update": cfg.vq_update if cfg.vq_kind == "vq" else None,
+        "vq_num_samples": cfg.vq_num_samples if soft else None,
+        "likelihood": cfg.likelihood,
+        "parameters": sum(p.numel() for p in autoencoder.parameters()),
+    }
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn, and how.
+
+    Args:
+        count: images.
+        options: temperature and top-k of codes.
+        pixels: "mode" or "sample", see `decode_codes`.
+        seed: of both.
+    """
+
+    count: int = 64
+    options: SamplingOptions = PLAIN
+    pixels: str = "mode"
+    seed: int = 1
+
+
+class Sampled(NamedTuple):
+    """Images drawn from a prior, and how long that took."""
+
+    images: Tensor  # (N, 3, H, W) uint8
+    seconds_codes: float
+    seconds_pixels: float
+
+    def describe(self, learned: bool, drawing: Drawing, conditions: Conditions) -> Row:
+        """Returns what was drawn, and the speeds in images per second."""
+        count, total = len(self.images), self.seconds_codes + self.seconds_pixels
+        return {
+            "prior": "learned" if learned else "uniform",
+            "images": count,
+            "temperature": drawing.options.temperature,
+            "top_k": drawing.options.top_k,
+            "pixels": drawing.pixels,
+            "seed": drawing.seed,
+            "batch_size": conditions.batch_size,
+            "images_per_s": round(count / total, 2),
+            "codes_images_per_s": round(count / max(self.seconds_codes, 1e-9), 2),
+            "pixels_images_per_s": round(count / max(self.seconds_pixels, 1e-9), 2),
+        }
+
+
+def sample_images(
+    autoencoder: Any,
+    prior: Prior | None,
+    drawing: Drawing,
+    conditions: Conditions,
+) -> Sampled:
+    """Draws codes, from the uniform prior if there is no other, and decodes them."""
+    wait = synchronizer(conditions.device)
+    prior = UniformPrior(code_grid(autoencoder)) if prior is None else prior
+    size, device, seed = conditions.batch_size, conditions.device, drawing.seed
+    start = time.perf_counter()
+    codes = sample_codes(prior, drawing.count, drawing.options, seed, size, device)
+    wait()
+    drawn = time.perf_counter()
+    images = decode_codes(autoencoder, codes, drawing.pixels, seed, size, device)
+    return Sampled(images, drawn - start, time.perf_counter() - drawn)
+
+
+def describe_fid(
+    autoencoder: Any,
+    images: Any,
+    samples: Tensor,
+    network: InceptionFeatures,
+    conditions: Conditions,
+) -> Row:
+    """Returns Fréchet distances to the originals, and of how many images they are."""
+    size, device = conditions.batch_size, conditions.device
+    originals = network.moments(batches(images, size))
+    decoded = network.moments(
+        autoencoder.reconstruct(batch.to(device)) for batch in batches(images, size)
+    )
+    drawn = network.moments(samples.split(size))
+    return {
+        "reconstructions": round(frechet_distance(originals, decoded), 3),
+        "samples": round(frechet_distance(originals, drawn), 3),
+        "originals": originals.images,
+        "sampled": drawn.images,
+    }
+
+
+def finite(value: Tensor) -> float | None:
+    """Returns the mean of what was measured, None of nothing or the infinite."""
+    mean = float(value.mean()) if value.numel() else math.inf
+    return round(mean, 4) if math.isfinite(mean) else None
+
+
+def measure(
+    autoencoder: Any,
+    images: Any,
+    split: str,
+    prior: Prior | None,
+    conditions: Conditions,
+) -> Row:
+    """Measures a model on a set of images and returns its row.
+
+    Args:
+        autoencoder: in evaluation mode.
+        images: an `ImageSet`.
+        split: its name, for the row.
+        prior: a learned one, or None.
+        conditions: device, threads and batch size.
+    """
+    with pinned_threads(conditions.threads):
+        found = measure_images(autoencoder, images, conditions)
+        bits = describe_bits(autoencoder, found, prior, conditions)
+    return {
+        "kind": "image",
+        "data": images.name,
+        "split": split,
+        "images": len(images),
+        "bits_per_dim": bits,
+        "psnr": finite(found.psnr),
+        "ssim": finite(found.ssim),
+        "codebook": describe_codebook(autoencoder, found.codes),
+        "fid": None,
+        "sampling": None,
+        **describe_model(autoencoder),
+        "fingerprint": fingerprint(autoencoder),
+        "dtype": describe_dtype(next(autoencoder.parameters()).dtype, "none"),
+        **describe_machine(conditions.device, conditions.threads),
+    }

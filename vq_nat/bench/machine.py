@@ -1,0 +1,99 @@
+"""Says on what a figure was measured: the processor, the versions, the commit."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+
+from .. import __version__
+from .rows import Row
+
+PACKAGE = Path(__file__).resolve().parents[1]
+# What the figures do not depend on does not make a commit "dirty".
+NO_CODE = (":(exclude)examples/results", ":(exclude)*.md")
+
+
+def describe_machine(device: str, threads: int) -> Row:
+    """Names the device, the versions and the commit."""
+    return {
+        "device": device,
+        "processor": processor(device),
+        "threads": threads,
+        "versions": versions(),
+        "commit": commit(),
+    }
+
+
+def processor(device: str) -> str:
+    """Returns the name of the processor that does the work."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not a Linux
+        lines = []
+    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
+    return names[0].strip() if names else platform.processor() or platform.machine()
+
+
+def all_threads() -> int:
+    """Returns how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # not a Linux
+
+
+def resident_bytes() -> int:
+    """Returns the memory this process holds now, 0 where it cannot be told."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:  # not a Linux
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions that may change a figure."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "fairseq": distribution_version("fairseq-fixed", "fairseq"),
+        "sacrebleu": distribution_version("sacrebleu"),
+        "vq_nat": __version__,
+    }
+
+
+def distribution_version(*names: str) -> str:
+    """Returns the version of the first of these distributions that is installed."""
+    for name in names:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return "unknown"
+
+
+def commit(package: Path = PACKAGE) -> str:
+    """Returns the commit of the code, "-dirty" after it if changed, or "unknown"."""
+    root = git(package.parent, "rev-parse", "--show-toplevel")
+    head = git(package.parent, "rev-parse", "--short=12", "HEAD")
+    if not root or not head or Path(root).resolve() != package.parent.resolve():
+        return "unknown"
+    changes = git(package.parent, "status", "--porcelain", "-uno", "--", ".", *NO_CODE)
+    return f"{head}-dirty" if changes else head
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Returns what git says, nothing if it fails."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True
+        )
+    except OSError:  # no git
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

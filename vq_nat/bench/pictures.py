@@ -1,0 +1,93 @@
+"""Owns PNG files: pictures, and the use of codes over a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from .training_log import LogEntry, read_entry
+
+FIGURES = {
+    "vq_perplexity": "perplexity of a batch",
+    "vq_recent_codes": "share of codes used in 100 updates",
+}
+
+
+def write_png(picture: Tensor, path: Path, scale: int = 2) -> Path:
+    """Writes a picture, its pixels as squares. Shape: (3, H, W) uint8.
+
+    Raises:
+        ValueError: if Pillow is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ValueError(
+            "Pillow must be installed to write pictures, but is not: "
+            "`pip install -e '.[image]'` does so."
+        ) from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = picture.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
+    Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(path)
+    return path
+
+
+def code_use(log: Path) -> list[LogEntry]:
+    """Reads the epochs of a training, or its updates if there is no full epoch.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it says nothing of codes.
+    """
+    if not log.is_file():
+        raise FileNotFoundError(f"the training log {log} does not exist.")
+    with open(log, encoding="utf-8", errors="replace") as lines:
+        entries = [entry for line in lines if (entry := read_entry(line)) is not None]
+    for kind in ("train_inner", "train"):
+        found = [
+            entry
+            for entry in entries
+            if entry.kind == kind and "vq_perplexity" in entry.values
+        ]
+        if len(found) > 1 or (found and kind == "train"):
+            return found
+    raise ValueError(
+        f"{log} must be a log of `fairseq-train --log-format json` for a model with "
+        "codes, but holds no `vq_perplexity`."
+    )
+
+
+def plot_code_use(log: Path, path: Path) -> Path:
+    """Draws perplexity and share of used codes over the updates of a training.
+
+    Raises:
+        FileNotFoundError: if there is no such log.
+        ValueError: if it says nothing of codes, or matplotlib is not installed.
+    """
+    entries = code_use(log)
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise ValueError(
+            "matplotlib must be installed to draw curves, but is not: "
+            "`pip install -e '.[image]'` does so."
+        ) from error
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(FIGURES), figsize=(9, 3.2))
+    for axis, (name, label) in zip(axes, FIGURES.items()):
+        points = [entry.values for entry in entries if name in entry.values]
+        updates = [values["num_updates"] for values in points]
+        axis.plot(updates, [values[name] for values in points], marker=".")
+        axis.set_xlabel("updates")
+        axis.set_ylabel(label)
+        axis.set_ylim(bottom=0)
+        if name.endswith("_codes"):
+            axis.set_ylim(top=1.05)  # a share
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+    return path

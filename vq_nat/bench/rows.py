@@ -1,0 +1,66 @@
+"""Owns the files of results: rows as JSON, and the outputs they were scored on."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def row_path(folder: Path, corpus: str, system: str) -> Path:
+    """Returns where a row is kept."""
+    return folder / corpus / f"{system}.json"
+
+
+def write_row(row: Row, folder: Path) -> Path:
+    """Writes FOLDER/CORPUS/SYSTEM.json, never seen half-written."""
+    return write_json(row, row_path(folder, row["corpus"], row["system"]))
+
+
+def write_json(row: Row, path: Path) -> Path:
+    """Writes a row of any kind, never seen half-written."""
+    return write_text(json.dumps(row, indent=2, ensure_ascii=False), path)
+
+
+def outputs_path(path: Path, test_set: str) -> Path:
+    """Returns where the outputs of a row are kept: ROW.TEST_SET.txt beside it.
+
+    Args:
+        path: of the row.
+        test_set: name of the test set.
+    """
+    return path.with_name(f"{path.stem}.{test_set}.txt")
+
+
+def write_outputs(outputs: list[str], path: Path, test_set: str) -> Path:
+    """Writes a row's outputs beside it, one a line.
+
+    Args:
+        outputs: raw translations, none of which has a line feed.
+        path: of the row.
+        test_set: name of the test set.
+    """
+    return write_text("\n".join(outputs), outputs_path(path, test_set))
+
+
+def read_lines(path: Path) -> list[str]:
+    """Reads a text file; only a line feed ends a line.
+
+    Raises:
+        FileNotFoundError: if it does not exist.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"the file {path} does not exist.")
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+
+
+def write_text(text: str, path: Path) -> Path:
+    """Writes a text and a line feed, never seen half-written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".tmp-{path.name}")
+    temporary.write_text(text + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+    return path

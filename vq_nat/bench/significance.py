@@ -1,0 +1,69 @@
+"""Tells whether a difference between two systems' outputs is more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import cast
+
+from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.significance import PairedTest, Result
+
+from .quality import reference_streams
+from .rows import Row, outputs_path, read_lines
+
+
+def compare(
+    baseline: list[str], outputs: list[str], references: list[list[str]]
+) -> Row:
+    """Compares outputs with those of a baseline by paired bootstrap (Koehn 2004).
+
+    Returns:
+        Differences of BLEU and chrF with their p-values, the number of resamples, and
+        the share of sentences that are the `same`.
+    """
+    systems: list[tuple[str, Sequence[str]]] = [("baseline", baseline), ("o", outputs)]
+    metrics = {"BLEU": BLEU(), "chrF": CHRF()}
+    test = PairedTest(systems, metrics, reference_streams(references), "bs")
+    signatures, scores = test()
+    same = same_share(baseline, outputs)
+    row: Row = {"resamples": test.n_samples, "same": round(same, 4)}
+    for key in signatures:
+        before, after = cast(list[Result], scores[key])
+        name = key.lower().rstrip("2")
+        row[name] = round(after.score - before.score, 3)
+        # Where nothing differs, sacrebleu finds every resample as extreme as any.
+        p_value = 1.0 if same == 1 else float(after.p_value or 0.0)
+        row[f"{name}_p"] = round(p_value, 4)
+    return row
+
+
+def compare_rows(
+    baseline: Path, row: Path, test_set: str, references: list[list[str]]
+) -> Row:
+    """Compares the outputs that are kept beside two rows.
+
+    Args:
+        baseline: file of the row to compare with.
+        row: file of the other row.
+        test_set: whose outputs.
+        references: of its sentences.
+
+    Raises:
+        FileNotFoundError: if the outputs of a row are missing.
+        ValueError: if their number is not that of the references.
+    """
+    sides = [read_lines(outputs_path(path, test_set)) for path in (baseline, row)]
+    for path, lines in zip((baseline, row), sides):
+        if len(lines) != len(references):
+            raise ValueError(
+                f"{outputs_path(path, test_set)} must hold {len(references)} lines, "
+                f"but holds {len(lines)} instead."
+            )
+    return compare(*sides, references)
+
+
+def same_share(baseline: list[str], outputs: list[str]) -> float:
+    """Returns the share of sentences that stay as they were."""
+    return mean(float(a == b) for a, b in zip(baseline, outputs))

@@ -1,0 +1,145 @@
+"""Tells where the time of one sentence goes: a profile by stage at batch size 1.
+
+The doors of a model are wrapped while sentences are translated; what is left of a call
+is the host's part, in which no model runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from statistics import median
+from typing import Any
+
+from .clocks import Rules
+from .rows import Row
+from .timing import Synchronize, synchronizer
+
+LATENT_DOORS = {"encode": "encode", "predict": "predict", "decode": "decode"}
+OTHER_DOORS = {"encode": "encoder", "decode": "decoder"}  # fairseq's modules
+
+
+class Stopwatch:
+    """Adds up the seconds spent in wrapped functions, by name.
+
+    Args:
+        synchronize: waits for the device, so that its work counts where it belongs.
+    """
+
+    def __init__(self, synchronize: Synchronize) -> None:
+        self.synchronize = synchronize
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.calls: dict[str, int] = defaultdict(int)
+
+    def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns a function that is the same, but timed."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.synchronize()
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.synchronize()
+                self.seconds[name] += time.perf_counter() - start
+                self.calls[name] += 1
+
+        return call
+
+    @contextmanager
+    def wrapping(self, owner: Any, attribute: str, name: str) -> Iterator[None]:
+        """Times an object's method within the context, and restores it."""
+        own = attribute in vars(owner)
+        before = getattr(owner, attribute)
+        setattr(owner, attribute, self.timed(name, before))
+        try:
+            yield
+        finally:
+            if own:
+                setattr(owner, attribute, before)
+            else:
+                delattr(owner, attribute)
+
+    def reset(self) -> None:
+        """Forgets all times."""
+        self.seconds.clear()
+        self.calls.clear()
+
+
+def profile_stages(translator: Any, sentences: list[str], rules: Rules) -> Row:
+    """Profiles a translator, one sentence at a time.
+
+    Args:
+        translator: a `vq_nat.translation.translator.Translator`.
+        sentences: raw text.
+        rules: warm-up and repeats.
+
+    Returns:
+        Milliseconds per sentence, medians over sentences: `total`; `encode`, `predict`
+        and `decode` of a latent model, without `predict` of others; `per_step`, of one
+        call of the predictor or of the decoder; `steps`, the number of these calls;
+        `tokenise` and `detokenise`; `host`, the rest: batching, search, results.
+    """
+    watch = Stopwatch(synchronizer(str(device_of(translator.model))))
+    with ExitStack() as stack:
+        for owner, attribute, name in doors(translator):
+            stack.enter_context(watch.wrapping(owner, attribute, name))
+        for index in range(rules.warm_up):
+            translator.hypotheses([sentences[index % len(sentences)]])
+        rounds = [
+            [profile_one(watch, translator, sentence) for sentence in sentences]
+            for _ in range(rules.repeats)
+        ]
+    of_sentences = [average(repeats) for repeats in zip(*rounds)]
+    return {
+        name: round(median(one[name] for one in of_sentences), 4)
+        for name in of_sentences[0]
+    }
+
+
+def device_of(model: Any) -> Any:
+    """Returns where a model computes; one without parameters says so itself."""
+    own = getattr(model, "device", None)
+    return next(model.parameters()).device if own is None else own
+
+
+def doors(translator: Any) -> list[tuple[Any, str, str]]:
+    """Returns what is timed: owner, attribute and the stage's name."""
+    model, codec = translator.model, translator.codec
+    found = [(codec, "encode", "tokenise"), (codec, "decode", "detokenise")]
+    if hasattr(model, "lookup"):
+        return found + [(model, door, name) for name, door in LATENT_DOORS.items()]
+    parts = [(getattr(model, part), name) for name, part in OTHER_DOORS.items()]
+    return found + [(part, "forward", name) for part, name in parts]
+
+
+def profile_one(watch: Stopwatch, translator: Any, sentence: str) -> dict[str, float]:
+    """Translates one sentence, and returns its milliseconds by stage."""
+    watch.reset()
+    watch.synchronize()
+    start = time.perf_counter()
+    found = translator.hypotheses([sentence])[0]
+    watch.synchronize()
+    total = time.perf_counter() - start
+    times = {
+        name: 1000 * watch.seconds[name]
+        for name in ("tokenise", "encode", "predict", "decode", "detokenise")
+    }
+    latent = bool(watch.calls["predict"])
+    # A greedy search steps once for each code and once for their end.
+    steps = len(found.codes) + 1 if latent else max(1, watch.calls["decode"])
+    stepped = times["predict"] if latent else times["decode"]
+    return {
+        "total": 1000 * total,
+        **times,
+        "host": 1000 * total - sum(times.values()),
+        "steps": steps,
+        "per_step": stepped / steps,
+    }
+
+
+def average(repeats: tuple[dict[str, float], ...]) -> dict[str, float]:
+    """Returns the median of each figure over the repeats of one sentence."""
+    return {name: median(one[name] for one in repeats) for name in repeats[0]}

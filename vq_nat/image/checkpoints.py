@@ -1,0 +1,110 @@
+"""Autoencoders and priors from checkpoints, and which of them belong together."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Union
+
+from fairseq import checkpoint_utils
+from fairseq.models import ARCH_MODEL_NAME_REGISTRY
+from torch import nn
+
+from ..compat import load_config
+from .prior import CodeGrid, CodePrior
+
+PathLike = Union[str, Path]
+
+
+def checkpoint_path(path: PathLike) -> Path:
+    """Finds the checkpoint in a folder; a file stays what it is."""
+    path = Path(path)
+    return path / "checkpoint_best.pt" if path.is_dir() else path
+
+
+def load_autoencoder(path: PathLike, device: str = "cpu") -> Any:
+    """Loads an autoencoder, in evaluation mode.
+
+    Args:
+        path: a checkpoint, or a folder that holds `checkpoint_best.pt`.
+        device: "cpu", "cuda", ….
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is the checkpoint of something else.
+    """
+    return _load(path, "vqvae", "an autoencoder", device)
+
+
+def load_prior(path: PathLike, autoencoder: nn.Module, device: str = "cpu") -> Any:
+    """Loads a learned prior, in evaluation mode.
+
+    Args:
+        path: a checkpoint, or a folder that holds `checkpoint_best.pt`.
+        autoencoder: whose codes it was trained on.
+        device: "cpu", "cuda", ….
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is the checkpoint of something else, or the prior of another
+            autoencoder.
+    """
+    prior = _load(path, "code_prior", "a prior of codes", device)
+    own = fingerprint(autoencoder)
+    if prior.fingerprint != own:
+        raise ValueError(
+            f"the prior {path} must be of the codes of this autoencoder ({own[:12]}), "
+            f"but was trained on those of another ({prior.fingerprint[:12]}) instead."
+        )
+    return prior
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Returns the SHA-256 of a model's weights: names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        flat = value.detach().cpu().contiguous()
+        digest.update(f"{name} {flat.dtype} {tuple(flat.shape)}\n".encode())
+        digest.update(flat.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def code_grid(autoencoder: Any) -> CodeGrid:
+    """Returns the shape of an autoencoder's codes.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    if not autoencoder.has_codes:
+        raise ValueError(
+            "a prior must be of an autoencoder with codes, "
+            f"but the `vq_kind` of this one is {autoencoder.cfg.vq_kind!r} instead."
+        )
+    height, width = autoencoder.grid
+    return CodeGrid(height, width, autoencoder.num_slices, autoencoder.num_codes)
+
+
+def _load(path: PathLike, name: str, what: str, device: str) -> Any:
+    path = checkpoint_path(path)
+    found = _model_name(load_config(path)["model"])
+    if found != name:
+        raise ValueError(
+            f"{path} must be the checkpoint of {what}, "
+            f"but is that of a model {found!r} instead."
+        )
+    models, _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)])
+    return models[0].to(device).eval().requires_grad_(False)
+
+
+def _model_name(options: Any) -> str:
+    """Returns the name a model is registered by; options may name an architecture."""
+    name = getattr(options, "arch", None) or dict(options or {}).get("_name", "")
+    return ARCH_MODEL_NAME_REGISTRY.get(name, name)
+
+
+__all__ = [
+    "CodePrior",
+    "checkpoint_path",
+    "code_grid",
+    "fingerprint",
+    "load_autoencoder",
+    "load_prior",
+]

@@ -1,0 +1,101 @@
+"""Owns encoded images: bytes of a PNG or JPEG, or whole lists of them, to pixels."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import numpy
+from tqdm import tqdm
+
+Named = tuple[str, bytes]  # a file, or a row of a file, and its bytes
+
+
+def decode_all(images: Iterable[Named], count: int, title: str) -> numpy.ndarray:
+    """Decodes images of one size.
+
+    Args:
+        images: where each comes from, and its bytes.
+        count: how many there are.
+        title: of the progress bar.
+
+    Shape:
+        (N, 3, H, W) uint8.
+
+    Raises:
+        ValueError: if one cannot be decoded, or is of another size than the first.
+    """
+    pixels = first = None
+    bar = tqdm(
+        images,
+        total=count,
+        desc=title,
+        unit=" images",
+        leave=False,
+        disable=count < 1000 or None,  # None: where there is no terminal
+        file=sys.stderr,
+    )
+    for index, (origin, content) in enumerate(bar):
+        image = decode(origin, content)
+        if pixels is None:
+            first, size = origin, image.shape
+            pixels = numpy.empty((count, 3, *size[:2]), dtype=numpy.uint8)
+        elif image.shape != size:
+            raise ValueError(
+                f"{origin} must be of {size[1]} × {size[0]} pixels like {first}, but "
+                f"is of {image.shape[1]} × {image.shape[0]} instead."
+            )
+        pixels[index] = image.transpose(2, 0, 1)
+    if pixels is None:
+        raise ValueError(f"{title} must hold images, but holds none.")
+    return pixels
+
+
+def decode(origin: str, content: bytes) -> numpy.ndarray:
+    """Decodes an image.
+
+    Shape:
+        (H, W, 3) uint8.
+
+    Raises:
+        ValueError: if it is damaged, or not of three colours.
+    """
+    image_module = pillow()
+    try:
+        with image_module.open(io.BytesIO(content)) as image:
+            image.load()
+            mode, pixels = image.mode, numpy.asarray(image)
+    except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as e:
+        raise ValueError(f"{origin} cannot be decoded as an image: {e}.") from None
+    if mode != "RGB":
+        raise ValueError(
+            f"{origin} must have the three colours red, green and blue (mode RGB), but "
+            f"is of mode {mode} instead{GREY if mode in ('1', 'L', 'LA') else ''}."
+        )
+    return pixels
+
+
+GREY = ", a grey-scale image"
+
+
+def pillow() -> Any:
+    """Returns Pillow's module `Image`.
+
+    Raises:
+        ValueError: if it is not installed.
+    """
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ValueError(missing("pillow", "encoded images")) from None
+    return Image
+
+
+def missing(package: str, what: str) -> str:
+    """Says how to install what reads something."""
+    return (
+        f"The package {package} must be installed to read {what}, but is not; "
+        "`pip install -e '.[image]'` does so."
+    )

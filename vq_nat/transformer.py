@@ -1,0 +1,219 @@
+"""The Transformer that translation and the prior of images share.
+
+Pre-norm layers over (B, T, C), attention through torch's fused kernel, keys and values
+of the past handed in and out as plain tensors so that every stage can be exported as a
+fixed graph. Parameters carry the names of fairseq's Transformer layers, so that weights
+of a fairseq teacher fit without renaming.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from fairseq.modules import Fp32LayerNorm
+from torch import Tensor, nn
+
+
+class KeyValues(NamedTuple):
+    """Keys and values of one attention, each (B, H, S, C / H)."""
+
+    keys: Tensor
+    values: Tensor
+
+    def take(self, rows: Tensor) -> "KeyValues":
+        """Takes rows of the batch."""
+        return KeyValues(
+            self.keys.index_select(0, rows), self.values.index_select(0, rows)
+        )
+
+    def append(self, other: "KeyValues") -> "KeyValues":
+        """Joins along time: (B, H, S, ·) and (B, H, S', ·) to (B, H, S + S', ·)."""
+        return KeyValues(
+            torch.cat([self.keys, other.keys], dim=2),
+            torch.cat([self.values, other.values], dim=2),
+        )
+
+
+class KeyValueBuffer:
+    """Room for the keys and values of all steps, which are filled in place.
+
+    Joining tensors copies all of the past at every step; this copies the new step only.
+
+    Args:
+        length: steps there is room for.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.length, self.filled = length, 0
+        self.room: KeyValues | None = None  # of the type of what comes first
+
+    def append(self, other: KeyValues) -> KeyValues:
+        """Adds steps, and returns views of all so far. Shape: as `KeyValues`."""
+        if self.room is None:
+            batch, heads, _, width = other.keys.shape
+            shape = (batch, heads, self.length, width)
+            self.room = KeyValues(
+                other.keys.new_empty(shape), other.values.new_empty(shape)
+            )
+        start, self.filled = self.filled, self.filled + other.keys.size(2)
+        for room, new in zip(self.room, other):
+            room[:, :, start : self.filled] = new
+        return KeyValues(*(room[:, :, : self.filled] for room in self.room))
+
+
+class Attention(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017, section 3.2.2).
+
+    Args:
+        width: C.
+        heads: H, must divide C.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(
+                f"`attention_heads` must divide `width` ({width}), "
+                f"but is {heads} instead."
+            )
+        self.heads = heads
+        self.q_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, width)
+        self.v_proj = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, width)
+
+    def _split(self, x: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        x = x.view(batch, length, self.heads, width // self.heads)
+        return x.transpose(1, 2)  # (B, H, T, C / H)
+
+    def project(self, states: Tensor) -> KeyValues:
+        """Computes keys and values. Shape: (B, S, C) → 2 × (B, H, S, C / H)."""
+        return KeyValues(
+            self._split(self.k_proj(states)), self._split(self.v_proj(states))
+        )
+
+    def forward(
+        self,
+        query: Tensor,
+        memory: KeyValues,
+        mask: Tensor | None = None,
+        causal: bool = False,
+    ) -> Tensor:
+        """Attends from `query` to `memory`.
+
+        Args:
+            query: (B, T, C).
+            memory: keys and values of S positions.
+            mask: (B, S) bool, True = may be attended to; None = all.
+            causal: position t sees keys 0 … t only.
+
+        Returns:
+            (B, T, C).
+        """
+        attended = F.scaled_dot_product_attention(
+            self._split(self.q_proj(query)),
+            memory.keys,
+            memory.values,
+            attn_mask=None if mask is None else mask[:, None, None, :],
+            is_causal=causal,
+        )
+        return self.out_proj(attended.transpose(1, 2).flatten(2))
+
+
+class TransformerLayer(nn.Module):
+    """Pre-norm layer: self-attention, attention to the source, feed-forward.
+
+    Args:
+        width: C.
+        heads: attention heads.
+        ffn: width of the feed-forward part.
+        dropout: on every residual branch.
+        source: whether the layer attends to the source.
+    """
+
+    def __init__(
+        self, width: int, heads: int, ffn: int, dropout: float, source: bool = True
+    ) -> None:
+        super().__init__()
+        self.self_attn_layer_norm = Fp32LayerNorm(width)
+        self.self_attn = Attention(width, heads)
+        self.encoder_attn_layer_norm = Fp32LayerNorm(width) if source else None
+        self.encoder_attn = Attention(width, heads) if source else None
+        self.final_layer_norm = Fp32LayerNorm(width)
+        self.fc1 = nn.Linear(width, ffn)
+        self.fc2 = nn.Linear(ffn, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        source: KeyValues | None = None,
+        source_mask: Tensor | None = None,
+        causal: bool = False,
+    ) -> Tensor:
+        """Runs the layer over a whole sequence. Shape: (B, T, C) → (B, T, C)."""
+        normed = self.self_attn_layer_norm(x)
+        memory = self.self_attn.project(normed)
+        x = x + self.dropout(self.self_attn(normed, memory, mask, causal))
+        return self._rest(x, source, source_mask)
+
+    def step(
+        self,
+        x: Tensor,
+        past: KeyValues | KeyValueBuffer | None,
+        source: KeyValues | None = None,
+        source_mask: Tensor | None = None,
+    ) -> tuple[Tensor, KeyValues]:
+        """Runs one causal step. Shape: (B, 1, C) → (B, 1, C), and the longer past."""
+        normed = self.self_attn_layer_norm(x)
+        memory = self.self_attn.project(normed)
+        memory = memory if past is None else past.append(memory)
+        x = x + self.dropout(self.self_attn(normed, memory))
+        return self._rest(x, source, source_mask), memory
+
+    def project_source(self, states: Tensor) -> KeyValues:
+        """Computes keys and values of the source. Shape: (B, S, C), see `KeyValues`."""
+        assert self.encoder_attn is not None, "this layer does not attend to a source"
+        return self.encoder_attn.project(states)
+
+    def _rest(
+        self, x: Tensor, source: KeyValues | None, source_mask: Tensor | None
+    ) -> Tensor:
+        if self.encoder_attn is not None and self.encoder_attn_layer_norm is not None:
+            assert source is not None, "a layer with source attention needs a source"
+            normed = self.encoder_attn_layer_norm(x)
+            x = x + self.dropout(self.encoder_attn(normed, source, source_mask))
+        hidden = F.relu(self.fc1(self.final_layer_norm(x)))
+        return x + self.dropout(self.fc2(hidden))
+
+
+class TransformerStack(nn.ModuleList):
+    """`count` equal layers; an iterable of `TransformerLayer`.
+
+    Args:
+        width: C.
+        ffn: width of the feed-forward parts.
+        heads: attention heads.
+        dropout: on every residual branch.
+        count: number of layers.
+        source: whether the layers attend to the source.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        ffn: int,
+        heads: int,
+        dropout: float,
+        count: int,
+        source: bool = True,
+    ) -> None:
+        super().__init__(
+            TransformerLayer(width, heads, ffn, dropout, source) for _ in range(count)
+        )
+
+    def __iter__(self) -> Iterator[TransformerLayer]:  # type: ignore[override]
+        return super().__iter__()  # type: ignore[return-value]
