@@ -9,7 +9,8 @@ import numpy
 import pytest
 import torch
 
-import vq_nat.translation  # noqa: F401  registers task, model and criterion
+import vq_nat.image  # registers tasks, models and criterions
+import vq_nat.translation  # noqa: F401
 
 SYMBOLS = "abcdefghijklmnopqrst"
 SPLITS = {"train": 200, "valid": 40, "test": 40}

@@ -1,0 +1,274 @@
+"""Times the training of the image autoencoder beside a plain PyTorch loop of it.
+
+Both sides train the same network on the same number of images with Adam, clipped
+gradients and the M-step, in batches and in precision alike: one by fairseq-train with
+all that it logs, the other by the shortest loop there is. Each run is a process of its
+own, and they take turns, so that whatever disturbs the machine disturbs them alike. The
+first updates of a run are not timed.
+
+    python examples/bench_image.py --threads 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
+
+from quickstart_run import environment  # noqa: E402
+from quickstart_train import call_fairseq_train  # noqa: E402
+
+from vq_nat.bench import report, timing  # noqa: E402
+from vq_nat.bench.systems import (  # noqa: E402
+    commit,
+    processor,
+    versions,
+    write_json,
+)
+from vq_nat.bench.training_log import read_entry  # noqa: E402
+
+Row = dict[str, Any]
+PLAIN, HOST = "plain PyTorch loop", "fairseq-train"
+SYSTEMS = (PLAIN, HOST)
+FILES = {PLAIN: "plain.json", HOST: "fairseq-train.json"}
+LR, CLIP, SEED = 0.001, 1.0, 1
+
+
+def write_images(folder: Path, count: int) -> None:
+    """Writes random images in the layout of CIFAR-10's binary version."""
+    import numpy
+
+    draw = numpy.random.default_rng(SEED)
+    for name in (*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"):
+        records = draw.integers(0, 256, (count // 5, 3073), dtype=numpy.uint8)
+        records[:, 0] %= 10
+        (folder / f"{name}.bin").write_bytes(records.tobytes())
+
+
+# ---------------------------------------------------------------------------- two sides
+
+
+def train_plainly(args: argparse.Namespace) -> float:
+    """Trains without fairseq's trainer, and returns images a second."""
+    import torch
+
+    from vq_nat.compat import autocast
+    from vq_nat.image import VQVAE, VQVAEConfig, open_images
+    from vq_nat.image.config import PRESETS
+
+    torch.manual_seed(SEED)
+    preset = PRESETS[args.arch.removeprefix("vqvae_")]
+    cfg = VQVAEConfig(image_height=32, image_width=32, **preset)
+    device = torch.device(args.device)
+    model = VQVAE(cfg).train().to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LR)
+    images, wait = open_images(args.data, "train"), timing.synchronizer(args.device)
+    start = 0.0
+    for update in range(args.warm_up + args.updates):
+        if update == args.warm_up:
+            wait()
+            start = time.perf_counter()
+        chosen = torch.randint(len(images), (args.batch_size,))
+        batch = images.images(chosen).to(device)
+        with autocast(args.autocast, device):
+            out = model(batch)
+            loss = out.bottleneck.loss - out.log_prob.sum() / batch.numel()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        optimizer.step()
+        model.bottleneck.m_step()
+    wait()
+    return args.updates * args.batch_size / (time.perf_counter() - start)
+
+
+def train_by_host(args: argparse.Namespace, folder: Path) -> float:
+    """Trains with fairseq-train, and returns images a second."""
+    options = {
+        "task": "image_vqvae",
+        "arch": args.arch,
+        "criterion": "bits_per_dim",
+        "optimizer": "adam",
+        "clip-norm": CLIP,
+        "lr": LR,
+        "batch-size": args.batch_size,
+        "autocast": args.autocast,
+        "seed": SEED,
+        "max-update": args.warm_up + args.updates,
+        "disable-validation": True,
+        "no-save": True,
+        "log-interval": args.warm_up,
+        "cpu": args.device == "cpu",
+    }
+    said = run(call_fairseq_train(args.data, folder, options), args)
+    walls = {
+        int(entry.values["num_updates"]): entry.values["wps"]
+        for line in said.splitlines()
+        if (entry := read_entry(line)) is not None and entry.kind == "train_inner"
+    }
+    # An image counts as a word; each figure is of the updates since the last one.
+    timed = [speed for updates, speed in walls.items() if updates > args.warm_up]
+    if not timed:
+        raise SystemExit(f"error: fairseq-train logged no speed:\n{said[-2000:]}")
+    return len(timed) / sum(1 / speed for speed in timed)
+
+
+def run(command: list[str], args: argparse.Namespace) -> str:
+    """Runs a command and returns all that it says."""
+    device = "cpu" if args.device == "cpu" else "cuda"
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(args.threads, device),
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"error: {command[2]} failed:\n{done.stdout[-4000:]}")
+    return done.stdout
+
+
+def speed_of(name: str, args: argparse.Namespace, folder: Path) -> float:
+    """Measures a side in a fresh process."""
+    if name == HOST:
+        return train_by_host(args, folder)
+    command = [sys.executable, __file__, "--data", str(args.data), "--plainly"]
+    for option in ("arch", "batch_size", "updates", "warm_up", "autocast", "device"):
+        flag = option.replace("_", "-")
+        command += [f"--{flag}", str(getattr(args, option))]
+    return float(run([*command, "--threads", str(args.threads)], args).split()[-1])
+
+
+# --------------------------------------------------------------------------------- rows
+
+
+def measure(args: argparse.Namespace) -> list[Row]:
+    """Measures both sides in turns and returns their rows."""
+    speeds: dict[str, list[float]] = {name: [] for name in SYSTEMS}
+    with tempfile.TemporaryDirectory() as folder:
+        args.data = Path(folder) / "cifar-10-batches-bin"
+        args.data.mkdir()
+        write_images(args.data, args.images)
+        for turn in range(args.repeats):
+            for name in SYSTEMS:
+                speeds[name].append(speed_of(name, args, Path(folder) / "out"))
+                say = f"{name}, {turn + 1} of {args.repeats}: {speeds[name][-1]:.0f}"
+                print(f"measured: {say} images/s", file=sys.stderr, flush=True)
+    return [row_of(name, speeds[name], args) for name in SYSTEMS]
+
+
+def row_of(name: str, speeds: list[float], args: argparse.Namespace) -> Row:
+    """Returns the row of a side."""
+    known = versions()
+    return {
+        "kind": "image-training",
+        "system": name,
+        "arch": args.arch,
+        "batch_size": args.batch_size,
+        "updates": args.updates,
+        "warm_up": args.warm_up,
+        "images_per_s": {
+            "median": round(median(speeds), 2),
+            "all": [round(speed, 2) for speed in speeds],
+        },
+        "autocast": args.autocast,
+        "device": args.device,
+        "processor": processor(args.device),
+        "threads": args.threads,
+        "versions": {k: known[k] for k in ("python", "torch", "fairseq", "vq_nat")},
+        "commit": commit(),
+        "seed": SEED,
+    }
+
+
+def folder_of(args: argparse.Namespace) -> Path:
+    """Returns where rows that compare with each other are kept."""
+    machine = "cuda" if args.device != "cpu" else f"cpu-{args.threads}-threads"
+    return args.results / f"{args.arch}-{machine}"
+
+
+def table(rows: list[Row]) -> str:
+    """Returns the Markdown table of rows that compare with each other."""
+    base = next(r for r in rows if r["system"] == PLAIN)["images_per_s"]["median"]
+    columns: list[report.Column] = [
+        ("training", lambda row: row["system"]),
+        ("images/s", lambda row: f"{row['images_per_s']['median']:.0f}"),
+        ("of it", lambda row: report.percent(row["images_per_s"]["median"] / base)),
+    ]
+    first = rows[0]
+    used = ", ".join(f"{name} {value}" for name, value in first["versions"].items())
+    notes = [
+        f"- `{first['arch']}`, {first['updates']} updates of {first['batch_size']} "
+        f"images, autocast {first['autocast']}; median of "
+        f"{len(first['images_per_s']['all'])} runs that took turns.",
+        f"- On {first['processor']}, {first['threads']} thread(s); {used}; "
+        f"commit {report.shared(rows, 'commit')}.",
+    ]
+    return "\n".join([report.markdown(columns, rows), "", *notes])
+
+
+# --------------------------------------------------------------------------------- main
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    add = parser.add_argument
+    add("--arch", default="vqvae_cifar10_tiny", help="a preset of the model")
+    add("--batch-size", type=int, default=128, help="images of an update")
+    add("--updates", type=int, default=60, help="timed updates of a run")
+    add("--warm-up", type=int, default=10, help="updates before them")
+    add("--images", type=int, default=20000, help="random images to train on")
+    add("--repeats", type=int, default=3, help="runs of each side")
+    add("--autocast", default="auto", help="none, auto, bfloat16 or float16")
+    add("--threads", type=int, default=2, help="CPU threads")
+    add("--device", default="cpu", choices=("cpu", "cuda"))
+    results = ROOT / "examples" / "results" / "image_speed"
+    add("--results", type=Path, default=results, help="folder for the rows")
+    add("--data", type=Path, help=argparse.SUPPRESS)  # for the fresh processes
+    add("--plainly", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def check(args: argparse.Namespace) -> None:
+    """Refuses what cannot be measured."""
+    for name in ("batch_size", "updates", "warm_up", "repeats", "threads"):
+        value, flag = getattr(args, name), name.replace("_", "-")
+        if value < 1:
+            raise SystemExit(f"error: --{flag} must be at least 1, but is {value}.")
+    if args.updates % args.warm_up:
+        raise SystemExit(
+            f"error: --updates must be a multiple of --warm-up ({args.warm_up}), "
+            f"but is {args.updates}."
+        )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the command line."""
+    args = build_parser().parse_args(argv)
+    check(args)
+    warnings.simplefilter("ignore")  # of imports, which no user can heed
+    if args.plainly:
+        with timing.pinned_threads(args.threads):
+            print(train_plainly(args))
+        return
+    rows, folder = measure(args), folder_of(args)
+    for row in rows:
+        write_json(row, folder / FILES[row["system"]])
+    text = table([json.loads((folder / FILES[name]).read_text()) for name in SYSTEMS])
+    (folder / "image_training.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
