@@ -181,12 +181,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     measure.add_argument(
         "--engine",
-        choices=("torch", "ctranslate2"),
+        choices=("torch", "onnx", "ctranslate2"),
         default="torch",
-        help="what runs it; ctranslate2 for autoregressive models (default: torch)",
+        help="what runs it; onnx for latent models, ctranslate2 for autoregressive "
+        "ones (default: torch)",
     )
     measure.add_argument(
-        "--compute-type", help="of ctranslate2: float32, int8, … (default: float32)"
+        "--compute-type",
+        help="of onnx and ctranslate2: float32, int8, … (default: float32)",
     )
     measure.add_argument(
         "--beam", type=positive, default=1, metavar="N", help="default: 1"
@@ -426,14 +428,17 @@ def measured_decoding(options: argparse.Namespace) -> dict[str, Any]:
     if options.engine == "ctranslate2":
         decoding = {"beam": options.beam, "compute_type": options.compute_type}
         return {name: value for name, value in decoding.items() if value is not None}
-    if options.compute_type is not None:
-        raise ValueError("`--compute-type` must come with `--engine ctranslate2`.")
+    if options.compute_type is not None and options.engine == "torch":
+        raise ValueError("`--compute-type` must come with another `--engine`.")
     plain = vars(build_parser().parse_args(["translate", "MODEL"]))
-    return {
+    decoding = {
         name: getattr(options, name)
         for name in DECODING
         if name != "device" and getattr(options, name) != plain[name]
     }
+    if options.compute_type is not None:
+        decoding["compute_type"] = options.compute_type
+    return decoding
 
 
 def run_table(options: argparse.Namespace) -> None:

@@ -12,7 +12,9 @@ from typing import NamedTuple
 from table_entries import Entry, by_name, speed_up, with_spread
 
 HELD, NOT_HELD, NOT_MEASURED = "held", "not held", "not measured"
-OURS = ("vq-em10", "vq-em10-nc4", "tuned", "tuned-mono")  # without help of a teacher
+SYSTEMS = ("vq-em10", "vq-em10-nc4", "tuned", "tuned-mono")  # without help of a teacher
+ENGINES = ("", "-onnx", "-onnx-int8")  # what they run on: torch, and ONNX Runtime
+OURS = tuple(system + engine for system in SYSTEMS for engine in ENGINES)
 SHARE_OF_GREEDY, TIMES_BEAM = 0.97, 4.0
 BEAM, GREEDY = "teacher-beam4", "teacher-greedy"
 CTRANSLATE2 = ("ct2-teacher-greedy", "ct2-teacher-greedy-int8")

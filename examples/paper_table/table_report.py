@@ -29,6 +29,7 @@ TITLES = {
     "nat": "Non-autoregressive Transformer (fairseq's)",
     "bottlenecks": "Other bottlenecks in our architecture",
     "vq": "Vector quantisation",
+    "onnx": "Ours in ONNX Runtime",
     "extras": "What the paper does not have",
     "ctranslate2": "The same autoregressive models in CTranslate2",
     "ablations": "Ablations",

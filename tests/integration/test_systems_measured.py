@@ -99,7 +99,7 @@ def test_the_command_measures_clocks_and_stages(
     assert stages["total"] > stages["predict"] > stages["per_step"]
     assert len(outputs_path(path, "test").read_text().splitlines()) == 40
     assert cli.main([*arguments, "--compute-type", "int8"]) == 2
-    assert "must come with `--engine ctranslate2`" in capsys.readouterr().err
+    assert "must come with another `--engine`" in capsys.readouterr().err
 
 
 def test_candidates_of_a_nat_model_do_not_depend_on_the_batch(
@@ -117,3 +117,38 @@ def test_candidates_of_a_nat_model_do_not_depend_on_the_batch(
     row = measure(system, [test_set], CONDITIONS)
     assert (row["passes"], row["beam"], row["n_c"]) == (0, None, None)
     assert row["decoding"] == {"candidates": 5, "teacher": True}
+
+
+def test_exported_model_is_measured_like_its_checkpoint(
+    checkpoint, test_set, tmp_path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    rows = {}
+    for engine in ("torch", "onnx"):
+        system = System(engine, engine, checkpoint, None, engine)
+        beside = tmp_path / f"{engine}.json"
+        rows[engine] = measure(system, [test_set], CONDITIONS, beside=beside)
+    torch_row, onnx_row = rows["torch"], rows["onnx"]
+    for same in ("bleu", "chrf", "n_c", "codebook_size", "parameters", "dtype"):
+        assert onnx_row[same] == torch_row[same]
+    assert onnx_row["engine"] == "onnx"
+    assert onnx_row["engine_versions"].keys() == {"onnxruntime"}
+    with pytest.raises(ValueError, match="`compute_type` must be one of .*'int3'"):
+        System("x", "x", checkpoint, None, "onnx", {"compute_type": "int3"}).open(
+            "cpu", 1, "none"
+        )
+
+
+def test_the_command_exports_what_every_command_reads(
+    checkpoint, test_set, tmp_path, capsys
+) -> None:
+    pytest.importorskip("onnxruntime")
+    out = tmp_path / "exported"
+    assert cli.main(["export", str(checkpoint), str(out)]) in (None, 0)
+    assert capsys.readouterr().out.strip() == str(out)
+    texts = [*test_set.sources, "", "a b " * 100]
+    exported, own = vq_nat.load(out), vq_nat.load(checkpoint)
+    assert exported.translate(texts, batch_size=4) == own.translate(texts, batch_size=4)
+    assert exported.codes(texts) == own.codes(texts)
+    with pytest.raises(ValueError, match="`device` must be 'cpu' for an exported"):
+        vq_nat.load(out, device="cuda")

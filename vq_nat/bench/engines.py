@@ -1,7 +1,8 @@
-"""Owns what runs a system: torch through `vq_nat.load`, or CTranslate2."""
+"""Owns what runs a system: torch or ONNX Runtime by `vq_nat.load`, or CTranslate2."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,11 +10,14 @@ from typing import Any, Protocol
 import torch
 
 from .. import load
+from ..translation.export import export_checkpoint
+from ..translation.translator import checkpoint_path
 from .ctranslate2 import CTranslate2Translator
 from .machine import distribution_version
 from .rows import Row
 
-ENGINES = ("torch", "ctranslate2")
+ENGINES = ("torch", "onnx", "ctranslate2")
+COMPUTE_TYPES = ("float32", "int8")  # of exported graphs
 # What a latent model can be given instead of its own prediction, for diagnosis.
 NEED_REFERENCES = ("true_codes", "true_latents")
 
@@ -68,10 +72,8 @@ class TorchEngine:
     def describe(self) -> Row:
         """Names the sizes that matter; None for what the model does not have."""
         model = self.translator.model
-        parameters = list(model.parameters())
         row = {
-            "parameters": sum(p.numel() for p in parameters),
-            "dtype": describe_dtype(parameters[0].dtype, self.autocast),
+            **self.describe_numbers(),
             "beam": None,
             "passes": None,
             "n_c": None,
@@ -84,6 +86,53 @@ class TorchEngine:
         if hasattr(model, "lookup") or hasattr(model, "initialize_output_tokens"):
             return {**row, "passes": self.decoding.get("passes", 0)}
         return {**row, "beam": self.decoding.get("beam", 1)}
+
+    def describe_numbers(self) -> Row:
+        """Names how many weights there are, and the type of products."""
+        parameters = list(self.translator.model.parameters())
+        return {
+            "parameters": sum(p.numel() for p in parameters),
+            "dtype": describe_dtype(parameters[0].dtype, self.autocast),
+        }
+
+
+class OnnxEngine(TorchEngine):
+    """A latent model as ONNX graphs, exported beside its checkpoint when needed.
+
+    Args:
+        checkpoint: of the model.
+        device: "cpu".
+        decoding: options of `vq_nat.load`, and `compute_type` (float32 or int8).
+    """
+
+    def __init__(
+        self, checkpoint: Path, device: str, decoding: Mapping[str, Any]
+    ) -> None:
+        options = dict(decoding)
+        compute_type = options.pop("compute_type", "float32")
+        if compute_type not in COMPUTE_TYPES:
+            raise ValueError(
+                f"`compute_type` must be one of {', '.join(COMPUTE_TYPES)}, but is "
+                f"{compute_type!r} instead."
+            )
+        folder = exported_folder(checkpoint, compute_type)
+        super().__init__(folder, device, "none", options)
+
+    def describe_numbers(self) -> Row:
+        """Names how many weights there are, and the type of products."""
+        sizes = self.translator.model.sizes
+        return {"parameters": sizes["parameters"], "dtype": sizes["dtype"]}
+
+
+def exported_folder(checkpoint: Path, compute_type: str) -> Path:
+    """Exports a checkpoint once, into a folder named after what it holds."""
+    checkpoint = checkpoint_path(checkpoint)
+    with open(checkpoint, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    folder = checkpoint.parent / f"onnx-{compute_type}-{digest[:16]}"
+    if not folder.is_dir():
+        export_checkpoint(checkpoint, folder, int8=compute_type == "int8")
+    return folder
 
 
 class CTranslate2Engine:
@@ -143,12 +192,17 @@ def open_engine(
         )
     if engine == "torch":
         return TorchEngine(checkpoint, device, autocast, decoding)
+    if engine == "onnx":
+        return OnnxEngine(checkpoint, device, decoding)
     return CTranslate2Engine(checkpoint, device, threads, decoding)
 
 
 def engine_versions(engine: str) -> dict[str, str]:
     """Returns the version of an engine that is not part of every row."""
-    return {} if engine == "torch" else {engine: distribution_version(engine)}
+    packages = {"onnx": "onnxruntime", "ctranslate2": "ctranslate2"}
+    if engine not in packages:
+        return {}
+    return {packages[engine]: distribution_version(packages[engine])}
 
 
 def describe_latents(options: Any) -> Row:

@@ -61,7 +61,7 @@ class System:
         label: for readers.
         checkpoint: a file, or a folder that holds `checkpoint_best.pt`.
         log: of its training.
-        engine: "torch" or "ctranslate2".
+        engine: one of `engines.ENGINES`.
         decoding: options of `vq_nat.load`, `true_codes` and `true_latents` among them;
             of CTranslate2 `beam` and `compute_type`.
     """

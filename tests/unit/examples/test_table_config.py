@@ -132,7 +132,7 @@ def test_null_takes_away_however_far_above_it_stands() -> None:
         ("models/b/base", "b", "The model `b` must not be a base of itself"),
         ("recipes/soft/base", "soft", "The recipe `soft` must not be a base of its"),
         ("rows/a/model", "x", "`model` of the row `a` must be one of .*, but is 'x'"),
-        ("rows/a/engine", "x", "`engine` of the row `a` must be one of torch, ctra"),
+        ("rows/a/engine", "x", "`engine` of the row `a` must be one of torch, onnx, "),
         ("rows/a/label", None, "The row `a` must have a `label`"),
         ("rows/a/seeds", [3], "A seed of the row `a` must be one of 1, 2, but is 3"),
         ("rows/a/paper", {"blue": 1}, "A key of `paper` of the row `a` must be one"),
