@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -324,6 +325,7 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the command line."""
     args = build_parser().parse_args(argv)
     warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
+    logging.getLogger().setLevel(logging.WARNING)  # fairseq turns all loggers up
     with errors_as_sentences():
         plan = read_plan(args)
         with locked(plan.work, "comparison"):

@@ -63,8 +63,7 @@ class ImageDecoder(nn.Sequential):
 
     def __init__(self, cfg: VQVAEConfig, bias: Tensor) -> None:
         last = nn.ConvTranspose2d(cfg.outer_width, len(bias), 4, stride=2, padding=1)
-        with torch.no_grad():
-            last.bias.copy_(bias)
+        last.bias = nn.Parameter(bias.clone())
         super().__init__(
             nn.Conv2d(cfg.latent_width, cfg.conv_width, 1),
             *residual_blocks(cfg),
