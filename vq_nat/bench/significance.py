@@ -54,14 +54,17 @@ def compare_rows(
         FileNotFoundError: if the outputs of a row are missing.
         ValueError: if their number is not that of the references.
     """
-    sides = [read_lines(outputs_path(path, test_set)) for path in (baseline, row)]
-    for path, lines in zip((baseline, row), sides):
+    sides = []
+    for path in (outputs_path(row, test_set) for row in (baseline, row)):
+        lines = read_lines(path)
         if len(lines) != len(references):
             raise ValueError(
-                f"{outputs_path(path, test_set)} must hold {len(references)} lines, "
+                f"{path} must hold {len(references)} lines, "
                 f"but holds {len(lines)} instead."
             )
-    return compare(*sides, references)
+        sides.append(lines)
+    first, second = sides
+    return compare(first, second, references)
 
 
 def same_share(baseline: list[str], outputs: list[str]) -> float:

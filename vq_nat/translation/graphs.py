@@ -103,6 +103,7 @@ class DecodeGraph(nn.Module):
         self.vectors, self.embed = code_embedding(model), scaled_embedding(model)
         offsets = torch.arange(model.predictor.slices) * model.predictor.codes
         self.register_buffer("offsets", offsets)
+        self.offsets: Tensor
         self.layers = nn.ModuleList(map(PackedLayer, model.decoder.layers))
         self.norm = plain_norm(model.decoder.layer_norm)
 
