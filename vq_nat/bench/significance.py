@@ -55,7 +55,8 @@ def compare_rows(
         ValueError: if their number is not that of the references.
     """
     sides = []
-    for path in (outputs_path(row, test_set) for row in (baseline, row)):
+    for one in (baseline, row):
+        path = outputs_path(one, test_set)
         lines = read_lines(path)
         if len(lines) != len(references):
             raise ValueError(
