@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from .config import TransformerSize
 from .flow import EncodedSource
-from .layers import Positions, TransformerStack
+from .layers import Positions, TransformerStack, needed
 
 
 class SourceEncoder(nn.Module):
@@ -31,6 +31,7 @@ class SourceEncoder(nn.Module):
             mask: (B, S).
         """
         x = self.dropout(embedded + self.positions(embedded.size(1)))
+        attended = needed(mask)
         for layer in self.layers:
-            x = layer(x, mask)
+            x = layer(x, attended)
         return EncodedSource(self.layer_norm(x), mask)
