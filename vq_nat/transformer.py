@@ -6,7 +6,7 @@ fixed graph. Parameters carry the names of fairseq's Transformer layers, so that
 of a fairseq teacher fit without renaming.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -62,6 +62,49 @@ class KeyValueBuffer:
         return KeyValues(*(room[:, :, : self.filled] for room in self.room))
 
 
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """Cuts vectors into heads. Shape: (B, T, C) → (B, H, T, C / H)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def needed(mask: Tensor) -> Tensor | None:
+    """Returns a mask, or None where all of it is real and that is cheap to know.
+
+    Without a mask attention takes a shorter way. On a GPU the question would wait for
+    the device.
+    """
+    if mask.device.type != "cpu" or torch.is_grad_enabled() or not bool(mask.all()):
+        return mask
+    return None
+
+
+class Joint(nn.Module):
+    """Several linear layers of one input as one product.
+
+    The layers' own parameters become views into it, so that nothing is kept twice and
+    the names of a checkpoint stay.
+
+    Args:
+        layers: with as many inputs and outputs.
+    """
+
+    def __init__(self, layers: list[nn.Linear]) -> None:
+        super().__init__()
+        self.count = len(layers)
+        for name in ("weight", "bias"):
+            parts = [getattr(layer, name) for layer in layers]
+            together = torch.cat([part.detach() for part in parts])
+            self.register_buffer(name, together, persistent=False)
+            for part, view in zip(parts, together.chunk(self.count)):
+                part.data = view
+        self.weight: Tensor
+        self.bias: Tensor
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Computes all layers. Shape: (…, C) → count × (…, C')."""
+        return F.linear(x, self.weight, self.bias).chunk(self.count, dim=-1)
+
+
 class Attention(nn.Module):
     """Multi-head attention (Vaswani et al. 2017, section 3.2.2).
 
@@ -82,11 +125,24 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(width, width)
         self.v_proj = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, width)
+        self.joint: Joint | None = None
+
+    def pack(self) -> None:
+        """Joins query, key and value into one product, for decoding."""
+        self.joint = Joint([self.q_proj, self.k_proj, self.v_proj])
 
     def _split(self, x: Tensor) -> Tensor:
-        batch, length, width = x.shape
-        x = x.view(batch, length, self.heads, width // self.heads)
-        return x.transpose(1, 2)  # (B, H, T, C / H)
+        return split_heads(x, self.heads)
+
+    def read(self, states: Tensor) -> tuple[Tensor, KeyValues]:
+        """Computes query, keys and values of the same states.
+
+        Shape: (B, T, C) → 3 × (B, H, T, C / H).
+        """
+        if self.joint is None or torch.is_autocast_enabled(states.device.type):
+            return self._split(self.q_proj(states)), self.project(states)
+        query, keys, values = map(self._split, self.joint(states))
+        return query, KeyValues(keys, values)
 
     def project(self, states: Tensor) -> KeyValues:
         """Computes keys and values. Shape: (B, S, C) → 2 × (B, H, S, C / H)."""
@@ -112,8 +168,18 @@ class Attention(nn.Module):
         Returns:
             (B, T, C).
         """
+        return self.attend(self._split(self.q_proj(query)), memory, mask, causal)
+
+    def attend(
+        self,
+        query: Tensor,
+        memory: KeyValues,
+        mask: Tensor | None = None,
+        causal: bool = False,
+    ) -> Tensor:
+        """Does the same from a query that is projected: (B, H, T, C / H)."""
         attended = F.scaled_dot_product_attention(
-            self._split(self.q_proj(query)),
+            query,
             memory.keys,
             memory.values,
             attn_mask=None if mask is None else mask[:, None, None, :],
@@ -155,9 +221,8 @@ class TransformerLayer(nn.Module):
         causal: bool = False,
     ) -> Tensor:
         """Runs the layer over a whole sequence. Shape: (B, T, C) → (B, T, C)."""
-        normed = self.self_attn_layer_norm(x)
-        memory = self.self_attn.project(normed)
-        x = x + self.dropout(self.self_attn(normed, memory, mask, causal))
+        query, memory = self.self_attn.read(self.self_attn_layer_norm(x))
+        x = x + self.dropout(self.self_attn.attend(query, memory, mask, causal))
         return self._rest(x, source, source_mask)
 
     def step(
@@ -168,10 +233,9 @@ class TransformerLayer(nn.Module):
         source_mask: Tensor | None = None,
     ) -> tuple[Tensor, KeyValues]:
         """Runs one causal step. Shape: (B, 1, C) → (B, 1, C), and the longer past."""
-        normed = self.self_attn_layer_norm(x)
-        memory = self.self_attn.project(normed)
+        query, memory = self.self_attn.read(self.self_attn_layer_norm(x))
         memory = memory if past is None else past.append(memory)
-        x = x + self.dropout(self.self_attn(normed, memory))
+        x = x + self.dropout(self.self_attn.attend(query, memory))
         return self._rest(x, source, source_mask), memory
 
     def project_source(self, states: Tensor) -> KeyValues:
@@ -214,6 +278,38 @@ class TransformerStack(nn.ModuleList):
         super().__init__(
             TransformerLayer(width, heads, ffn, dropout, source) for _ in range(count)
         )
+
+        self.joint: list[Joint] = []  # not a module: a list of layers holds layers
+
+    def make_generation_fast_(self, **options: object) -> None:
+        """Prepares decoding; fairseq calls it before it translates.
+
+        At batch size 1 a small product costs as much as its call: query, key and value
+        become one, and so do the keys and values of the source in all layers.
+        """
+        for layer in self:
+            layer.self_attn.pack()
+        memories = [layer.encoder_attn for layer in self if layer.encoder_attn]
+        if memories:
+            parts = [part for one in memories for part in (one.k_proj, one.v_proj)]
+            self.joint = [Joint(parts)]
+
+    def project_source(self, states: Tensor) -> list[KeyValues]:
+        """Computes keys and values of the source for each layer, see `KeyValues`."""
+        if not self.joint or torch.is_autocast_enabled(states.device.type):
+            return [layer.project_source(states) for layer in self]
+        heads = [layer.self_attn.heads for layer in self for _ in range(2)]
+        parts = [split_heads(x, n) for x, n in zip(self.joint[0](states), heads)]
+        return [KeyValues(*pair) for pair in zip(parts[::2], parts[1::2])]
+
+    def _apply(
+        self, fn: Callable[[Tensor], Tensor], recurse: bool = True
+    ) -> "TransformerStack":
+        """Moves what is packed along with the layers."""
+        for joint in self.joint:
+            joint._apply(fn)
+        super()._apply(fn, recurse)
+        return self
 
     def __iter__(self) -> Iterator[TransformerLayer]:  # type: ignore[override]
         return super().__iter__()  # type: ignore[return-value]

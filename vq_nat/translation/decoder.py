@@ -5,7 +5,7 @@ from typing import Optional
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
-from ..transformer import TransformerStack
+from ..transformer import TransformerStack, needed
 from .config import TransformerSize
 from .flow import EncodedSource, Latents, word_mask
 from .layers import Positions, ResidualConv
@@ -52,9 +52,11 @@ class ParallelDecoder(nn.Module):
         if words is not None:
             x = x + words
         x = self.dropout(x + self.positions(x.size(1)))
-        for layer in self.layers:
-            memory = layer.project_source(source.states)
-            x = layer(x, mask, memory, source.mask)
+        own, other = needed(mask), needed(source.mask)
+        for layer, memory in zip(
+            self.layers, self.layers.project_source(source.states)
+        ):
+            x = layer(x, own, memory, other)
         return self.layer_norm(x), mask
 
     def upsample(self, latents: Latents) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
-from ..transformer import TransformerStack
+from ..transformer import TransformerStack, needed
 from .config import TransformerSize
 from .flow import EncodedSource
 from .layers import Positions
@@ -32,6 +32,7 @@ class SourceEncoder(nn.Module):
             mask: (B, S).
         """
         x = self.dropout(embedded + self.positions(embedded.size(1)))
+        attended = needed(mask)
         for layer in self.layers:
-            x = layer(x, mask)
+            x = layer(x, attended)
         return EncodedSource(self.layer_norm(x), mask)

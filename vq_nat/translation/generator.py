@@ -143,7 +143,7 @@ class IterativeLatentGenerator:
         self.words_at_once = max(1, logits_at_once // len(tgt_dict))
         self.symbols_to_strip_from_output = {self.eos, self.pad, self.bos}
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def generate(
         self,
         models: list[Any],

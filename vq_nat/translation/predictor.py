@@ -6,7 +6,7 @@ import torch
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
-from ..transformer import KeyValues, TransformerStack
+from ..transformer import KeyValues, TransformerStack, needed
 from .config import TransformerSize
 from .flow import EncodedSource, normalise_codes
 from .layers import Positions
@@ -17,8 +17,9 @@ class PredictorState(NamedTuple):
 
     past: Optional[list[KeyValues]]  # per layer, self-attention; None before step 0
     source: list[KeyValues]  # per layer, computed once per sentence
-    source_mask: Tensor  # (B, S)
+    source_mask: Optional[Tensor]  # (B, S); None = all of it is real
     position: int
+    size: int  # B
 
     def take(self, rows: Tensor, source: bool) -> "PredictorState":
         """Takes rows of the batch, in any order and number.
@@ -30,9 +31,10 @@ class PredictorState(NamedTuple):
         """
         past = None if self.past is None else [kv.take(rows) for kv in self.past]
         if not source:
-            return self._replace(past=past)
+            return self._replace(past=past, size=len(rows))
         memories = [kv.take(rows) for kv in self.source]
-        return PredictorState(past, memories, self.source_mask[rows], self.position)
+        mask = None if self.source_mask is None else self.source_mask[rows]
+        return PredictorState(past, memories, mask, self.position, len(rows))
 
 
 class LatentPredictor(nn.Module):
@@ -80,6 +82,8 @@ class LatentPredictor(nn.Module):
 
     def embed(self, codes: Tensor) -> Tensor:
         """Embeds codes, slices summed. Shape: (B, L, G) → (B, L, C)."""
+        if self.slices == 1:
+            return self.embed_codes(codes.squeeze(2))
         offsets = torch.arange(self.slices, device=codes.device) * self.codes
         return self.embed_codes(codes + offsets).sum(dim=2)
 
@@ -96,13 +100,16 @@ class LatentPredictor(nn.Module):
         begin = self.begin.expand(codes.size(0), 1, -1)
         x = torch.cat([begin, self.embed(codes)], dim=1)
         x = self.dropout(x + self.positions(x.size(1)))
-        for layer, memory in zip(self.layers, self._project(source)):
+        for layer, memory in zip(
+            self.layers, self.layers.project_source(source.states)
+        ):
             x = layer(x, source=memory, source_mask=source.mask, causal=True)
         return self._logits(x)
 
     def start(self, source: EncodedSource) -> PredictorState:
         """Prepares decoding: keys and values of the source, once per sentence."""
-        return PredictorState(None, self._project(source), source.mask, 0)
+        memories = self.layers.project_source(source.states)
+        return PredictorState(None, memories, needed(source.mask), 0, len(source.mask))
 
     def step(
         self, state: PredictorState, previous: Optional[Tensor]
@@ -117,7 +124,7 @@ class LatentPredictor(nn.Module):
             Logits (B, G, K + 1) and the state for the next step.
         """
         if previous is None:
-            x = self.begin.expand(state.source_mask.size(0), 1, -1)
+            x = self.begin.expand(state.size, 1, -1)
         else:
             x = self.embed(previous.unsqueeze(1))
         x = x + self.positions(1, start=state.position)
@@ -132,9 +139,6 @@ class LatentPredictor(nn.Module):
     def log_probs(self, logits: Tensor) -> Tensor:
         """Normalises code logits in float32. Shape: (…, G, K + 1)."""
         return normalise_codes(logits)
-
-    def _project(self, source: EncodedSource) -> list[KeyValues]:
-        return [layer.project_source(source.states) for layer in self.layers]
 
     def _logits(self, x: Tensor) -> Tensor:
         logits = self.output(self.layer_norm(x))

@@ -156,11 +156,13 @@ def ancestral(
     for position in range(limits.longest + bounds.ends):
         logits, state = predictor.step(state, previous)
         logp = limits.forbid(predictor.log_probs(logits), position, predictor.end, rows)
-        belief = logp
-        if noise is not None:
+        if noise is None:
+            gain, symbol = logp.max(dim=-1)  # (R, G)
+        else:
             belief = logp / options.temperature + noise(position, logp.shape, rows)
-        symbol = belief.argmax(dim=-1)  # (R, G)
-        gain = logp.gather(-1, symbol.unsqueeze(-1)).squeeze(-1).sum(dim=-1)
+            symbol = belief.argmax(dim=-1)
+            gain = logp.gather(-1, symbol.unsqueeze(-1)).squeeze(-1)
+        gain = gain.sum(dim=-1)
         ended = symbol[:, 0].eq(predictor.end)
         if slices > 1:
             gain = torch.where(ended, logp[:, 0, predictor.end], gain)
