@@ -61,7 +61,7 @@ def compare_rows(
                 f"{outputs_path(path, test_set)} must hold {len(references)} lines, "
                 f"but holds {len(lines)} instead."
             )
-    return compare(*sides, references)
+    return compare(sides[0], sides[1], references)
 
 
 def same_share(baseline: list[str], outputs: list[str]) -> float:
