@@ -340,6 +340,7 @@ def describe_conditions(conditions: Conditions) -> Row:
     """Returns everything a measured row depends on besides model and test set."""
     return {
         **asdict(conditions),
+        "clocks": [asdict(clock) for clock in conditions.clocks],  # as JSON reads it
         "processor": processor(conditions.device),
         "versions": versions(),
     }

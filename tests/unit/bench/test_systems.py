@@ -17,7 +17,13 @@ from vq_nat.bench.machine import commit
 from vq_nat.bench.report import full_report, load_rows
 from vq_nat.bench.rows import write_row
 from vq_nat.bench.sentences import TestSet, spread
-from vq_nat.bench.systems import Clock, Conditions, System, measure
+from vq_nat.bench.systems import (
+    Clock,
+    Conditions,
+    System,
+    describe_conditions,
+    measure,
+)
 
 SOURCES = ["one", "two two", "three"]
 LOG = (
@@ -168,6 +174,11 @@ def test_what_needs_references_gets_them(measured: Any) -> None:
     assert row["other_test_sets"]["other"]["chrf"] == 100.0  # an echo of references
     assert row["decoding"] == {"true_codes": True}
     assert measured.options["true_codes"] is True
+
+
+def test_conditions_survive_a_file() -> None:
+    row = describe_conditions(replace(CONDITIONS, clocks=(Clock(8, 1),)))
+    assert json.loads(json.dumps(row)) == row
 
 
 def test_a_row_tells_no_path(measured: Any, tmp_path: Path) -> None:
