@@ -29,12 +29,8 @@ from quickstart_run import environment  # noqa: E402
 from quickstart_train import call_fairseq_train  # noqa: E402
 
 from vq_nat.bench import report, timing  # noqa: E402
-from vq_nat.bench.systems import (  # noqa: E402
-    commit,
-    processor,
-    versions,
-    write_json,
-)
+from vq_nat.bench.machine import commit, processor, versions  # noqa: E402
+from vq_nat.bench.rows import write_json  # noqa: E402
 from vq_nat.bench.training_log import read_entry  # noqa: E402
 
 Row = dict[str, Any]
