@@ -19,8 +19,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from teachers import (  # noqa: E402
     find_device,
     resolve_precision,
 )
-from text import read_lines  # noqa: E402
+from text import read_lines, write_lines  # noqa: E402
 
 from vq_nat.bench.machine import commit, processor  # noqa: E402
 from vq_nat.bench.report import Column, markdown, percent  # noqa: E402
@@ -64,6 +65,23 @@ class Setting:
     def source(self) -> Path:
         """The sentences, in subwords."""
         return self.data / "bpe" / f"{self.split}.{self.langs[0]}"
+
+
+def first_sentences(setting: Setting, count: int, folder: Path) -> Setting:
+    """Make a corpus of a split's first sentences, in the same dictionaries."""
+    (folder / "bpe").mkdir()
+    for lang in setting.langs:
+        name = f"bpe/{setting.split}.{lang}"
+        lines = islice(read_lines(setting.data / name), count)
+        write_lines(folder / name, lines)
+    source, target = (setting.data / "bin" / f"dict.{x}.txt" for x in setting.langs)
+    command = [sys.executable, "-m", "fairseq_cli.preprocess"]
+    command += ["--source-lang", setting.langs[0], "--target-lang", setting.langs[1]]
+    command += ["--srcdict", str(source), "--tgtdict", str(target)]
+    command += [f"--{setting.split}pref", str(folder / "bpe" / setting.split)]
+    command += ["--destdir", str(folder / "bin")]
+    subprocess.run(command, check=True, capture_output=True)
+    return replace(setting, data=folder)
 
 
 def run_fairseq(setting: Setting, folder: Path) -> list[str]:
@@ -186,6 +204,7 @@ def main(argv: list[str] | None = None) -> None:
     add("--data", type=Path, required=True, help="corpus made by prepare.py")
     add("--name", required=True, help="of the corpus, in rows and tables")
     add("--split", default="train", help="what to translate")
+    add("--sentences", type=int, default=0, help="the first so many (default: all)")
     add("--beam", type=int, default=4)
     add("--max-tokens", type=int, default=8_000, help="batch size in subwords")
     add("--threads", type=int, default=2)
@@ -207,7 +226,10 @@ def main(argv: list[str] | None = None) -> None:
         )
         if not any(True for _ in read_lines(setting.source)):
             raise PrepError(f"The file {setting.source} is empty.")
-        rows = measure(setting, args.name, args.repeats)
+        with tempfile.TemporaryDirectory() as folder:
+            if args.sentences:
+                setting = first_sentences(setting, args.sentences, Path(folder))
+            rows = measure(setting, args.name, args.repeats)
         args.out.mkdir(parents=True, exist_ok=True)
         text = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
         (args.out / f"{args.name}.jsonl").write_text(text, encoding="utf-8")

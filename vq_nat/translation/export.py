@@ -1,6 +1,7 @@
 """Writes a trained model as three ONNX graphs, with all that plain text needs."""
 
 import json
+import logging
 import shutil
 import tempfile
 import warnings
@@ -114,13 +115,18 @@ def arguments(graph: Graph) -> tuple[Any, ...]:
 def quantize(path: Path) -> None:
     """Quantises the weights of a graph's matrix products in place."""
     quantization = require("onnxruntime.quantization")
-    quantization.quantize_dynamic(
-        str(path),
-        str(path),
-        op_types_to_quantize=list(QUANTIZED),
-        per_channel=True,
-        weight_type=quantization.QuantType.QInt8,
-    )
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # a line for every product that stays as it is
+    try:
+        quantization.quantize_dynamic(
+            str(path),
+            str(path),
+            op_types_to_quantize=list(QUANTIZED),
+            per_channel=True,
+            weight_type=quantization.QuantType.QInt8,
+        )
+    finally:
+        logging.disable(before)
 
 
 def export_checkpoint(
