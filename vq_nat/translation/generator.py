@@ -143,7 +143,7 @@ class IterativeLatentGenerator:
         self.words_at_once = max(1, logits_at_once // len(tgt_dict))
         self.symbols_to_strip_from_output = {self.eos, self.pad, self.bos}
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def generate(
         self,
         models: list[Any],
