@@ -325,7 +325,6 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the command line."""
     args = build_parser().parse_args(argv)
     warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
-    logging.getLogger().setLevel(logging.WARNING)  # fairseq turns all loggers up
     with errors_as_sentences():
         plan = read_plan(args)
         with locked(plan.work, "comparison"):
@@ -336,4 +335,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    logging.getLogger().setLevel(logging.WARNING)  # fairseq turns all loggers up
     main()

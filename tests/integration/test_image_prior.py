@@ -41,11 +41,15 @@ def logged(path: Path) -> Iterator[None]:
     """Keeps what is logged as a user keeps it by `fairseq-train … > train.log`."""
     handler = logging.FileHandler(path)
     handler.setFormatter(logging.Formatter("now | INFO | %(name)s | %(message)s"))
-    logging.getLogger().addHandler(handler)
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)  # whatever other tests have left
     try:
         yield
     finally:
-        logging.getLogger().removeHandler(handler)
+        root.setLevel(before)
+        root.removeHandler(handler)
         handler.close()
 
 
