@@ -63,17 +63,24 @@ def draw_front(
         linewidth=1,
         drawstyle="steps-post",
     )
-    for entry in entries:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    by_cost = sorted(entries, key=cost)
+    for number, entry in enumerate(by_cost):
         color = "C1" if is_ours(entry) else "C0"
         axis.scatter(cost(entry), entry.bleu, color=color, s=18, zorder=2)
         axis.annotate(
             entry.name,
             (cost(entry), entry.bleu),
             textcoords="offset points",
-            xytext=(4, 3),
+            xytext=(4, 3 if number % 2 else -9),  # neighbours above and below
             fontsize=7,
         )
     axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.margins(x=0.2)
     axis.set_title("ours in orange; the line is the Pareto front", fontsize=9)
 
 

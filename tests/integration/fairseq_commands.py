@@ -6,6 +6,8 @@ import io
 import sys
 from pathlib import Path
 
+from fairseq import checkpoint_utils
+
 import vq_nat
 
 USER_DIR = str(Path(vq_nat.__file__).parent)
@@ -34,6 +36,8 @@ OPTIMIZER = [
 def call(command: str, arguments: list[str]) -> str:
     """Runs `fairseq-{command}` and returns what it prints to stdout."""
     module = importlib.import_module(f"fairseq_cli.{command}")
+    # fairseq keeps the best score of a training for the next one in the same process.
+    vars(checkpoint_utils.save_checkpoint).pop("best", None)
     old, sys.argv = sys.argv, [f"fairseq-{command}", *arguments]
     printed = io.StringIO()
     try:

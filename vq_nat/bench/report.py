@@ -18,7 +18,7 @@ NOTHING = "–"
 BASELINE = (
     "The speed-ups are against fairseq's own decoder, a PyTorch program that keeps "
     "keys and values in a cache; faster runtimes for autoregressive models exist "
-    "(CTranslate2, for one) and are not measured here."
+    "(CTranslate2, for one); `examples/paper_table` measures them beside ours."
 )
 SECTION = re.compile(
     r"(<!-- results:(?P<name>[\w.-]+) -->)(?P<old>.*?)(<!-- /results -->)", re.DOTALL
