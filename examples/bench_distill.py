@@ -5,8 +5,8 @@ CTranslate2, on the same sentences, teacher, machine and number of threads.
 
 Each system runs as a user runs it, from the command to the last translation, loading
 included. fairseq-generate has one process with all threads, the others have a worker
-on each. A row of JSON for each goes to OUT/NAME.jsonl, and a table made of them is
-printed.
+on each. A row of JSON for each goes to OUT/NAME.jsonl, and a table made of them
+to OUT/NAME.md.
 """
 
 from __future__ import annotations
@@ -233,6 +233,8 @@ def main(argv: list[str] | None = None) -> None:
         args.out.mkdir(parents=True, exist_ok=True)
         text = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
         (args.out / f"{args.name}.jsonl").write_text(text, encoding="utf-8")
+        page = args.out / f"{args.name}.md"
+        page.write_text(table(rows) + "\n", encoding="utf-8")
         print(table(rows))
 
 

@@ -113,6 +113,7 @@ def main() -> None:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
     args.out.write_text(text, encoding="utf-8")
+    args.out.with_suffix(".md").write_text(table(rows) + "\n", encoding="utf-8")
     print(table(rows))
 
 
