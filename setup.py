@@ -55,6 +55,7 @@ EXTRAS = {
         "hypothesis>=6.100,<7",
         "types-PyYAML>=6,<7",
         "matplotlib>=3.8,<4",  # as in plots
+        "ctranslate2>=4.8,<4.9",  # as in ctranslate2
         "onnx>=1.17,<1.24",  # as in onnx
         "onnxruntime>=1.20,<1.33",
         "pyarrow>=18,<27",  # as in image

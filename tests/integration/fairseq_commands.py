@@ -1,10 +1,11 @@
 """fairseq's own commands, run in this process as a user runs them in a shell."""
 
-import contextlib
 import importlib
 import io
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 from fairseq import checkpoint_utils
 
@@ -41,7 +42,11 @@ def call(command: str, arguments: list[str]) -> str:
     old, sys.argv = sys.argv, [f"fairseq-{command}", *arguments]
     printed = io.StringIO()
     try:
-        with contextlib.redirect_stdout(printed):
+        # fairseq-validate removes every other handler of the log, pytest's among them.
+        with (
+            redirect_stdout(printed),
+            mock.patch.object(module, "reset_logging", create=True),
+        ):
             module.cli_main()
     finally:
         sys.argv = old
