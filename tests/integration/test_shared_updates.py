@@ -1,7 +1,9 @@
 """An update is the same however its batches are divided: in time, or over workers.
 
 Sentences are all of one length, there is no dropout, and the optimizer is plain: what
-remains of a difference is rounding.
+remains of a difference is rounding. It is compared after few updates, as rounding grows
+with every one: sooner or later a vector between two codes goes to the other one. What
+must be the same to the bit is compared after many.
 """
 
 import os
@@ -18,12 +20,14 @@ from vq_nat.compat import load_weights
 
 WORKER = Path(__file__).with_name("torchrun_worker.py")
 ROOT = WORKER.parents[2]
-UPDATES = 50
+FEW, MANY = 10, 50
 
 State = dict[str, Tensor]
 
 
-def arguments(data: Path, folder: Path, batch_size: int, assign: str) -> list[str]:
+def arguments(
+    data: Path, folder: Path, batch_size: int, assign: str, updates: int
+) -> list[str]:
     """fairseq-train's."""
     # If it is soft, the exact expectation. A relative temperature would begin with that
     # of each batch.
@@ -35,7 +39,7 @@ def arguments(data: Path, folder: Path, batch_size: int, assign: str) -> list[st
         *("--optimizer", "sgd", "--lr", "0.05", "--clip-norm", "0", "--seed", "1"),
         *("--max-tokens", "1000", "--batch-size", str(batch_size)),
         *("--required-batch-size-multiple", "1", "--num-workers", "0"),
-        *("--max-update", str(UPDATES), "--save-interval", "1000"),
+        *("--max-update", str(updates), "--save-interval", "1000"),
         *("--disable-validation", "--no-epoch-checkpoints", "--save-dir", str(folder)),
     ]
 
@@ -43,20 +47,23 @@ def arguments(data: Path, folder: Path, batch_size: int, assign: str) -> list[st
 def alone(
     data: Path, folder: Path, batch_size: int, update_freq: int, assign: str
 ) -> State:
-    """Where a single worker ends."""
+    """Where a single worker is after few updates."""
     frequency = ("--update-freq", str(update_freq))
-    call("train", [*arguments(data, folder, batch_size, assign), *frequency])
+    call("train", [*arguments(data, folder, batch_size, assign, FEW), *frequency])
     return load_weights(folder / "checkpoint_last.pt")
 
 
-def together(data: Path, folder: Path, batch_size: int, assign: str) -> list[State]:
+def together(
+    data: Path, folder: Path, batch_size: int, assign: str, updates: int
+) -> list[State]:
     """Where each of two workers ends."""
     folder.mkdir()
     backends = ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"]
     backends += ["--distributed-world-size", "2"]
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     run += ["--local-addr", "127.0.0.1", "--nproc-per-node", "2", str(WORKER)]
-    run += [str(folder), *arguments(data, folder, batch_size, assign), *backends]
+    run += [str(folder), *arguments(data, folder, batch_size, assign, updates)]
+    run += backends
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(run, capture_output=True, text=True, env=env, timeout=300)
     assert done.returncode == 0, done.stderr[-4000:]
@@ -67,7 +74,7 @@ def assert_same(a: State, b: State) -> None:
     """All parameters, counts, sums and codes, up to rounding."""
     assert a.keys() == b.keys()
     for name, value in a.items():
-        torch.testing.assert_close(b[name], value, rtol=1e-3, atol=1e-5, msg=name)
+        torch.testing.assert_close(b[name], value, rtol=1e-4, atol=1e-5, msg=name)
 
 
 @pytest.mark.parametrize("assign", ["hard", "soft"])
@@ -79,14 +86,31 @@ def test_four_batches_of_an_update_are_one_large_batch(
     assert_same(parts, whole)
 
 
+def test_two_workers_of_torchrun_stay_the_same_to_the_bit(
+    even_corpus: Path, tmp_path: Path
+) -> None:
+    first, second = together(even_corpus, tmp_path / "workers", 8, "hard", MANY)
+    for name, value in first.items():
+        assert torch.equal(second[name], value), name
+
+
 def test_two_workers_of_torchrun_are_one_that_accumulates(
     even_corpus: Path, tmp_path: Path
 ) -> None:
     """Of three batches an epoch, the second worker lacks one in every other update."""
-    workers = together(even_corpus, tmp_path / "workers", 8, "hard")
-    for name, value in workers[0].items():
-        assert torch.equal(workers[1][name], value), name
+    workers = together(even_corpus, tmp_path / "workers", 8, "hard", FEW)
     single = alone(even_corpus, tmp_path / "single", 8, 2, "hard")
     assert_same(workers[0], single)
-    counts = single["bottleneck.table.ema_counts"].sum().item()
-    assert counts == pytest.approx(24, rel=0.15)  # 32 and 16 take turns
+
+
+def test_counts_are_those_of_the_vectors(even_corpus: Path, tmp_path: Path) -> None:
+    """Of an epoch's 48 vectors, 32 are in an update of two batches and 16 in the next.
+
+    The average forgets where it started with 0.9 an update.
+    """
+    state = alone(even_corpus, tmp_path / "single", 8, 2, "hard")
+    counts = state["bottleneck.table.ema_counts"]
+    expected = 1.0 * counts.numel()
+    for update in range(FEW):
+        expected = 0.9 * expected + 0.1 * (32, 16)[update % 2]
+    assert counts.sum().item() == pytest.approx(expected, rel=1e-4)
