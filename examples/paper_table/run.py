@@ -28,7 +28,7 @@ from table_config import TEACHER, TEXTS, Table, read_table  # noqa: E402
 from table_overview import overview  # noqa: E402
 from table_plan import TablePlan, choose_rows  # noqa: E402
 
-TABLES = tuple(sorted(p.stem for p in HERE.glob("*.yaml") if p.stem != "rows"))
+TABLES = tuple(sorted(p.stem for p in HERE.glob("*.yaml") if p.stem not in ("rows", "ablations")))
 GIVEN = (TEACHER, "corpus", *TEXTS[1:])
 
 

@@ -206,3 +206,14 @@ def test_other_test_sets_are_no_other_training(demo: Table) -> None:
         mine = training_config(demo, "vq-em10", seed)
         assert mine == training_config(other, "vq-em10", seed)
     assert training_config(demo, "vq-em10", 1) != training_config(demo, "vq-em10", 2)
+
+
+def test_the_pairs_with_and_without_distillation_differ_in_the_text_alone() -> None:
+    table = read_table(TABLES / "distillation.yaml")
+    raw = [name for name in table.models if name.endswith("-raw")]
+    assert len(raw) == 5
+    for name in raw:
+        human, distilled = table.models[name], table.models[name.removesuffix("-raw")]
+        assert (human.text, distilled.text) == ("human", "distilled")
+        assert human.flags == distilled.flags
+        assert human.seeds == distilled.seeds
