@@ -28,7 +28,8 @@ from table_config import TEACHER, TEXTS, Table, read_table  # noqa: E402
 from table_overview import overview  # noqa: E402
 from table_plan import TablePlan, choose_rows  # noqa: E402
 
-TABLES = tuple(sorted(p.stem for p in HERE.glob("*.yaml") if p.stem not in ("rows", "ablations")))
+PARTS = ("rows", "ablations")  # of tables, none themselves
+TABLES = tuple(sorted(p.stem for p in HERE.glob("*.yaml") if p.stem not in PARTS))
 GIVEN = (TEACHER, "corpus", *TEXTS[1:])
 
 
