@@ -1,10 +1,11 @@
 """Owns the search for a teacher's translations: beam search, and sampling.
 
 Beam search gives what fairseq's ``SequenceGenerator`` gives: a sentence is finished
-with its `beam`-th complete hypothesis, and scores are divided by the length. It is
-faster because the encoder's output is neither repeated for the beams nor reordered
-between steps, and because no word's probability is computed that is not looked at. A
-sentence's longest translation depends on the sentence alone and not on its batch.
+with its `beam`-th complete hypothesis, none of which is empty, and scores are divided
+by the length. It is faster because the encoder's output is neither repeated for the
+beams nor reordered between steps, and because no word's probability is computed that is
+not looked at. A sentence's longest translation depends on the sentence alone and not on
+its batch.
 
 Letters: B sentences still in the search, K hypotheses of each, V vocabulary.
 """
@@ -120,7 +121,7 @@ class Search:
             incremental_state=state.cache,
             features_only=True,
         )
-        scores, words = self._extensions(features[:, -1], at_limit)
+        scores, words = self._extensions(features[:, -1], done_words == 0, at_limit)
         scores, words, beams = self._candidates(state, scores, words)
         ended = words.eq(self.symbols.eos) & scores.isfinite()
         # As in fairseq, only an end among the K best candidates counts.
@@ -132,11 +133,18 @@ class Search:
         )
         self._continue(state, keep & ~at_limit, scores, words, beams, ended)
 
-    def _extensions(self, features: Tensor, at_limit: Tensor) -> tuple[Tensor, Tensor]:
+    def _extensions(
+        self, features: Tensor, at_start: bool, at_limit: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return log-probabilities and words of each hypothesis's extensions.
 
         On a CPU a few rows are done at a time, so that all that is computed for a word
         of the vocabulary stays in the cache.
+
+        Args:
+            features: of the decoder. Shape: (B * K, C).
+            at_start: these are the first words, so none may be an end.
+            at_limit: only an end may follow. Shape: (B,).
 
         Shape: (B * K, 2K); (B * K, 1) if words are drawn.
         """
@@ -146,32 +154,38 @@ class Search:
             rows = max(1, BLOCK // self.model.decoder.output_projection.out_features)
         ends = at_limit.repeat_interleave(self.width)
         found = [
-            choose(self.model.decoder.output_layer(block).float(), only_end)
+            choose(self.model.decoder.output_layer(block).float(), at_start, only_end)
             for block, only_end in zip(features.split(rows), ends.split(rows))
         ]
         scores, words = zip(*found)
         return torch.cat(scores), torch.cat(words)
 
-    def _forbid(self, logits: Tensor, only_end: Tensor) -> None:
+    def _forbid(self, logits: Tensor, at_start: bool, only_end: Tensor) -> None:
         """Leave only the words that may follow. An unknown word is no translation."""
         logits[:, self.symbols.pad] = -torch.inf
         logits[:, self.symbols.unk] = -torch.inf
+        if at_start:
+            logits[:, self.symbols.eos] = -torch.inf
         if only_end.any():
             ends = logits[only_end, self.symbols.eos]
             logits[only_end] = -torch.inf
             logits[only_end, self.symbols.eos] = ends
 
-    def _best(self, logits: Tensor, only_end: Tensor) -> tuple[Tensor, Tensor]:
+    def _best(
+        self, logits: Tensor, at_start: bool, only_end: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return the 2K best words of each hypothesis."""
         total = torch.logsumexp(logits, dim=-1, keepdim=True)
-        self._forbid(logits, only_end)
+        self._forbid(logits, at_start, only_end)
         scores, words = logits.topk(min(2 * self.width, logits.size(1)))
         return scores - total, words
 
-    def _drawn(self, logits: Tensor, only_end: Tensor) -> tuple[Tensor, Tensor]:
+    def _drawn(
+        self, logits: Tensor, at_start: bool, only_end: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return one drawn word of each hypothesis."""
         total = torch.logsumexp(logits, dim=-1, keepdim=True)
-        self._forbid(logits, only_end)
+        self._forbid(logits, at_start, only_end)
         weights = logits / self.temperature
         if self.top:
             least = weights.topk(min(self.top, weights.size(1))).values[:, -1:]

@@ -75,6 +75,45 @@ def test_it_finds_what_fairseq_finds(
         ]
 
 
+@pytest.fixture
+def hasty(model: Any, symbols: Symbols) -> Any:
+    """The model when an end of sentence is among the best words of every step."""
+    projection = model.decoder.output_projection
+    weight = projection.weight.detach().clone()
+    projection.weight = torch.nn.Parameter(weight)  # the embeddings stay as they are
+
+    def add(module: Any, inputs: Any, logits: torch.Tensor) -> torch.Tensor:
+        best = logits.topk(3).values[..., -1]
+        return logits.index_copy(
+            -1, torch.tensor([symbols.eos]), best.unsqueeze(-1) + 0.01
+        )
+
+    projection.register_forward_hook(add)
+    return model
+
+
+@pytest.mark.parametrize("width", [1, 2, 4, 5])
+def test_no_translation_is_empty_as_in_fairseq(
+    hasty: Any,
+    dictionary: Dictionary,
+    sources: list[torch.Tensor],
+    symbols: Symbols,
+    width: int,
+) -> None:
+    reference = SequenceGenerator(
+        [hasty], dictionary, width, max_len_a=2, max_len_b=20, unk_penalty=1000
+    )
+    for row in sources:
+        [expected] = reference({"net_input": net_input(row)})
+        [found] = Search(hasty, symbols, width)([row])
+        assert all(one.tokens for one in found)
+        assert [one.tokens for one in found] == [
+            one["tokens"][:-1].tolist() for one in expected
+        ]
+    drawn = Search(hasty, symbols, 50, temperature=1.0)(sources)
+    assert all(one.tokens for of_one in drawn for one in of_one)
+
+
 def net_input(row: torch.Tensor) -> dict[str, torch.Tensor]:
     return {"src_tokens": row[None], "src_lengths": torch.tensor([len(row)])}
 
