@@ -14,6 +14,7 @@ from typing import Any
 import numpy
 import pytest
 import torch
+from fairseq import options, tasks
 
 from vq_nat import compat
 
@@ -149,3 +150,21 @@ def test_attention_trains_to_the_same_gradients_in_its_context() -> None:
     (fused, expected), (plain, found) = gradients
     assert fused != plain
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["discrete_latent_translation", "translation_lev_mended"]
+)
+def test_tasks_of_translation_leave_out_no_sentence(
+    name: str, tmp_corpus: Path
+) -> None:
+    """Sizes in multiples of 8, fairseq's own, can cost sentences: ours are any."""
+    words = [str(tmp_corpus), "--task", name, "-s", "en", "-t", "de"]
+    args = options.parse_args_and_arch(options.get_generation_parser(), words)
+    task = tasks.setup_task(args)
+    task.load_dataset("test")
+    batches = task.get_batch_iterator(
+        dataset=task.dataset("test"), max_sentences=12, required_batch_size_multiple=8
+    ).next_epoch_itr(shuffle=False)
+    sizes = [batch["nsentences"] for batch in batches]
+    assert sum(sizes) == 40 and max(sizes) == 12

@@ -91,7 +91,8 @@ def table() -> dict[str, Row]:
     written = translation("graphs", "exported", "translator")
     rows["vq_nat.translation.export"] = Row((*written, DOOR), ("torch",))
     # fairseq's own models beside ours: of the room it knows how candidates are ranked.
-    rows["vq_nat.translation.fairseq_nat"] = Row(translation("flow", "rescoring"))
+    nat = Row((*translation("flow", "rescoring"), COMPAT))
+    rows["vq_nat.translation.fairseq_nat"] = nat
     for name in ("task", "translator"):
         inside = (*translation(*front), DOOR, COMPAT, TRAINING)
         rows[f"vq_nat.translation.{name}"] = Row(inside)

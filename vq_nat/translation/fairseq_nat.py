@@ -20,6 +20,7 @@ from fairseq.tasks.translation_lev import (
 )
 from torch import Tensor
 
+from ..compat import EverySentence
 from .flow import align_left
 from .rescoring import TeacherScore
 
@@ -93,7 +94,7 @@ class MendedRefinementGenerator(IterativeRefinementGenerator):
 
 
 @register_task("translation_lev_mended", dataclass=TranslationLevenshteinConfig)
-class MendedLevenshteinTask(TranslationLevenshteinTask):
+class MendedLevenshteinTask(EverySentence, TranslationLevenshteinTask):
     """fairseq's task for parallel models with a generator that serves them."""
 
     def build_generator(
@@ -118,11 +119,6 @@ class MendedLevenshteinTask(TranslationLevenshteinTask):
             adaptive=adaptive and not masks_words(model),
             retain_history=getattr(args, "retain_iter_history", False),
         )
-
-    def get_batch_iterator(self, dataset: Any, **options: Any) -> Any:
-        """Makes batches of every sentence there is, see the latent task."""
-        options["required_batch_size_multiple"] = 1
-        return super().get_batch_iterator(dataset, **options)
 
 
 def masks_words(model: Any) -> bool:

@@ -15,7 +15,7 @@ from fairseq.tasks.translation import (
 )
 from sacrebleu.metrics import BLEU
 
-from ..compat import autocast
+from ..compat import EverySentence, autocast
 from ..training import AUTOCAST_HELP, LatentTraining
 from .config import DecodingConfig
 from .flow import device_of
@@ -43,7 +43,7 @@ class DiscreteLatentTranslationConfig(DecodingConfig, TranslationConfig):
 
 
 @register_task("discrete_latent_translation", dataclass=DiscreteLatentTranslationConfig)
-class DiscreteLatentTranslationTask(LatentTraining, TranslationTask):
+class DiscreteLatentTranslationTask(EverySentence, LatentTraining, TranslationTask):
     """fairseq's translation task for latent models and their teachers alike.
 
     Models without latents (`--arch transformer`) train and decode as in fairseq's own
@@ -92,15 +92,6 @@ class DiscreteLatentTranslationTask(LatentTraining, TranslationTask):
             refinement=settings.get("refinement"),
             rescorer=settings.rescorer(models, self.target_dictionary),
         )
-
-    def get_batch_iterator(self, dataset: Any, **options: Any) -> Any:
-        """Makes batches of every sentence there is.
-
-        With `required_batch_size_multiple` above 1 (its default is 8) fairseq can
-        leave out the sentences that remain, and translate 39 of 40.
-        """
-        options["required_batch_size_multiple"] = 1
-        return super().get_batch_iterator(dataset, **options)
 
     def valid_step(
         self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
