@@ -15,7 +15,10 @@ from .rescoring import ModelScore, Rescorer
 from .search import GREEDY, CodeBounds, SearchOptions, sentence_keys
 
 REFINEMENTS = ("mask", "latent", "both")
-LOGITS_AT_ONCE = 2**27  # 512 MiB in float32
+# Words × vocabulary in memory at a time, in float32: 512 MiB; on a CPU 8 MiB, as more
+# would not stay in its cache.
+LOGITS_AT_ONCE = 2**27
+LOGITS_AT_ONCE_CPU = 2**21
 
 
 class WordGuess(NamedTuple):
@@ -99,7 +102,7 @@ class IterativeLatentGenerator:
         refinement: "mask", "latent" or "both".
         rescorer: what ranks the candidates; by default the model's own score.
         logits_at_once: words × vocabulary in memory at a time; what is more is decoded
-            in several steps.
+            in several steps. 0 = as many as suit the device.
 
     Raises:
         ValueError: for settings that exclude each other or do not exist.
@@ -118,7 +121,7 @@ class IterativeLatentGenerator:
         lengths: Optional[LengthRule] = None,
         refinement: str = "mask",
         rescorer: Optional[Rescorer] = None,
-        logits_at_once: int = LOGITS_AT_ONCE,
+        logits_at_once: int = 0,
     ) -> None:
         if refinement not in REFINEMENTS:
             raise ValueError(
@@ -140,7 +143,7 @@ class IterativeLatentGenerator:
                 "`search` must not be for several lengths when the length is fixed."
             )
         self.rescorer = rescorer or ModelScore()
-        self.words_at_once = max(1, logits_at_once // len(tgt_dict))
+        self.logits_at_once, self.vocabulary = logits_at_once, len(tgt_dict)
         self.symbols_to_strip_from_output = {self.eos, self.pad, self.bos}
 
     @torch.no_grad()
@@ -268,7 +271,9 @@ class IterativeLatentGenerator:
     ) -> WordGuess:
         """Predicts all words, of some rows at a time if they are many."""
         length = latents.mask.size(1) * 2**model.steps
-        count = max(1, self.words_at_once // length)
+        on_cpu = latents.mask.device.type == "cpu"
+        most = self.logits_at_once or (LOGITS_AT_ONCE_CPU if on_cpu else LOGITS_AT_ONCE)
+        count = max(1, most // (length * self.vocabulary))
         parts = [
             self._decode_rows(
                 model,
