@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT), str(ROOT / "data_prep")]
 
-from quickstart_run import locked  # noqa: E402
+from stamps import locked  # noqa: E402
 from steps import PrepError, errors_as_sentences  # noqa: E402
 from table_config import TEACHER, TEXTS, Table, read_table  # noqa: E402
 from table_overview import overview  # noqa: E402

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from quickstart_plan import LANGS, say
-from quickstart_run import read_json
+from places import LANGS
+from progress import say
+from stamps import read_json
 from steps import sha256
 from table_plan import TablePlan, finished_rows
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from statistics import mean
 from typing import Any
 
-from quickstart_run import read_json
+from stamps import read_json
 from table_config import RowSpec
 from table_plan import MISSING, STALE, TablePlan, state_of, units_of
 

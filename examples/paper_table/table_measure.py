@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from quickstart_measure import find_device
-from quickstart_plan import LANGS, corpus_stamp, say
+from places import LANGS, corpus_stamp, find_device
+from progress import say
 from steps import sha256
 from table_compare import compare_all
 from table_config import TEACHER

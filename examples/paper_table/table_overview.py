@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quickstart_train import minutes
+from progress import minutes
 from table_config import TEACHER
 from table_plan import (
     FINISHED,

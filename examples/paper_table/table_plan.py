@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from quickstart_plan import Place, corpus_stamp
-from quickstart_run import is_done, read_json
-from quickstart_train import recipe_of
+from places import Place, corpus_stamp
+from stamps import is_done, read_json
 from steps import PrepError
 from table_config import TEACHER, Model, RowSpec, Table, digest, row_config
+from trainings import recipe_of
 
 KIND = "paper_table"  # of the rows, so that other tables leave them alone
 FINISHED, STALE, MISSING = "finished", "stale", "missing"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from quickstart_plan import say
+from progress import say
 from steps import PrepError, write_text_atomically
 from table_cells import (
     clocks_table,

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from average import average_checkpoints, last_checkpoints
-from quickstart_plan import corpus_stamp, say
-from quickstart_run import read_json
-from quickstart_train import distill, make_corpus, train
+from corpora import distill, make_corpus
+from places import corpus_stamp
+from progress import say
+from stamps import read_json
 from steps import PrepError
 from table_config import TEACHER
 from table_plan import Job, TablePlan, is_trained, jobs_of, texts_of, wanted
+from trainings import train
 
 
 def train_all(

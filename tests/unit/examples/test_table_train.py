@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import quickstart_train
 import table_compare
 import table_train
 import torch
-from quickstart_run import mark_done
-from quickstart_train import for_machine, make_ready, recipe_of
+import trainings
+from stamps import mark_done
 from steps import PrepError
 from table_measure import read_clocks
 from table_plan import Job, TablePlan, is_trained, units_of
+from trainings import for_machine, make_ready, recipe_of
 
 from vq_nat.bench.rows import write_outputs
 from vq_nat.bench.systems import Clock
@@ -130,7 +130,7 @@ def test_a_folder_of_another_script_is_left_alone(tmp_path: Path) -> None:
 def test_all_gpus_together_make_the_batch(
     gpus: int, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quickstart_train, "count_gpus", lambda env: gpus)
+    monkeypatch.setattr(trainings, "count_gpus", lambda env: gpus)
     options = {"max-tokens": 2048, "batch-tokens": 16384}
     assert for_machine(options, {}) == {"max-tokens": 2048, "update-freq": steps}
     assert for_machine({"max-tokens": 1}, {}) == {"max-tokens": 1}
