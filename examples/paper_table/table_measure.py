@@ -43,9 +43,9 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
         say(f"Measuring {unit.name}: {unit.row.label}")
         try:
             row = measure(plan, unit, test_sets, conditions)
-        except (ImportError, OSError, ValueError) as error:
-            failed[unit.name] = str(error)
-            say(f"      failed: {error}")
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            failed[unit.name] = " ".join(str(error).split())
+            say(f"      failed: {failed[unit.name]}")
             continue
         systems.write_json(row, plan.row_path(unit))
         say(

@@ -193,7 +193,7 @@ def is_trained(plan: TablePlan, job: Job) -> bool:
     if job.model.name == TEACHER and TEACHER in plan.given:
         return True
     text, teacher = plan.text(job.model.text), plan.teacher
-    if not corpus_stamp(text).is_file():
+    if not corpus_stamp(text).is_file() or not plan.checkpoint(job).is_file():
         return False
     if "TEACHER" in job.flags.values() and not teacher.is_file():
         return False

@@ -39,11 +39,12 @@ def train_all(
     for job in teacher:
         say(f"Teacher\n      {train_teacher(plan, job)}")
         then()
-    for text in texts_of(students):
-        say(f"Text `{text}`\n      {make_text(plan, text)}")
+    lost = make_texts(plan, texts_of(students))
     for number, job in enumerate(students, start=1):
         say(f"[{number}/{len(students)}] {job.name}, trained on the {job.model.text}")
         try:
+            if job.model.text in lost:
+                raise lost[job.model.text]
             say(f"      {train_job(plan, job)}")
         except PrepError as error:
             failed[job.name] = str(error)
@@ -83,6 +84,19 @@ def train_teacher(plan: TablePlan, job: Job) -> str:
     if TEACHER in plan.given:
         return f"given: {plan.teacher}"
     return train_job(plan, job)
+
+
+def make_texts(plan: TablePlan, names: Sequence[str]) -> dict[str, PrepError]:
+    """Makes texts, and returns those that fail with their reasons."""
+    lost = {}
+    for name in names:
+        say(f"Text `{name}`")
+        try:
+            say(f"      {make_text(plan, name)}")
+        except PrepError as error:
+            lost[name] = error
+            say(f"      failed: {error}")
+    return lost
 
 
 def make_text(plan: TablePlan, name: str) -> str:

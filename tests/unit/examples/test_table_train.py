@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import table_compare
+import table_measure
 import table_train
 import torch
 import trainings
@@ -73,6 +74,48 @@ def test_a_training_that_fails_does_not_stop_the_others(
     assert failed == {"semhash": "no luck."}
 
 
+def test_a_text_that_fails_stops_its_own_trainings_only(
+    make_plan: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = {"corpus": prepared(tmp_path / "corpus")}
+    plan = make_plan(names=("semhash-raw", "semhash", "gumbel"), given=given)
+    trained: list[str] = []
+
+    def make_text(_: TablePlan, name: str) -> str:
+        raise PrepError(f"no text {name}.")
+
+    monkeypatch.setattr(table_train, "make_text", make_text)
+    monkeypatch.setattr(
+        table_train, "train_job", lambda _, job: trained.append(job.name) or "done"
+    )
+    failed: dict[str, str] = {}
+    table_train.train_all(plan, failed, lambda: None)
+    assert trained == ["teacher", "semhash-raw"]
+    assert failed == dict.fromkeys(("semhash", "gumbel"), "no text distilled.")
+
+
+def test_a_row_that_fails_does_not_stop_the_others(
+    make_plan: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(names=("nat", "gumbel"))
+    raw = plan.corpus / "raw"
+    raw.mkdir(parents=True)
+    for lang in ("en", "de"):
+        (raw / f"test.{lang}").write_text("a line\n")
+
+    def measure(_: TablePlan, unit: Any, *rest: object) -> dict[str, Any]:
+        if unit.name == "nat":
+            raise RuntimeError("CUDA out of memory.\nTried to allocate much.")
+        return {"bleu": 1.0, "latency_ms": {"median": 1.0}}
+
+    monkeypatch.setattr(table_measure, "measure", measure)
+    monkeypatch.setattr(table_measure, "is_trained", lambda *_: True)
+    failed: dict[str, str] = {}
+    table_measure.measure_ready(plan, failed)
+    assert failed == {"nat": "CUDA out of memory. Tried to allocate much."}
+    assert (plan.rows / "gumbel.json").is_file()
+
+
 def test_a_trained_model_is_known_by_flags_text_and_teacher(
     make_plan: Make, tmp_path: Path
 ) -> None:
@@ -108,6 +151,22 @@ def test_checkpoints_are_averaged(
     table_train.train_job(plan, job)
     averaged = torch.load(plan.checkpoint(job), weights_only=True)
     assert averaged["model"]["w"].tolist() == [2.5, 2.5]
+
+
+def test_a_training_killed_before_its_average_is_not_finished(
+    make_plan: Make, tmp_path: Path
+) -> None:
+    plan = make_plan(given={"distilled": prepared(tmp_path / "text")})
+    model = replace(plan.table.models["nat"], checkpoint="average", average=2)
+    job = Job(model, None)
+    last = plan.folder(job) / job.output
+    last.parent.mkdir(parents=True)
+    last.write_text("a model")
+    recipe = recipe_of(job.flags, plan.text("distilled"), None)
+    mark_done(plan.stamp(job.name), recipe, last)
+    assert not is_trained(plan, job)
+    plan.checkpoint(job).write_text("the mean of models")
+    assert is_trained(plan, job)
 
 
 def test_a_folder_of_another_script_is_left_alone(tmp_path: Path) -> None:
