@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,11 @@ PAPER = ("bleu", "latency_ms", "speedup")
 SECTIONS = ("corpus", "teacher", "distill", "student", "measure", "models", "rows")
 ROW_KEYS = ("group", "label", "model", "engine", "decoding", "paper", "note", "seeds")
 MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
+MEASURE_KEYS = (
+    *("autocast", "batch-size", "timed-sentences", "warm-up", "repeats", "clocks"),
+    *("stages", "memory-limit-gb", "comet"),
+)
+CLOCK = re.compile(r"\d+:\d+")  # batch size, threads
 NEEDED = {
     "corpus": ("name", "kind", "bpe-operations", "test-sets"),
     "teacher": ("max-update",),
@@ -117,6 +123,7 @@ def read_table(path: Path) -> Table:
         for name in names:
             if keys[section].get(name) is None:
                 raise PrepError(f"Section `{section}` of {path} must have `{name}`.")
+    check_measure(keys["measure"], path)
     # The sections of the preset are the recipes that all others start from.
     recipes = {name: keys[name] for name in (TEACHER, STUDENT)}
     recipes |= keys.get("recipes", {})
@@ -138,6 +145,21 @@ def read_table(path: Path) -> Table:
     )
     refuse_missing_mono(table, path)
     return table
+
+
+def check_measure(section: Keys, path: Path) -> None:
+    """Refuses ways of measuring that do not exist.
+
+    Raises:
+        PrepError: naming the first.
+    """
+    refuse_unknown(f"`measure` of {path}", section, MEASURE_KEYS)
+    for word in as_list(section.get("clocks") or []):
+        if not isinstance(word, str) or not CLOCK.fullmatch(word):
+            raise PrepError(
+                f"`clocks` of `measure` of {path} must be BATCH:THREADS as in "
+                f'"8:1", with quotes, but one is {word!r} instead.'
+            )
 
 
 def present(entries: Keys) -> list[str]:

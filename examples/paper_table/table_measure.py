@@ -16,6 +16,9 @@ from table_plan import KIND, TablePlan, Unit, is_trained, wanted
 
 from vq_nat.bench import systems
 
+CPU = "cpu"
+ON_CPU = ("onnx",)  # engines that run nowhere else
+
 
 def measure_all(plan: TablePlan, failed: dict[str, str]) -> None:
     """Measures every missing row whose model is on disk, and names the others."""
@@ -37,10 +40,10 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
     ready = [unit for unit in units if is_trained(plan, unit.job)]
     if not ready:
         return
-    conditions = read_conditions(plan)
     test_sets = read_test_sets(plan)
     for unit in ready:
         say(f"Measuring {unit.name}: {unit.row.label}")
+        conditions = read_conditions(plan, unit.row.engine)
         try:
             row = measure(plan, unit, test_sets, conditions)
         except (ImportError, OSError, RuntimeError, ValueError) as error:
@@ -54,28 +57,29 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
         )
 
 
-def read_conditions(plan: TablePlan) -> systems.Conditions:
-    """Returns how all rows are measured."""
+def read_conditions(plan: TablePlan, engine: str) -> systems.Conditions:
+    """Returns how rows of an engine are measured: the same for all on a device."""
     options = {k.replace("-", "_"): v for k, v in plan.table.measure.items()}
-    device = find_device(plan)
-    clocks = read_clocks(options.pop("clocks", ()), device)
+    device = CPU if engine in ON_CPU else find_device(plan)
+    clocks = read_clocks(options.pop("clocks", ()), device, plan.threads)
     return systems.Conditions(
         device=device, threads=plan.threads, clocks=clocks, **options
     )
 
 
-def read_clocks(words: Sequence[str], device: str) -> tuple[systems.Clock, ...]:
-    """Returns the clocks of the configuration, on the CPU and on the GPU if it is used.
+def read_clocks(
+    words: Sequence[str], device: str, threads: int
+) -> tuple[systems.Clock, ...]:
+    """Returns the clocks of the configuration, and each size as one sentence is timed.
 
     Args:
-        words: BATCH_SIZE:THREADS each, 0 for the largest batch and for all threads.
+        words: BATCH_SIZE:THREADS of the CPU, 0 for the largest batch and all threads.
         device: of the main figures.
+        threads: the same for threads.
     """
-    clocks = [systems.Clock.read(f"{word}:cpu") for word in words]
-    if device != "cpu":
-        sizes = dict.fromkeys(clock.batch_size for clock in clocks)
-        clocks += [systems.Clock(size, 1, device) for size in sizes]
-    return tuple(clocks)
+    clocks = [systems.Clock.read(f"{word}:{CPU}") for word in words]
+    clocks += [systems.Clock(clock.batch_size, threads, device) for clock in clocks]
+    return tuple(dict.fromkeys(clocks))
 
 
 def read_test_sets(plan: TablePlan) -> list[systems.TestSet]:

@@ -14,7 +14,7 @@ import torch
 import trainings
 from stamps import mark_done
 from steps import PrepError
-from table_measure import read_clocks
+from table_measure import read_clocks, read_conditions
 from table_plan import Job, TablePlan, is_trained, units_of
 from trainings import for_machine, make_ready, recipe_of
 
@@ -197,9 +197,22 @@ def test_all_gpus_together_make_the_batch(
 
 def test_a_gpu_has_clocks_of_its_own() -> None:
     on_cpu = (Clock(8, 1, "cpu"), Clock(8, 0, "cpu"), Clock(0, 1, "cpu"))
-    assert read_clocks(["8:1", "8:0", "0:1"], "cpu") == on_cpu
-    on_gpu = (Clock(8, 1, "cuda"), Clock(0, 1, "cuda"))
-    assert read_clocks(["8:1", "8:0", "0:1"], "cuda") == on_cpu + on_gpu
+    assert read_clocks(["8:1", "8:0", "0:1"], "cpu", 1) == on_cpu
+    on_gpu = (Clock(8, 2, "cuda"), Clock(0, 2, "cuda"))
+    assert read_clocks(["8:1", "8:0", "0:1"], "cuda", 2) == on_cpu + on_gpu
+
+
+def test_every_batch_is_timed_with_the_threads_of_one_sentence() -> None:
+    """Else the best batch would be sought among two."""
+    clocks = read_clocks(["8:1", "0:1", "8:0"], "cpu", 3)
+    assert {Clock(8, 3, "cpu"), Clock(0, 3, "cpu")} <= set(clocks)
+
+
+def test_graphs_run_on_the_cpu_whatever_the_others_do(make_plan: Make) -> None:
+    plan = make_plan(device="cuda")
+    assert read_conditions(plan, "torch").device == "cuda"
+    on_cpu = read_conditions(plan, "onnx")
+    assert {on_cpu.device, *(clock.device for clock in on_cpu.clocks)} == {"cpu"}
 
 
 def test_rows_are_compared_with_the_greedy_teacher_once(
