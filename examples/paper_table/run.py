@@ -123,8 +123,11 @@ def read_given(words: list[str]) -> dict[str, Path]:
                 f"--use must be NAME=PATH with a NAME of {', '.join(GIVEN)}, "
                 f"but is `{word}` instead."
             )
-        if not Path(path).exists():
-            raise PrepError(f"--use {name} must exist, but {path} does not.")
+        found, kind = Path(path).is_dir(), "folder"
+        if name == TEACHER:
+            found, kind = Path(path).is_file(), "file"
+        if not found:
+            raise PrepError(f"--use {name} must be a {kind}, but {path} is not.")
         given[name] = Path(path).resolve()
     return given
 

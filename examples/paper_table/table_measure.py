@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from places import LANGS, corpus_stamp, find_device
+from places import LANGS, find_device
 from progress import say
 from steps import sha256
 from table_compare import compare_all
 from table_config import TEACHER
 from table_curves import read_curves
-from table_plan import KIND, TablePlan, Unit, is_trained, wanted
+from table_plan import KIND, TablePlan, Unit, hash_inputs, is_trained, wanted
 
 from vq_nat.bench import systems
 
@@ -116,7 +116,10 @@ def measure(
         "config": unit.hash,
         "model": model.name,
         "text": model.text,
-        "inputs": describe_inputs(plan, unit),
+        "inputs": {
+            "checkpoint": sha256(plan.checkpoint(unit.job)),
+            **hash_inputs(plan, unit),
+        },
         **row,
         "curves": read_curves(log) if log else None,
     }
@@ -134,15 +137,3 @@ def decoding_of(plan: TablePlan, unit: Unit) -> dict[str, Any]:
     if options.pop(TEACHER, False):
         options[TEACHER] = plan.teacher
     return options
-
-
-def describe_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
-    """Returns the hashes of what was measured, and of what it was made from."""
-    text = plan.text(unit.job.model.text)
-    inputs = {
-        "checkpoint": sha256(plan.checkpoint(unit.job)),
-        "text": sha256(corpus_stamp(text)),
-    }
-    if plan.teacher.is_file():
-        inputs["teacher"] = sha256(plan.teacher)
-    return inputs

@@ -50,7 +50,7 @@ def describe(plan: TablePlan, unit: Unit, states: dict[str, str]) -> str:
     if state == MISSING:
         return f"missing, {model}"
     again = "will be made anew" if plan.stale else "kept, unless --stale is given"
-    return f"stale (its configuration has changed), {again}; {model}"
+    return f"stale (of another configuration, teacher or corpus), {again}; {model}"
 
 
 def foreign_rows(plan: TablePlan) -> list[str]:
@@ -77,4 +77,5 @@ def trainings(plan: TablePlan, todo: Sequence[Unit]) -> list[str]:
             f"to train: {name}, {job.model.updates:,} updates on the "
             f"{job.model.text} text, {minutes(found.seconds)} (by {found.source})"
         )
-    return [*lines, f"to train: {len(jobs)} models, {minutes(total)} in all"]
+    count = f"to train: {len(jobs)} models"
+    return [*lines, f"{count}, {minutes(total)} in all, corpus and distillation apart"]

@@ -143,5 +143,8 @@ def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
     if missing:
         found.append(f"Not measured yet: {', '.join(missing)}.")
     if any(entry.stale for entry in entries):
-        found.append("†: of an older configuration; `--stale` makes such rows anew.")
+        found.append(
+            "†: of another configuration, teacher or corpus; `--stale` makes such rows "
+            "anew."
+        )
     return found
