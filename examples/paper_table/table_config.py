@@ -18,6 +18,7 @@ from typing import Any
 from steps import PrepError
 from table_layers import Keys, as_list, inherit, overlay, read_layers, settled
 from train_teacher import find_preset, read_preset
+from trainings import TEACHER as CHECKPOINT_OF_TEACHER
 
 PRESETS = Path(__file__).resolve().parents[2] / "data_prep" / "presets"
 CONFIG_VERSION = 1  # raise when a row changes for the same configuration
@@ -57,6 +58,11 @@ class Model:
     def updates(self) -> int:
         """How long it trains."""
         return int(self.flags["max-update"])
+
+    @property
+    def starts_from_teacher(self) -> bool:
+        """Whether a flag names the teacher's checkpoint."""
+        return CHECKPOINT_OF_TEACHER in self.flags.values()
 
     def flags_of(self, seed: int | None) -> Keys:
         """Returns the flags of one training."""
@@ -310,7 +316,7 @@ def training_config(table: Table, name: str, seed: int | None) -> Keys:
         "text": model.text,
         "checkpoint": [model.checkpoint, model.average],
     }
-    taught = model.text != "human" or "TEACHER" in model.flags.values()
+    taught = model.text != "human" or model.starts_from_teacher
     if taught and name != TEACHER:
         used["teacher"] = training_config(table, TEACHER, None)
     if model.text != "human":

@@ -237,7 +237,7 @@ def is_trained(plan: TablePlan, job: Job) -> bool:
     text, teacher = plan.text(job.model.text), plan.teacher
     if not corpus_stamp(text).is_file() or not plan.checkpoint(job).is_file():
         return False
-    if "TEACHER" in job.flags.values() and not teacher.is_file():
+    if job.model.starts_from_teacher and not teacher.is_file():
         return False
     recipe = recipe_of(job.flags, text, teacher)
     return is_done(plan.stamp(job.name), recipe, plan.folder(job) / job.output)
@@ -254,7 +254,7 @@ def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[Job]:
 def needs_teacher(unit: Unit) -> bool:
     """Tells whether a row depends on a trained teacher."""
     model = unit.job.model
-    taught = model.text != "human" or "TEACHER" in model.flags.values()
+    taught = model.text != "human" or model.starts_from_teacher
     return taught or TEACHER in unit.row.decoding
 
 
