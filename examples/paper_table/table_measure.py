@@ -12,7 +12,7 @@ from steps import sha256
 from table_compare import compare_all
 from table_config import TEACHER
 from table_curves import read_curves
-from table_plan import KIND, TablePlan, Unit, hash_inputs, is_trained, wanted
+from table_plan import KIND, TablePlan, Unit, hash_inputs, is_ready, wanted
 
 from vq_nat.bench import systems
 
@@ -26,7 +26,7 @@ def measure_all(plan: TablePlan, failed: dict[str, str]) -> None:
     compare_all(plan)
     for unit in wanted(plan):
         if unit.name not in failed:
-            say(f"{unit.name}: not measured, as its model is not trained")
+            say(f"{unit.name}: not measured, as a model of it is not trained")
 
 
 def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
@@ -37,7 +37,7 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
         failed: rows not to be tried again, with the reasons; gets those that fail now.
     """
     units = [unit for unit in wanted(plan) if unit.name not in failed]
-    ready = [unit for unit in units if is_trained(plan, unit.job)]
+    ready = [unit for unit in units if is_ready(plan, unit)]
     if not ready:
         return
     test_sets = read_test_sets(plan)

@@ -15,6 +15,7 @@ from table_plan import (
     Unit,
     estimate_training,
     finished_rows,
+    is_ready,
     is_trained,
     jobs_of,
     state_of,
@@ -46,7 +47,7 @@ def describe(plan: TablePlan, unit: Unit, states: dict[str, str]) -> str:
     state = states[unit.name]
     if state == FINISHED:
         return "finished"
-    model = "its model is trained" if is_trained(plan, unit.job) else "no model yet"
+    model = "its model is trained" if is_ready(plan, unit) else "no model yet"
     if state == MISSING:
         return f"missing, {model}"
     again = "will be made anew" if plan.stale else "kept, unless --stale is given"
@@ -66,7 +67,7 @@ def foreign_rows(plan: TablePlan) -> list[str]:
 def trainings(plan: TablePlan, todo: Sequence[Unit]) -> list[str]:
     """Lists the trainings that are missing, with their time."""
     rows = finished_rows(plan)
-    untrained = [unit for unit in todo if not is_trained(plan, unit.job)]
+    untrained = [unit for unit in todo if not is_ready(plan, unit)]
     jobs = [job for job in jobs_of(plan, untrained) if not is_trained(plan, job)]
     lines, total = [], 0.0
     for job in jobs:

@@ -243,6 +243,12 @@ def is_trained(plan: TablePlan, job: Job) -> bool:
     return is_done(plan.stamp(job.name), recipe, plan.folder(job) / job.output)
 
 
+def is_ready(plan: TablePlan, unit: Unit) -> bool:
+    """Tells whether all that a row is measured with is on disk."""
+    judged = TEACHER in unit.row.decoding
+    return is_trained(plan, unit.job) and (not judged or plan.teacher.is_file())
+
+
 def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[Job]:
     """Lists the trainings of some rows, teacher first, each once."""
     jobs = [unit.job for unit in units]

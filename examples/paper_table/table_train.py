@@ -12,7 +12,7 @@ from progress import say
 from stamps import read_json
 from steps import PrepError
 from table_config import TEACHER
-from table_plan import Job, TablePlan, is_trained, jobs_of, texts_of, wanted
+from table_plan import Job, TablePlan, is_ready, jobs_of, texts_of, wanted
 from trainings import train
 
 
@@ -27,8 +27,8 @@ def train_all(
         then: called after each training, to measure what has become possible.
     """
     units = wanted(plan)
-    # The teacher of a finished training is needed no more.
-    units = [unit for unit in units if not is_trained(plan, unit.job)]
+    # The teacher of a finished training is needed no more, unless it rescores.
+    units = [unit for unit in units if not is_ready(plan, unit)]
     jobs = jobs_of(plan, units)
     if not jobs:
         say("Training: nothing to do")

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import table_compare
 import table_measure
+import table_plan
 import table_train
 import torch
 import trainings
 from stamps import mark_done
 from steps import PrepError
 from table_measure import read_clocks, read_conditions
-from table_plan import Job, TablePlan, is_trained, units_of
+from table_plan import Job, TablePlan, is_ready, is_trained, units_of
 from trainings import for_machine, make_ready, recipe_of
 
 from vq_nat.bench.rows import write_outputs
@@ -109,11 +110,37 @@ def test_a_row_that_fails_does_not_stop_the_others(
         return {"bleu": 1.0, "latency_ms": {"median": 1.0}}
 
     monkeypatch.setattr(table_measure, "measure", measure)
-    monkeypatch.setattr(table_measure, "is_trained", lambda *_: True)
+    monkeypatch.setattr(table_measure, "is_ready", lambda *_: True)
     failed: dict[str, str] = {}
     table_measure.measure_ready(plan, failed)
     assert failed == {"nat": "CUDA out of memory. Tried to allocate much."}
     assert (plan.rows / "gumbel.json").is_file()
+
+
+def test_a_teacher_that_only_rescores_is_made_first(
+    make_plan: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = {name: prepared(tmp_path / name) for name in ("corpus", "distilled")}
+    plan = make_plan(names=("nat", "nat-npd10"), given=given)
+    monkeypatch.setattr(table_plan, "is_done", lambda *_: True)
+    nat = plan.checkpoint(units_of(plan)[0].job)
+    nat.parent.mkdir(parents=True)
+    nat.write_text("a model")
+    ready = [unit.name for unit in units_of(plan) if is_ready(plan, unit)]
+    assert ready == ["nat"]  # without its teacher, NPD would fail
+
+    def train_job(_: TablePlan, job: Job) -> str:
+        made = plan.checkpoint(job)
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.write_text("a model")
+        trained.append(job.name)
+        return "done"
+
+    trained: list[str] = []
+    monkeypatch.setattr(table_train, "train_job", train_job)
+    table_train.train_all(plan, {}, lambda: None)
+    assert trained[0] == "teacher"
+    assert all(is_ready(plan, unit) for unit in units_of(plan))
 
 
 def test_a_trained_model_is_known_by_flags_text_and_teacher(
@@ -239,3 +266,19 @@ def test_rows_are_compared_with_the_greedy_teacher_once(
 
     monkeypatch.setattr(table_compare, "compare_rows", refuse)
     table_compare.compare_all(plan)
+
+
+def test_outputs_of_another_test_set_are_not_compared(
+    make_plan: Make, write_row: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = make_plan()
+    raw = plan.corpus / "raw"
+    raw.mkdir(parents=True)
+    for lang in ("en", "de"):
+        (raw / f"test.{lang}").write_text("one line\nand one more\n")
+    for name in ("teacher-greedy", "nat"):
+        write_row(plan, name)
+        write_outputs(["one line"], plan.rows / f"{name}.json", "test")
+    table_compare.compare_all(plan)
+    assert "nat: not compared, as " in capsys.readouterr().out
+    assert "against_greedy" not in (plan.rows / "nat.json").read_text()
