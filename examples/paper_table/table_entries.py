@@ -8,11 +8,12 @@ from functools import cached_property
 from statistics import mean
 from typing import Any
 
+from experiment import mean_and_range
 from stamps import read_json
 from table_config import RowSpec
 from table_plan import MISSING, STALE, TablePlan, state_of, units_of
 
-from vq_nat.bench.report import at
+from vq_nat.bench.report import NOTHING, at
 
 Row = Mapping[str, Any]
 MACHINE = ("device", "processor", "threads")
@@ -135,11 +136,7 @@ def same_machine(one: Entry, other: Entry) -> bool:
 
 def with_spread(values: Sequence[float], write: Callable[[float], str]) -> str:
     """Writes the mean and, of several values, their range."""
-    if not values:
-        return "–"
-    if len(values) == 1:
-        return write(values[0])
-    return f"{write(mean(values))} ({write(min(values))}–{write(max(values))})"
+    return mean_and_range(list(values), write) if values else NOTHING
 
 
 def pareto_front(
