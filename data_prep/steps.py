@@ -213,4 +213,5 @@ def describe_os_error(error: OSError) -> str:
             "finished steps are kept."
         )
     where = f" on {error.filename}" if error.filename else ""
-    return f"A file operation failed{where}: {error.strerror or error}."
+    reason = str(error.strerror or error).rstrip(".")
+    return f"A file operation failed{where}: {reason}."

@@ -25,8 +25,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
 
-from quickstart_run import environment  # noqa: E402
-from quickstart_train import call_fairseq_train  # noqa: E402
+from commands import environment  # noqa: E402
+from trainings import call_fairseq_train  # noqa: E402
 
 from vq_nat.bench import report, timing  # noqa: E402
 from vq_nat.bench.machine import commit, processor, versions  # noqa: E402

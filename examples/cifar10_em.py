@@ -31,10 +31,10 @@ import cifar10_em_prior  # noqa: E402
 import cifar10_em_report  # noqa: E402
 import experiment  # noqa: E402
 from options import read_yaml  # noqa: E402
-from quickstart_plan import say  # noqa: E402
-from quickstart_run import locked  # noqa: E402
-from quickstart_train import call_fairseq_train, make_ready, minutes  # noqa: E402
+from progress import minutes, say  # noqa: E402
+from stamps import locked  # noqa: E402
 from steps import PrepError, errors_as_sentences  # noqa: E402
+from trainings import call_fairseq_train, make_ready  # noqa: E402
 
 from vq_nat.bench.images import measure  # noqa: E402
 from vq_nat.bench.systems import Conditions  # noqa: E402

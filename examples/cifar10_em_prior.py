@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import experiment
-from quickstart_run import read_json
-from quickstart_train import call_fairseq_train, make_ready
+from stamps import read_json
 from steps import PrepError
+from trainings import call_fairseq_train, make_ready
 
 from vq_nat.bench.images import code_nats, nats_per_bit_per_dim
 from vq_nat.bench.machine import describe_machine

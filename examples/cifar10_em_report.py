@@ -9,7 +9,7 @@ from typing import Any
 
 from cifar10_em_prior import joined
 from experiment import draw_seeds, mean_and_range
-from quickstart_run import read_json
+from stamps import read_json
 
 from vq_nat.bench import report
 

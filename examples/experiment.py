@@ -8,14 +8,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from quickstart_run import (
-    TrainingBar,
-    environment,
-    is_done,
-    mark_done,
-    read_json,
-    run_logged,
-)
+from commands import environment, run_with_bar
+from progress import TrainingBar
+from stamps import is_done, mark_done, read_json
 from steps import PrepError, sha256
 
 from vq_nat.bench.rows import write_json
@@ -53,11 +48,7 @@ def train(
     Raises:
         PrepError: if it fails.
     """
-    bar = TrainingBar(updates)
-    try:
-        run_logged(command, log, environment(threads, device), bar)
-    finally:
-        bar.close()
+    run_with_bar(command, log, environment(threads, device), TrainingBar(updates))
 
 
 def hashes(paths: list[Path], root: Path) -> dict[str, str]:

@@ -19,10 +19,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
 
-from quickstart_plan import Plan, read_preset, say  # noqa: E402
-from quickstart_run import locked  # noqa: E402
-from quickstart_train import distill, make_corpus, minutes, train  # noqa: E402
+from corpora import distill, make_corpus  # noqa: E402
+from progress import minutes, say  # noqa: E402
+from quickstart_plan import Plan, read_preset  # noqa: E402
+from stamps import locked  # noqa: E402
 from steps import PrepError, errors_as_sentences  # noqa: E402
+from trainings import train  # noqa: E402
 
 
 def run(plan: Plan) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import torch
-from quickstart_plan import LANGS, RECIPE_VERSION, Plan, corpus_stamp, say
-from quickstart_run import is_done, mark_done, read_json
+from places import LANGS, corpus_stamp, find_device
+from progress import say
+from quickstart_plan import Plan
+from stamps import is_done, mark_done, read_json
 from steps import sha256
+from trainings import RECIPE_VERSION
 
 import vq_nat
 from vq_nat.bench import report, systems
@@ -99,13 +101,6 @@ def read_conditions(plan: Plan) -> systems.Conditions:
     """Returns how the preset wants systems to be measured."""
     options = {k.replace("-", "_"): v for k, v in plan.preset["measure"].items()}
     return systems.Conditions(device=find_device(plan), threads=plan.threads, **options)
-
-
-def find_device(plan: Plan) -> str:
-    """Returns where models run: the device asked for, or the GPU if there is one."""
-    if plan.device != "auto":
-        return plan.device
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def read_test_set(plan: Plan) -> systems.TestSet:

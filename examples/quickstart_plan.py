@@ -7,33 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from options import read_yaml
+from places import Place
 from steps import PrepError
 
-ROOT = Path(__file__).resolve().parents[1]
-LANGS = ("en", "de")
 SECTIONS = ("corpus", "teacher", "distill", "student", "measure")
-TEACHER = "TEACHER"  # stands for the teacher's checkpoint in a preset
-RECIPE_VERSION = 1  # raise when a step's result changes for the same flags
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where models are made of which corpus, and on what machine."""
-
-    kind: str  # of the corpus: demo, multi30k or wmt14
-    work: Path
-    data: Path | None  # raw files
-    threads: int
-    device: str
-
-    @property
-    def corpus(self) -> Path:
-        """The prepared corpus."""
-        return self.work / "corpus"
-
-    def stamp(self, step: str) -> Path:
-        """Where a step says that it is finished."""
-        return self.work / ".done" / f"{step}.json"
 
 
 @dataclass(frozen=True)
@@ -83,13 +60,3 @@ def read_preset(path: Path) -> dict[str, dict[str, Any]]:
         if name not in preset[section]:
             raise PrepError(f"Section `{section}` of {path} must have `{name}`.")
     return preset
-
-
-def corpus_stamp(corpus: Path) -> Path:
-    """Returns what data_prep writes last: the hashes of a corpus's files."""
-    return corpus / ".done" / "bin.json"
-
-
-def say(text: str) -> None:
-    """Prints at once, also into a pipe."""
-    print(text, flush=True)

@@ -26,10 +26,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
 
 import experiment  # noqa: E402
-from quickstart_plan import say  # noqa: E402
-from quickstart_run import locked, read_json  # noqa: E402
-from quickstart_train import fairseq_train, minutes  # noqa: E402
+from progress import minutes, say  # noqa: E402
+from stamps import locked, read_json  # noqa: E402
 from steps import PrepError, errors_as_sentences  # noqa: E402
+from trainings import fairseq_train  # noqa: E402
 
 from vq_nat.bench import report  # noqa: E402
 from vq_nat.bench.machine import commit, processor, versions  # noqa: E402

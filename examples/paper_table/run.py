@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT), str(ROOT / "data_prep")]
 
-from quickstart_run import locked  # noqa: E402
+from stamps import locked  # noqa: E402
 from steps import PrepError, errors_as_sentences  # noqa: E402
 from table_config import TEACHER, TEXTS, Table, read_table  # noqa: E402
 from table_overview import overview  # noqa: E402
@@ -124,8 +124,11 @@ def read_given(words: list[str]) -> dict[str, Path]:
                 f"--use must be NAME=PATH with a NAME of {', '.join(GIVEN)}, "
                 f"but is `{word}` instead."
             )
-        if not Path(path).exists():
-            raise PrepError(f"--use {name} must exist, but {path} does not.")
+        found, kind = Path(path).is_dir(), "folder"
+        if name == TEACHER:
+            found, kind = Path(path).is_file(), "file"
+        if not found:
+            raise PrepError(f"--use {name} must be a {kind}, but {path} is not.")
         given[name] = Path(path).resolve()
     return given
 

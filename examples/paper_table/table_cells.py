@@ -10,6 +10,10 @@ from table_entries import Entry, speed_up, with_spread
 
 from vq_nat.bench.report import NOTHING, Column, markdown, number, percent
 
+HOST = (
+    "host: what is in no other column; where `rescore` and `recode` are not known, the "
+    "teacher's scoring of candidates and the new codes of refinement, too."
+)
 OPTIONAL = {"ter": "TER", "comet": "COMET"}  # figures that not every row has
 
 
@@ -53,9 +57,8 @@ def main_table(entries: Sequence[Entry], base: Entry | None) -> str:
 
 
 def label(entry: Entry) -> str:
-    """Writes a line's name, its note, and whether its rows are of old."""
-    note = f" ({entry.spec.note})" if entry.spec.note else ""
-    return f"{entry.label}{note}{' †' if entry.stale else ''}"
+    """Writes a line's name and its note."""
+    return entry.label + (f" ({entry.spec.note})" if entry.spec.note else "")
 
 
 def optional(name: str) -> Callable[[Entry], str]:
@@ -129,8 +132,21 @@ def latent_table(entries: Sequence[Entry]) -> str:
             ("code accuracy", valid("code_accuracy", percent)),
             ("perplexity", valid("perplexity", number)),
             ("posterior entropy", lambda e: number(entropy(e), 2)),
-            ("repeated words", lambda e: percent(e.mean("repetition_rate"))),
+        ],
+    )
+
+
+def faults_table(entries: Sequence[Entry]) -> str:
+    """Returns what parallel decoders are known for, empty if not measured."""
+    known = [entry for entry in entries if entry.values("repetition_rate")]
+    if not known:
+        return ""
+    return table_of(
+        known,
+        [
+            ("system", label),
             ("length ratio", lambda e: number(e.mean("length_ratio"), 2)),
+            ("repeated words", lambda e: percent(e.mean("repetition_rate"))),
         ],
     )
 
@@ -154,18 +170,23 @@ def unique_models(entries: Sequence[Entry]) -> list[Entry]:
     return list(first_lines.values())
 
 
-def clocks_table(entries: Sequence[Entry]) -> str:
-    """Returns the rates at all batch sizes and threads, empty if not measured."""
-    known = [entry for entry in entries if entry.rows[0].get("clocks")]
-    found = {clock_name(c): c for entry in known for c in entry.rows[0]["clocks"]}
+def clocks_table(entries: Sequence[Entry], figure: str = "sentences_per_s") -> str:
+    """Returns a rate at all batch sizes and threads, empty if not measured."""
+    known = [e for e in entries if any(figure in clock for clock in clocks_of(e))]
+    found = {clock_name(clock): clock for e in known for clock in clocks_of(e)}
     heads = sorted(found, key=lambda name: clock_rank(found[name]))
     if not heads:
         return ""
 
     def rate(name: str) -> Callable[[Entry], str]:
-        return lambda entry: clock_cell(entry, name)
+        return lambda entry: clock_cell(entry, name, figure)
 
     return table_of(known, [("system", label), *((h, rate(h)) for h in heads)])
+
+
+def clocks_of(entry: Entry) -> list[dict[str, Any]]:
+    """Returns the clocks of all seeds."""
+    return [clock for row in entry.rows for clock in row.get("clocks") or ()]
 
 
 def clock_name(clock: dict[str, Any]) -> str:
@@ -181,14 +202,14 @@ def clock_rank(clock: dict[str, Any]) -> tuple[Any, ...]:
     return clock["device"], clock["threads"], size
 
 
-def clock_cell(entry: Entry, name: str) -> str:
+def clock_cell(entry: Entry, name: str, figure: str) -> str:
     """Writes the mean rate of a line on one clock, and its batch if it was sought."""
-    clocks = [c for row in entry.rows for c in row.get("clocks") or ()]
-    own = [clock for clock in clocks if clock_name(clock) == name]
+    own = [clock for clock in clocks_of(entry) if clock_name(clock) == name]
     if not own:
         return NOTHING
-    rate = sum(clock["sentences_per_s"] for clock in own) / len(own)
-    return f"{rate:.0f}" + (f" ({own[0]['batch_size']})" if own[0]["largest"] else "")
+    rate = sum(clock[figure] for clock in own) / len(own)
+    sizes = "/".join(dict.fromkeys(str(clock["batch_size"]) for clock in own))
+    return f"{rate:.0f}" + (f" ({sizes})" if own[0]["largest"] else "")
 
 
 def stages_table(entries: Sequence[Entry]) -> str:
@@ -208,7 +229,7 @@ def stages_table(entries: Sequence[Entry]) -> str:
 
     columns = [(name, stage(name)) for name in names]
     table = table_of(known, [("ms/sentence at batch 1", label), *columns])
-    return table
+    return f"{table}\n\n{HOST}"
 
 
 def training_table(entries: Sequence[Entry]) -> str:

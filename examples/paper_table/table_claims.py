@@ -9,10 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from table_entries import Entry, by_name, speed_up, with_spread
+from table_cells import one_digit
+from table_entries import (
+    CLEARLY,
+    Entry,
+    by_name,
+    same_machine,
+    speed_up,
+    with_spread,
+)
 
 HELD, NOT_HELD, NOT_MEASURED = "held", "not held", "not measured"
-CLEARLY = 1.05  # times as fast; less may be chance
 SYSTEMS = ("vq-em10", "vq-em10-nc4", "tuned", "tuned-mono")  # without help of a teacher
 ENGINES = ("", "-onnx", "-onnx-int8")  # what they run on: torch, and ONNX Runtime
 OURS = tuple(system + engine for system in SYSTEMS for engine in ENGINES)
@@ -89,12 +96,7 @@ def describe(entry: Entry) -> str:
     """Writes a line's name, BLEU and number of seeds."""
     values = entry.values("bleu")
     seeds = f"{len(values)} seeds" if len(values) > 1 else "one seed"
-    return f"{entry.label} {with_spread(values, one_digit)} ({seeds})"
-
-
-def one_digit(value: float) -> str:
-    """Writes a BLEU."""
-    return f"{value:.1f}"
+    return f"{entry.quoted} {with_spread(values, one_digit)} ({seeds})"
 
 
 def faster_and_lower(entries: Entries) -> Claim:
@@ -103,7 +105,7 @@ def faster_and_lower(entries: Entries) -> Claim:
     if "vq-em10" not in entries or "vq-em10-nc4" not in entries:
         return Claim(text, NOT_MEASURED, "")
     three, four = entries["vq-em10"], entries["vq-em10-nc4"]
-    if three.machine != four.machine:
+    if not same_machine(three, four):
         return Claim(text, NOT_MEASURED, "the two were timed on different machines")
     holds = four.latency < three.latency and four.bleu < three.bleu
     figures = (
@@ -130,7 +132,7 @@ def nearly_greedy(entries: Entries) -> Claim:
         return Claim(text, NOT_MEASURED, "")
     holds = any(s >= SHARE_OF_GREEDY and t >= TIMES_BEAM for _, s, t in found)
     figures = "; ".join(
-        f"{entry.label}: {share:.1%} at {times:.2f} times"
+        f"{entry.quoted}: {share:.1%} at {times:.2f} times"
         for entry, share, times in found
     )
     return Claim(text, verdict(holds), figures)
@@ -144,10 +146,12 @@ def faster_than_ctranslate2(entries: Entries) -> Claim:
     times = speed_up(theirs, ours) if theirs and ours else None
     if theirs is None or ours is None or times is None:
         return Claim(text, NOT_MEASURED, "")
-    how = f"{times:.2f} times as fast" if times > 1 else f"{1 / times:.2f} times slower"
+    how = f"{times:.2f} times as fast"
+    if 1 / CLEARLY < times < CLEARLY:
+        how += ", which may be chance"
     figures = (
-        f"{ours.label} {ours.latency:.1f} ms/sentence, {theirs.label} "
-        f"{theirs.latency:.1f}: {how}"
+        f"{ours.quoted} {ours.latency:.1f} ms/sentence ({ours.bleu:.1f} BLEU), "
+        f"{theirs.quoted} {theirs.latency:.1f} ({theirs.bleu:.1f} BLEU): {how}"
     )
     return Claim(text, verdict(times >= CLEARLY), figures)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 from steps import PrepError
 from table_layers import Keys, as_list, inherit, overlay, read_layers, settled
 from train_teacher import find_preset, read_preset
+from trainings import TEACHER as CHECKPOINT_OF_TEACHER
 
 PRESETS = Path(__file__).resolve().parents[2] / "data_prep" / "presets"
 CONFIG_VERSION = 1  # raise when a row changes for the same configuration
@@ -29,6 +31,11 @@ PAPER = ("bleu", "latency_ms", "speedup")
 SECTIONS = ("corpus", "teacher", "distill", "student", "measure", "models", "rows")
 ROW_KEYS = ("group", "label", "model", "engine", "decoding", "paper", "note", "seeds")
 MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
+MEASURE_KEYS = (
+    *("autocast", "batch-size", "timed-sentences", "warm-up", "repeats", "clocks"),
+    *("stages", "memory-limit-gb", "comet"),
+)
+CLOCK = re.compile(r"\d+:\d+")  # batch size, threads
 NEEDED = {
     "corpus": ("name", "kind", "bpe-operations", "test-sets"),
     "teacher": ("max-update",),
@@ -51,6 +58,11 @@ class Model:
     def updates(self) -> int:
         """How long it trains."""
         return int(self.flags["max-update"])
+
+    @property
+    def starts_from_teacher(self) -> bool:
+        """Whether a flag names the teacher's checkpoint."""
+        return CHECKPOINT_OF_TEACHER in self.flags.values()
 
     def flags_of(self, seed: int | None) -> Keys:
         """Returns the flags of one training."""
@@ -117,6 +129,7 @@ def read_table(path: Path) -> Table:
         for name in names:
             if keys[section].get(name) is None:
                 raise PrepError(f"Section `{section}` of {path} must have `{name}`.")
+    check_measure(keys["measure"], path)
     # The sections of the preset are the recipes that all others start from.
     recipes = {name: keys[name] for name in (TEACHER, STUDENT)}
     recipes |= keys.get("recipes", {})
@@ -138,6 +151,21 @@ def read_table(path: Path) -> Table:
     )
     refuse_missing_mono(table, path)
     return table
+
+
+def check_measure(section: Keys, path: Path) -> None:
+    """Refuses ways of measuring that do not exist.
+
+    Raises:
+        PrepError: naming the first.
+    """
+    refuse_unknown(f"`measure` of {path}", section, MEASURE_KEYS)
+    for word in as_list(section.get("clocks") or []):
+        if not isinstance(word, str) or not CLOCK.fullmatch(word):
+            raise PrepError(
+                f"`clocks` of `measure` of {path} must be BATCH:THREADS as in "
+                f'"8:1", with quotes, but one is {word!r} instead.'
+            )
 
 
 def present(entries: Keys) -> list[str]:
@@ -288,7 +316,7 @@ def training_config(table: Table, name: str, seed: int | None) -> Keys:
         "text": model.text,
         "checkpoint": [model.checkpoint, model.average],
     }
-    taught = model.text != "human" or "TEACHER" in model.flags.values()
+    taught = model.text != "human" or model.starts_from_teacher
     if taught and name != TEACHER:
         used["teacher"] = training_config(table, TEACHER, None)
     if model.text != "human":

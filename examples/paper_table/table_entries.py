@@ -8,14 +8,16 @@ from functools import cached_property
 from statistics import mean
 from typing import Any
 
-from quickstart_run import read_json
+from experiment import mean_and_range
+from stamps import read_json
 from table_config import RowSpec
 from table_plan import MISSING, STALE, TablePlan, state_of, units_of
 
-from vq_nat.bench.report import at
+from vq_nat.bench.report import NOTHING, at
 
 Row = Mapping[str, Any]
-MACHINE = ("device", "processor", "threads", "dtype")
+MACHINE = ("device", "processor", "threads")
+CLEARLY = 1.05  # times as fast; less may be chance
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,13 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """For readers."""
-        return self.spec.label
+        """For readers, with a sign if its rows are of old."""
+        return f"{self.spec.label}{' †' if self.stale else ''}"
+
+    @property
+    def quoted(self) -> str:
+        """For a running text: labels have commas of their own."""
+        return f"“{self.label}”"
 
     def values(self, *names: str) -> list[float]:
         """Returns a figure of each seed, where it is known."""
@@ -69,16 +76,21 @@ class Entry:
         """At the batch size that is fastest, on as many threads as batch 1 has."""
         found: dict[int, list[float]] = {}
         for row in self.rows:
-            for batch_size, rate in rates(row):
+            for batch_size, rate in dict(rates(row)).items():
                 found.setdefault(batch_size, []).append(rate)
-        means = {size: mean(of_size) for size, of_size in found.items()}
+        means = {
+            size: mean(of_size)
+            for size, of_size in found.items()
+            if len(of_size) == len(self.rows)  # not the luck of one seed
+        }
         best = max(means, key=lambda size: means[size])
         return Speed(means[best], best)
 
     @property
-    def machine(self) -> tuple[Any, ...]:
-        """What times must have in common to be compared."""
-        return tuple(self.rows[0].get(name) for name in MACHINE[:3])
+    def machine(self) -> tuple[Any, ...] | None:
+        """What times must have in common to be compared; None if its seeds have not."""
+        found = {tuple(row.get(name) for name in MACHINE) for row in self.rows}
+        return found.pop() if len(found) == 1 else None
 
 
 def rates(row: Row) -> Iterable[tuple[int, float]]:
@@ -112,18 +124,19 @@ def by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
 
 def speed_up(base: Entry | None, entry: Entry) -> float | None:
     """Returns how many times as fast as a line another is, on the same machine only."""
-    if base is None or base.machine != entry.machine:
+    if base is None or not same_machine(base, entry):
         return None
     return base.latency / entry.latency
 
 
+def same_machine(one: Entry, other: Entry) -> bool:
+    """Tells whether the times of two lines can be compared."""
+    return one.machine is not None and one.machine == other.machine
+
+
 def with_spread(values: Sequence[float], write: Callable[[float], str]) -> str:
     """Writes the mean and, of several values, their range."""
-    if not values:
-        return "–"
-    if len(values) == 1:
-        return write(values[0])
-    return f"{write(mean(values))} ({write(min(values))}–{write(max(values))})"
+    return mean_and_range(list(values), write) if values else NOTHING
 
 
 def pareto_front(

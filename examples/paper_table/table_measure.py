@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from quickstart_measure import find_device
-from quickstart_plan import LANGS, corpus_stamp, say
+from places import LANGS, find_device
+from progress import say
 from steps import sha256
 from table_compare import compare_all
 from table_config import TEACHER
 from table_curves import read_curves
-from table_plan import KIND, TablePlan, Unit, is_trained, wanted
+from table_plan import KIND, TablePlan, Unit, hash_inputs, is_ready, wanted
 
 from vq_nat.bench import systems
+
+CPU = "cpu"
+ON_CPU = ("onnx",)  # engines that run nowhere else
 
 
 def measure_all(plan: TablePlan, failed: dict[str, str]) -> None:
@@ -23,7 +26,7 @@ def measure_all(plan: TablePlan, failed: dict[str, str]) -> None:
     compare_all(plan)
     for unit in wanted(plan):
         if unit.name not in failed:
-            say(f"{unit.name}: not measured, as its model is not trained")
+            say(f"{unit.name}: not measured, as a model of it is not trained")
 
 
 def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
@@ -34,18 +37,18 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
         failed: rows not to be tried again, with the reasons; gets those that fail now.
     """
     units = [unit for unit in wanted(plan) if unit.name not in failed]
-    ready = [unit for unit in units if is_trained(plan, unit.job)]
+    ready = [unit for unit in units if is_ready(plan, unit)]
     if not ready:
         return
-    conditions = read_conditions(plan)
     test_sets = read_test_sets(plan)
     for unit in ready:
         say(f"Measuring {unit.name}: {unit.row.label}")
+        conditions = read_conditions(plan, unit.row.engine)
         try:
             row = measure(plan, unit, test_sets, conditions)
-        except (ImportError, OSError, ValueError) as error:
-            failed[unit.name] = str(error)
-            say(f"      failed: {error}")
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            failed[unit.name] = " ".join(str(error).split())
+            say(f"      failed: {failed[unit.name]}")
             continue
         systems.write_json(row, plan.row_path(unit))
         say(
@@ -54,28 +57,29 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
         )
 
 
-def read_conditions(plan: TablePlan) -> systems.Conditions:
-    """Returns how all rows are measured."""
+def read_conditions(plan: TablePlan, engine: str) -> systems.Conditions:
+    """Returns how rows of an engine are measured: the same for all on a device."""
     options = {k.replace("-", "_"): v for k, v in plan.table.measure.items()}
-    device = find_device(plan)
-    clocks = read_clocks(options.pop("clocks", ()), device)
+    device = CPU if engine in ON_CPU else find_device(plan)
+    clocks = read_clocks(options.pop("clocks", ()), device, plan.threads)
     return systems.Conditions(
         device=device, threads=plan.threads, clocks=clocks, **options
     )
 
 
-def read_clocks(words: Sequence[str], device: str) -> tuple[systems.Clock, ...]:
-    """Returns the clocks of the configuration, on the CPU and on the GPU if it is used.
+def read_clocks(
+    words: Sequence[str], device: str, threads: int
+) -> tuple[systems.Clock, ...]:
+    """Returns the clocks of the configuration, and each size as one sentence is timed.
 
     Args:
-        words: BATCH_SIZE:THREADS each, 0 for the largest batch and for all threads.
+        words: BATCH_SIZE:THREADS of the CPU, 0 for the largest batch and all threads.
         device: of the main figures.
+        threads: the same for threads.
     """
-    clocks = [systems.Clock.read(f"{word}:cpu") for word in words]
-    if device != "cpu":
-        sizes = dict.fromkeys(clock.batch_size for clock in clocks)
-        clocks += [systems.Clock(size, 1, device) for size in sizes]
-    return tuple(clocks)
+    clocks = [systems.Clock.read(f"{word}:{CPU}") for word in words]
+    clocks += [systems.Clock(clock.batch_size, threads, device) for clock in clocks]
+    return tuple(dict.fromkeys(clocks))
 
 
 def read_test_sets(plan: TablePlan) -> list[systems.TestSet]:
@@ -112,7 +116,10 @@ def measure(
         "config": unit.hash,
         "model": model.name,
         "text": model.text,
-        "inputs": describe_inputs(plan, unit),
+        "inputs": {
+            "checkpoint": sha256(plan.checkpoint(unit.job)),
+            **hash_inputs(plan, unit),
+        },
         **row,
         "curves": read_curves(log) if log else None,
     }
@@ -130,15 +137,3 @@ def decoding_of(plan: TablePlan, unit: Unit) -> dict[str, Any]:
     if options.pop(TEACHER, False):
         options[TEACHER] = plan.teacher
     return options
-
-
-def describe_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
-    """Returns the hashes of what was measured, and of what it was made from."""
-    text = plan.text(unit.job.model.text)
-    inputs = {
-        "checkpoint": sha256(plan.checkpoint(unit.job)),
-        "text": sha256(corpus_stamp(text)),
-    }
-    if plan.teacher.is_file():
-        inputs["teacher"] = sha256(plan.teacher)
-    return inputs

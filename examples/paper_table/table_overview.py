@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quickstart_train import minutes
+from progress import minutes
 from table_config import TEACHER
 from table_plan import (
     FINISHED,
@@ -15,6 +15,7 @@ from table_plan import (
     Unit,
     estimate_training,
     finished_rows,
+    is_ready,
     is_trained,
     jobs_of,
     state_of,
@@ -46,11 +47,11 @@ def describe(plan: TablePlan, unit: Unit, states: dict[str, str]) -> str:
     state = states[unit.name]
     if state == FINISHED:
         return "finished"
-    model = "its model is trained" if is_trained(plan, unit.job) else "no model yet"
+    model = "its model is trained" if is_ready(plan, unit) else "no model yet"
     if state == MISSING:
         return f"missing, {model}"
     again = "will be made anew" if plan.stale else "kept, unless --stale is given"
-    return f"stale (its configuration has changed), {again}; {model}"
+    return f"stale (of another configuration, teacher or corpus), {again}; {model}"
 
 
 def foreign_rows(plan: TablePlan) -> list[str]:
@@ -66,7 +67,7 @@ def foreign_rows(plan: TablePlan) -> list[str]:
 def trainings(plan: TablePlan, todo: Sequence[Unit]) -> list[str]:
     """Lists the trainings that are missing, with their time."""
     rows = finished_rows(plan)
-    untrained = [unit for unit in todo if not is_trained(plan, unit.job)]
+    untrained = [unit for unit in todo if not is_ready(plan, unit)]
     jobs = [job for job in jobs_of(plan, untrained) if not is_trained(plan, job)]
     lines, total = [], 0.0
     for job in jobs:
@@ -77,4 +78,5 @@ def trainings(plan: TablePlan, todo: Sequence[Unit]) -> list[str]:
             f"to train: {name}, {job.model.updates:,} updates on the "
             f"{job.model.text} text, {minutes(found.seconds)} (by {found.source})"
         )
-    return [*lines, f"to train: {len(jobs)} models, {minutes(total)} in all"]
+    count = f"to train: {len(jobs)} models"
+    return [*lines, f"{count}, {minutes(total)} in all, corpus and distillation apart"]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from quickstart_plan import Place, corpus_stamp
-from quickstart_run import is_done, read_json
-from quickstart_train import recipe_of
-from steps import PrepError
+from places import Place, corpus_stamp
+from stamps import is_done, read_json
+from steps import PrepError, sha256
 from table_config import TEACHER, Model, RowSpec, Table, digest, row_config
+from trainings import recipe_of
 
 KIND = "paper_table"  # of the rows, so that other tables leave them alone
 FINISHED, STALE, MISSING = "finished", "stale", "missing"
@@ -179,7 +180,48 @@ def state_of(plan: TablePlan, unit: Unit) -> str:
     row = read_json(plan.row_path(unit))
     if not isinstance(row, dict):
         return MISSING
-    return FINISHED if row.get("config") == unit.hash else STALE
+    if row.get("config") != unit.hash:
+        return STALE
+    return STALE if is_of_other_parts(plan, unit, row.get("inputs") or {}) else FINISHED
+
+
+def is_of_other_parts(plan: TablePlan, unit: Unit, known: Mapping[str, str]) -> bool:
+    """Tells whether a row was made from another teacher or corpus than those given.
+
+    What this folder's own runs make, the configuration answers for.
+
+    Args:
+        plan: says what is given.
+        unit: the row.
+        known: hashes of what the row was made from.
+    """
+    parts = {"corpus": "corpus", TEACHER: TEACHER, unit.job.model.text: "text"}
+    names = {parts[part] for part in plan.given if part in parts}
+    now = {k: v for k, v in hash_inputs(plan, unit).items() if k in names}
+    return any(known.get(name, value) != value for name, value in now.items())
+
+
+def hash_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
+    """Returns the hashes of what a row is made from, as far as it is there."""
+    paths = {
+        "corpus": corpus_stamp(plan.corpus),
+        "text": corpus_stamp(plan.text(unit.job.model.text)),
+    }
+    if unit.job.model.name == TEACHER or needs_teacher(unit):
+        paths[TEACHER] = plan.teacher
+    return {name: hash_once(path) for name, path in paths.items() if path.is_file()}
+
+
+def hash_once(path: Path) -> str:
+    """Returns the SHA-256 of a file, which is read again only if it has changed."""
+    status = path.stat()
+    return hash_version(path, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def hash_version(path: Path, modified: int, size: int) -> str:
+    """Returns the SHA-256 of a file as it was written at a time."""
+    return sha256(path)
 
 
 def wanted(plan: TablePlan) -> list[Unit]:
@@ -193,12 +235,18 @@ def is_trained(plan: TablePlan, job: Job) -> bool:
     if job.model.name == TEACHER and TEACHER in plan.given:
         return True
     text, teacher = plan.text(job.model.text), plan.teacher
-    if not corpus_stamp(text).is_file():
+    if not corpus_stamp(text).is_file() or not plan.checkpoint(job).is_file():
         return False
-    if "TEACHER" in job.flags.values() and not teacher.is_file():
+    if job.model.starts_from_teacher and not teacher.is_file():
         return False
     recipe = recipe_of(job.flags, text, teacher)
     return is_done(plan.stamp(job.name), recipe, plan.folder(job) / job.output)
+
+
+def is_ready(plan: TablePlan, unit: Unit) -> bool:
+    """Tells whether all that a row is measured with is on disk."""
+    judged = TEACHER in unit.row.decoding
+    return is_trained(plan, unit.job) and (not judged or plan.teacher.is_file())
 
 
 def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[Job]:
@@ -212,7 +260,7 @@ def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[Job]:
 def needs_teacher(unit: Unit) -> bool:
     """Tells whether a row depends on a trained teacher."""
     model = unit.job.model
-    taught = model.text != "human" or "TEACHER" in model.flags.values()
+    taught = model.text != "human" or model.starts_from_teacher
     return taught or TEACHER in unit.row.decoding
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from table_entries import Entry, pareto_front, seconds_at_best
 from table_winners import comparable, is_ours
@@ -17,6 +17,10 @@ CURVES = {
     "vq_perplexity": "perplexity of codes",
     "vq_posterior_entropy": "entropy of the E-step, nats",
 }
+LOGARITHMIC = ("word_nll", "code_nll")  # they fall far at once, and then slowly
+SHARES = ("vq_recent_codes",)
+COLORS = 10  # of matplotlib
+STYLES = ("-", "--", ":")
 
 
 def pyplot() -> Any:
@@ -39,14 +43,15 @@ def draw_pareto(entries: Sequence[Entry], path: Path) -> bool:
     if not known:
         return False
     plots = pyplot()
-    figure, axes = plots.subplots(1, 2, figsize=(13, 6), sharey=True)
+    figure, axes = plots.subplots(2, 1, figsize=(11, 13))
     draw_front(axes[0], known, lambda entry: entry.latency)
     axes[0].set_xlabel("ms/sentence, one sentence at a time")
-    axes[0].set_ylabel("BLEU")
     draw_front(axes[1], known, lambda entry: 1000 * seconds_at_best(entry))
     axes[1].set_xlabel("ms/sentence, in batches of the best size")
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    for axis in axes:
+        place_names(axis)
+    figure.savefig(path, dpi=100)
     plots.close(figure)
     return True
 
@@ -56,32 +61,111 @@ def draw_front(
 ) -> None:
     """Draws every line as a point, and those that none beats as a line."""
     front = pareto_front(entries, cost)
+    last = max(cost(entry) for entry in entries)
     axis.plot(
-        [cost(entry) for entry in front],
-        [entry.bleu for entry in front],
+        [*(cost(entry) for entry in front), last],
+        [*(entry.bleu for entry in front), front[-1].bleu],
         color="grey",
         linewidth=1,
         drawstyle="steps-post",
+        label="Pareto front: nothing is both better and faster",
     )
+    from matplotlib.patheffects import withStroke
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    by_cost = sorted(entries, key=cost)
-    for number, entry in enumerate(by_cost):
-        color = "C1" if is_ours(entry) else "C0"
-        axis.scatter(cost(entry), entry.bleu, color=color, s=18, zorder=2)
+    for label, color, own in (("ours", "C1", True), ("others", "C0", False)):
+        group = [entry for entry in entries if is_ours(entry) == own]
+        axis.scatter(
+            [cost(entry) for entry in group],
+            [entry.bleu for entry in group],
+            color=color,
+            s=20,
+            zorder=2,
+            label=label,
+        )
+    for entry in sorted(entries, key=lambda entry: entry not in front):
         axis.annotate(
             entry.name,
             (cost(entry), entry.bleu),
             textcoords="offset points",
-            xytext=(4, 3 if number % 2 else -9),  # neighbours above and below
-            fontsize=7,
+            xytext=(0, 0),
+            fontsize=8,
+            path_effects=[withStroke(linewidth=3, foreground="white")],
         )
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.margins(x=0.2)
-    axis.set_title("ours in orange; the line is the Pareto front", fontsize=9)
+    axis.margins(x=0.2, y=0.08)
+    axis.set_ylabel("BLEU")
+    axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=3, frameon=False)
+
+
+def place_names(axis: Any) -> None:
+    """Moves the name of every point to the nearest place where it covers nothing.
+
+    Call it when the figure has its final size.
+    """
+    axis.figure.canvas.draw()
+    names = list(axis.texts)
+    points = [axis.transData.transform(name.xy) for name in names]
+    taken = [Box.around(x, y, 4, 4) for x, y in points]
+    inside = Box(*axis.bbox.extents)
+    scale = axis.figure.dpi / 72  # pixels of a point
+    for name, (x, y) in zip(names, points, strict=True):
+        extent = name.get_window_extent()
+        boxes = [
+            (move, Box.around(x + move[0] * scale, y + move[1] * scale, *size))
+            for size in [(extent.width / 2, extent.height / 2)]
+            for move in moves(extent.width / scale, extent.height / scale)
+        ]
+        move, box = min(boxes, key=lambda known: known[1].harm(taken, inside))
+        taken.append(box)
+        name.set(ha="center", va="center", position=move)
+        if abs(move[1]) > extent.height / scale:  # too far to tell whose it is
+            axis.annotate(
+                "",
+                name.xy,
+                xytext=move,
+                textcoords="offset points",
+                arrowprops={"arrowstyle": "-", "color": "grey", "linewidth": 0.5},
+            )
+
+
+class Box(NamedTuple):
+    """A rectangle on the page, in pixels."""
+
+    left: float
+    low: float
+    right: float
+    high: float
+
+    @classmethod
+    def around(cls, x: float, y: float, width: float, height: float) -> Box:
+        """Returns the box around a point, with half its width and height."""
+        return cls(x - width, y - height, x + width, y + height)
+
+    def harm(self, others: Sequence[Box], frame: Box) -> float:
+        """Returns how much of others it covers, and how much leaves the frame."""
+        area = (self.right - self.left) * (self.high - self.low)
+        outside = area - self.shares(frame)
+        return outside + sum(self.shares(other) for other in others)
+
+    def shares(self, other: Box) -> float:
+        """Returns the area that it has in common with another."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.high, other.high) - max(self.low, other.low)
+        return max(0.0, width) * max(0.0, height)
+
+
+def moves(width: float, height: float) -> Iterator[tuple[float, float]]:
+    """Yields where the middle of a name may lie beside its point, the nearest first."""
+    for row in range(6):
+        for y in (row * height, -row * height) if row else (0.0,):
+            for side in (1, -1):
+                yield side * (width / 2 + 6), y
+            if row:
+                yield 0.0, y
 
 
 def draw_curves(entries: Sequence[Entry], path: Path) -> bool:
@@ -91,12 +175,21 @@ def draw_curves(entries: Sequence[Entry], path: Path) -> bool:
     if not models:
         return False
     plots = pyplot()
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     figure, axes = plots.subplots(2, 3, figsize=(13, 7))
     for axis, (name, title) in zip(axes.flat, CURVES.items(), strict=True):
         for number, (model, entry) in enumerate(models.items()):
-            draw_curve(axis, curve_of(entry), name, model, f"C{number % 10}")
+            draw_curve(axis, curve_of(entry), name, model, number)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("updates")
+        if name in LOGARITHMIC:
+            axis.set_yscale("log")
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_major_formatter("{x:g}")
+            axis.yaxis.set_minor_formatter(NullFormatter())
+        if name in SHARES:
+            axis.set_ylim(0, 1.05)
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncol=6, frameon=False)
     figure.tight_layout(rect=(0, 0.07, 1, 1))
@@ -112,14 +205,15 @@ def curve_of(entry: Entry) -> list[dict[str, float]]:
 
 
 def draw_curve(
-    axis: Any, curve: Sequence[dict[str, float]], name: str, label: str, color: str
+    axis: Any, curve: Sequence[dict[str, float]], name: str, label: str, number: int
 ) -> None:
-    """Draws one figure over the updates."""
+    """Draws one figure over the updates; no two trainings look the same."""
     known = [point for point in curve if name in point]
     axis.plot(
         [point["updates"] for point in known],
         [point[name] for point in known],
-        color=color,
+        color=f"C{number % COLORS}",
+        linestyle=STYLES[number // COLORS % len(STYLES)],
         linewidth=1,
         label=label,
     )

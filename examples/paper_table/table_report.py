@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from quickstart_plan import say
+from progress import say
 from steps import PrepError, write_text_atomically
 from table_cells import (
     clocks_table,
+    faults_table,
     latent_table,
     main_table,
     stages_table,
     training_table,
 )
 from table_claims import BEAM, NOT_MEASURED, judge
+from table_config import TEACHER
 from table_entries import Entry, by_name, read_entries
-from table_plan import TablePlan
+from table_plan import TablePlan, needs_teacher, units_of
 from table_plots import draw_curves, draw_pareto
-from table_winners import winners
+from table_winners import comparable, is_system, winners
 
 from vq_nat.bench.report import at, distinct
 
@@ -78,7 +81,9 @@ def report(plan: TablePlan, entries: Sequence[Entry], pictures: Sequence[str]) -
         section("The paper's claims", claims(lines)),
         section("Ablations", main_table(ablations, base) if ablations else ""),
         section("Codes", latent_table(entries)),
+        section("Length and repetitions", faults_table(lines)),
         section("Clocks: sentences per second", clocks_table(lines)),
+        section("Clocks: words per second", clocks_table(lines, "words_per_s")),
         section("Where the time goes", stages_table(lines)),
         section("Trainings", training_table(entries)),
         *(f"![{name}]({name})" for name in pictures),
@@ -135,13 +140,60 @@ def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
         f"{shared('commit')}. Speeds are set in relation on the same machine only.",
         "Against greedy: difference of BLEU to the teacher's greedy output, with the "
         "p-value (of several seeds the largest) of a paired bootstrap.",
-        "Our latent models and their ablations start from the teacher's embeddings and "
-        "layers unless their name says otherwise; fairseq's parallel models start from "
-        "nothing.",
+        starting_points(plan, entries),
+        *other_machines(entries),
+        *other_teachers(plan, entries),
     ]
     missing = [name for name in plan.table.rows if name not in by_name(entries)]
     if missing:
         found.append(f"Not measured yet: {', '.join(missing)}.")
     if any(entry.stale for entry in entries):
-        found.append("†: of an older configuration; `--stale` makes such rows anew.")
+        found.append(
+            "†: of another configuration, teacher or corpus; `--stale` makes such rows "
+            "anew."
+        )
     return found
+
+
+def starting_points(plan: TablePlan, entries: Sequence[Entry]) -> str:
+    """Says which models start from the teacher."""
+    models = dict.fromkeys(entry.spec.model for entry in entries)
+    names = [name for name in models if plan.table.models[name].starts_from_teacher]
+    if not names:
+        return "No model starts from the teacher's embeddings and layers."
+    return (
+        "Models that start from the teacher's embeddings and layers: "
+        f"{', '.join(names)}; the others from nothing."
+    )
+
+
+def other_machines(entries: Sequence[Entry]) -> list[str]:
+    """Names the lines whose times do not compare with those of most."""
+    known = {entry.name for entry in comparable(entries)}
+    left = [e.quoted for e in entries if is_system(e) and e.name not in known]
+    if not left:
+        return []
+    return [
+        "Timed on another machine than most, or with other threads, and so left out of "
+        f"the comparison and the plot: {', '.join(left)}."
+    ]
+
+
+def other_teachers(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
+    """Names the lines that were made with another teacher than the first."""
+    found = [(entry, teachers(plan, entry)) for entry in entries]
+    known = [(entry, hashes) for entry, hashes in found if hashes]
+    others = [entry.quoted for entry, hashes in known if hashes != known[0][1]]
+    if not others:
+        return []
+    first = known[0][0].quoted
+    return [f"Made with another teacher than {first}: {', '.join(others)}."]
+
+
+def teachers(plan: TablePlan, entry: Entry) -> set[str]:
+    """Returns the hashes of the teachers that a line's rows depend on."""
+    units = units_of(replace(plan, seeds=()), (entry.name,))
+    if entry.spec.model != TEACHER and not any(map(needs_teacher, units)):
+        return set()
+    found = (at(dict(row), "inputs", TEACHER) for row in entry.rows)
+    return {name for name in found if name is not None}

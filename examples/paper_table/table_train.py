@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from average import average_checkpoints, last_checkpoints
-from quickstart_plan import corpus_stamp, say
-from quickstart_run import read_json
-from quickstart_train import distill, make_corpus, train
+from corpora import distill, make_corpus
+from places import corpus_stamp
+from progress import say
+from stamps import read_json
 from steps import PrepError
 from table_config import TEACHER
-from table_plan import Job, TablePlan, is_trained, jobs_of, texts_of, wanted
+from table_plan import Job, TablePlan, is_ready, jobs_of, texts_of, wanted
+from trainings import train
 
 
 def train_all(
@@ -25,8 +27,8 @@ def train_all(
         then: called after each training, to measure what has become possible.
     """
     units = wanted(plan)
-    # The teacher of a finished training is needed no more.
-    units = [unit for unit in units if not is_trained(plan, unit.job)]
+    # The teacher of a finished training is needed no more, unless it rescores.
+    units = [unit for unit in units if not is_ready(plan, unit)]
     jobs = jobs_of(plan, units)
     if not jobs:
         say("Training: nothing to do")
@@ -37,11 +39,12 @@ def train_all(
     for job in teacher:
         say(f"Teacher\n      {train_teacher(plan, job)}")
         then()
-    for text in texts_of(students):
-        say(f"Text `{text}`\n      {make_text(plan, text)}")
+    lost = make_texts(plan, texts_of(students))
     for number, job in enumerate(students, start=1):
         say(f"[{number}/{len(students)}] {job.name}, trained on the {job.model.text}")
         try:
+            if job.model.text in lost:
+                raise lost[job.model.text]
             say(f"      {train_job(plan, job)}")
         except PrepError as error:
             failed[job.name] = str(error)
@@ -81,6 +84,19 @@ def train_teacher(plan: TablePlan, job: Job) -> str:
     if TEACHER in plan.given:
         return f"given: {plan.teacher}"
     return train_job(plan, job)
+
+
+def make_texts(plan: TablePlan, names: Sequence[str]) -> dict[str, PrepError]:
+    """Makes texts, and returns those that fail with their reasons."""
+    lost = {}
+    for name in names:
+        say(f"Text `{name}`")
+        try:
+            say(f"      {make_text(plan, name)}")
+        except PrepError as error:
+            lost[name] = error
+            say(f"      failed: {error}")
+    return lost
 
 
 def make_text(plan: TablePlan, name: str) -> str:

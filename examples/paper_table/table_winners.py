@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import log
 
-from table_entries import Entry, pareto_front, seconds_at_best
+from table_entries import CLEARLY, Entry, pareto_front, seconds_at_best
 
 OURS = ("vq", "tuned")  # how the names of our models begin
+SEEN = 0.05  # a smaller difference of BLEU rounds to nothing
 NEED_REFERENCES = ("true_codes", "true_latents")  # no systems: they know the answer
 
 
@@ -40,7 +42,7 @@ def winners(entries: Sequence[Entry]) -> str:
 def comparable(entries: Sequence[Entry]) -> list[Entry]:
     """Returns the lines of systems that were timed on the most frequent machine."""
     real = [entry for entry in entries if is_system(entry)]
-    machines = [entry.machine for entry in real]
+    machines = [entry.machine for entry in real if entry.machine is not None]
     usual = max(machines, key=machines.count, default=None)
     return [entry for entry in real if entry.machine == usual]
 
@@ -65,11 +67,18 @@ def best_quality(ours: Sequence[Entry], others: Sequence[Entry]) -> str:
     """Says who translates best."""
     mine, theirs = (max(group, key=lambda e: e.bleu) for group in (ours, others))
     gap = mine.bleu - theirs.bleu
-    word = "win" if gap > 0 else "lose"
     return (
-        f"**Quality:** we {word}; our best is {mine.label} with {mine.bleu:.1f} BLEU, "
-        f"the best other system is {theirs.label} with {theirs.bleu:.1f} ({gap:+.1f})."
+        f"**Quality:** we {outcome(gap, SEEN)}; our best is {mine.quoted} with "
+        f"{mine.bleu:.1f} BLEU, the best other system is {theirs.quoted} with "
+        f"{theirs.bleu:.1f} ({gap:+.1f})."
     )
+
+
+def outcome(lead: float, least_lead: float) -> str:
+    """Returns the word for a lead; what chance may have made is a draw."""
+    if abs(lead) < least_lead:
+        return "draw"
+    return "win" if lead > 0 else "lose"
 
 
 def least(
@@ -81,12 +90,12 @@ def least(
 ) -> str:
     """Says who is fastest."""
     mine, theirs = (min(group, key=cost) for group in (ours, others))
-    word = "win" if cost(mine) < cost(theirs) else "lose"
     ratio = cost(theirs) / cost(mine)
     return (
-        f"**Speed, {where}:** we {word}; our fastest is {mine.label} with "
+        f"**Speed, {where}:** we {outcome(log(ratio), log(CLEARLY))}; our fastest is "
+        f"{mine.quoted} with "
         f"{cost(mine):.2f} {unit} ({mine.bleu:.1f} BLEU), the fastest other system is "
-        f"{theirs.label} with {cost(theirs):.2f} ({theirs.bleu:.1f} BLEU): "
+        f"{theirs.quoted} with {cost(theirs):.2f} ({theirs.bleu:.1f} BLEU): "
         f"{ratio:.2f} times our time."
     )
 
@@ -97,7 +106,7 @@ def front_sentence(
     """Names the systems that none beats in both."""
     front = pareto_front(entries, cost)
     count = sum(is_ours(entry) for entry in front)
-    names = ", ".join(f"{entry.label} ({entry.bleu:.1f})" for entry in front)
+    names = ", ".join(f"{entry.quoted} ({entry.bleu:.1f})" for entry in front)
     return (
         f"**Pareto front, {where}:** {count} of {len(front)} systems are ours; from "
         f"fast to good: {names}."
@@ -112,8 +121,8 @@ def losses(ours: Sequence[Entry], others: Sequence[Entry]) -> list[str]:
         if over:
             worst = max(over, key=lambda entry: entry.bleu)
             beaten.append(
-                f"{mine.label} ({mine.bleu:.1f} BLEU, {mine.latency:.1f} ms) by "
-                f"{worst.label} ({worst.bleu:.1f}, {worst.latency:.1f} ms)"
+                f"{mine.quoted} ({mine.bleu:.1f} BLEU, {mine.latency:.1f} ms) by "
+                f"{worst.quoted} ({worst.bleu:.1f}, {worst.latency:.1f} ms)"
             )
     if not beaten:
         return [

@@ -7,7 +7,7 @@ are those over batches, per sentence of the batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
@@ -21,6 +21,7 @@ from .timing import INCLUDES, Synchronize, Translate, percentile, require_some, 
 
 LARGEST = 0  # as a batch size: the largest that fits
 FIRST_LARGE, LAST_LARGE = 256, 4096
+TOO_LARGE = "a larger batch does not fit into the device's memory"
 FASTER = 1.02  # a larger batch must bring this much, or it is the last
 
 
@@ -141,16 +142,17 @@ def find_largest(
     Returns:
         The reading of the last batch size that was faster, and why it is the last.
     """
+    read = partial(read_clock, translate, sentences)
     size, best = FIRST_LARGE, None
     while True:
         before = resident_bytes()
         try:
-            found = read_clock(translate, sentences, size, rules, synchronize)
-        except torch.OutOfMemoryError:
-            if best is None:
+            found = read(size, rules, synchronize)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
                 raise
             torch.cuda.empty_cache()
-            return best, "a larger batch does not fit into the device's memory"
+            return best or find_fitting(read, rules, synchronize), TOO_LARGE
         if best is not None and found.rate < FASTER * best.rate:
             return best, "a larger batch is not faster"
         best, size, now = found, 2 * size, resident_bytes()
@@ -158,6 +160,33 @@ def find_largest(
             return best, "a larger batch would exceed the limit of memory"
         if size > LAST_LARGE:
             return best, f"no more than {LAST_LARGE} were tried"
+
+
+def find_fitting(
+    read: Callable[[int, Rules, Synchronize], Reading],
+    rules: Rules,
+    synchronize: Synchronize,
+) -> Reading:
+    """Halves the batch until it fits.
+
+    Raises:
+        RuntimeError: if not even one sentence does.
+    """
+    size = FIRST_LARGE
+    while True:
+        size //= 2
+        try:
+            return read(size, rules, synchronize)
+        except RuntimeError as error:
+            if size == 1 or not is_out_of_memory(error):
+                raise
+            torch.cuda.empty_cache()
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tells whether a device is full; not every engine has torch's error for it."""
+    known = isinstance(error, torch.OutOfMemoryError)
+    return known or "out of memory" in str(error).lower()
 
 
 def measure_clock(

@@ -1,7 +1,8 @@
 """Tells where the time of one sentence goes: a profile by stage at batch size 1.
 
-The doors of a model are wrapped while sentences are translated; what is left of a call
-is the host's part, in which no model runs.
+The doors of a model are wrapped while sentences are translated, and the teacher that
+rescores says its own time; what is left of a call is the host's part, in which no model
+runs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ from .clocks import Rules
 from .rows import Row
 from .timing import Synchronize, synchronizer
 
-LATENT_DOORS = {"encode": "encode", "predict": "predict", "decode": "decode"}
+LATENT_DOORS = {
+    "encode": "encode",
+    "predict": "predict",
+    "decode": "decode",
+    "recode": "true_codes",  # of words that are refined
+}
 OTHER_DOORS = {"encode": "encoder", "decode": "decoder"}  # fairseq's modules
 
 
@@ -78,9 +84,11 @@ def profile_stages(translator: Any, sentences: list[str], rules: Rules) -> Row:
 
     Returns:
         Milliseconds per sentence, medians over sentences: `total`; `encode`, `predict`
-        and `decode` of a latent model, without `predict` of others; `per_step`, of one
-        call of the predictor or of the decoder; `steps`, the number of these calls;
-        `tokenise` and `detokenise`; `host`, the rest: batching, search, results.
+        and `decode` of a latent model, without `predict` of others; `recode`, words
+        sent through the compressor to be refined; `rescore`, candidates under the
+        teacher; `per_step`, of one call of the predictor or of the decoder; `steps`,
+        the number of these calls; `tokenise` and `detokenise`; `host`, the rest:
+        batching, search, results.
     """
     watch = Stopwatch(synchronizer(str(device_of(translator.model))))
     with ExitStack() as stack:
@@ -125,8 +133,9 @@ def profile_one(watch: Stopwatch, translator: Any, sentence: str) -> dict[str, f
     total = time.perf_counter() - start
     times = {
         name: 1000 * watch.seconds[name]
-        for name in ("tokenise", "encode", "predict", "decode", "detokenise")
+        for name in ("tokenise", "encode", "predict", "decode", "recode", "detokenise")
     }
+    times["rescore"] = 1000 * found.teacher_seconds
     latent = bool(watch.calls["predict"])
     # A greedy search steps once for each code and once for their end.
     steps = len(found.codes) + 1 if latent else max(1, watch.calls["decode"])

@@ -101,7 +101,7 @@ class Conditions:
             `threads`, which are always read.
         stages: whether time is told apart by stage, at batch 1.
         memory_limit_gb: of this process, for the clock of the largest batch.
-        comet: folder or file of a COMET model on this machine.
+        comet: file of a COMET model on this machine.
     """
 
     device: str = "cpu"

@@ -92,6 +92,29 @@ def test_a_device_that_is_full_ends_the_search(employ) -> None:
     assert row["batch_size"] == 256 and "does not fit" in row["largest"]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError, RuntimeError("CUDA failed with error out of memory")],
+)
+def test_the_search_goes_down_where_the_first_size_does_not_fit(employ, error) -> None:
+    def cost(size: int) -> float:
+        if size > 70:
+            raise error
+        return 1.0
+
+    row = read(employ(cost), Clock(0, 1))
+    assert row["batch_size"] == 64 and "does not fit" in row["largest"]
+
+
+def test_other_errors_and_what_never_fits_are_not_hidden(employ) -> None:
+    def cost(size: int) -> float:
+        raise RuntimeError(message)
+
+    for message in ("a fault of the model", "out of memory"):
+        with pytest.raises(RuntimeError, match=message):
+            read(employ(cost), Clock(0, 1))
+
+
 def test_the_search_has_an_end(employ) -> None:
     row = read(employ(lambda size: 1.0), Clock(0, 1))
     assert (row["batch_size"], row["largest"]) == (4096, "no more than 4096 were tried")

@@ -185,3 +185,9 @@ def test_other_file_errors_are_sentences() -> None:
     message = r"^error: A file operation failed on /x/y: Permission denied\.$"
     with pytest.raises(SystemExit, match=message), errors_as_sentences():
         raise PermissionError(errno.EACCES, "Permission denied", "/x/y")
+
+
+def test_an_error_of_our_own_keeps_one_full_stop() -> None:
+    message = r"^error: A file operation failed: the file x does not exist\.$"
+    with pytest.raises(SystemExit, match=message), errors_as_sentences():
+        raise FileNotFoundError("the file x does not exist.")

@@ -1,6 +1,6 @@
 """The tables' YAML files: inheritance, errors as sentences, what a row depends on."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import pytest
 import yaml
 from steps import PrepError
 from table_config import (
+    MEASURE_KEYS,
     Table,
     digest,
     read_table,
@@ -15,6 +16,8 @@ from table_config import (
     training_config,
 )
 from table_layers import overlay, settled
+
+from vq_nat.bench.systems import Conditions
 
 TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
 WHOLE = ("demo", "multi30k", "wmt14")
@@ -136,6 +139,9 @@ def test_null_takes_away_however_far_above_it_stands() -> None:
         ("rows/a/label", None, "The row `a` must have a `label`"),
         ("rows/a/seeds", [3], "A seed of the row `a` must be one of 1, 2, but is 3"),
         ("rows/a/paper", {"blue": 1}, "A key of `paper` of the row `a` must be one"),
+        ("measure/batchsize", 3, "A key of `measure` of .* batch-size.* 'batchsize'"),
+        ("measure/clocks", ["8:1", "8"], "`clocks` of .* \"8:1\".* one is '8' inst"),
+        ("measure/clocks", [481], "`clocks` of .* with quotes, but one is 481 inst"),
         ("only", ["x"], "A row of `only` in .* must be one of a, b, raw"),
         ("base", "nowhere.yaml", "The configuration .*nowhere.yaml is missing"),
         ("base", "table.yaml", "table.yaml must not be a base of itself"),
@@ -151,6 +157,11 @@ def test_what_is_wrong_is_said_in_a_sentence(
     keys[last] = value
     with pytest.raises(PrepError, match=sentence):
         read(small)
+
+
+def test_what_can_be_measured_is_known_without_torch() -> None:
+    known = {f.name.replace("_", "-") for f in fields(Conditions)}
+    assert set(MEASURE_KEYS) == known - {"device", "threads"}
 
 
 def hashes(table: Table) -> dict[str, str]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from fairseq import options
-from quickstart_train import fairseq_train
 from table_config import read_table
+from trainings import fairseq_train
 
 import vq_nat.translation  # noqa: F401  registers task, models and criterion
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import run as table_run
+from places import corpus_stamp
 from steps import PrepError
 from table_overview import overview
 from table_plan import (
@@ -17,6 +18,7 @@ from table_plan import (
     choose_rows,
     estimate_training,
     finished_rows,
+    hash_inputs,
     jobs_of,
     state_of,
     texts_of,
@@ -71,6 +73,58 @@ def test_only_what_is_missing_is_made(make_plan: Make, write_row: Write) -> None
     assert names(wanted(anew)) == ["teacher-beam4", "nat"]
 
 
+def given_parts(folder: Path) -> dict[str, Path]:
+    """Makes a teacher and corpora as another run may have left them."""
+    (folder / "teacher.pt").parent.mkdir(parents=True, exist_ok=True)
+    (folder / "teacher.pt").write_text("a teacher")
+    for name in ("corpus", "distilled"):
+        stamp = folder / name / ".done" / "bin.json"
+        stamp.parent.mkdir(parents=True)
+        stamp.write_text(name)
+    return {
+        "teacher": folder / "teacher.pt",
+        "corpus": folder / "corpus",
+        "distilled": folder / "distilled",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "stale"),
+    [
+        ("teacher", {"teacher-beam4", "nat", "nat-npd10"}),
+        ("corpus", {"teacher-beam4", "nat", "nat-npd10", "deep-shallow-raw-greedy"}),
+        ("distilled", {"nat", "nat-npd10"}),
+    ],
+)
+def test_rows_of_other_given_parts_are_stale(
+    make_plan: Make, write_row: Write, tmp_path: Path, changed: str, stale: set[str]
+) -> None:
+    chosen = ("teacher-beam4", "nat", "nat-npd10", "deep-shallow-raw-greedy")
+    given = given_parts(tmp_path / "given")
+    plan = make_plan(names=chosen, given=given)
+    for unit in units_of(plan):
+        # Rows used to name a teacher that they do not depend on.
+        inputs = {"teacher": "on disk by chance", **hash_inputs(plan, unit)}
+        write_row(plan, unit.name, inputs=inputs)
+    assert {state_of(plan, unit) for unit in units_of(plan)} == {FINISHED}
+    part = given[changed]
+    path = part if part.is_file() else corpus_stamp(part)
+    path.write_text("made anew")
+    states = {unit.name: state_of(plan, unit) for unit in units_of(plan)}
+    assert {name for name, state in states.items() if state == STALE} == stale
+    # Without the parts a row is judged by its configuration alone.
+    alone = make_plan(names=chosen)
+    assert {state_of(alone, unit) for unit in units_of(alone)} == {FINISHED}
+
+
+def test_rows_from_before_they_named_their_corpus_are_kept(
+    make_plan: Make, write_row: Write, tmp_path: Path
+) -> None:
+    plan = make_plan(names=("nat",), given=given_parts(tmp_path / "given"))
+    write_row(plan, "nat", inputs={})
+    assert [state_of(plan, unit) for unit in units_of(plan)] == [FINISHED]
+
+
 def test_a_broken_row_is_missing(make_plan: Make, write_row: Write) -> None:
     plan = make_plan(names=("nat",))
     write_row(plan, "nat")
@@ -113,7 +167,9 @@ def test_a_dry_run_says_all_this(make_plan: Make, write_row: Write) -> None:
     (plan.rows / "long-gone.json").write_text(json.dumps({"kind": "paper_table"}))
     text = overview(plan)
     assert "teacher-beam4: finished\n" in text
-    assert "nat: stale (its configuration has changed), kept, unless --stale" in text
+    assert (
+        "nat: stale (of another configuration, teacher or corpus), kept, unless" in text
+    )
     assert "semhash: missing, no model yet" in text
     assert "long-gone: not in the configuration, left alone" in text
     assert "to train: semhash, 1,200 updates on the distilled text" in text
@@ -129,7 +185,9 @@ def test_a_dry_run_says_all_this(make_plan: Make, write_row: Write) -> None:
         (["--rows", "x"], "--rows must be names or groups"),
         (["--seeds", "9"], "--seeds must be among 1, 2, 3, but one is 9 instead."),
         (["--use", "x=y"], "--use must be NAME=PATH with a NAME of teacher, corpus"),
-        (["--use", "teacher=nowhere"], "--use teacher must exist, but nowhere does"),
+        (["--use", "teacher=nowhere"], "--use teacher must be a file, but nowhere is"),
+        (["--use", "teacher=/"], "--use teacher must be a file, but / is not"),
+        (["--use", "corpus=nowhere"], "--use corpus must be a folder, but nowhere is"),
         (["--config", "nowhere.yaml"], "nowhere.yaml is missing"),
         (["--report"], "must hold a row of the table, but holds none"),
     ],

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from table_cells import clocks_table
 from table_claims import HELD, NOT_HELD, NOT_MEASURED, judge
+from table_config import read_table
 from table_curves import read_curves, thin
 from table_entries import (
     Entry,
@@ -16,6 +17,7 @@ from table_entries import (
     pareto_front,
     read_entries,
     seconds_at_best,
+    speed_up,
 )
 from table_plan import TablePlan
 from table_report import make_report, report
@@ -23,6 +25,7 @@ from table_winners import winners
 
 Make = Callable[..., TablePlan]
 Write = Callable[..., None]
+TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
 LATENCY = {"p90": 1.0, "includes": "everything"}
 
 
@@ -109,11 +112,11 @@ def test_times_of_different_machines_are_not_compared(
 def test_the_paragraph_says_where_we_lose(paper: TablePlan) -> None:
     text = winners(read_entries(paper))
     assert (
-        "**Quality:** we lose; our best is VQ-VAE with EM (n_s = 10) + distillation "
-        "with 26.7 BLEU, the best other system is autoregressive teacher, beam 4 with "
-        "28.1 (-1.4)." in text
+        "**Quality:** we lose; our best is “VQ-VAE with EM (n_s = 10) + distillation” "
+        "with 26.7 BLEU, the best other system is “autoregressive teacher, beam 4” "
+        "with 28.1 (-1.4)." in text
     )
-    assert "**Speed, one sentence at a time:** we lose; our fastest is VQ-VAE" in text
+    assert "**Speed, one sentence at a time:** we lose; our fastest is “VQ-VAE" in text
     assert "no other system is both better and faster" in text
 
 
@@ -121,10 +124,116 @@ def test_the_paragraph_says_where_we_win(paper: TablePlan, write_row: Write) -> 
     write_row(paper, "tuned", 29.0, **ms(5.0))
     write_row(paper, "teacher-greedy", 27.0, **ms(70.0))
     text = winners(read_entries(paper))
-    assert "**Quality:** we win; our best is ours, tuned" in text and "(+0.9)" in text
-    assert "**Speed, one sentence at a time:** we win; our fastest is ours" in text
+    assert "**Quality:** we win; our best is “ours, tuned" in text and "(+0.9)" in text
+    assert "**Speed, one sentence at a time:** we win; our fastest is “ours" in text
     assert "1 of 1 systems are ours" in text
-    assert "(26.7 BLEU, 81.1 ms) by autoregressive teacher, greedy (27.0, 70.0" in text
+    assert (
+        "(26.7 BLEU, 81.1 ms) by “autoregressive teacher, greedy” (27.0, 70.0" in text
+    )
+
+
+def test_what_chance_may_have_made_is_no_win(
+    paper: TablePlan, write_row: Write
+) -> None:
+    for name in list(paper.table.rows):
+        if (paper.rows / f"{name}.json").exists() and name.startswith("nat"):
+            (paper.rows / f"{name}.json").unlink()
+    fastest = ms(331 / 5.71)
+    write_row(paper, "vq-em10-nc4", 28.12, **fastest)
+    write_row(paper, "ct2-teacher-greedy-int8", 26.9, **ms(59.0))
+    text = winners(read_entries(paper))
+    assert "**Quality:** we draw; our best" in text
+    assert "**Speed, one sentence at a time:** we draw; our fastest" in text
+    claim = judge(read_entries(paper))[-1]
+    assert claim.verdict == NOT_HELD
+    assert "1.02 times as fast, which may be chance" in claim.figures
+    assert "58.0 ms/sentence (28.1 BLEU)" in claim.figures
+
+
+def test_seeds_of_two_machines_have_no_speed_up(
+    paper: TablePlan, write_row: Write
+) -> None:
+    path = paper.rows / "vq-em10.seed2.json"
+    row = json.loads(path.read_text()) | {"processor": "a faster one"}
+    path.write_text(json.dumps(row))
+    entries = by_name(read_entries(paper))
+    assert speed_up(entries["teacher-beam4"], entries["vq-em10"]) is None
+    assert speed_up(entries["vq-em10"], entries["vq-em10"]) is None
+    assert verdicts(paper)[4] == NOT_MEASURED
+    assert "(n_s = 10) + distillation”" not in winners(list(entries.values()))
+    text = report(paper, list(entries.values()), [])
+    assert "with other threads, and so left out" in text
+    assert "the plot: “VQ-VAE with EM (n_s = 10) + distillation”." in text
+
+
+def test_the_best_batch_is_one_that_all_seeds_were_timed_at(make_plan: Make) -> None:
+    plan = make_plan()
+    rows = []
+    for largest, rate in ((512, 900.0), (1024, 300.0)):
+        clock = {"device": "cpu", "threads": 1, "batch_size": largest}
+        line = entry(plan, 1.0, 1.0, device="cpu")
+        rows.append({**line.rows[0], "clocks": [{**clock, "sentences_per_s": rate}]})
+    assert Entry(plan.table.rows["nat"], rows).best_speed == Speed(100.0, 64)
+
+
+def test_a_stale_line_is_marked_wherever_it_is_named(
+    paper: TablePlan, write_row: Write
+) -> None:
+    write_row(paper, "vq-em10", 26.7, config="of old", **ms(331 / 4.08))
+    entries = read_entries(paper)
+    named = "VQ-VAE with EM (n_s = 10) + distillation"
+    for text in (winners(entries), *(c.figures for c in judge(entries) if c.figures)):
+        assert text.count(f"{named} †") == text.count(named) - text.count(f"{named}, n")
+
+
+def test_rows_of_two_teachers_are_told(paper: TablePlan, write_row: Write) -> None:
+    entries = read_entries(paper)
+    assert "another teacher" not in report(paper, entries, [])
+    for name in ("teacher-beam4", "teacher-greedy", "nat"):
+        write_row(paper, name, 28.0, inputs={"teacher": "old"}, **ms(331.0))
+    for name in ("vq-em10", "deep-shallow-raw-greedy"):
+        write_row(paper, name, 26.7, inputs={"teacher": "new"}, **ms(81.0))
+    text = report(paper, read_entries(paper), [])
+    assert (
+        "Made with another teacher than “autoregressive teacher, beam 4”: “VQ-VAE with "
+        "EM (n_s = 10) + distillation”." in text
+    )
+
+
+@pytest.mark.parametrize("table", ["demo", "wmt14"])
+def test_the_report_knows_what_starts_from_the_teacher(
+    table: str, make_plan: Make, write_row: Write
+) -> None:
+    plan = make_plan(table=read_table(TABLES / f"{table}.yaml"))
+    for name in ("nat", "vq-em10", "width-128"):
+        if name in plan.table.rows:
+            write_row(plan, name)
+    text = report(plan, read_entries(plan), [])
+    if table == "demo":
+        assert "teacher's embeddings and layers: vq-em10; the others from noth" in text
+    else:
+        assert "No model starts from the teacher's embeddings and layers." in text
+
+
+def test_faults_of_all_systems_and_words_per_second_are_told(
+    paper: TablePlan, write_row: Write
+) -> None:
+    clock = {"device": "cpu", "threads": 1, "batch_size": 8, "largest": None}
+    clock |= {"sentences_per_s": 40.0, "words_per_s": 444.4}
+    faults = {"length_ratio": 0.914, "repetition_rate": 0.123}
+    write_row(paper, "nat", 17.7, clocks=[clock], **faults, **ms(21.2))
+    text = report(paper, read_entries(paper), [])
+    assert "| NAT + distillation | 0.91 | 12.3 % |" in text
+    assert "## Clocks: words per second" in text
+    assert "| NAT + distillation | 444 |" in text
+
+
+def test_times_without_a_column_are_the_hosts(
+    paper: TablePlan, write_row: Write
+) -> None:
+    old = {"total": 5.0, "encode": 3.0, "host": 2.0}
+    write_row(paper, "nat", 17.7, stages_ms=old, **ms(21.2))
+    assert "host: what is in no other column" in report(paper, read_entries(paper), [])
 
 
 def test_codes_of_the_reference_win_nothing(paper: TablePlan, write_row: Write) -> None:
@@ -143,9 +252,9 @@ def test_the_report_is_made_of_rows_alone(paper: TablePlan, write_row: Write) ->
     assert "| NAT + distillation † | 17.7 | 17.7 |" in text
     assert "15.61× | 15.60× |" in text
     assert "12.3 (12.3–12.3)" in text
-    assert "- Distillation helps: **held** – VQ-VAE (hard EM) + distillation" in text
+    assert "- Distillation helps: **held** – “VQ-VAE (hard EM) + distillation" in text
     assert "Not measured yet: tuned, tuned-onnx, tuned-onnx-int8" in text
-    assert "†: of an older configuration" in text
+    assert "†: of another configuration, teacher or corpus;" in text
     assert (paper.rows / "pareto.png").stat().st_size > 10_000
     assert "![pareto.png](pareto.png)" in text and "curves.png" not in text
 

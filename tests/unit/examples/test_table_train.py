@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import quickstart_train
 import table_compare
+import table_measure
+import table_plan
 import table_train
 import torch
-from quickstart_run import mark_done
-from quickstart_train import for_machine, make_ready, recipe_of
+import trainings
+from stamps import mark_done
 from steps import PrepError
-from table_measure import read_clocks
-from table_plan import Job, TablePlan, is_trained, units_of
+from table_measure import read_clocks, read_conditions
+from table_plan import Job, TablePlan, is_ready, is_trained, units_of
+from trainings import for_machine, make_ready, recipe_of
 
 from vq_nat.bench.rows import write_outputs
 from vq_nat.bench.systems import Clock
@@ -73,6 +75,74 @@ def test_a_training_that_fails_does_not_stop_the_others(
     assert failed == {"semhash": "no luck."}
 
 
+def test_a_text_that_fails_stops_its_own_trainings_only(
+    make_plan: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = {"corpus": prepared(tmp_path / "corpus")}
+    plan = make_plan(names=("semhash-raw", "semhash", "gumbel"), given=given)
+    trained: list[str] = []
+
+    def make_text(_: TablePlan, name: str) -> str:
+        raise PrepError(f"no text {name}.")
+
+    monkeypatch.setattr(table_train, "make_text", make_text)
+    monkeypatch.setattr(
+        table_train, "train_job", lambda _, job: trained.append(job.name) or "done"
+    )
+    failed: dict[str, str] = {}
+    table_train.train_all(plan, failed, lambda: None)
+    assert trained == ["teacher", "semhash-raw"]
+    assert failed == dict.fromkeys(("semhash", "gumbel"), "no text distilled.")
+
+
+def test_a_row_that_fails_does_not_stop_the_others(
+    make_plan: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan(names=("nat", "gumbel"))
+    raw = plan.corpus / "raw"
+    raw.mkdir(parents=True)
+    for lang in ("en", "de"):
+        (raw / f"test.{lang}").write_text("a line\n")
+
+    def measure(_: TablePlan, unit: Any, *rest: object) -> dict[str, Any]:
+        if unit.name == "nat":
+            raise RuntimeError("CUDA out of memory.\nTried to allocate much.")
+        return {"bleu": 1.0, "latency_ms": {"median": 1.0}}
+
+    monkeypatch.setattr(table_measure, "measure", measure)
+    monkeypatch.setattr(table_measure, "is_ready", lambda *_: True)
+    failed: dict[str, str] = {}
+    table_measure.measure_ready(plan, failed)
+    assert failed == {"nat": "CUDA out of memory. Tried to allocate much."}
+    assert (plan.rows / "gumbel.json").is_file()
+
+
+def test_a_teacher_that_only_rescores_is_made_first(
+    make_plan: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    given = {name: prepared(tmp_path / name) for name in ("corpus", "distilled")}
+    plan = make_plan(names=("nat", "nat-npd10"), given=given)
+    monkeypatch.setattr(table_plan, "is_done", lambda *_: True)
+    nat = plan.checkpoint(units_of(plan)[0].job)
+    nat.parent.mkdir(parents=True)
+    nat.write_text("a model")
+    ready = [unit.name for unit in units_of(plan) if is_ready(plan, unit)]
+    assert ready == ["nat"]  # without its teacher, NPD would fail
+
+    def train_job(_: TablePlan, job: Job) -> str:
+        made = plan.checkpoint(job)
+        made.parent.mkdir(parents=True, exist_ok=True)
+        made.write_text("a model")
+        trained.append(job.name)
+        return "done"
+
+    trained: list[str] = []
+    monkeypatch.setattr(table_train, "train_job", train_job)
+    table_train.train_all(plan, {}, lambda: None)
+    assert trained[0] == "teacher"
+    assert all(is_ready(plan, unit) for unit in units_of(plan))
+
+
 def test_a_trained_model_is_known_by_flags_text_and_teacher(
     make_plan: Make, tmp_path: Path
 ) -> None:
@@ -110,6 +180,22 @@ def test_checkpoints_are_averaged(
     assert averaged["model"]["w"].tolist() == [2.5, 2.5]
 
 
+def test_a_training_killed_before_its_average_is_not_finished(
+    make_plan: Make, tmp_path: Path
+) -> None:
+    plan = make_plan(given={"distilled": prepared(tmp_path / "text")})
+    model = replace(plan.table.models["nat"], checkpoint="average", average=2)
+    job = Job(model, None)
+    last = plan.folder(job) / job.output
+    last.parent.mkdir(parents=True)
+    last.write_text("a model")
+    recipe = recipe_of(job.flags, plan.text("distilled"), None)
+    mark_done(plan.stamp(job.name), recipe, last)
+    assert not is_trained(plan, job)
+    plan.checkpoint(job).write_text("the mean of models")
+    assert is_trained(plan, job)
+
+
 def test_a_folder_of_another_script_is_left_alone(tmp_path: Path) -> None:
     recipe: dict[str, Any] = {"version": 1, "flags": {}, "inputs": {}}
     theirs = tmp_path / "teacher"
@@ -130,7 +216,7 @@ def test_a_folder_of_another_script_is_left_alone(tmp_path: Path) -> None:
 def test_all_gpus_together_make_the_batch(
     gpus: int, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quickstart_train, "count_gpus", lambda env: gpus)
+    monkeypatch.setattr(trainings, "count_gpus", lambda env: gpus)
     options = {"max-tokens": 2048, "batch-tokens": 16384}
     assert for_machine(options, {}) == {"max-tokens": 2048, "update-freq": steps}
     assert for_machine({"max-tokens": 1}, {}) == {"max-tokens": 1}
@@ -138,9 +224,22 @@ def test_all_gpus_together_make_the_batch(
 
 def test_a_gpu_has_clocks_of_its_own() -> None:
     on_cpu = (Clock(8, 1, "cpu"), Clock(8, 0, "cpu"), Clock(0, 1, "cpu"))
-    assert read_clocks(["8:1", "8:0", "0:1"], "cpu") == on_cpu
-    on_gpu = (Clock(8, 1, "cuda"), Clock(0, 1, "cuda"))
-    assert read_clocks(["8:1", "8:0", "0:1"], "cuda") == on_cpu + on_gpu
+    assert read_clocks(["8:1", "8:0", "0:1"], "cpu", 1) == on_cpu
+    on_gpu = (Clock(8, 2, "cuda"), Clock(0, 2, "cuda"))
+    assert read_clocks(["8:1", "8:0", "0:1"], "cuda", 2) == on_cpu + on_gpu
+
+
+def test_every_batch_is_timed_with_the_threads_of_one_sentence() -> None:
+    """Else the best batch would be sought among two."""
+    clocks = read_clocks(["8:1", "0:1", "8:0"], "cpu", 3)
+    assert {Clock(8, 3, "cpu"), Clock(0, 3, "cpu")} <= set(clocks)
+
+
+def test_graphs_run_on_the_cpu_whatever_the_others_do(make_plan: Make) -> None:
+    plan = make_plan(device="cuda")
+    assert read_conditions(plan, "torch").device == "cuda"
+    on_cpu = read_conditions(plan, "onnx")
+    assert {on_cpu.device, *(clock.device for clock in on_cpu.clocks)} == {"cpu"}
 
 
 def test_rows_are_compared_with_the_greedy_teacher_once(
@@ -167,3 +266,19 @@ def test_rows_are_compared_with_the_greedy_teacher_once(
 
     monkeypatch.setattr(table_compare, "compare_rows", refuse)
     table_compare.compare_all(plan)
+
+
+def test_outputs_of_another_test_set_are_not_compared(
+    make_plan: Make, write_row: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = make_plan()
+    raw = plan.corpus / "raw"
+    raw.mkdir(parents=True)
+    for lang in ("en", "de"):
+        (raw / f"test.{lang}").write_text("one line\nand one more\n")
+    for name in ("teacher-greedy", "nat"):
+        write_row(plan, name)
+        write_outputs(["one line"], plan.rows / f"{name}.json", "test")
+    table_compare.compare_all(plan)
+    assert "nat: not compared, as " in capsys.readouterr().out
+    assert "against_greedy" not in (plan.rows / "nat.json").read_text()

@@ -1,4 +1,4 @@
-"""Owns what is trained and how: corpus, teacher, distillation, students."""
+"""Owns trainings by fairseq-train: flags, folders to continue in, stamps."""
 
 from __future__ import annotations
 
@@ -6,111 +6,21 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from commands import environment, run_with_bar
 from options import flags
-from quickstart_plan import (
-    LANGS,
-    RECIPE_VERSION,
-    ROOT,
-    TEACHER,
-    Place,
-    corpus_stamp,
-)
-from quickstart_run import (
-    ForwardedBar,
-    TrainingBar,
-    environment,
-    is_done,
-    mark_done,
-    read_json,
-    run_logged,
-    write_json,
-)
+from places import LANGS, ROOT, Place, corpus_stamp
+from progress import TrainingBar, minutes
+from stamps import is_done, mark_done, read_json, write_json
 from steps import PrepError, sha256
 
 from vq_nat.bench.training_log import read_log
 
-# Keys of the section `corpus` that are no options of the script which makes it.
-DESCRIPTIONS = ("name", "kind", "test-set", "test-sets")
-# Corpora that are fetched, and the option that says where they are already.
-DOWNLOADED = {"multi30k": "data", "wmt14": "mirror"}
-
-
-def make_corpus(place: Place, section: Mapping[str, Any]) -> str:
-    """Makes or fetches the text, tokenises, splits into subwords, binarises.
-
-    Args:
-        place: where, and what kind of corpus.
-        section: `corpus` of a preset.
-    """
-    options = {k: v for k, v in section.items() if k not in DESCRIPTIONS}
-    bpe = {"bpe-operations": options.pop("bpe-operations")}
-    workers = {"workers": place.threads}
-    out = {"out": place.corpus}
-    if place.kind in DOWNLOADED:
-        script = ["bash", str(ROOT / "data_prep" / f"{place.kind}_ende.sh")]
-        data = {DOWNLOADED[place.kind]: place.data}
-        commands = [[*script, *flags({**out, **data, **bpe, **workers})]]
-    else:
-        langs = dict(zip(("source-lang", "target-lang"), LANGS, strict=True))
-        text = {"raw": place.corpus / "raw", **out, **langs, **bpe, **workers}
-        commands = [
-            python("demo_corpus.py", {**out, **options}),
-            python("prepare.py", text),
-        ]
-    return run_data_prep(place, place.corpus, commands)
-
-
-def distill(
-    place: Place,
-    teacher: Path,
-    out: Path,
-    section: Mapping[str, Any],
-    mono: Sequence[Path] = (),
-) -> str:
-    """Lets the teacher translate the training sources.
-
-    Args:
-        place: where the corpus is.
-        teacher: a checkpoint.
-        out: folder for the distilled corpus.
-        section: `distill` of a preset.
-        mono: files of further sources, which have no translation.
-    """
-    options = {"teacher": teacher, "data": place.corpus, "out": out}
-    options |= {**section, "workers": place.threads}
-    command = python("distill.py", options)
-    command += ["--mono", *map(str, mono)] if mono else []
-    return run_data_prep(place, out, [command])
-
-
-def run_data_prep(place: Place, out: Path, commands: list[list[str]]) -> str:
-    """Runs commands that keep stamps of their own, and looks whether they had to."""
-    before = modified(corpus_stamp(out))
-    env = environment(place.threads, place.device) | {"PYTHON": sys.executable}
-    for command in commands:
-        bar = ForwardedBar()
-        try:
-            run_logged(command, out / "prepare.log", env, bar)
-        finally:
-            bar.close()
-    pairs = count_lines(out / "bpe" / f"train.{LANGS[0]}")
-    state = "reused" if modified(corpus_stamp(out)) == before else "done"
-    return f"{state}: {pairs:,} training pairs in {out}"
-
-
-def modified(path: Path) -> int:
-    """Returns when a file was written, 0 if there is none."""
-    return path.stat().st_mtime_ns if path.exists() else 0
-
-
-def count_lines(path: Path) -> int:
-    """Counts the lines of a file."""
-    with open(path, "rb") as file:
-        return sum(1 for _ in file)
+TEACHER = "TEACHER"  # stands for the teacher's checkpoint in a preset
+RECIPE_VERSION = 1  # raise when a training's result changes for the same flags
 
 
 def train(
@@ -138,14 +48,11 @@ def train(
     if not is_done(place.stamp(name), recipe, folder / output):
         state = "done"
         make_ready(folder, recipe)
-        bar = TrainingBar(int(options["max-update"]))
         env = environment(place.threads, place.device)
         own = {k: teacher if v == TEACHER else v for k, v in options.items()}
         command = fairseq_train(corpus / "bin", folder, for_machine(own, env))
-        try:
-            run_logged(command, folder / "train.log", env, bar)
-        finally:
-            bar.close()
+        bar = TrainingBar(int(options["max-update"]))
+        run_with_bar(command, folder / "train.log", env, bar)
         mark_done(place.stamp(name), recipe, folder / output)
     return f"{state}: {describe_training(folder)}"
 
@@ -247,13 +154,3 @@ def describe_training(folder: Path) -> str:
     if "bleu_true_codes" in log.best:
         text += f" ({log.best['bleu_true_codes']:.1f} with true codes)"
     return f"{text} after {log.updates:,} updates in {minutes(log.seconds)}"
-
-
-def python(script: str, options: dict[str, Any]) -> list[str]:
-    """Returns the call of a script of data_prep."""
-    return [sys.executable, str(ROOT / "data_prep" / script), *flags(options)]
-
-
-def minutes(seconds: float) -> str:
-    """Writes a time span."""
-    return f"{int(seconds) // 60} min {int(seconds) % 60:02} s"

@@ -1,0 +1,43 @@
+"""Owns where the scripts keep things: corpus, stamps, and on what machine they work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LANGS = ("en", "de")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where models are made of which corpus, and on what machine."""
+
+    kind: str  # of the corpus: demo, multi30k or wmt14
+    work: Path
+    data: Path | None  # raw files
+    threads: int
+    device: str
+
+    @property
+    def corpus(self) -> Path:
+        """The prepared corpus."""
+        return self.work / "corpus"
+
+    def stamp(self, step: str) -> Path:
+        """Where a step says that it is finished."""
+        return self.work / ".done" / f"{step}.json"
+
+
+def corpus_stamp(corpus: Path) -> Path:
+    """Returns what data_prep writes last: the hashes of a corpus's files."""
+    return corpus / ".done" / "bin.json"
+
+
+def find_device(place: Place) -> str:
+    """Returns where models run: the device asked for, or the GPU if there is one."""
+    if place.device != "auto":
+        return place.device
+    import torch  # only now, as it takes seconds
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

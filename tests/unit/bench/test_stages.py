@@ -1,0 +1,96 @@
+"""Every stage of a sentence has its own time; what is left over is the host's."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from vq_nat.bench import stages
+from vq_nat.bench.clocks import Rules
+from vq_nat.bench.stages import profile_stages
+
+RULES = Rules(warm_up=1, repeats=1)
+
+
+class Model:
+    """A latent model whose doors take their time on a clock of their own."""
+
+    device = "cpu"
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def spend(self, seconds: float) -> None:
+        self.now += seconds
+
+    def encode(self) -> None:
+        self.spend(1.0)
+
+    def predict(self) -> None:
+        self.spend(6.0)
+
+    def lookup(self) -> None:
+        self.spend(0.25)
+
+    def decode(self) -> None:
+        self.spend(2.0)
+
+    def true_codes(self) -> None:
+        self.spend(0.5)
+
+
+class Translator:
+    """Refines once, and lets a teacher judge if it has one."""
+
+    def __init__(self, model: Model, teacher_seconds: float) -> None:
+        self.model, self.teacher_seconds = model, teacher_seconds
+        self.codec = SimpleNamespace(
+            encode=lambda: model.spend(0.125), decode=lambda: model.spend(0.0625)
+        )
+
+    def hypotheses(self, sentences: list[str]) -> list[Any]:
+        model = self.model
+        self.codec.encode()
+        for door in (model.encode, model.predict, model.lookup, model.decode):
+            door()
+        model.true_codes()
+        model.decode()
+        model.spend(self.teacher_seconds)
+        self.codec.decode()
+        found = SimpleNamespace(
+            codes=[[1], [2]], teacher_seconds=self.teacher_seconds, text=""
+        )
+        return [found] * len(sentences)
+
+
+@pytest.mark.parametrize("teacher", [0.0, 8.0])
+def test_the_compressor_and_the_teacher_are_not_the_host(
+    teacher: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model()
+    monkeypatch.setattr(stages, "time", model)
+    row = profile_stages(Translator(model, teacher), ["a", "b"], RULES)
+    times = {name: row[name] / 1000 for name in row if name != "steps"}
+    assert times == {
+        "total": 11.9375 + teacher,
+        "tokenise": 0.125,
+        "encode": 1.0,
+        "predict": 6.0,
+        "decode": 4.0,
+        "recode": 0.5,
+        "rescore": teacher,
+        "detokenise": 0.0625,
+        "host": 0.25,
+        "per_step": 2.0,
+    }
+    assert row["steps"] == 3
+
+
+def test_the_doors_are_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model()
+    monkeypatch.setattr(stages, "time", model)
+    profile_stages(Translator(model, 0.0), ["a"], RULES)
+    assert not {"encode", "predict", "decode", "true_codes"} & vars(model).keys()

@@ -1,0 +1,59 @@
+"""Pictures that can be read: names beside their points, trainings told apart."""
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import pytest
+from table_entries import Entry
+from table_plan import TablePlan
+from table_plots import Box, draw_curve, draw_front, place_names
+
+pytest.importorskip("matplotlib")
+Make = Callable[..., TablePlan]
+
+
+@pytest.fixture
+def axis() -> Any:
+    """An empty picture."""
+    from table_plots import pyplot
+
+    plots = pyplot()
+    figure, axis = plots.subplots(figsize=(11, 6.5))
+    yield axis
+    plots.close(figure)
+
+
+def clusters() -> list[tuple[float, float]]:
+    """Returns BLEU and time of ten places, where three points nearly touch."""
+    places = [(20 + 7 * n % 10, 5 * 1.2**n) for n in range(10)]
+    return [(b + 0.1 * k, t * 1.01**k) for b, t in places for k in range(3)]
+
+
+def test_names_cover_neither_each_other_nor_points(make_plan: Make, axis: Any) -> None:
+    plan = make_plan()
+    specs = list(plan.table.rows.values())[:30]
+    entries = [
+        Entry(spec, [{"bleu": bleu, "latency_ms": {"median": median}}])
+        for spec, (bleu, median) in zip(specs, clusters())
+    ]
+    draw_front(axis, entries, lambda entry: entry.latency)
+    place_names(axis)
+    axis.figure.canvas.draw()
+    names = [text for text in axis.texts if text.get_text()]
+    boxes = [Box(*text.get_window_extent().extents) for text in names]
+    assert len(boxes) == len(entries)
+    points = [axis.transData.transform((e.latency, e.bleu)) for e in entries]
+    covered = [a.shares(b) for a, b in combinations(boxes, 2)]
+    covered += [box.shares(Box.around(x, y, 2, 2)) for box in boxes for x, y in points]
+    assert max(covered) == 0
+    frame = Box(*axis.bbox.extents)
+    assert all(box.harm([], frame) == pytest.approx(0, abs=1) for box in boxes)
+
+
+def test_no_two_trainings_look_the_same(axis: Any) -> None:
+    curve = [{"updates": 1.0, "word_nll": 2.0}, {"updates": 2.0, "word_nll": 1.0}]
+    for number in range(25):
+        draw_curve(axis, curve, "word_nll", str(number), number)
+    looks = {(line.get_color(), line.get_linestyle()) for line in axis.lines}
+    assert len(looks) == 25
