@@ -3,6 +3,8 @@
 import json
 import logging
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +36,7 @@ TRAINING = [
     *("--log-interval", "1", "--no-epoch-checkpoints"),
 ]
 UPDATES = 6
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
@@ -201,6 +204,25 @@ def test_the_three_commands_write_their_files(
     assert (row["images"], row["sampling"]["images"]) == (20, 6)
     assert 1 <= row["codebook"]["perplexity"] <= 16
     assert row["fid"] is None
+
+
+def test_a_user_sees_nothing_but_what_is_meant_for_him(
+    pictures: Path, autoencoder: Path, tmp_path: Path
+) -> None:
+    """In a process of its own: no line of a library's, and one sentence for an error."""
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "vq_nat.cli", "image", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+    data = ("--data", pictures, "--out", tmp_path / "out")
+    well = run("reconstruct", autoencoder, *data)
+    assert (well.returncode, well.stderr) == (0, "")
+    (tmp_path / "file").touch()
+    badly = run("sample", autoencoder, "--out", tmp_path / "file")
+    assert badly.returncode == 2
+    assert badly.stderr.startswith("vq-nat: ") and badly.stderr.count("\n") == 1
+    assert str(tmp_path / "file") in badly.stderr
 
 
 class Averages(torch.nn.Module):
