@@ -194,3 +194,22 @@ def test_broken_data_ends_a_training_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"data_batch_4\.bin must hold records"):
         call("train", [*image_task(home), *AUTOENCODER, *IMAGE_OPTIMIZER, *saving])
     assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_validation_images_of_another_size_end_a_training_before_it_begins(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from PIL import Image
+
+    caplog.set_level("INFO")
+    for split, side in (("train", 16), ("valid", 8)):
+        (tmp_path / "images" / split).mkdir(parents=True)
+        for number in range(4):
+            picture = Image.new("RGB", (side, side))
+            picture.save(tmp_path / "images" / split / f"{number}.png")
+    saving = ["--save-dir", str(tmp_path / "out"), "--max-update", "1"]
+    with pytest.raises(ValueError, match=r"valid images .* 16 × 16 .* are of 8 × 8 in"):
+        task = image_task(tmp_path / "images")
+        call("train", [*task, *AUTOENCODER, *IMAGE_OPTIMIZER, *saving])
+    assert not any("begin training" in message.lower() for message in caplog.messages)
+    assert not list(tmp_path.rglob("*.pt"))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -171,6 +172,17 @@ def test_another_autoencoder_is_refused(
     assert "was trained on those of" in str(raised.value.__context__)
 
 
+def test_codes_of_images_of_another_size_are_refused(
+    autoencoder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "train").mkdir()
+    for number in range(2):
+        Image.new("RGB", (8, 8)).save(tmp_path / "train" / f"{number}.png")
+    where = ["--autoencoder", str(autoencoder), "--max-update", "1"]
+    with pytest.raises(ValueError, match="must be of 16 × 16 pixels .* 8 × 8 instead"):
+        train(tmp_path, tmp_path / "out", *PRIOR, *where)
+
+
 def size_of(path: Path) -> tuple[int, int]:
     with Image.open(path) as image:
         return image.size
@@ -286,6 +298,10 @@ def test_bad_input_is_one_sentence(
     small = tmp_path / "small" / "test"
     small.mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(small / "0.png")
-    wrong = sentence("reconstruct", autoencoder, "--data", small.parent, *out)
-    assert "16" in wrong and "8" in wrong
+    sizes = rf"{small.parent} must be of 16 × 16 pixels.* but are of 8 × 8 instead"
+    log = ("--log", autoencoder.parent / "train.log")
+    for command in (("reconstruct",), ("report", *log)):
+        where = ("--data", small.parent, *command[1:], *out)
+        wrong = sentence(command[0], autoencoder, *where)
+        assert re.search(sizes, wrong)
     assert not (tmp_path / "out").exists()

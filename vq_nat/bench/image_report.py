@@ -38,7 +38,8 @@ def reconstruct(
         ValueError: if it does not fit the images, or something cannot be read.
     """
     autoencoder = load_autoencoder(model, device)
-    originals = open_images(data, split).images(slice(count))
+    images = open_images(data, split, autoencoder.image_size)
+    originals = images.images(slice(count))
     decoded = autoencoder.reconstruct(originals.to(device)).cpu()
     pairs = min(COLUMNS // 2, len(originals))
     picture = side_by_side(originals, decoded, pairs)
@@ -113,7 +114,7 @@ def report(
     network = None if inception is None else InceptionFeatures(inception, device)
     autoencoder = load_autoencoder(model, device)
     loaded = maybe_prior(prior, autoencoder, device)
-    images = open_images(data, split)
+    images = open_images(data, split, autoencoder.image_size)
     pictures = [] if log is None else [plot_code_use(log, out / "codes.png")]
     row = measuring.measure(autoencoder, images, split, loaded, conditions)
     pictures.append(reconstruct(model, data, split, SHOWN, out, device))
