@@ -167,7 +167,8 @@ def run_reconstruct(options: argparse.Namespace) -> None:
     from .bench.image_report import reconstruct
 
     place = (options.model, options.data, options.split)
-    print(reconstruct(*place, options.count, options.out, options.device))
+    how = (options.device, options.batch_size)
+    print(reconstruct(*place, options.count, options.out, *how))
 
 
 def run_report(options: argparse.Namespace) -> None:

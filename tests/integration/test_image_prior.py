@@ -18,6 +18,7 @@ from PIL import Image
 
 from vq_nat import cli
 from vq_nat.bench.training_log import read_entry
+from vq_nat.image.autoencoder import VQVAE
 from vq_nat.image.checkpoints import load_autoencoder, load_prior
 
 AUTOENCODER = [
@@ -218,10 +219,45 @@ def test_the_three_commands_write_their_files(
     assert row["fid"] is None
 
 
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> set[tuple[int, int]]:
+    """Images that are encoded at a time, and torch's threads, of whatever is called."""
+    found: set[tuple[int, int]] = set()
+    encode, decode = VQVAE.encode, VQVAE.decode
+
+    def watched_encode(self: VQVAE, images: torch.Tensor) -> torch.Tensor:
+        found.add((len(images), torch.get_num_threads()))
+        return encode(self, images)
+
+    def watched_decode(self: VQVAE, quantized: torch.Tensor) -> torch.Tensor:
+        found.add((len(quantized), torch.get_num_threads()))
+        return decode(self, quantized)
+
+    monkeypatch.setattr(VQVAE, "encode", watched_encode)
+    monkeypatch.setattr(VQVAE, "decode", watched_decode)
+    return found
+
+
+def test_batches_are_of_the_size_and_threads_of_the_number_asked_for(
+    pictures: Path, autoencoder: Path, tmp_path: Path, sizes: set[tuple[int, int]]
+) -> None:
+    """Of 20 images in batches of 10, with more threads than are used elsewhere."""
+    words = [str(autoencoder), "--data", str(pictures), "--out", str(tmp_path)]
+    words += ["--batch-size", "10", "--count", "20"]
+    threads = torch.get_num_threads()
+    assert cli.main(["image", "reconstruct", *words]) == 0
+    assert sizes == {(10, threads)}
+    sizes.clear()
+    more = ["--threads", str(threads + 1)]
+    assert cli.main(["image", "report", *words, *more]) == 0
+    assert sizes == {(10, threads + 1)}
+    assert torch.get_num_threads() == threads
+
+
 def test_a_user_sees_nothing_but_what_is_meant_for_him(
     pictures: Path, autoencoder: Path, tmp_path: Path
 ) -> None:
-    """In a process of its own: no line of a library's, and one sentence for an error."""
+    """In a process of its own: nothing of a library, and one sentence for an error."""
 
     def run(*words: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "vq_nat.cli", "image", *map(str, words)]
@@ -258,6 +294,23 @@ def test_fid_is_of_the_network_given(
     assert row["fid"]["reconstructions"] > 0
     assert row["bits_per_dim"]["prior_learned"] is None
     assert row["sampling"]["prior"] == "uniform"
+
+
+def test_without_codes_fid_is_of_reconstructions_alone(
+    pictures: Path, tmp_path: Path, sentence: Callable[..., str]
+) -> None:
+    network = tmp_path / "inception.pt"
+    torch.jit.script(Averages()).save(str(network))
+    plain = ("--vq-kind", "identity", "--max-update", "1", "--disable-validation")
+    model = train(pictures, tmp_path / "model", *AUTOENCODER, *plain)
+    words = [str(model), "--data", str(pictures), "--inception", str(network)]
+    alone = sentence("report", *words, "--out", tmp_path / "no", "--count", "1")
+    assert "FID must be of at least 2 images, but is of 1 instead." in alone
+    assert not (tmp_path / "no").exists()
+    assert cli.main(["image", "report", *words, "--out", str(tmp_path / "out")]) == 0
+    row = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert row["fid"]["reconstructions"] > 0
+    assert row["fid"]["samples"] is None and row["sampling"] is None
 
 
 @pytest.fixture
