@@ -296,6 +296,23 @@ def test_fid_is_of_the_network_given(
     assert row["sampling"]["prior"] == "uniform"
 
 
+@pytest.mark.parametrize("start", ["random", "data"])
+def test_a_model_whose_codes_are_not_in_use_yet_is_refused(
+    pictures: Path, tmp_path: Path, sentence: Callable[..., str], start: str
+) -> None:
+    """Its decoder has seen no code: bits per dimension would be no bound."""
+    early = ("--vq-warmup-updates", "3", "--vq-init", start, "--disable-validation")
+    words = (*AUTOENCODER, *early, "--max-update")
+    model = train(pictures, tmp_path / "model", *words, "2")
+    out = ("--out", tmp_path / "out")
+    said = sentence("report", model, "--data", pictures, *out)
+    assert "checkpoint_last.pt must be of a training whose codes are in use" in said
+    assert "after 2 updates" in said
+    assert not (tmp_path / "out").exists()
+    train(pictures, tmp_path / "model", *words, "3")
+    assert cli.main(["image", "sample", str(model), *map(str, out)]) == 0
+
+
 def test_without_codes_fid_is_of_reconstructions_alone(
     pictures: Path, tmp_path: Path, sentence: Callable[..., str]
 ) -> None:
