@@ -14,7 +14,7 @@ from fairseq_commands import call
 from image_commands import AUTOENCODER, IMAGE_OPTIMIZER, image_task, write_cifar
 from torch import Tensor
 
-from vq_nat.compat import load_config, load_weights
+from vq_nat.compat import load_config, load_weights, tensorboard_writer
 from vq_nat.image import open_images
 
 WORKER = Path(__file__).with_name("torchrun_worker.py")
@@ -173,7 +173,9 @@ def test_two_workers_are_one_that_accumulates(
         torch.testing.assert_close(alone[name], value, rtol=1e-3, atol=1e-5, msg=name)
 
 
-def test_validation_shows_pictures(train_images: Train, tmp_path: Path) -> None:
+def test_validation_shows_pictures(
+    train_images: Train, cifar: Path, tmp_path: Path
+) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     logs = ("--tensorboard-logdir", str(tmp_path / "tb"))
@@ -184,6 +186,11 @@ def test_validation_shows_pictures(train_images: Train, tmp_path: Path) -> None:
     assert [picture.step for picture in shown] == [3, 5, 6]
     assert shown[0].width == 8 * 34 - 2
     assert shown[0].height == 32  # four images of validation, each with another
+    before = sorted((tmp_path / "tb").rglob("*"))
+    tensorboard_writer.cache_clear()  # as in a process of its own
+    model = ["--path", str(tmp_path / "checkpoint_last.pt"), "--batch-size", "5"]
+    call("validate", [*image_task(cifar), *model, "--valid-subset", "test"])
+    assert sorted((tmp_path / "tb").rglob("*")) == before  # the training's own
 
 
 def test_broken_data_ends_a_training_in_a_sentence(tmp_path: Path) -> None:

@@ -33,12 +33,12 @@ def load_autoencoder(path: PathLike, device: str = "cpu") -> Any:
             had not begun to quantize.
     """
     model = _load(path, "vqvae", "an autoencoder", device)
-    # Of what passes unquantized the codes tell nothing, and the sum of bits is no bound.
+    # Codes tell nothing of what passes unquantized: the sum of bits would be no bound.
     if getattr(model.bottleneck, "passes_through", False):
         raise ValueError(
-            f"{checkpoint_path(path)} must be of a training whose codes are in use, but "
-            f"is from after {model.bottleneck.num_updates} updates, when vectors still "
-            "passed unquantized."
+            f"{checkpoint_path(path)} must be of a training whose codes are in use, "
+            f"but is from after {model.bottleneck.num_updates} updates, when vectors "
+            "still passed unquantized."
         )
     return model
 

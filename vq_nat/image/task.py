@@ -74,9 +74,13 @@ class ImageVQVAETask(LatentTraining, FairseqTask):
     def valid_step(
         self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
     ) -> Any:
-        """Loss of a validation batch; the first of them is shown in TensorBoard."""
+        """Loss of a validation batch; in a training the first is shown in TensorBoard.
+
+        fairseq-validate has the training's options, too, but not its images.
+        """
         result = super().valid_step(sample, model, criterion)
-        if self.cfg.tensorboard_logdir and 0 in sample["id"][:1]:
+        trains = self.cfg.train_subset in self.datasets
+        if trains and self.cfg.tensorboard_logdir and 0 in sample["id"][:1]:
             self.show(sample["net_input"]["images"][:SHOWN], model)
         return result
 
