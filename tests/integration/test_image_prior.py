@@ -173,6 +173,19 @@ def test_another_autoencoder_is_refused(
     assert "was trained on those of" in str(raised.value.__context__)
 
 
+@pytest.mark.parametrize("device", ["gpu", "cuda:77", "meta"])
+def test_a_device_that_is_not_there_is_refused(
+    autoencoder: Path, tmp_path: Path, device: str, capsys
+) -> None:
+    words = [str(autoencoder), "--device", device, "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["image", "sample", *words])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "--device: must be one that torch can compute on here, but is" in said
+    assert repr(device) in said and said.count("\n") == 1
+
+
 def test_codes_of_images_of_another_size_are_refused(
     autoencoder: Path, tmp_path: Path
 ) -> None:
