@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -483,12 +484,14 @@ def plain_columns(markdown: str) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code: 0, or 2 with one sentence."""
     options = build_parser().parse_args(arguments)
+    # Before fairseq is imported, which would have all libraries tell what they do.
+    logging.basicConfig(level=logging.WARNING)
     try:
         options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough, as in `… | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(f"vq-nat: {error}", file=sys.stderr)
         return 2
     return 0

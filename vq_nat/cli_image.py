@@ -77,6 +77,19 @@ def add_image_commands(commands: Any, positive: Number, count: Number) -> None:
     report.set_defaults(run=run_report)
 
 
+def device(text: str) -> str:
+    """Parses a device, on which a number must come out of a computation."""
+    import torch
+
+    try:
+        torch.zeros(1, device=text).item()
+    except (RuntimeError, AssertionError):  # the latter without CUDA in torch
+        raise argparse.ArgumentTypeError(
+            f"must be one that torch can compute on here, but is {text!r} instead"
+        ) from None
+    return text
+
+
 def add_common(command: argparse.ArgumentParser, positive: Number) -> None:
     """Adds what all image commands take."""
     command.add_argument(
@@ -92,7 +105,9 @@ def add_common(command: argparse.ArgumentParser, positive: Number) -> None:
         metavar="DIR",
         help="where files go (default: images)",
     )
-    command.add_argument("--device", default="cpu", help="cpu, cuda, … (default: cpu)")
+    command.add_argument(
+        "--device", type=device, default="cpu", help="cpu, cuda, … (default: cpu)"
+    )
     command.add_argument(
         "--batch-size", type=positive, default=64, metavar="N", help="default: 64"
     )
@@ -167,7 +182,8 @@ def run_reconstruct(options: argparse.Namespace) -> None:
     from .bench.image_report import reconstruct
 
     place = (options.model, options.data, options.split)
-    print(reconstruct(*place, options.count, options.out, options.device))
+    how = (options.device, options.batch_size)
+    print(reconstruct(*place, options.count, options.out, *how))
 
 
 def run_report(options: argparse.Namespace) -> None:

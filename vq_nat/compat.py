@@ -79,7 +79,13 @@ def load_config(path: str | Path) -> dict[str, Any]:
 def _load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"the checkpoint {path} does not exist.")
-    state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, EOFError) as error:
+        raise ValueError(
+            f"{path} must be a fairseq checkpoint, but cannot be read as one: it is "
+            "cut off, or another file."
+        ) from error
     if not isinstance(state, dict) or not {"model", "cfg"} <= state.keys():
         raise ValueError(
             f"{path} must be a fairseq checkpoint, but holds no `model` and `cfg` "

@@ -14,7 +14,7 @@ from fairseq_commands import call
 from image_commands import AUTOENCODER, IMAGE_OPTIMIZER, image_task, write_cifar
 from torch import Tensor
 
-from vq_nat.compat import load_config, load_weights
+from vq_nat.compat import load_config, load_weights, tensorboard_writer
 from vq_nat.image import open_images
 
 WORKER = Path(__file__).with_name("torchrun_worker.py")
@@ -173,7 +173,9 @@ def test_two_workers_are_one_that_accumulates(
         torch.testing.assert_close(alone[name], value, rtol=1e-3, atol=1e-5, msg=name)
 
 
-def test_validation_shows_pictures(train_images: Train, tmp_path: Path) -> None:
+def test_validation_shows_pictures(
+    train_images: Train, cifar: Path, tmp_path: Path
+) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     logs = ("--tensorboard-logdir", str(tmp_path / "tb"))
@@ -184,6 +186,11 @@ def test_validation_shows_pictures(train_images: Train, tmp_path: Path) -> None:
     assert [picture.step for picture in shown] == [3, 5, 6]
     assert shown[0].width == 8 * 34 - 2
     assert shown[0].height == 32  # four images of validation, each with another
+    before = sorted((tmp_path / "tb").rglob("*"))
+    tensorboard_writer.cache_clear()  # as in a process of its own
+    model = ["--path", str(tmp_path / "checkpoint_last.pt"), "--batch-size", "5"]
+    call("validate", [*image_task(cifar), *model, "--valid-subset", "test"])
+    assert sorted((tmp_path / "tb").rglob("*")) == before  # the training's own
 
 
 def test_broken_data_ends_a_training_in_a_sentence(tmp_path: Path) -> None:
@@ -193,4 +200,23 @@ def test_broken_data_ends_a_training_in_a_sentence(tmp_path: Path) -> None:
     saving = ["--save-dir", str(tmp_path / "out"), "--max-update", "1"]
     with pytest.raises(ValueError, match=r"data_batch_4\.bin must hold records"):
         call("train", [*image_task(home), *AUTOENCODER, *IMAGE_OPTIMIZER, *saving])
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_validation_images_of_another_size_end_a_training_before_it_begins(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from PIL import Image
+
+    caplog.set_level("INFO")
+    for split, side in (("train", 16), ("valid", 8)):
+        (tmp_path / "images" / split).mkdir(parents=True)
+        for number in range(4):
+            picture = Image.new("RGB", (side, side))
+            picture.save(tmp_path / "images" / split / f"{number}.png")
+    saving = ["--save-dir", str(tmp_path / "out"), "--max-update", "1"]
+    with pytest.raises(ValueError, match=r"valid images .* 16 × 16 .* are of 8 × 8 in"):
+        task = image_task(tmp_path / "images")
+        call("train", [*task, *AUTOENCODER, *IMAGE_OPTIMIZER, *saving])
+    assert not any("begin training" in message.lower() for message in caplog.messages)
     assert not list(tmp_path.rglob("*.pt"))

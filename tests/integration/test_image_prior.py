@@ -2,7 +2,10 @@
 
 import json
 import logging
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +18,7 @@ from PIL import Image
 
 from vq_nat import cli
 from vq_nat.bench.training_log import read_entry
+from vq_nat.image.autoencoder import VQVAE
 from vq_nat.image.checkpoints import load_autoencoder, load_prior
 
 AUTOENCODER = [
@@ -34,6 +38,7 @@ TRAINING = [
     *("--log-interval", "1", "--no-epoch-checkpoints"),
 ]
 UPDATES = 6
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
@@ -168,6 +173,30 @@ def test_another_autoencoder_is_refused(
     assert "was trained on those of" in str(raised.value.__context__)
 
 
+@pytest.mark.parametrize("device", ["gpu", "cuda:77", "meta"])
+def test_a_device_that_is_not_there_is_refused(
+    autoencoder: Path, tmp_path: Path, device: str, capsys
+) -> None:
+    words = [str(autoencoder), "--device", device, "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["image", "sample", *words])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "--device: must be one that torch can compute on here, but is" in said
+    assert repr(device) in said and said.count("\n") == 1
+
+
+def test_codes_of_images_of_another_size_are_refused(
+    autoencoder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "train").mkdir()
+    for number in range(2):
+        Image.new("RGB", (8, 8)).save(tmp_path / "train" / f"{number}.png")
+    where = ["--autoencoder", str(autoencoder), "--max-update", "1"]
+    with pytest.raises(ValueError, match="must be of 16 × 16 pixels .* 8 × 8 instead"):
+        train(tmp_path, tmp_path / "out", *PRIOR, *where)
+
+
 def size_of(path: Path) -> tuple[int, int]:
     with Image.open(path) as image:
         return image.size
@@ -203,6 +232,60 @@ def test_the_three_commands_write_their_files(
     assert row["fid"] is None
 
 
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> set[tuple[int, int]]:
+    """Images that are encoded at a time, and torch's threads, of whatever is called."""
+    found: set[tuple[int, int]] = set()
+    encode, decode = VQVAE.encode, VQVAE.decode
+
+    def watched_encode(self: VQVAE, images: torch.Tensor) -> torch.Tensor:
+        found.add((len(images), torch.get_num_threads()))
+        return encode(self, images)
+
+    def watched_decode(self: VQVAE, quantized: torch.Tensor) -> torch.Tensor:
+        found.add((len(quantized), torch.get_num_threads()))
+        return decode(self, quantized)
+
+    monkeypatch.setattr(VQVAE, "encode", watched_encode)
+    monkeypatch.setattr(VQVAE, "decode", watched_decode)
+    return found
+
+
+def test_batches_are_of_the_size_and_threads_of_the_number_asked_for(
+    pictures: Path, autoencoder: Path, tmp_path: Path, sizes: set[tuple[int, int]]
+) -> None:
+    """Of 20 images in batches of 10, with more threads than are used elsewhere."""
+    words = [str(autoencoder), "--data", str(pictures), "--out", str(tmp_path)]
+    words += ["--batch-size", "10", "--count", "20"]
+    threads = torch.get_num_threads()
+    assert cli.main(["image", "reconstruct", *words]) == 0
+    assert sizes == {(10, threads)}
+    sizes.clear()
+    more = ["--threads", str(threads + 1)]
+    assert cli.main(["image", "report", *words, *more]) == 0
+    assert sizes == {(10, threads + 1)}
+    assert torch.get_num_threads() == threads
+
+
+def test_a_user_sees_nothing_but_what_is_meant_for_him(
+    pictures: Path, autoencoder: Path, tmp_path: Path
+) -> None:
+    """In a process of its own: nothing of a library, and one sentence for an error."""
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "vq_nat.cli", "image", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+    data = ("--data", pictures, "--out", tmp_path / "out")
+    well = run("reconstruct", autoencoder, *data)
+    assert (well.returncode, well.stderr) == (0, "")
+    (tmp_path / "file").touch()
+    badly = run("sample", autoencoder, "--out", tmp_path / "file")
+    assert badly.returncode == 2
+    assert badly.stderr.startswith("vq-nat: ") and badly.stderr.count("\n") == 1
+    assert str(tmp_path / "file") in badly.stderr
+
+
 class Averages(torch.nn.Module):
     """Stands in for Inception: the mean of each channel."""
 
@@ -224,6 +307,40 @@ def test_fid_is_of_the_network_given(
     assert row["fid"]["reconstructions"] > 0
     assert row["bits_per_dim"]["prior_learned"] is None
     assert row["sampling"]["prior"] == "uniform"
+
+
+@pytest.mark.parametrize("start", ["random", "data"])
+def test_a_model_whose_codes_are_not_in_use_yet_is_refused(
+    pictures: Path, tmp_path: Path, sentence: Callable[..., str], start: str
+) -> None:
+    """Its decoder has seen no code: bits per dimension would be no bound."""
+    early = ("--vq-warmup-updates", "3", "--vq-init", start, "--disable-validation")
+    words = (*AUTOENCODER, *early, "--max-update")
+    model = train(pictures, tmp_path / "model", *words, "2")
+    out = ("--out", tmp_path / "out")
+    said = sentence("report", model, "--data", pictures, *out)
+    assert "checkpoint_last.pt must be of a training whose codes are in use" in said
+    assert "after 2 updates" in said
+    assert not (tmp_path / "out").exists()
+    train(pictures, tmp_path / "model", *words, "3")
+    assert cli.main(["image", "sample", str(model), *map(str, out)]) == 0
+
+
+def test_without_codes_fid_is_of_reconstructions_alone(
+    pictures: Path, tmp_path: Path, sentence: Callable[..., str]
+) -> None:
+    network = tmp_path / "inception.pt"
+    torch.jit.script(Averages()).save(str(network))
+    plain = ("--vq-kind", "identity", "--max-update", "1", "--disable-validation")
+    model = train(pictures, tmp_path / "model", *AUTOENCODER, *plain)
+    words = [str(model), "--data", str(pictures), "--inception", str(network)]
+    alone = sentence("report", *words, "--out", tmp_path / "no", "--count", "1")
+    assert "FID must be of at least 2 images, but is of 1 instead." in alone
+    assert not (tmp_path / "no").exists()
+    assert cli.main(["image", "report", *words, "--out", str(tmp_path / "out")]) == 0
+    row = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert row["fid"]["reconstructions"] > 0
+    assert row["fid"]["samples"] is None and row["sampling"] is None
 
 
 @pytest.fixture
@@ -264,6 +381,10 @@ def test_bad_input_is_one_sentence(
     small = tmp_path / "small" / "test"
     small.mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(small / "0.png")
-    wrong = sentence("reconstruct", autoencoder, "--data", small.parent, *out)
-    assert "16" in wrong and "8" in wrong
+    sizes = rf"{small.parent} must be of 16 × 16 pixels.* but are of 8 × 8 instead"
+    log = ("--log", autoencoder.parent / "train.log")
+    for command in (("reconstruct",), ("report", *log)):
+        where = ("--data", small.parent, *command[1:], *out)
+        wrong = sentence(command[0], autoencoder, *where)
+        assert re.search(sizes, wrong)
     assert not (tmp_path / "out").exists()

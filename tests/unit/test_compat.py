@@ -85,6 +85,20 @@ def test_a_missing_checkpoint_is_named(
 
 
 @pytest.mark.parametrize("read", [compat.load_weights, compat.load_config])
+def test_a_damaged_checkpoint_is_refused(
+    read: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "cut.pt"
+    torch.save({"model": {"w": torch.ones(999)}, "cfg": {}}, path)
+    whole = path.read_bytes()
+    for content in (whole[:1500], b"", b"no checkpoint"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"cut\.pt must be a fairseq") as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [compat.load_weights, compat.load_config])
 @pytest.mark.parametrize("state", [{}, {"weight": torch.zeros(1)}, [1]])
 def test_what_is_no_fairseq_checkpoint_is_refused(
     read: Callable[[Path], Any], state: object, tmp_path: Path

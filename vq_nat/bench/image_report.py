@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..image.checkpoints import load_autoencoder, load_prior
 from ..image.data import open_images
 from ..image.pictures import grid_of, side_by_side
@@ -15,13 +17,20 @@ from .pictures import plot_code_use, write_png
 from .report import NOTHING, Column, at, markdown, number, percent
 from .rows import write_json
 from .systems import Conditions
+from .timing import pinned_threads
 
 Row = dict[str, Any]
 SHOWN, COLUMNS = 64, 8  # images of a picture, and of a row of it
 
 
 def reconstruct(
-    model: Path, data: Path, split: str, count: int, out: Path, device: str = "cpu"
+    model: Path,
+    data: Path,
+    split: str,
+    count: int,
+    out: Path,
+    device: str = "cpu",
+    batch_size: int = 64,
 ) -> Path:
     """Writes images beside their reconstructions, and returns the picture's path.
 
@@ -32,14 +41,20 @@ def reconstruct(
         count: images, the first ones of the split.
         out: folder of `reconstructions.png`.
         device: "cpu", "cuda", ….
+        batch_size: images decoded at a time.
 
     Raises:
         FileNotFoundError: if the checkpoint is missing.
         ValueError: if it does not fit the images, or something cannot be read.
     """
     autoencoder = load_autoencoder(model, device)
-    originals = open_images(data, split).images(slice(count))
-    decoded = autoencoder.reconstruct(originals.to(device)).cpu()
+    images = open_images(data, split, autoencoder.image_size)
+    originals = images.images(slice(count))
+    parts = [
+        autoencoder.reconstruct(batch.to(device)).cpu()
+        for batch in originals.split(batch_size)
+    ]
+    decoded = torch.cat(parts)
     pairs = min(COLUMNS // 2, len(originals))
     picture = side_by_side(originals, decoded, pairs)
     return write_png(picture, out / "reconstructions.png")
@@ -113,18 +128,25 @@ def report(
     network = None if inception is None else InceptionFeatures(inception, device)
     autoencoder = load_autoencoder(model, device)
     loaded = maybe_prior(prior, autoencoder, device)
-    images = open_images(data, split)
+    images = open_images(data, split, autoencoder.image_size)
+    if network is not None and (fewest := min(len(images), drawing.count)) < 2:
+        raise ValueError(
+            f"FID must be of at least 2 images, but is of {fewest} instead."
+        )
     pictures = [] if log is None else [plot_code_use(log, out / "codes.png")]
-    row = measuring.measure(autoencoder, images, split, loaded, conditions)
-    pictures.append(reconstruct(model, data, split, SHOWN, out, device))
-    if autoencoder.has_codes:
-        drawn = measuring.sample_images(autoencoder, loaded, drawing, conditions)
-        row["sampling"] = drawn.describe(loaded is not None, drawing, conditions)
-        shown = grid_of(drawn.images[:SHOWN], min(COLUMNS, len(drawn.images)))
-        pictures.append(write_png(shown, out / "samples.png"))
+    how, drawn = (device, conditions.batch_size), None
+    with pinned_threads(conditions.threads):
+        row = measuring.measure(autoencoder, images, split, loaded, conditions)
+        pictures.append(reconstruct(model, data, split, SHOWN, out, *how))
+        if autoencoder.has_codes:
+            sampled = measuring.sample_images(autoencoder, loaded, drawing, conditions)
+            row["sampling"] = sampled.describe(loaded is not None, drawing, conditions)
+            drawn = sampled.images
+            shown = grid_of(drawn[:SHOWN], min(COLUMNS, len(drawn)))
+            pictures.append(write_png(shown, out / "samples.png"))
         if network is not None:
             row["fid"] = measuring.describe_fid(
-                autoencoder, images, drawn.images, network, conditions
+                autoencoder, images, drawn, network, conditions
             )
     write_json(row, out / "report.json")
     (out / "report.md").write_text(page([row], pictures), encoding="utf-8")

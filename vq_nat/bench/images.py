@@ -195,23 +195,35 @@ def sample_images(
 def describe_fid(
     autoencoder: Any,
     images: Any,
-    samples: Tensor,
+    samples: Tensor | None,
     network: InceptionFeatures,
     conditions: Conditions,
 ) -> Row:
-    """Returns Fréchet distances to the originals, and of how many images they are."""
+    """Returns Fréchet distances to the originals, and of how many images they are.
+
+    Args:
+        autoencoder: in evaluation mode.
+        images: an `ImageSet`.
+        samples: uint8, None without codes to draw. Shape: (N, 3, H, W).
+        network: whose features are compared.
+        conditions: device and batch size.
+    """
     size, device = conditions.batch_size, conditions.device
     originals = network.moments(batches(images, size))
     decoded = network.moments(
         autoencoder.reconstruct(batch.to(device)) for batch in batches(images, size)
     )
-    drawn = network.moments(samples.split(size))
-    return {
+    row: Row = {
         "reconstructions": round(frechet_distance(originals, decoded), 3),
-        "samples": round(frechet_distance(originals, drawn), 3),
+        "samples": None,
         "originals": originals.images,
-        "sampled": drawn.images,
+        "sampled": None,
     }
+    if samples is not None:
+        drawn = network.moments(samples.split(size))
+        row["samples"] = round(frechet_distance(originals, drawn), 3)
+        row["sampled"] = drawn.images
+    return row
 
 
 def finite(value: Tensor) -> float | None:

@@ -115,6 +115,11 @@ class VQVAE(BaseFairseqModel):
         return cls(VQVAEConfig.from_namespace(cfg))
 
     @property
+    def image_size(self) -> tuple[int, int]:
+        """Height H and width W of an image."""
+        return self.cfg.image_height, self.cfg.image_width
+
+    @property
     def grid(self) -> tuple[int, int]:
         """Height h and width w of the codes' grid."""
         return self.cfg.image_height // REDUCTION, self.cfg.image_width // REDUCTION
@@ -140,7 +145,7 @@ class VQVAE(BaseFairseqModel):
         Raises:
             ValueError: if the images are of another size.
         """
-        size = (3, self.cfg.image_height, self.cfg.image_width)
+        size = (3, *self.image_size)
         if images.dtype != torch.uint8 or tuple(images.shape[1:]) != size:
             raise ValueError(
                 f"`images` must be uint8 of shape (B, {size[0]}, {size[1]}, "

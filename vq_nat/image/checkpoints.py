@@ -29,9 +29,18 @@ def load_autoencoder(path: PathLike, device: str = "cpu") -> Any:
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if it is the checkpoint of something else.
+        ValueError: if it is the checkpoint of something else, or of a training that
+            had not begun to quantize.
     """
-    return _load(path, "vqvae", "an autoencoder", device)
+    model = _load(path, "vqvae", "an autoencoder", device)
+    # Codes tell nothing of what passes unquantized: the sum of bits would be no bound.
+    if getattr(model.bottleneck, "passes_through", False):
+        raise ValueError(
+            f"{checkpoint_path(path)} must be of a training whose codes are in use, "
+            f"but is from after {model.bottleneck.num_updates} updates, when vectors "
+            "still passed unquantized."
+        )
+    return model
 
 
 def load_prior(path: PathLike, autoencoder: nn.Module, device: str = "cpu") -> Any:

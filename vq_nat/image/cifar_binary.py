@@ -27,7 +27,8 @@ def home(root: Path) -> Path:
 
 def holds(root: Path) -> bool:
     """Tells whether the records, or the pickles that are refused, are there."""
-    return any(home(root).glob("data_batch_*.bin")) or bool(pickles(root))
+    names = (name for split in FILES.values() for name in split)
+    return any((home(root) / name).is_file() for name in names) or bool(pickles(root))
 
 
 def pickles(root: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Union
+from typing import Optional, Union
 
 import numpy
 import torch
@@ -50,7 +50,12 @@ class ImageSet:
         return self._pixels[indices]
 
 
-def open_images(path: Union[str, Path], split: str) -> ImageSet:
+Size = tuple[int, int]  # height and width
+
+
+def open_images(
+    path: Union[str, Path], split: str, size: Optional[Size] = None
+) -> ImageSet:
     """Reads a split of the images at a path, whatever their layout is.
 
     Without a validation split of their own, the last 5,000 training images (or a tenth
@@ -60,9 +65,11 @@ def open_images(path: Union[str, Path], split: str) -> ImageSet:
         path: `cifar-10-batches-bin` or the folder above it, Parquet files as on the
             Hugging Face hub, SVHN's `.mat` files, or a folder of images.
         split: "train", "valid" or "test".
+        size: height and width that the images must have; None takes any.
 
     Raises:
-        ValueError: in one sentence that names the file, if it cannot be read.
+        ValueError: in one sentence that names the file, if it cannot be read, or the
+            folder, if its images are of another size.
     """
     if split not in SPLITS:
         raise ValueError(
@@ -72,6 +79,12 @@ def open_images(path: Union[str, Path], split: str) -> ImageSet:
     pixels = _split(root, split)
     if pixels is None:
         raise ValueError(f"{path} must hold a {split} split, but does not.")
+    found = pixels.shape[2:]
+    if size is not None and found != size:
+        raise ValueError(
+            f"The {split} images in {root} must be of {size[1]} × {size[0]} pixels "
+            f"like those of the model, but are of {found[1]} × {found[0]} instead."
+        )
     return ImageSet(pixels, f"{root.name}/{split}")
 
 

@@ -68,7 +68,10 @@ def decode(origin: str, content: bytes) -> numpy.ndarray:
             image.load()
             mode, pixels = image.mode, numpy.asarray(image)
     except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as e:
-        raise ValueError(f"{origin} cannot be decoded as an image: {e}.") from None
+        # Of an unknown format Pillow says nothing but where the bytes lie in memory.
+        unknown = isinstance(e, image_module.UnidentifiedImageError)
+        reason = "its format is unknown" if unknown else str(e).rstrip(".")
+        raise ValueError(f"{origin} cannot be decoded as an image: {reason}.") from None
     if mode != "RGB":
         raise ValueError(
             f"{origin} must have the three colours red, green and blue (mode RGB), but "

@@ -112,7 +112,7 @@ class ImageCodesTask(LatentTraining, FairseqTask):
                 f"({self.fingerprint[:12]}), but {self.cfg.autoencoder} is another "
                 f"({found[:12]}) instead."
             )
-        images = open_images(self.cfg.data, split)
+        images = open_images(self.cfg.data, split, self.autoencoder.image_size)
         codes = encode_images(
             self.autoencoder, images, self.cfg.code_batch_size, self.device
         )

@@ -55,7 +55,9 @@ def choose_codes(logits: Tensor, noise: Tensor, options: SamplingOptions) -> Ten
     logits = logits.float()
     if options.temperature == 0 or options.top_k == 1:
         return logits.argmax(dim=-1)
-    logits = logits / options.temperature
+    # Below 0 nothing overflows, however large it becomes.
+    below = logits - logits.amax(dim=-1, keepdim=True)
+    logits = below / max(options.temperature, torch.finfo(below.dtype).tiny)
     if not 0 < options.top_k < logits.size(-1):
         return _invert(F.softmax(logits, dim=-1), noise)
     best, codes = logits.topk(options.top_k, dim=-1)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..compat import autocast, tensorboard_writer
 from ..training import AUTOCAST_HELP, LatentTraining
-from .data import ImageSet, open_images
+from .data import ImageSet, Size, open_images
 from .dataset import ImageDataset
 from .pictures import side_by_side
 
@@ -47,11 +47,13 @@ class ImageVQVAETask(LatentTraining, FairseqTask):
     """Trains an autoencoder on images; there is no dictionary."""
 
     cfg: ImageVQVAEConfig
+    size: Optional[Size] = None  # of the model's images, once there is a model
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         """Builds the model for the size of the images, which the options then hold."""
         if not cfg.image_height or not cfg.image_width:
             _, cfg.image_height, cfg.image_width = self.images("train").shape
+        self.size = (cfg.image_height, cfg.image_width)
         return super().build_model(cfg, from_checkpoint)
 
     def load_dataset(self, split: str, combine: bool = False, **options: Any) -> None:
@@ -66,15 +68,19 @@ class ImageVQVAETask(LatentTraining, FairseqTask):
         )
 
     def images(self, split: str) -> ImageSet:
-        """Opens the images of a split."""
-        return open_images(self.cfg.data, split)
+        """Opens the images of a split, which must be of the model's size."""
+        return open_images(self.cfg.data, split, self.size)
 
     def valid_step(
         self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
     ) -> Any:
-        """Loss of a validation batch; the first of them is shown in TensorBoard."""
+        """Loss of a validation batch; in a training the first is shown in TensorBoard.
+
+        fairseq-validate has the training's options, too, but not its images.
+        """
         result = super().valid_step(sample, model, criterion)
-        if self.cfg.tensorboard_logdir and 0 in sample["id"][:1]:
+        trains = self.cfg.train_subset in self.datasets
+        if trains and self.cfg.tensorboard_logdir and 0 in sample["id"][:1]:
             self.show(sample["net_input"]["images"][:SHOWN], model)
         return result
 

@@ -90,6 +90,16 @@ def test_the_binary_version_of_cifar(tmp_path: Path) -> None:
     assert images.name == "cifar-10-batches-bin/train"
 
 
+def test_a_test_split_alone_is_read(tmp_path: Path) -> None:
+    home = write_cifar(tmp_path, test=6)
+    for path in home.glob("data_batch_*.bin"):
+        path.unlink()
+    expected = torch.from_numpy(draw_images(6, seed=6))
+    for path in (home, tmp_path):
+        assert torch.equal(pixels(path, "test"), expected)
+    refused(tmp_path, r"data_batch_1\.bin is missing")
+
+
 @pytest.mark.parametrize("column", ["img", "image"])
 def test_parquet_files_in_order(tmp_path: Path, column: str) -> None:
     images = draw_images(12)
@@ -188,6 +198,13 @@ def test_a_corrupt_image_in_the_middle_is_named(tmp_path: Path) -> None:
     refused(tmp_path, r"Row 7 of .*train\.parquet cannot be decoded as an image")
     write_folder(tmp_path / "folder", images)
     refused(tmp_path / "folder", r"006\.png cannot be decoded as an image")
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
+    write_folder(tmp_path, [*encode(draw_images(2)), b"no image"])
+    refused(
+        tmp_path, r"002\.png cannot be decoded as an image: its format is unknown\.$"
+    )
 
 
 def test_grey_images_are_refused(tmp_path: Path) -> None:

@@ -39,6 +39,13 @@ def test_without_temperature_the_most_probable_code_is_taken(
     assert frequencies(options)[1] == 1
 
 
+@pytest.mark.parametrize("temperature", [1e-30, 1e-45, 1e-300])
+@pytest.mark.parametrize("top_k", [0, 2])
+def test_a_temperature_close_to_0_is_as_0(temperature: float, top_k: int) -> None:
+    """Logits that are divided by it may be larger than any float32."""
+    assert frequencies(SamplingOptions(temperature, top_k), draws=10)[1] == 1
+
+
 def test_what_is_impossible_is_never_drawn() -> None:
     logits = torch.tensor([[-float("inf"), 0.0, 0.0, -float("inf")]]).expand(2, -1)
     noise = torch.tensor([torch.finfo(torch.float32).tiny, 1.0])  # the very ends
