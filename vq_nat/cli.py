@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__, load
-from .cli_image import add_image_commands
+from .cli_image import add_image_commands, device
 
 
 class SentenceParser(argparse.ArgumentParser):
@@ -149,7 +149,9 @@ def build_parser() -> argparse.ArgumentParser:
     codes.add_argument(
         "--swaps", type=positive, default=4, metavar="N", help="rivals of each code"
     )
-    codes.add_argument("--device", default="cpu", help="cpu, cuda, … (default: cpu)")
+    codes.add_argument(
+        "--device", type=device, default="cpu", help="cpu, cuda, … (default: cpu)"
+    )
     codes.set_defaults(run=run_codes)
 
     measure = commands.add_parser(
@@ -219,7 +221,10 @@ def build_parser() -> argparse.ArgumentParser:
 def add_decoding(command: argparse.ArgumentParser) -> None:
     """Adds the options that say how a model decodes."""
     command.add_argument(
-        "--device", default="cpu", help="cpu, cuda, cuda:1, … (default: cpu)"
+        "--device",
+        type=device,
+        default="cpu",
+        help="cpu, cuda, cuda:1, … (default: cpu)",
     )
     group = command.add_argument_group("decoding of a latent model")
     group.add_argument(

@@ -127,6 +127,8 @@ def test_version_and_help(
         (["translate", "m", "--batch-size", "0"], "above 0, but is '0' instead"),
         (["translate", "m", "--beam", "wide"], "above 0, but is 'wide' instead"),
         (["translate", "m", "--passes", "-1"], "0 or more, but is '-1' instead"),
+        (["translate", "m", "--device", "gpu"], "compute on here, but is 'gpu'"),
+        (["codes", "m", "d", "--device", "meta"], "compute on here, but is 'meta'"),
         (["table"], "required: ROWS_DIR"),
         (["where", "--fast"], "unrecognized arguments: --fast"),
     ],
