@@ -37,10 +37,9 @@ def main_table(entries: Sequence[Entry], base: Entry | None) -> str:
     ]
     for name in other_test_sets(entries):
         columns.append((f"BLEU {name}", other_bleu(name)))
-    columns += [
-        ("paper's", lambda e: number(e.spec.paper.get("bleu"))),
-        ("chrF", lambda e: number(e.mean("chrf"))),
-    ]
+    if any("bleu" in entry.spec.paper for entry in entries):
+        columns.append(("paper's", lambda e: number(e.spec.paper.get("bleu"))))
+    columns.append(("chrF", lambda e: number(e.mean("chrf"))))
     for name, head in OPTIONAL.items():
         if any(entry.values(name) for entry in entries):
             columns.append((head, optional(name)))
@@ -50,9 +49,10 @@ def main_table(entries: Sequence[Entry], base: Entry | None) -> str:
         ("against greedy", against_greedy),
         ("ms/sentence (p90)", latency),
         ("× beam 4", lambda e: times(speed_up(base, e))),
-        ("paper's", lambda e: times(e.spec.paper.get("speedup"))),
-        ("sentences/s (batch)", throughput),
     ]
+    if any("speedup" in entry.spec.paper for entry in entries):
+        columns.append(("paper's", lambda e: times(e.spec.paper.get("speedup"))))
+    columns.append(("sentences/s (batch)", throughput))
     return table_of(entries, columns)
 
 

@@ -95,6 +95,7 @@ class Table:
     models: dict[str, Model]
     rows: dict[str, RowSpec]
     updates_per_second: float  # a guess, for what has never been trained
+    title: str  # of the report
 
     @property
     def name(self) -> str:
@@ -148,6 +149,7 @@ def read_table(path: Path) -> Table:
         models=used_models(models, rows),
         rows=rows,
         updates_per_second=float(keys.get("updates-per-second", 1.0)),
+        title=keys.get("title", f"The paper's table on {keys['corpus']['name']}"),
     )
     refuse_missing_mono(table, path)
     return table

@@ -36,6 +36,7 @@ TITLES = {
     "extras": "What the paper does not have",
     "ctranslate2": "The same autoregressive models in CTranslate2",
     "ablations": "Ablations",
+    "distillation": "With and without distillation",
 }
 
 
@@ -72,10 +73,11 @@ def report(plan: TablePlan, entries: Sequence[Entry], pictures: Sequence[str]) -
     lines = [entry for entry in entries if entry.spec.group != "ablations"]
     ablations = [entry for entry in entries if entry.spec.group == "ablations"]
     base = by_name(entries).get(BEAM)
+    paper = any(entry.spec.paper for entry in entries)
     parts = [
-        f"# The paper's table on {plan.table.name}",
-        "Written by `examples/paper_table/run.py` from the rows beside this page; the "
-        "paper's figures are for WMT'14 English to German.",
+        f"# {plan.table.title}",
+        "Written by `examples/paper_table/run.py` from the rows beside this page"
+        + ("; the paper's figures are for WMT'14 English to German." if paper else "."),
         *grouped(lines, base),
         section("Who wins where", winners(entries)),
         section("The paper's claims", claims(lines)),
@@ -110,13 +112,24 @@ def grouped(entries: Sequence[Entry], base: Entry | None) -> list[str]:
 
 
 def claims(entries: Sequence[Entry]) -> str:
-    """Returns the paper's claims and what the figures say of them."""
+    """Returns the paper's claims and what the figures say of them.
+
+    Those that nothing is known of come last, in one line.
+    """
     found = judge(entries)
-    return "\n".join(
-        f"- {claim.text}: **{claim.verdict}**"
-        + (f" – {claim.figures}." if claim.figures else ".")
-        for claim in sorted(found, key=lambda claim: claim.verdict == NOT_MEASURED)
-    )
+    lines = [
+        f"- {claim.text}: **{claim.verdict}** – {claim.figures}."
+        for claim in found
+        if claim.verdict != NOT_MEASURED
+    ]
+    unknown = [
+        claim.text + (f" ({claim.figures})" if claim.figures else "")
+        for claim in found
+        if claim.verdict == NOT_MEASURED
+    ]
+    if unknown:
+        lines.append(f"- **{NOT_MEASURED.capitalize()}**: {'; '.join(unknown)}.")
+    return "\n".join(lines)
 
 
 def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:

@@ -259,6 +259,19 @@ def test_the_report_is_made_of_rows_alone(paper: TablePlan, write_row: Write) ->
     assert "![pareto.png](pareto.png)" in text and "curves.png" not in text
 
 
+def test_a_table_without_the_papers_rows_does_not_speak_of_the_paper(
+    make_plan: Make, write_row: Write
+) -> None:
+    plan = make_plan(table=read_table(TABLES / "distillation.yaml"))
+    write_row(plan, "tuned", 96.0, correct=0.94)
+    write_row(plan, "tuned-raw", 95.0, correct=0.93)
+    text = report(plan, read_entries(plan), [])
+    assert text.startswith("# What distillation is worth on the demo corpus\n")
+    assert "## With and without distillation" in text and "| 93.0 % |" in text
+    assert "paper's |" not in text and "paper's figures" not in text
+    assert "- **Not measured**: Distillation helps; Soft EM is" in text
+
+
 def test_a_seed_more_is_a_mean_and_a_range(paper: TablePlan) -> None:
     path = paper.rows / "vq.seed3.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "bleu": 29.4}))
