@@ -9,7 +9,11 @@ import numpy
 from .pixels import decode_all
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm")
-SPLITS = ("train", "valid", "test")
+FOLDERS = {  # of each split, the first that is there
+    "train": ("train",),
+    "valid": ("valid", "val", "validation"),
+    "test": ("test",),
+}
 
 
 def files(folder: Path) -> list[Path]:
@@ -18,9 +22,15 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file())
 
 
+def folder_of(root: Path, split: str) -> Path | None:
+    """Returns the folder of a split, None if it has none of its own."""
+    named = (root / name for name in FOLDERS[split])
+    return next((folder for folder in named if folder.is_dir()), None)
+
+
 def has_splits(root: Path) -> bool:
-    """Tells whether each split has a folder of its own."""
-    return any((root / split).is_dir() for split in SPLITS)
+    """Tells whether a split has a folder of its own."""
+    return any(folder_of(root, split) is not None for split in FOLDERS)
 
 
 def holds(root: Path) -> bool:
@@ -37,8 +47,9 @@ def read(root: Path, split: str) -> numpy.ndarray | None:
     Raises:
         ValueError: if a folder is empty, or an image cannot be read.
     """
-    folder = root / split if has_splits(root) else root
-    if not folder.is_dir() or (folder == root and split != "train"):
+    whole = None if split != "train" or has_splits(root) else root
+    folder = folder_of(root, split) or whole
+    if folder is None:
         return None
     paths = files(folder)
     if not paths:

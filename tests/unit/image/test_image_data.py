@@ -139,6 +139,17 @@ def test_folders_of_images(tmp_path: Path) -> None:
     assert torch.equal(torch.cat(parts), torch.from_numpy(images))
 
 
+@pytest.mark.parametrize("name", ["valid", "val", "validation"])
+def test_the_folder_of_validation_has_its_usual_names(
+    tmp_path: Path, name: str
+) -> None:
+    images = draw_images(4, size=16)
+    write_folder(tmp_path / "train", encode(images[:3]))
+    write_folder(tmp_path / name, encode(images[3:]))
+    assert torch.equal(pixels(tmp_path, "train"), torch.from_numpy(images[:3]))
+    assert torch.equal(pixels(tmp_path, "valid"), torch.from_numpy(images[3:]))
+
+
 def test_jpeg_files_are_read(tmp_path: Path) -> None:
     images = draw_images(2, size=16)
     for number, content in enumerate(encode(images, "JPEG")):
