@@ -181,7 +181,11 @@ class DecodingConfig(FairseqDataclass):
         default=0.0, metadata={"help": "at least so many words per source word"}
     )
     max_length_ratio: float = field(
-        default=0.0, metadata={"help": "at most so many words per source word; 0 = any"}
+        default=0.0,
+        metadata={
+            "help": "at most so many words per source word; 0 = what no sentence needs "
+            "that ends by itself: 2 for each and 20 more"
+        },
     )
     refinement: str = field(
         default="mask",

@@ -19,6 +19,8 @@ REFINEMENTS = ("mask", "latent", "both")
 # would not stay in its cache.
 LOGITS_AT_ONCE = 2**27
 LOGITS_AT_ONCE_CPU = 2**21
+# Words of a sentence that none but a model caught in a loop writes: 2 S + 20.
+LOOP_FACTOR, LOOP_EXTRA = 2, 20
 
 
 class WordGuess(NamedTuple):
@@ -45,7 +47,8 @@ class LengthRule(NamedTuple):
     """How many words an output may have, S being the words of its source.
 
     Between least · S and the smallest of most · S and a · S + b; with `fixed`, exactly
-    fixed · S, as in the authors' code, which does not predict the length.
+    fixed · S, as in the authors' code, which does not predict the length. `guarded`
+    cuts off, besides, what never ends by itself: one such sentence holds up its batch.
     """
 
     a: float = 0.0
@@ -53,6 +56,7 @@ class LengthRule(NamedTuple):
     least: float = 0.0
     most: float = 0.0  # 0 = no bound
     fixed: float = 0.0  # 0 = the end of codes decides
+    guarded: bool = False  # at most 2 S + 20, if that is above least · S
 
     def bounds(self, source: EncodedSource, words_per_code: int) -> CodeBounds:
         """Turns the rule into numbers of codes. Shape: (B,)."""
@@ -63,6 +67,9 @@ class LengthRule(NamedTuple):
         most = lengths * self.a + self.b
         if self.most:
             most = torch.minimum(most, lengths * self.most)
+        if self.guarded:
+            loop = LOOP_FACTOR * lengths + LOOP_EXTRA
+            most = torch.minimum(most, loop.clamp(min=lengths * self.least))
         return CodeBounds(
             codes_for(lengths * self.least, words_per_code),
             codes_for(most, words_per_code),

@@ -168,12 +168,14 @@ class Settings:
     def lengths(self) -> LengthRule:
         """Returns the rule for lengths."""
         ratio = self.get("length_mode") == "ratio"
+        most = self.get("max_length_ratio")
         return LengthRule(
             self.get("max_len_a", 0.0),
             self.get("max_len_b", 200),
             self.get("min_length_ratio"),
-            self.get("max_length_ratio"),
+            most,
             self.get("length_ratio") if ratio else 0.0,
+            guarded=not most,
         )
 
     def rescorer(self, models: list[Any], dictionary: Any) -> Rescorer:

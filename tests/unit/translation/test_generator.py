@@ -224,6 +224,18 @@ def test_length_ratios_bound_the_codes(model, dictionary, make_batch) -> None:
             assert 4 <= len(hypothesis["codes"]) <= 8
 
 
+def test_codes_that_never_end_are_cut_off(model, dictionary, make_batch) -> None:
+    """At 2 S + 20 words of their own sentence, whatever else is in the batch."""
+    with torch.no_grad():
+        model.predictor.output.bias[model.predictor.end] = -1e4
+    generator = IterativeLatentGenerator(dictionary, lengths=LengthRule(guarded=True))
+    found = generate(generator, model, make_batch([3, 16]))
+    assert [len(of_one[0]["codes"]) for of_one in found] == [-(-26 // 8), -(-52 // 8)]
+    assert LengthRule(least=9.0, guarded=True).bounds(
+        model.encode(make_batch([3])), 8
+    ).most.tolist() == [-(-27 // 8)]
+
+
 def test_equal_wordings_are_one_hypothesis(model, dictionary, make_batch) -> None:
     generator = IterativeLatentGenerator(
         dictionary, lengths=LengthRule(b=30), search=SearchOptions("sample", 20)
@@ -304,7 +316,9 @@ def test_settings_of_the_call_come_before_those_of_the_task() -> None:
     asked = SimpleNamespace(iter_decode_with_beam=4, max_len_b=50, lenpen=0.5)
     settings = Settings(asked, cfg)
     assert settings.search() == SearchOptions("lengths", 4, 1.0, 0.5, 1)
-    assert settings.lengths() == LengthRule(0.0, 50, 0.5, 0.0, 0.0)
+    assert settings.lengths() == LengthRule(0.0, 50, 0.5, 0.0, 0.0, True)
+    wider = Settings(SimpleNamespace(max_length_ratio=5.0), cfg)
+    assert wider.lengths() == LengthRule(0.0, 200, 0.5, 5.0, 0.0, False)
     asked = SimpleNamespace(length_mode="ratio", sampling=True, unnormalized=True)
     settings = Settings(asked, cfg)
     assert settings.search() == SearchOptions("sample", 1, 1.0, 0.0, 1)
