@@ -304,14 +304,17 @@ class IterativeLatentGenerator:
         shown: Optional[Tensor],
     ) -> WordGuess:
         decoded = model.decode(latents, source, words, shown)
-        log_probs = torch.log_softmax(decoded.logits.float(), dim=-1)
-        log_probs[..., self.bos] = -float("inf")
-        scores, tokens = log_probs.max(dim=-1)
+        logits = decoded.logits.float()
+        # Two words of each distribution are looked at: no need to normalise the rest.
+        total = logits.logsumexp(dim=-1)
+        ends = logits[..., self.eos] - total
+        logits[..., self.bos] = -float("inf")
+        scores, tokens = logits.max(dim=-1)
         hidden = ~decoded.mask
         return WordGuess(
             tokens.masked_fill(hidden, self.pad),
-            scores.masked_fill(hidden, 0.0),
-            log_probs[..., self.eos].masked_fill(hidden, 0.0),
+            (scores - total).masked_fill(hidden, 0.0),
+            ends.masked_fill(hidden, 0.0),
             decoded.mask,
         )
 
