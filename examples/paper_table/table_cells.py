@@ -8,7 +8,7 @@ from typing import Any
 
 from table_entries import Entry, speed_up, with_spread
 
-from vq_nat.bench.report import NOTHING, Column, markdown, number, percent
+from vq_nat.bench.report import MEANINGS, NOTHING, Column, markdown, number, percent
 
 HOST = (
     "host: what is in no other column; where `rescore` and `recode` are not known, the "
@@ -43,8 +43,9 @@ def main_table(entries: Sequence[Entry], base: Entry | None) -> str:
     for name, head in OPTIONAL.items():
         if any(entry.values(name) for entry in entries):
             columns.append((head, optional(name)))
-    if any(entry.values("correct") for entry in entries):
-        columns.append(("correct", lambda e: percent(e.mean("correct"))))
+    for name in MEANINGS:
+        if any(entry.values(name) for entry in entries):
+            columns.append((name, share(name)))
     columns += [
         ("against greedy", against_greedy),
         ("ms/sentence (p90)", latency),
@@ -64,6 +65,11 @@ def label(entry: Entry) -> str:
 def optional(name: str) -> Callable[[Entry], str]:
     """Returns what writes a figure that may be missing."""
     return lambda entry: number(entry.mean(name))
+
+
+def share(name: str) -> Callable[[Entry], str]:
+    """Returns what writes a share in per cent."""
+    return lambda entry: percent(entry.mean(name))
 
 
 def against_greedy(entry: Entry) -> str:

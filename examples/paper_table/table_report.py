@@ -23,7 +23,7 @@ from table_plan import TablePlan, needs_teacher, units_of
 from table_plots import draw_curves, draw_pareto
 from table_winners import comparable, is_system, winners
 
-from vq_nat.bench.report import at, distinct
+from vq_nat.bench.report import at, distinct, meanings
 
 REPORT = "report.md"
 PARETO, CURVES = "pareto.png", "curves.png"
@@ -146,6 +146,7 @@ def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
     found = [
         f"Test set: {shared('test_set')} of {plan.table.name}, {shared('sentences')} "
         f"sentences. BLEU: `{shared('bleu_signature')}`. Several seeds: mean (range).",
+        *meanings(rows),
         f"ms/sentence: one sentence at a time, median and 90th percentile; "
         f"{shared('latency_ms', 'includes')}. sentences/s: at the best of the measured "
         "batch sizes.",

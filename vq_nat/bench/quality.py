@@ -6,7 +6,7 @@ references.
 
 from __future__ import annotations
 
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ class Quality(NamedTuple):
     chrf: float
     ter: float | None  # the lower the better
     correct: float | None  # share of outputs among their references
+    mixed: float | None  # share of outputs made of two of their references
     length_ratio: float  # words written / words of the closest references
     repetition_rate: float  # share of words equal to the word before
 
@@ -34,8 +35,8 @@ def score(
         outputs: one translation per sentence.
         references: per sentence all its references.
         complete: the references are all correct translations there are, so that an
-            output is right or wrong; otherwise `correct` is None. With so many
-            references sacrebleu's TER takes minutes; `ter` is None then.
+            output is right or wrong; otherwise `correct` and `mixed` are None. With so
+            many references sacrebleu's TER takes minutes; `ter` is None then.
 
     Raises:
         ValueError: if the numbers of sentences differ or a sentence has no reference.
@@ -50,6 +51,7 @@ def score(
         CHRF().corpus_score(outputs, streams).score,
         None if complete else TER().corpus_score(outputs, streams).score,
         correct_share(outputs, references) if complete else None,
+        mixed_share(outputs, references) if complete else None,
         bleu.ratio,
         repetition_rate(outputs),
     )
@@ -127,6 +129,34 @@ def correct_share(outputs: list[str], references: list[list[str]]) -> float:
         for output, of_one in zip(outputs, references)
     ]
     return sum(hits) / len(hits)
+
+
+def mixed_share(outputs: list[str], references: list[list[str]]) -> float:
+    """Returns the share of outputs that mix two references.
+
+    Such an output is none of them, but begins like one and ends like another. It is
+    what a model writes that decides on each word alone, where several are right.
+    """
+    mixed = [
+        is_mixed(output.split(), [reference.split() for reference in of_one])
+        for output, of_one in zip(outputs, references)
+    ]
+    return sum(mixed) / len(mixed)
+
+
+def is_mixed(words: list[str], references: list[list[str]]) -> bool:
+    """Tells whether words are the beginning of one text and the end of another."""
+    if words in references:
+        return False
+    begun = max(common_words(words, text) for text in references)
+    ended = max(common_words(words[::-1], text[::-1]) for text in references)
+    return begun > 0 and ended > 0 and begun + ended >= len(words)
+
+
+def common_words(a: list[str], b: list[str]) -> int:
+    """Counts the words with which both begin."""
+    equal = (x == y for x, y in zip(a, b))
+    return sum(1 for _ in takewhile(bool, equal))
 
 
 def repetition_rate(outputs: list[str]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,11 @@ BASELINE = (
     "keys and values in a cache; faster runtimes for autoregressive models exist "
     "(CTranslate2, for one); `examples/paper_table` measures them beside ours."
 )
+MEANINGS = {
+    "correct": "Correct: the output is, letter by letter, one of the references.",
+    "mixed": "Mixed: the output is none of the references, but begins like one and "
+    "ends like another.",
+}
 SECTION = re.compile(
     r"(<!-- results:(?P<name>[\w.-]+) -->)(?P<old>.*?)(<!-- /results -->)", re.DOTALL
 )
@@ -96,8 +101,9 @@ def comparison(rows: list[Row]) -> str:
         ("BLEU", lambda row: number(row["bleu"])),
         ("chrF", lambda row: number(row["chrf"])),
     ]
-    if any(row.get("correct") is not None for row in rows):
-        columns.append(("correct", lambda row: percent(row.get("correct"))))
+    for name in MEANINGS:
+        if any(row.get(name) is not None for row in rows):
+            columns.append((name, share(name)))
     columns += [
         ("ms/sentence (p90)", latency),
         ("× beam 4", lambda row: speed_up(beam, row)),
@@ -106,6 +112,11 @@ def comparison(rows: list[Row]) -> str:
     ]
     notes = [*quality_notes(rows), *speed_notes(rows)]
     return markdown(columns, rows) + "\n\n" + "\n".join(f"- {note}" for note in notes)
+
+
+def share(name: str) -> Callable[[Row], str]:
+    """Returns what writes a share in per cent."""
+    return lambda row: percent(row.get(name))
 
 
 def latent_table(rows: list[Row]) -> str:
@@ -171,9 +182,17 @@ def quality_notes(rows: list[Row]) -> list[str]:
     if first.get("sentences"):
         test += f", {first['sentences']} sentences"
     notes = [f"{test}. BLEU: `{shared(rows, 'bleu_signature')}`."]
-    if any(row.get("correct") is not None for row in rows):
-        notes.append("Correct: the output is, letter by letter, one of the references.")
-    return notes
+    return notes + meanings(rows)
+
+
+def meanings(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Says what the figures mean that only some corpora have."""
+    known = list(rows)
+    return [
+        meaning
+        for name, meaning in MEANINGS.items()
+        if any(row.get(name) is not None for row in known)
+    ]
 
 
 def speed_notes(rows: list[Row]) -> list[str]:

@@ -289,7 +289,7 @@ def measure_stages(
 
 def describe_quality(quality: Quality, comet_score: float | None = None) -> Row:
     """Rounds the scores; an unknown one stays None."""
-    correct = quality.correct
+    correct, mixed = quality.correct, quality.mixed
     return {
         "bleu": round(quality.bleu, 2),
         "bleu_signature": quality.bleu_signature,
@@ -297,6 +297,7 @@ def describe_quality(quality: Quality, comet_score: float | None = None) -> Row:
         "ter": None if quality.ter is None else round(quality.ter, 2),
         "comet": None if comet_score is None else round(comet_score, 4),
         "correct": None if correct is None else round(correct, 4),
+        "mixed": None if mixed is None else round(mixed, 4),
         "length_ratio": round(quality.length_ratio, 4),
         "repetition_rate": round(quality.repetition_rate, 4),
     }

@@ -4,6 +4,7 @@ import pytest
 
 from vq_nat.bench.quality import (
     correct_share,
+    mixed_share,
     reference_streams,
     repetition_rate,
     score,
@@ -22,7 +23,8 @@ def test_references_score_100_against_themselves() -> None:
         quality = score([r[choice] for r in REFERENCES], REFERENCES, complete=True)
         assert quality.bleu == pytest.approx(100.0)
         assert quality.chrf == pytest.approx(100.0)
-        assert (quality.correct, quality.length_ratio) == (1.0, 1.0)
+        assert (quality.correct, quality.mixed) == (1.0, 0.0)
+        assert quality.length_ratio == 1.0
 
 
 def test_more_references_never_lower_the_score() -> None:
@@ -42,12 +44,29 @@ def test_the_signature_tells_how_many_references() -> None:
 
 
 def test_correct_is_only_known_with_all_references() -> None:
-    assert score(FIRST, REFERENCES).correct is None
+    quality = score(FIRST, REFERENCES)
+    assert quality.correct is None and quality.mixed is None
 
 
 def test_correct_means_one_of_the_references() -> None:
     outputs = ["Ein Mann fährt Rad.", "Zwei Hunde rennen.", " Sie liest ein Buch. "]
     assert correct_share(outputs, REFERENCES) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("output", "mixed"),
+    [
+        ("Sie liest ein Buch.", False),  # is right
+        ("Die Frau liest in einem Buch.", True),
+        ("Die Frau liest Buch.", True),  # a word lost where they meet
+        ("Sie liest ein ein Buch.", True),  # or written by both
+        ("Die Frau schreibt ein Buch.", False),  # a word of neither
+        ("Die Frau liest", False),  # no end
+        ("", False),
+    ],
+)
+def test_mixed_begins_like_one_and_ends_like_another(output: str, mixed: bool) -> None:
+    assert mixed_share([output, FIRST[0]], [REFERENCES[2], FIRST[:1]]) == mixed / 2
 
 
 def test_streams_are_padded() -> None:
