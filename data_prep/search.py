@@ -153,10 +153,13 @@ class Search:
         if features.device.type == "cpu":
             rows = max(1, BLOCK // self.model.decoder.output_projection.out_features)
         ends = at_limit.repeat_interleave(self.width)
-        found = [
-            choose(self.model.decoder.output_layer(block).float(), at_start, only_end)
-            for block, only_end in zip(features.split(rows), ends.split(rows))
-        ]
+        found = []
+        for block, only_end in zip(features.split(rows), ends.split(rows)):
+            logits = self.model.decoder.output_layer(block).float()
+            total = torch.logsumexp(logits, dim=-1, keepdim=True)
+            self._forbid(logits, at_start, only_end)
+            chosen, words = choose(logits)
+            found.append((chosen - total, words))
         scores, words = zip(*found)
         return torch.cat(scores), torch.cat(words)
 
@@ -171,21 +174,13 @@ class Search:
             logits[only_end] = -torch.inf
             logits[only_end, self.symbols.eos] = ends
 
-    def _best(
-        self, logits: Tensor, at_start: bool, only_end: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the 2K best words of each hypothesis."""
-        total = torch.logsumexp(logits, dim=-1, keepdim=True)
-        self._forbid(logits, at_start, only_end)
-        scores, words = logits.topk(min(2 * self.width, logits.size(1)))
-        return scores - total, words
+    def _best(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the 2K best words of each hypothesis, and their logits."""
+        best, words = logits.topk(min(2 * self.width, logits.size(1)))
+        return best, words
 
-    def _drawn(
-        self, logits: Tensor, at_start: bool, only_end: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return one drawn word of each hypothesis."""
-        total = torch.logsumexp(logits, dim=-1, keepdim=True)
-        self._forbid(logits, at_start, only_end)
+    def _drawn(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Return one drawn word of each hypothesis, and its logit."""
         weights = logits / self.temperature
         if self.top:
             least = weights.topk(min(self.top, weights.size(1))).values[:, -1:]
@@ -193,7 +188,7 @@ class Search:
         # The largest after adding Gumbel noise is a draw from the softmax.
         noise = torch.empty_like(weights).exponential_(generator=self.generator).log()
         words = (weights - noise).argmax(-1, keepdim=True)
-        return logits.gather(1, words) - total, words
+        return logits.gather(1, words), words
 
     def _candidates(
         self, state: State, scores: Tensor, words: Tensor

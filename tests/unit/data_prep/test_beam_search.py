@@ -1,6 +1,7 @@
 """Tests of search.py: the same as fairseq's search, and the same in every batch."""
 
 from argparse import Namespace
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -54,33 +55,41 @@ def texts(found: list[list[Found]]) -> list[list[list[int]]]:
     return [[one.tokens for one in of_one] for of_one in found]
 
 
+Same = Callable[[Any, int], None]
+
+
+@pytest.fixture
+def finds_the_same(
+    dictionary: Dictionary, sources: list[torch.Tensor], symbols: Symbols
+) -> Same:
+    """Checks that a model's hypotheses and scores are those of fairseq's search."""
+
+    def check(model: Any, width: int) -> None:
+        reference = SequenceGenerator(
+            [model], dictionary, width, max_len_a=2, max_len_b=20, unk_penalty=1000
+        )
+        for row in sources:
+            [expected] = reference({"net_input": net_input(row)})
+            [found] = Search(model, symbols, width)([row])
+            scores = [float(one["score"]) for one in expected]
+            assert [one.score for one in found] == pytest.approx(scores, abs=1e-4)
+            assert [one.tokens for one in found] == [
+                one["tokens"][:-1].tolist() for one in expected
+            ]
+
+    return check
+
+
 @pytest.mark.parametrize("width", [1, 2, 4, 5])
 def test_it_finds_what_fairseq_finds(
-    model: Any,
-    dictionary: Dictionary,
-    sources: list[torch.Tensor],
-    symbols: Symbols,
-    width: int,
+    model: Any, finds_the_same: Same, width: int
 ) -> None:
-    reference = SequenceGenerator(
-        [model], dictionary, width, max_len_a=2, max_len_b=20, unk_penalty=1000
-    )
-    for row in sources:
-        [expected] = reference({"net_input": net_input(row)})
-        [found] = Search(model, symbols, width)([row])
-        scores = [float(one["score"]) for one in expected]
-        assert [one.score for one in found] == pytest.approx(scores, abs=1e-4)
-        assert [one.tokens for one in found] == [
-            one["tokens"][:-1].tolist() for one in expected
-        ]
+    finds_the_same(model, width)
 
 
 @pytest.fixture
 def hasty(model: Any, symbols: Symbols) -> Any:
     """The model when an end of sentence is among the best words of every step."""
-    projection = model.decoder.output_projection
-    weight = projection.weight.detach().clone()
-    projection.weight = torch.nn.Parameter(weight)  # the embeddings stay as they are
 
     def add(module: Any, inputs: Any, logits: torch.Tensor) -> torch.Tensor:
         best = logits.topk(3).values[..., -1]
@@ -88,30 +97,22 @@ def hasty(model: Any, symbols: Symbols) -> Any:
             -1, torch.tensor([symbols.eos]), best.unsqueeze(-1) + 0.01
         )
 
-    projection.register_forward_hook(add)
+    model.decoder.output_projection.register_forward_hook(add)
     return model
 
 
 @pytest.mark.parametrize("width", [1, 2, 4, 5])
 def test_no_translation_is_empty_as_in_fairseq(
     hasty: Any,
-    dictionary: Dictionary,
+    finds_the_same: Same,
     sources: list[torch.Tensor],
     symbols: Symbols,
     width: int,
 ) -> None:
-    reference = SequenceGenerator(
-        [hasty], dictionary, width, max_len_a=2, max_len_b=20, unk_penalty=1000
-    )
-    for row in sources:
-        [expected] = reference({"net_input": net_input(row)})
-        [found] = Search(hasty, symbols, width)([row])
-        assert all(one.tokens for one in found)
-        assert [one.tokens for one in found] == [
-            one["tokens"][:-1].tolist() for one in expected
-        ]
-    drawn = Search(hasty, symbols, 50, temperature=1.0)(sources)
-    assert all(one.tokens for of_one in drawn for one in of_one)
+    finds_the_same(hasty, width)
+    for hypotheses, temperature in ((width, None), (50, 1.0)):
+        found = Search(hasty, symbols, hypotheses, temperature)(sources)
+        assert all(one.tokens for of_one in found for one in of_one)
 
 
 def net_input(row: torch.Tensor) -> dict[str, torch.Tensor]:
