@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__, load
-from .cli_image import add_image_commands, device
+from .arguments import count, device, positive
+from .cli_image import add_image_commands
 
 
 class SentenceParser(argparse.ArgumentParser):
@@ -20,24 +21,6 @@ class SentenceParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Ends with exit code 2."""
         self.exit(2, f"{self.prog}: {message}; see `{self.prog} --help`.\n")
-
-
-def positive(text: str) -> int:
-    """Parses a number of things there must be at least one of."""
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number above 0, but is {text!r} instead"
-        )
-    return int(text)
-
-
-def count(text: str) -> int:
-    """Parses a number of things there may be none of."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number, 0 or more, but is {text!r} instead"
-        )
-    return int(text)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -214,7 +197,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     table.set_defaults(run=run_table)
 
-    add_image_commands(commands, positive, count)
+    add_image_commands(commands)
     return parser
 
 

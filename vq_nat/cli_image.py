@@ -4,21 +4,14 @@ It is a file of its own beside `cli.py`, which adds these commands to its own.
 """
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-Number = Callable[[str], int]
+from .arguments import count, device, positive
 
 
-def add_image_commands(commands: Any, positive: Number, count: Number) -> None:
-    """Adds `image sample | reconstruct | report`.
-
-    Args:
-        commands: the subparsers of `vq-nat`.
-        positive: parses a number above 0.
-        count: parses a number that is not negative.
-    """
+def add_image_commands(commands: Any) -> None:
+    """Adds `image sample | reconstruct | report` to the subparsers of `vq-nat`."""
     image = commands.add_parser(
         "image", help="sample from, and report on, image models"
     )
@@ -28,8 +21,8 @@ def add_image_commands(commands: Any, positive: Number, count: Number) -> None:
         help="draw images",
         description="Draws codes from a prior, decodes them, and writes samples.png.",
     )
-    add_common(sample, positive)
-    add_sampling(sample, positive, count)
+    add_common(sample)
+    add_sampling(sample)
     sample.add_argument(
         "--single", action="store_true", help="write each sample as a file, too"
     )
@@ -40,7 +33,7 @@ def add_image_commands(commands: Any, positive: Number, count: Number) -> None:
         help="encode and decode images",
         description="Writes images beside what becomes of them: reconstructions.png.",
     )
-    add_common(reconstruct, positive)
+    add_common(reconstruct)
     add_data(reconstruct)
     reconstruct.add_argument(
         "--count",
@@ -57,9 +50,9 @@ def add_image_commands(commands: Any, positive: Number, count: Number) -> None:
         description="Measures bits per dimension, PSNR, SSIM and the use of codes, and "
         "writes report.json, report.md and pictures.",
     )
-    add_common(report, positive)
+    add_common(report)
     add_data(report)
-    add_sampling(report, positive, count)
+    add_sampling(report)
     report.add_argument(
         "--log",
         type=Path,
@@ -77,20 +70,7 @@ def add_image_commands(commands: Any, positive: Number, count: Number) -> None:
     report.set_defaults(run=run_report)
 
 
-def device(text: str) -> str:
-    """Parses a device, on which a number must come out of a computation."""
-    import torch
-
-    try:
-        torch.zeros(1, device=text).item()
-    except (RuntimeError, AssertionError):  # the latter without CUDA in torch
-        raise argparse.ArgumentTypeError(
-            f"must be one that torch can compute on here, but is {text!r} instead"
-        ) from None
-    return text
-
-
-def add_common(command: argparse.ArgumentParser, positive: Number) -> None:
+def add_common(command: argparse.ArgumentParser) -> None:
     """Adds what all image commands take."""
     command.add_argument(
         "model",
@@ -123,9 +103,7 @@ def add_data(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_sampling(
-    command: argparse.ArgumentParser, positive: Number, count: Number
-) -> None:
+def add_sampling(command: argparse.ArgumentParser) -> None:
     """Adds how samples are drawn."""
     group = command.add_argument_group("samples")
     group.add_argument(

@@ -59,11 +59,15 @@ def table() -> dict[str, Row]:
             (
                 "vq_nat",
                 "vq_nat.bench*",
+                "vq_nat.arguments",
                 "vq_nat.cli_image",
                 *translation("translator", "export"),
             )
         ),
-        "vq_nat.cli_image": Row(("vq_nat.bench*", "vq_nat.image.sampling")),
+        "vq_nat.cli_image": Row(
+            ("vq_nat.arguments", "vq_nat.bench*", "vq_nat.image.sampling")
+        ),
+        "vq_nat.arguments": Row((), ("torch",)),
     }
     for name in BELOW_STAGES:
         rows[f"vq_nat.translation.{name}"] = Row((DOOR, COMPAT))

@@ -1,0 +1,34 @@
+"""What a word of the command line may be: parsers that refuse in one sentence."""
+
+import argparse
+
+
+def positive(text: str) -> int:
+    """Parses a number of things there must be at least one of."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number above 0, but is {text!r} instead"
+        )
+    return int(text)
+
+
+def count(text: str) -> int:
+    """Parses a number of things there may be none of."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number, 0 or more, but is {text!r} instead"
+        )
+    return int(text)
+
+
+def device(text: str) -> str:
+    """Parses a device, on which a number must come out of a computation."""
+    import torch
+
+    try:
+        torch.zeros(1, device=text).item()
+    except (RuntimeError, AssertionError):  # the latter without CUDA in torch
+        raise argparse.ArgumentTypeError(
+            f"must be one that torch can compute on here, but is {text!r} instead"
+        ) from None
+    return text
