@@ -32,12 +32,3 @@ class Place:
 def corpus_stamp(corpus: Path) -> Path:
     """Returns what data_prep writes last: the hashes of a corpus's files."""
     return corpus / ".done" / "bin.json"
-
-
-def find_device(place: Place) -> str:
-    """Returns where models run: the device asked for, or the GPU if there is one."""
-    if place.device != "auto":
-        return place.device
-    import torch  # only now, as it takes seconds
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from places import LANGS, corpus_stamp, find_device
+from places import LANGS, corpus_stamp
 from progress import say
 from quickstart_plan import Plan
 from stamps import is_done, mark_done, read_json
 from steps import sha256
+from teachers import find_device
 from trainings import RECIPE_VERSION
 
 import vq_nat
@@ -100,7 +101,9 @@ def measure_one(
 def read_conditions(plan: Plan) -> systems.Conditions:
     """Returns how the preset wants systems to be measured."""
     options = {k.replace("-", "_"): v for k, v in plan.preset["measure"].items()}
-    return systems.Conditions(device=find_device(plan), threads=plan.threads, **options)
+    return systems.Conditions(
+        device=find_device(plan.device), threads=plan.threads, **options
+    )
 
 
 def read_test_set(plan: Plan) -> systems.TestSet:
@@ -116,7 +119,7 @@ def read_test_set(plan: Plan) -> systems.TestSet:
 
 def show_examples(plan: Plan) -> str:
     """Prints translations, with the words that each code produced."""
-    student = vq_nat.load(plan.work / "student", device=find_device(plan))
+    student = vq_nat.load(plan.work / "student", device=find_device(plan.device))
     words_per_code = 2**student.model.cfg.compression_steps
     sources = read_test_set(plan).sources[:EXAMPLES]
     for source, found in zip(sources, student.hypotheses(sources), strict=True):

@@ -39,13 +39,13 @@ def main_table(entries: Sequence[Entry], base: Entry | None) -> str:
         columns.append((f"BLEU {name}", other_bleu(name)))
     if any("bleu" in entry.spec.paper for entry in entries):
         columns.append(("paper's", lambda e: number(e.spec.paper.get("bleu"))))
-    columns.append(("chrF", lambda e: number(e.mean("chrf"))))
+    columns.append(("chrF", mean_of("chrf", number)))
     for name, head in OPTIONAL.items():
         if any(entry.values(name) for entry in entries):
-            columns.append((head, optional(name)))
+            columns.append((head, mean_of(name, number)))
     for name in MEANINGS:
         if any(entry.values(name) for entry in entries):
-            columns.append((name, share(name)))
+            columns.append((name, mean_of(name, percent)))
     columns += [
         ("against greedy", against_greedy),
         ("ms/sentence (p90)", latency),
@@ -62,14 +62,9 @@ def label(entry: Entry) -> str:
     return entry.label + (f" ({entry.spec.note})" if entry.spec.note else "")
 
 
-def optional(name: str) -> Callable[[Entry], str]:
-    """Returns what writes a figure that may be missing."""
-    return lambda entry: number(entry.mean(name))
-
-
-def share(name: str) -> Callable[[Entry], str]:
-    """Returns what writes a share in per cent."""
-    return lambda entry: percent(entry.mean(name))
+def mean_of(name: str, write: Callable[[float | None], str]) -> Callable[[Entry], str]:
+    """Returns what writes the mean of a figure, which may be missing."""
+    return lambda entry: write(entry.mean(name))
 
 
 def against_greedy(entry: Entry) -> str:
@@ -152,7 +147,7 @@ def faults_table(entries: Sequence[Entry]) -> str:
         [
             ("system", label),
             ("length ratio", lambda e: number(e.mean("length_ratio"), 2)),
-            ("repeated words", lambda e: percent(e.mean("repetition_rate"))),
+            ("repeated words", mean_of("repetition_rate", percent)),
         ],
     )
 

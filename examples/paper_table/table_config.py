@@ -64,6 +64,11 @@ class Model:
         """Whether a flag names the teacher's checkpoint."""
         return CHECKPOINT_OF_TEACHER in self.flags.values()
 
+    @property
+    def is_taught(self) -> bool:
+        """Whether its training needs the teacher: its weights, or its translations."""
+        return self.text != TEXTS[0] or self.starts_from_teacher
+
     def flags_of(self, seed: int | None) -> Keys:
         """Returns the flags of one training."""
         return self.flags if seed is None else {**self.flags, "seed": seed}
@@ -318,8 +323,7 @@ def training_config(table: Table, name: str, seed: int | None) -> Keys:
         "text": model.text,
         "checkpoint": [model.checkpoint, model.average],
     }
-    taught = model.text != "human" or model.starts_from_teacher
-    if taught and name != TEACHER:
+    if model.is_taught and name != TEACHER:
         used["teacher"] = training_config(table, TEACHER, None)
     if model.text != "human":
         used["distill"] = table.distill

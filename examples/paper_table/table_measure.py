@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from places import LANGS, find_device
+from places import LANGS
 from progress import say
 from steps import sha256
 from table_compare import compare_all
 from table_config import TEACHER
 from table_curves import read_curves
 from table_plan import KIND, TablePlan, Unit, hash_inputs, is_ready, wanted
+from teachers import find_device
 
 from vq_nat.bench import systems
 
@@ -60,7 +61,7 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
 def read_conditions(plan: TablePlan, engine: str) -> systems.Conditions:
     """Returns how rows of an engine are measured: the same for all on a device."""
     options = {k.replace("-", "_"): v for k, v in plan.table.measure.items()}
-    device = CPU if engine in ON_CPU else find_device(plan)
+    device = CPU if engine in ON_CPU else find_device(plan.device)
     clocks = read_clocks(options.pop("clocks", ()), device, plan.threads)
     return systems.Conditions(
         device=device, threads=plan.threads, clocks=clocks, **options

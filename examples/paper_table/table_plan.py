@@ -259,9 +259,7 @@ def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[Job]:
 
 def needs_teacher(unit: Unit) -> bool:
     """Tells whether a row depends on a trained teacher."""
-    model = unit.job.model
-    taught = model.text != "human" or model.starts_from_teacher
-    return taught or TEACHER in unit.row.decoding
+    return unit.job.model.is_taught or TEACHER in unit.row.decoding
 
 
 def texts_of(jobs: Sequence[Job]) -> list[str]:

@@ -289,18 +289,22 @@ def measure_stages(
 
 def describe_quality(quality: Quality, comet_score: float | None = None) -> Row:
     """Rounds the scores; an unknown one stays None."""
-    correct, mixed = quality.correct, quality.mixed
     return {
         "bleu": round(quality.bleu, 2),
         "bleu_signature": quality.bleu_signature,
         "chrf": round(quality.chrf, 2),
-        "ter": None if quality.ter is None else round(quality.ter, 2),
-        "comet": None if comet_score is None else round(comet_score, 4),
-        "correct": None if correct is None else round(correct, 4),
-        "mixed": None if mixed is None else round(mixed, 4),
+        "ter": rounded(quality.ter, 2),
+        "comet": rounded(comet_score, 4),
+        "correct": rounded(quality.correct, 4),
+        "mixed": rounded(quality.mixed, 4),
         "length_ratio": round(quality.length_ratio, 4),
         "repetition_rate": round(quality.repetition_rate, 4),
     }
+
+
+def rounded(value: float | None, digits: int) -> float | None:
+    """Rounds a score; an unknown one stays None."""
+    return None if value is None else round(value, digits)
 
 
 def describe_latency(clock: Row) -> Row:
