@@ -17,6 +17,7 @@ ANY = ("*",)
 DOOR = "vq_nat.bottleneck"  # the room's door, not the modules behind it
 COMPAT = "vq_nat.compat"
 TRANSFORMER = "vq_nat.transformer"  # shared by translation and the prior of images
+DROPOUT = "vq_nat.dropout"  # of all rooms' layers
 TRAINING = "vq_nat.training"  # fairseq's steps around EM, of all rooms
 BELOW_STAGES = ("flow", "config")
 STAGES = ("encoder", "compressor", "predictor", "decoder")
@@ -36,7 +37,7 @@ def translation(*names: str) -> tuple[str, ...]:
 
 def table() -> dict[str, Row]:
     """Returns the rows by pattern; the first pattern that fits a module counts."""
-    below = (*translation(*BELOW_STAGES, "layers"), COMPAT, TRANSFORMER)
+    below = (*translation(*BELOW_STAGES, "layers"), COMPAT, TRANSFORMER, DROPOUT)
     stage = Row(below, ("torch", "fairseq"))
     loss = Row((*translation(*BELOW_STAGES), COMPAT))
     logs = Row((*loss.inside, TRAINING))
@@ -51,9 +52,12 @@ def table() -> dict[str, Row]:
         COMPAT: Row((), ("fairseq", "torch", "numpy", "omegaconf", "hydra")),
         "vq_nat.bottleneck*": Row(("vq_nat.bottleneck*",), ("torch",)),
         "vq_nat.translation": Row(translation(*shared, "task", "translator")),
-        TRANSFORMER: Row((), ("torch", "fairseq")),
+        DROPOUT: Row((), ("torch",)),
+        TRANSFORMER: Row((DROPOUT,), ("torch", "fairseq")),
         TRAINING: Row((DOOR, COMPAT), ("torch", "fairseq")),
-        "vq_nat.image*": Row((DOOR, COMPAT, TRAINING, TRANSFORMER, "vq_nat.image*")),
+        "vq_nat.image*": Row(
+            (DOOR, COMPAT, TRAINING, TRANSFORMER, DROPOUT, "vq_nat.image*")
+        ),
         "vq_nat.bench*": Row(("vq_nat*",)),
         "vq_nat.cli": Row(
             (
@@ -71,7 +75,9 @@ def table() -> dict[str, Row]:
     }
     for name in BELOW_STAGES:
         rows[f"vq_nat.translation.{name}"] = Row((DOOR, COMPAT))
-    rows["vq_nat.translation.layers"] = Row((*translation(*BELOW_STAGES), COMPAT))
+    rows["vq_nat.translation.layers"] = Row(
+        (*translation(*BELOW_STAGES), COMPAT, DROPOUT)
+    )
     rows["vq_nat.translation.schedule"] = Row(())
     rows["vq_nat.translation.noise"] = Row((), ("torch",))
     # Text and dictionaries, no model.

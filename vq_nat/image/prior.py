@@ -19,6 +19,7 @@ from fairseq.models import (
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
+from ..dropout import Dropout
 from ..transformer import KeyValueBuffer, TransformerStack
 from .prior_config import PRESETS, CodePriorConfig
 
@@ -156,7 +157,7 @@ class CodePrior(BaseFairseqModel):
         self.begin = nn.Parameter(torch.empty(width))
         self.rows = nn.Parameter(torch.empty(grid.height, 1, width))
         self.columns = nn.Parameter(torch.empty(1, grid.width, width))
-        self.dropout = nn.Dropout(cfg.dropout)
+        self.dropout = Dropout(cfg.dropout)
         self.layers = TransformerStack(
             width,
             ffn,

@@ -5,6 +5,7 @@ from typing import Optional
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
+from ..dropout import Dropout
 from ..transformer import TransformerStack, needed
 from .config import TransformerSize
 from .flow import EncodedSource, Latents, word_mask
@@ -30,7 +31,7 @@ class ParallelDecoder(nn.Module):
             ResidualConv(size.width, size.dropout) for _ in range(steps)
         )
         self.positions = Positions(size.width, size.max_positions + 2**steps)
-        self.dropout = nn.Dropout(size.dropout)
+        self.dropout = Dropout(size.dropout)
         self.layers = TransformerStack(*size.layer, layers)
         self.layer_norm = Fp32LayerNorm(size.width)
 

@@ -3,6 +3,7 @@
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
+from ..dropout import Dropout
 from ..transformer import TransformerStack, needed
 from .config import TransformerSize
 from .flow import EncodedSource
@@ -20,7 +21,7 @@ class SourceEncoder(nn.Module):
     def __init__(self, size: TransformerSize, layers: int) -> None:
         super().__init__()
         self.positions = Positions(size.width, size.max_positions)
-        self.dropout = nn.Dropout(size.dropout)
+        self.dropout = Dropout(size.dropout)
         self.layers = TransformerStack(*size.layer, layers, source=False)
         self.layer_norm = Fp32LayerNorm(size.width)
 

@@ -4,6 +4,8 @@ import torch.nn.functional as F
 from fairseq.modules import Fp32LayerNorm, SinusoidalPositionalEmbedding
 from torch import Tensor, nn
 
+from ..dropout import Dropout
+
 
 class Positions(nn.Module):
     """Sinusoidal position embeddings, numbered as fairseq numbers left-aligned text."""
@@ -53,7 +55,7 @@ class ResidualConv(nn.Module):
         super().__init__()
         self.norm = Fp32LayerNorm(width)
         self.conv = MaskedConv(width, kernel)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         return x + self.dropout(F.relu(self.conv(self.norm(x), mask)))

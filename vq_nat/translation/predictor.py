@@ -6,6 +6,7 @@ import torch
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
+from ..dropout import Dropout
 from ..transformer import KeyValues, TransformerStack, needed
 from .config import TransformerSize
 from .flow import EncodedSource, normalise_codes
@@ -66,7 +67,7 @@ class LatentPredictor(nn.Module):
         self.embed_codes = nn.Embedding(slices * codes, size.width)
         self.begin = nn.Parameter(torch.empty(size.width))
         self.positions = Positions(size.width, max_latents + 1)
-        self.dropout = nn.Dropout(size.dropout)
+        self.dropout = Dropout(size.dropout)
         self.layers = TransformerStack(*size.layer, layers)
         self.layer_norm = Fp32LayerNorm(size.width)
         self.output = nn.Linear(size.width, slices * (codes + 1))
