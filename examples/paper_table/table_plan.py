@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from places import Place, corpus_stamp
 from stamps import is_done, read_json
-from steps import PrepError, sha256
+from steps import PrepError
 from table_config import TEACHER, Model, RowSpec, Table, digest, row_config
+from table_hashes import hash_file, hash_weights
 from trainings import recipe_of
 
 KIND = "paper_table"  # of the rows, so that other tables leave them alone
@@ -203,25 +203,15 @@ def is_of_other_parts(plan: TablePlan, unit: Unit, known: Mapping[str, str]) -> 
 
 def hash_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
     """Returns the hashes of what a row is made from, as far as it is there."""
-    paths = {
+    texts = {
         "corpus": corpus_stamp(plan.corpus),
         "text": corpus_stamp(plan.text(unit.job.model.text)),
     }
-    if unit.job.model.name == TEACHER or needs_teacher(unit):
-        paths[TEACHER] = plan.teacher
-    return {name: hash_once(path) for name, path in paths.items() if path.is_file()}
-
-
-def hash_once(path: Path) -> str:
-    """Returns the SHA-256 of a file, which is read again only if it has changed."""
-    status = path.stat()
-    return hash_version(path, status.st_mtime_ns, status.st_size)
-
-
-@cache
-def hash_version(path: Path, modified: int, size: int) -> str:
-    """Returns the SHA-256 of a file as it was written at a time."""
-    return sha256(path)
+    found = {name: hash_file(path) for name, path in texts.items() if path.is_file()}
+    taught = unit.job.model.name == TEACHER or needs_teacher(unit)
+    if taught and plan.teacher.is_file():
+        found[TEACHER] = hash_weights(plan.teacher)
+    return found
 
 
 def wanted(plan: TablePlan) -> list[Unit]:

@@ -31,7 +31,7 @@ TITLES = {
     "teacher": "The teacher",
     "nat": "Non-autoregressive Transformer (fairseq's)",
     "bottlenecks": "Other bottlenecks in our architecture",
-    "vq": "Vector quantisation",
+    "vqvae": "Vector quantisation",
     "onnx": "Ours in ONNX Runtime",
     "extras": "What the paper does not have",
     "ctranslate2": "The same autoregressive models in CTranslate2",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import run as table_run
+import torch
 from places import corpus_stamp
 from steps import PrepError
 from table_overview import overview
@@ -73,10 +74,16 @@ def test_only_what_is_missing_is_made(make_plan: Make, write_row: Write) -> None
     assert names(wanted(anew)) == ["teacher-beam4", "nat"]
 
 
+def write_teacher(path: Path, weight: float = 1.0, seconds: float = 60.0) -> None:
+    """Writes a checkpoint of one weight, which knows how long its training took."""
+    state = {"model": {"weight": torch.tensor(weight)}, "cfg": {}, "seconds": seconds}
+    torch.save(state, path)
+
+
 def given_parts(folder: Path) -> dict[str, Path]:
     """Makes a teacher and corpora as another run may have left them."""
-    (folder / "teacher.pt").parent.mkdir(parents=True, exist_ok=True)
-    (folder / "teacher.pt").write_text("a teacher")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_teacher(folder / "teacher.pt")
     for name in ("corpus", "distilled"):
         stamp = folder / name / ".done" / "bin.json"
         stamp.parent.mkdir(parents=True)
@@ -107,14 +114,26 @@ def test_rows_of_other_given_parts_are_stale(
         inputs = {"teacher": "on disk by chance", **hash_inputs(plan, unit)}
         write_row(plan, unit.name, inputs=inputs)
     assert {state_of(plan, unit) for unit in units_of(plan)} == {FINISHED}
-    part = given[changed]
-    path = part if part.is_file() else corpus_stamp(part)
-    path.write_text("made anew")
+    if changed == "teacher":
+        write_teacher(given[changed], weight=2.0)
+    else:
+        corpus_stamp(given[changed]).write_text("made anew")
     states = {unit.name: state_of(plan, unit) for unit in units_of(plan)}
     assert {name for name, state in states.items() if state == STALE} == stale
     # Without the parts a row is judged by its configuration alone.
     alone = make_plan(names=chosen)
     assert {state_of(alone, unit) for unit in units_of(alone)} == {FINISHED}
+
+
+def test_a_teacher_trained_again_to_the_same_weights_is_the_same(
+    make_plan: Make, write_row: Write, tmp_path: Path
+) -> None:
+    given = given_parts(tmp_path / "given")
+    plan = make_plan(names=("teacher-beam4",), given=given)
+    (unit,) = units_of(plan)
+    write_row(plan, unit.name, inputs=hash_inputs(plan, unit))
+    write_teacher(given["teacher"], seconds=75.5)
+    assert state_of(plan, unit) == FINISHED
 
 
 def test_rows_from_before_they_named_their_corpus_are_kept(
