@@ -17,6 +17,7 @@ import argparse
 import functools
 import itertools
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Iterator
@@ -216,8 +217,9 @@ def read_curve(log: Path) -> list[dict[str, float]]:
     with open(log, encoding="utf-8", errors="replace") as lines:
         entries = [entry for line in lines if (entry := read_entry(line)) is not None]
     points = [point(entry) for entry in entries if entry.kind == "valid"]
+    points = [here for here in points if math.isfinite(here["bits_per_dim"])]
     if not points:
-        raise PrepError(f"{log} must hold a validation, but does not.")
+        raise PrepError(f"{log} must hold a validation of codes, but does not.")
     return list({here["updates"]: here for here in points}.values())
 
 

@@ -2,16 +2,20 @@
 
 import importlib
 import io
+import os
+import subprocess
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 from unittest import mock
 
+import torch
 from fairseq import checkpoint_utils
 
 import vq_nat
 
 USER_DIR = str(Path(vq_nat.__file__).parent)
+WORKER = Path(__file__).with_name("torchrun_worker.py")
 
 STUDENT = [
     *("--arch", "vq_em_transformer_tiny", "--criterion", "latent_prediction"),
@@ -51,6 +55,26 @@ def call(command: str, arguments: list[str]) -> str:
     finally:
         sys.argv = old
     return printed.getvalue()
+
+
+def train_together(folder: Path, arguments: list[str]) -> list[dict[str, torch.Tensor]]:
+    """Runs fairseq-train in two workers, and returns the weights that each ends with.
+
+    Args:
+        folder: for checkpoints; it is made.
+        arguments: of fairseq-train, but for the folder.
+    """
+    folder.mkdir()
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    run += ["--local-addr", "127.0.0.1", "--nproc-per-node", "2", str(WORKER)]
+    run += [str(folder), *arguments, "--save-dir", str(folder)]
+    run += ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"]
+    run += ["--distributed-world-size", "2"]
+    env = {**os.environ, "PYTHONPATH": str(Path(USER_DIR).parent)}
+    env["OMP_NUM_THREADS"] = "1"
+    done = subprocess.run(run, capture_output=True, text=True, env=env, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
 def task(data: Path) -> list[str]:

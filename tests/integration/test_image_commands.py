@@ -1,24 +1,18 @@
 """fairseq's commands on images: they train, go on where they stopped, and validate."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from fairseq import checkpoint_utils
-from fairseq_commands import call
+from fairseq_commands import call, train_together
 from image_commands import AUTOENCODER, IMAGE_OPTIMIZER, image_task, write_cifar
 from torch import Tensor
 
 from vq_nat.compat import load_config, load_weights, tensorboard_writer
 from vq_nat.image import open_images
-
-WORKER = Path(__file__).with_name("torchrun_worker.py")
-ROOT = WORKER.parents[2]
 
 State = dict[str, Tensor]
 Train = Callable[..., Path]
@@ -139,33 +133,14 @@ def test_a_resumed_training_is_the_unbroken_one(
     assert_same(load_weights(whole / last), load_weights(parts / last))
 
 
-def together(data: Path, folder: Path, arguments: list[str]) -> list[State]:
-    """Where each of two workers ends."""
-    folder.mkdir()
-    workers = ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"]
-    workers += ["--distributed-world-size", "2", "--save-dir", str(folder)]
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    run += ["--local-addr", "127.0.0.1", "--nproc-per-node", "2", str(WORKER)]
-    run += [str(folder), *image_task(data), *AUTOENCODER, *IMAGE_OPTIMIZER]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*run, *arguments, *workers],
-        capture_output=True,
-        text=True,
-        env=env,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
-
-
 def test_two_workers_are_one_that_accumulates(
     cifar: Path, train_images: Train, tmp_path: Path
 ) -> None:
     """Of five batches an epoch, the second worker lacks one."""
     plain = ["--optimizer", "sgd", "--lr", "0.05", "--vq-assign", "hard"]
     plain += ["--vq-decay", "0.9", "--disable-validation", "--max-update", "20"]
-    workers = together(cifar, tmp_path / "workers", plain)
+    words = [*image_task(cifar), *AUTOENCODER, *IMAGE_OPTIMIZER, *plain]
+    workers = train_together(tmp_path / "workers", words)
     assert_same(workers[0], workers[1])
     train_images(tmp_path / "alone", 20, *plain, "--update-freq", "2")
     alone = load_weights(tmp_path / "alone" / "checkpoint_last.pt")

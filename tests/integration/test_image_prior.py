@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
-from fairseq_commands import USER_DIR, call
+from fairseq_commands import USER_DIR, call, train_together
 from PIL import Image
 
 from vq_nat import cli
 from vq_nat.bench.training_log import read_entry
+from vq_nat.compat import load_weights
 from vq_nat.image.autoencoder import VQVAE
 from vq_nat.image.checkpoints import load_autoencoder, load_prior
+from vq_nat.image.prior_task import ImageCodesConfig, ImageCodesTask
 
 AUTOENCODER = [
     *("--task", "image_vqvae", "--arch", "vqvae_cifar10_tiny"),
@@ -148,6 +150,41 @@ def test_resumed_is_unbroken(
         for folder in (prior.parent, tmp_path)
     )
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_two_workers_are_one_that_accumulates(
+    pictures: Path, autoencoder: Path, tmp_path: Path
+) -> None:
+    """Without dropout, which each worker draws for itself."""
+    words = [*PRIOR, "--autoencoder", str(autoencoder), "--dropout", "0"]
+    words += ["--max-update", str(UPDATES), "--disable-validation"]
+    words += ["--optimizer", "sgd", "--lr", "0.5"]
+    workers = train_together(tmp_path / "workers", [str(pictures), *TRAINING, *words])
+    alone = train(pictures, tmp_path / "alone", *words, "--update-freq", "2")
+    assert load_weights(alone)["head.weight"].any()  # zeros before the first update
+    for name, weight in load_weights(alone).items():
+        assert torch.equal(workers[0][name], workers[1][name]), name
+        torch.testing.assert_close(
+            workers[0][name], weight, rtol=1e-4, atol=1e-6, msg=name
+        )
+
+
+@pytest.mark.parametrize("subset", ["train", "test"])
+def test_what_is_trained_on_is_shuffled_whatever_its_name(
+    pictures: Path, autoencoder: Path, subset: str
+) -> None:
+    cfg = ImageCodesConfig(
+        data=str(pictures),
+        autoencoder=str(autoencoder),
+        train_subset=subset,
+        cpu=True,
+        seed=1,
+    )
+    task = ImageCodesTask(cfg)
+    for split in ("train", "valid", "test"):
+        task.load_dataset(split)
+    shuffled = {name for name, data in task.datasets.items() if data.shuffle}
+    assert shuffled == {subset}
 
 
 @pytest.fixture(scope="module")

@@ -6,29 +6,22 @@ with every one: sooner or later a vector between two codes goes to the other one
 must be the same to the bit is compared after many.
 """
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from fairseq_commands import STUDENT, call, task
+from fairseq_commands import STUDENT, call, task, train_together
 from torch import Tensor
 
 from vq_nat.compat import load_weights
 
-WORKER = Path(__file__).with_name("torchrun_worker.py")
-ROOT = WORKER.parents[2]
 FEW, MANY = 10, 50
 
 State = dict[str, Tensor]
 
 
-def arguments(
-    data: Path, folder: Path, batch_size: int, assign: str, updates: int
-) -> list[str]:
-    """fairseq-train's."""
+def arguments(data: Path, batch_size: int, assign: str, updates: int) -> list[str]:
+    """fairseq-train's, but for the folder."""
     # If it is soft, the exact expectation. A relative temperature would begin with that
     # of each batch.
     samples = ("--vq-num-samples", "0", "--vq-temperature-scale", "absolute")
@@ -40,7 +33,7 @@ def arguments(
         *("--max-tokens", "1000", "--batch-size", str(batch_size)),
         *("--required-batch-size-multiple", "1", "--num-workers", "0"),
         *("--max-update", str(updates), "--save-interval", "1000"),
-        *("--disable-validation", "--no-epoch-checkpoints", "--save-dir", str(folder)),
+        *("--disable-validation", "--no-epoch-checkpoints"),
     ]
 
 
@@ -48,26 +41,9 @@ def alone(
     data: Path, folder: Path, batch_size: int, update_freq: int, assign: str
 ) -> State:
     """Where a single worker is after few updates."""
-    frequency = ("--update-freq", str(update_freq))
-    call("train", [*arguments(data, folder, batch_size, assign, FEW), *frequency])
+    options = ("--save-dir", str(folder), "--update-freq", str(update_freq))
+    call("train", [*arguments(data, batch_size, assign, FEW), *options])
     return load_weights(folder / "checkpoint_last.pt")
-
-
-def together(
-    data: Path, folder: Path, batch_size: int, assign: str, updates: int
-) -> list[State]:
-    """Where each of two workers ends."""
-    folder.mkdir()
-    backends = ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"]
-    backends += ["--distributed-world-size", "2"]
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    run += ["--local-addr", "127.0.0.1", "--nproc-per-node", "2", str(WORKER)]
-    run += [str(folder), *arguments(data, folder, batch_size, assign, updates)]
-    run += backends
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(run, capture_output=True, text=True, env=env, timeout=300)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
 def assert_same(a: State, b: State) -> None:
@@ -89,7 +65,9 @@ def test_four_batches_of_an_update_are_one_large_batch(
 def test_two_workers_of_torchrun_stay_the_same_to_the_bit(
     even_corpus: Path, tmp_path: Path
 ) -> None:
-    first, second = together(even_corpus, tmp_path / "workers", 8, "hard", MANY)
+    first, second = train_together(
+        tmp_path / "workers", arguments(even_corpus, 8, "hard", MANY)
+    )
     for name, value in first.items():
         assert torch.equal(second[name], value), name
 
@@ -98,7 +76,9 @@ def test_two_workers_of_torchrun_are_one_that_accumulates(
     even_corpus: Path, tmp_path: Path
 ) -> None:
     """Of three batches an epoch, the second worker lacks one in every other update."""
-    workers = together(even_corpus, tmp_path / "workers", 8, "hard", FEW)
+    workers = train_together(
+        tmp_path / "workers", arguments(even_corpus, 8, "hard", FEW)
+    )
     single = alone(even_corpus, tmp_path / "single", 8, 2, "hard")
     assert_same(workers[0], single)
 

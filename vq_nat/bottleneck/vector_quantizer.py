@@ -189,6 +189,7 @@ class VectorQuantizer(Bottleneck):
             **metrics,
             "num_samples": 1.0 if self.num_samples is None else float(self.num_samples),
             "restarted_codes": float(self._restarted),
+            "unquantized": float(self.passes_through),
         }
 
     def get_extra_state(self) -> Tensor:

@@ -41,7 +41,9 @@ class BitsPerDimCriterion(FairseqCriterion):
     Logged in bits per dimension: `reconstruction_bits` for -log p(x | z), `prior_bits`
     for the codes under the uniform prior, L · G · log2 K / (3 · H · W), and
     `bits_per_dim`, their sum: an upper bound on -log p(x). Without codes (the identity)
-    there is no prior, and the sum is no bound.
+    there is no prior, and the sum is no bound. While vectors pass unquantized, in the
+    warm-up of a VQ bottleneck, the decoder sees more than the codes tell: the bits of
+    an image are then infinite, lest that is kept as the best model.
 
     Args:
         task: the fairseq task.
@@ -93,11 +95,12 @@ class BitsPerDimCriterion(FairseqCriterion):
         dimensions = total("dimensions")
         if dimensions == 0:
             return
+        bits = (total("reconstruction_nats") + total("prior_nats")) / LN2
         parts = {
             "loss": total("loss") / LN2,
             "reconstruction_bits": total("reconstruction_nats") / LN2,
             "prior_bits": total("prior_nats") / LN2,
-            "bits_per_dim": (total("reconstruction_nats") + total("prior_nats")) / LN2,
+            "bits_per_dim": math.inf if total("vq_unquantized") else bits,
             "vq_loss": total("vq_loss"),
         }
         for key, value in parts.items():

@@ -36,6 +36,7 @@ class ImageCodesConfig(FairseqDataclass):
     code_batch_size: int = field(
         default=256, metadata={"help": "images whose codes are computed at a time"}
     )
+    train_subset: str = II("dataset.train_subset")
     cpu: bool = II("common.cpu")
     seed: int = II("common.seed")
 
@@ -117,7 +118,8 @@ class ImageCodesTask(LatentTraining, FairseqTask):
             self.autoencoder, images, self.cfg.code_batch_size, self.device
         )
         logger.info("codes of %d images (%s)", len(codes), split)
-        self.datasets[split] = CodeDataset(codes, split == "train", self.cfg.seed)
+        trains = split == self.cfg.train_subset
+        self.datasets[split] = CodeDataset(codes, trains, self.cfg.seed)
 
     def max_positions(self) -> None:
         """All grids are of one size."""

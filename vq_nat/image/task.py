@@ -52,7 +52,8 @@ class ImageVQVAETask(LatentTraining, FairseqTask):
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         """Builds the model for the size of the images, which the options then hold."""
         if not cfg.image_height or not cfg.image_width:
-            _, cfg.image_height, cfg.image_width = self.images("train").shape
+            images = self.images(self.cfg.train_subset)
+            _, cfg.image_height, cfg.image_width = images.shape
         self.size = (cfg.image_height, cfg.image_width)
         return super().build_model(cfg, from_checkpoint)
 

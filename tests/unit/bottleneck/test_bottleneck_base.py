@@ -250,7 +250,7 @@ FIGURES = {
             "dead_codes",
         ),
         *("restarted_codes", "posterior_entropy", "quantization_error"),
-        *("temperature", "num_samples"),
+        *("temperature", "num_samples", "unquantized"),
     },
     "semhash": {
         "perplexity",

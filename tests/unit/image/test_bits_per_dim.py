@@ -103,5 +103,23 @@ def test_without_codes_there_is_no_prior_part() -> None:
     assert figures["bits_per_dim"] == figures["reconstruction_bits"]
 
 
+def test_what_passes_unquantized_is_no_bound() -> None:
+    """The decoder sees more than the codes say: not to be taken for the best model."""
+    model = build_small(vq_warmup_updates=2)
+    images = torch.from_numpy(draw_images(2, size=16))
+    criterion = BitsPerDimCriterion(None, 1.0)
+    found = []
+    for update in range(4):
+        model.set_num_updates(update)
+        _, _, log = criterion(model.train(), sample_of(images))
+        model.bottleneck.m_step()
+        found.append(log)
+    figures = [logged([log]) for log in found]
+    finite = [math.isfinite(figure["bits_per_dim"]) for figure in figures]
+    assert finite == [False, False, True, True]
+    assert all(math.isfinite(figure["reconstruction_bits"]) for figure in figures)
+    assert logged(found[1:3])["bits_per_dim"] == math.inf
+
+
 def test_dummy_logs_are_no_division_by_zero() -> None:
     assert logged([{}]) == {}
