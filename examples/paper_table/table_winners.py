@@ -1,4 +1,4 @@
-"""Owns the paragraph on who wins where, and where we lose: every word from the rows."""
+"""Owns who wins where, and where we lose: every word from the rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NEED_REFERENCES = ("true_codes", "true_latents")  # no systems: they know the an
 
 
 def winners(entries: Sequence[Entry]) -> str:
-    """Returns the paragraph; empty without anything to compare.
+    """Returns a list of findings; empty without anything to compare.
 
     Only lines that were timed on the machine of most lines are compared.
     """
@@ -22,7 +22,7 @@ def winners(entries: Sequence[Entry]) -> str:
     others = [entry for entry in known if not is_ours(entry)]
     if not ours or not others:
         return ""
-    sentences = [
+    findings = [
         best_quality(ours, others),
         least(ours, others, "one sentence at a time", latency, "ms/sentence"),
         least(
@@ -34,9 +34,9 @@ def winners(entries: Sequence[Entry]) -> str:
         ),
         front_sentence(known, latency, "one sentence at a time"),
         front_sentence(known, seconds_at_best, "in batches of the best size"),
-        *losses(ours, others),
+        losses(ours, others),
     ]
-    return " ".join(sentences)
+    return "\n".join(f"- {finding}" for finding in findings)
 
 
 def comparable(entries: Sequence[Entry]) -> list[Entry]:
@@ -113,7 +113,7 @@ def front_sentence(
     )
 
 
-def losses(ours: Sequence[Entry], others: Sequence[Entry]) -> list[str]:
+def losses(ours: Sequence[Entry], others: Sequence[Entry]) -> str:
     """Names what is both better and faster than a line of ours."""
     beaten = []
     for mine in ours:
@@ -125,12 +125,9 @@ def losses(ours: Sequence[Entry], others: Sequence[Entry]) -> list[str]:
                 f"{worst.quoted} ({worst.bleu:.1f}, {worst.latency:.1f} ms)"
             )
     if not beaten:
-        return [
+        return (
             "**Where we lose:** no other system is both better and faster than one of "
             "ours, one sentence at a time."
-        ]
-    return [
-        "**Where we lose:** beaten in both quality and speed, one sentence at a time: "
-        + "; ".join(beaten)
-        + "."
-    ]
+        )
+    title = "**Where we lose** in both quality and speed, one sentence at a time:"
+    return "\n".join([title, *(f"  - {line}" for line in beaten)])
