@@ -43,7 +43,7 @@ def table() -> dict[str, Row]:
     logs = Row((*loss.inside, TRAINING))
     parts = (*STAGES, *BELOW_STAGES, "schedule", "search", "noise")
     output = ("generator", "rescoring", "search", "fairseq_nat")
-    front = ("task", "translator", "codec", "exported", *output, *BELOW_STAGES)
+    front = ("task", "loading", "codec", "exported", *output, *BELOW_STAGES)
     shared = ("criterion", *output, "config", "flow", "model")
     rows = {
         "vq_nat": Row(
@@ -98,12 +98,12 @@ def table() -> dict[str, Row]:
     rows["vq_nat.translation.graphs"] = Row(translation(*own), ("torch",))
     exported = translation(*BELOW_STAGES, "search")
     rows["vq_nat.translation.exported"] = Row(exported, ("torch", "numpy"))
-    written = translation("graphs", "exported", "translator")
+    written = translation("graphs", "exported", "loading", "translator")
     rows["vq_nat.translation.export"] = Row((*written, DOOR), ("torch",))
     # fairseq's own models beside ours: of the room it knows how candidates are ranked.
     nat = Row((*translation("flow", "rescoring"), COMPAT))
     rows["vq_nat.translation.fairseq_nat"] = nat
-    for name in ("task", "translator"):
+    for name in ("task", "loading", "translator"):
         inside = (*translation(*front), DOOR, COMPAT, TRAINING)
         rows[f"vq_nat.translation.{name}"] = Row(inside)
     return rows

@@ -14,7 +14,8 @@ import torch
 from fairseq.data import Dictionary
 
 from ..compat import load_config, load_weights
-from ..translation.translator import TextCodec, checkpoint_path, find_data
+from ..translation.codec import TextCodec
+from ..translation.loading import checkpoint_path, find_data
 
 COMPUTE_TYPES = ("float32", "int8", "int8_float32", "float16", "bfloat16")
 LONGEST = 200  # words of an output, as in fairseq

@@ -11,7 +11,7 @@ import torch
 
 from .. import load
 from ..translation.export import export_checkpoint
-from ..translation.translator import checkpoint_path
+from ..translation.loading import checkpoint_path
 from .ctranslate2 import CTranslate2Translator
 from .machine import distribution_version
 from .rows import Row

@@ -136,7 +136,8 @@ def export_checkpoint(
     int8: bool = False,
 ) -> None:
     """Exports a checkpoint, see `export`."""
-    from .translator import Translator, checkpoint_path, find_data
+    from .loading import checkpoint_path, find_data
+    from .translator import Translator
 
     translator = Translator.load(path, data=data)
     task = translator.task

@@ -10,7 +10,7 @@ import text
 from corpus_helpers import ENGLISH, GERMAN, leftovers, read_folder
 from fairseq.data import Dictionary
 
-from vq_nat.translation.translator import TextCodec
+from vq_nat.translation.codec import TextCodec
 
 Run = Callable[..., Path]
 
