@@ -18,7 +18,7 @@ class Dropout(nn.Dropout):
         """Drops figures in training, in float32 at least. Shape: any → the same."""
         if not self.training or x.device.type != "cpu" or not 0 < self.p < 1:
             return super().forward(x)
-        dropped = round(self.p * 2**BITS)
+        dropped = min(round(self.p * 2**BITS), 2**BITS - 1)
         kept = draw_bits(x.shape).float().ge_(dropped - 2 ** (BITS - 1))
         return x * kept.mul_(2**BITS / (2**BITS - dropped))
 

@@ -58,6 +58,7 @@ def test_nothing_is_dropped_without_need(figures, p, training) -> None:
 
 def test_all_can_be_dropped(figures) -> None:
     assert not Dropout(1.0)(figures).any()
+    assert Dropout(1 - 1e-9)(figures).isfinite().all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
