@@ -92,7 +92,7 @@ def distill(work: Path, name: str, *options: object) -> list[str]:
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, env=environment(), capture_output=True, text=True, timeout=300
+        command, env=environment(), capture_output=True, text=True, timeout=900
     )
 
 
