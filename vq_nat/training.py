@@ -14,7 +14,7 @@ import torch
 from fairseq.logging import metrics
 
 from .bottleneck import Bottleneck
-from .compat import refuse_reduced_precision, under_autocast
+from .compat import refuse_reduced_precision, training_attention, under_autocast
 
 AUTOCAST_HELP = (
     "run matrix products in this type: none, auto (bfloat16 where the hardware "
@@ -45,7 +45,8 @@ class LatentTraining:
         criterion = under_autocast(self.cfg.autocast, criterion)  # type: ignore[attr-defined]
         if any(bottlenecks(model)):
             refuse_reduced_precision(optimizer)
-        with gathering(model, dummy=ignore_grad):
+        device = next(model.parameters()).device
+        with training_attention(device), gathering(model, dummy=ignore_grad):
             return super().train_step(  # type: ignore[misc]
                 sample, model, criterion, optimizer, update_num, ignore_grad
             )

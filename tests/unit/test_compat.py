@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,25 @@ def test_a_wrapped_criterion_runs_under_autocast(
     wrapped = compat.under_autocast("bfloat16", lambda model, sample: model(sample))
     assert wrapped(model, torch.ones(1, 2)).dtype == torch.bfloat16
     assert model(torch.ones(1, 2)).dtype == torch.float32
+
+
+def test_attention_trains_to_the_same_gradients_in_its_context() -> None:
+    generator = torch.Generator().manual_seed(1)
+    inputs = [torch.randn(2, 3, 5, 4, generator=generator) for _ in range(3)]
+    mask = torch.tensor([[True, True, True, False, False]]).expand(5, 5)
+    gradients = []
+    for context in (nullcontext(), compat.training_attention(CPU)):
+        leaves = [x.clone().requires_grad_() for x in inputs]
+        with context:
+            out = torch.nn.functional.scaled_dot_product_attention(
+                *leaves, attn_mask=mask
+            )
+            kernel = out.grad_fn.name()
+        out.square().sum().backward()
+        gradients.append((kernel, [leaf.grad for leaf in leaves]))
+    (fused, expected), (plain, found) = gradients
+    assert fused != plain
+    torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize(
