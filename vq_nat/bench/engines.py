@@ -11,6 +11,7 @@ import torch
 
 from .. import load
 from ..translation.export import export_checkpoint
+from ..translation.exported import FORMAT
 from ..translation.loading import checkpoint_path
 from .ctranslate2 import CTranslate2Translator
 from .machine import distribution_version
@@ -129,7 +130,7 @@ def exported_folder(checkpoint: Path, compute_type: str) -> Path:
     checkpoint = checkpoint_path(checkpoint)
     with open(checkpoint, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    folder = checkpoint.parent / f"onnx-{compute_type}-{digest[:16]}"
+    folder = checkpoint.parent / f"onnx{FORMAT}-{compute_type}-{digest[:16]}"
     if not folder.is_dir():
         export_checkpoint(checkpoint, folder, int8=compute_type == "int8")
     return folder

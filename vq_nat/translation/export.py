@@ -12,7 +12,7 @@ from typing import Any, Union
 import torch
 
 from ..bottleneck import BottleneckConfig
-from .exported import DESCRIPTION, require
+from .exported import DESCRIPTION, FORMAT, require
 from .graphs import Graph, graphs_of
 
 OPSET = 17  # the first with layer normalisation
@@ -65,6 +65,7 @@ def describe(model: Any, languages: list[str], int8: bool) -> dict[str, Any]:
     options = {field.name for field in fields(BottleneckConfig)}
     options |= {"compression_steps", "shown_sentences"}
     return {
+        "format": FORMAT,
         "languages": languages,
         "pad": model.pad,
         "width": model.cfg.encoder_embed_dim,

@@ -28,6 +28,7 @@ from .search import GREEDY, NEVER, CodeBounds, SearchOptions, search
 
 DESCRIPTION = "export.json"
 GRAPHS = ("encode", "step", "decode")
+FORMAT = 2  # of the graphs, raised when their inputs or outputs change
 Array = NDArray[Any]
 
 
@@ -96,6 +97,7 @@ class ExportedPredictor:
     def __init__(self, sessions: Sessions, sizes: dict[str, Any]) -> None:
         self.sessions, self.layers = sessions, sizes["predictor_layers"]
         self.slices, self.codes = sizes["slices"], sizes["codes"]
+        self.heads = sizes["heads"]
 
     @property
     def end(self) -> int:
@@ -104,8 +106,9 @@ class ExportedPredictor:
 
     def start(self, source: EncodedSource) -> ExportedState:
         """Prepares decoding."""
-        memory = per_layer(source.states[:, : self.layers])
-        past = [kv[:, :, :0].contiguous() for kv in memory]
+        own = 2 * self.layers * self.heads
+        memory = per_layer(source.states[:, :own], self.heads)
+        past = [kept[:, :, :0].contiguous() for kept in memory]
         return ExportedState(past, memory, source.mask, 0)
 
     def step(
@@ -134,32 +137,33 @@ class ExportedPredictor:
         Written for arrays: at batch size 1, the search's own operations on tensors take
         longer than the graph.
         """
-        state = self.start(source)
+        state, end = self.start(source), self.end
         fixed = {"mask": state.mask, **numbered("memory", state.memory)}
         arrays = {name: tensor.numpy() for name, tensor in fixed.items()}
         past = [tensor.numpy() for tensor in state.past]
         least, most = bounds.least.numpy(), bounds.most.numpy()
+        late = least.max()
         previous = numpy.zeros((len(most), self.slices), dtype=numpy.int64)
         running = numpy.ones(len(most), dtype=bool)
         score = numpy.zeros(len(most), dtype=numpy.float32)
         codes, masks = [], []
-        for position in range(int(most.max()) + bounds.ends):
-            inputs = {"previous": previous, **numbered("past", past), **arrays}
-            inputs["position"] = numpy.array([position])
-            logp, *past = self.sessions.run_arrays("step", inputs)
-            end = logp[:, 0, self.end]
-            end[(position < least) | (not bounds.ends)] = NEVER
+        for position in range(most.max() + bounds.ends):
+            arrays |= numbered("past", past)
+            arrays |= {"previous": previous, "position": numpy.array([position])}
+            logp, *past = self.sessions.run_arrays("step", arrays)
+            if position < late or not bounds.ends:
+                logp[(position < least) | (not bounds.ends), 0, end] = NEVER
             symbol = logp.argmax(axis=-1)
-            full = position >= most
-            ended = full | (symbol[:, 0] == self.end)
+            ended = (position >= most) | (symbol[:, 0] == end)
             gain = logp.max(axis=-1).sum(axis=-1)
-            score += numpy.where(ended, end if bounds.ends else 0, gain) * running
-            running &= ~ended
+            last = logp[:, 0, end] if bounds.ends else 0
+            score += numpy.where(ended, last, gain) * running
+            running = running & ~ended
             if not running.any():
                 break
             previous = symbol * running[:, None]
             codes.append(previous)
-            masks.append(running.copy())
+            masks.append(running)
         return LatentCodes(
             torch.from_numpy(numpy.stack(codes, axis=1)),
             torch.from_numpy(numpy.stack(masks, axis=1)),
@@ -170,7 +174,7 @@ class ExportedPredictor:
 class ExportedModel(nn.Module):
     """The four doors of decoding in front of three ONNX graphs.
 
-    The encoded source has keys and values for states: (B, N, 2 · H, S, C / H), see
+    The encoded source has keys and values for states: (B, 2 · N · H, S, C / H), see
     `EncodeGraph`; latents are codes that the last graph looks up.
 
     Args:
@@ -178,6 +182,7 @@ class ExportedModel(nn.Module):
 
     Raises:
         FileNotFoundError: if it is not there.
+        ValueError: if it has graphs of another version of vq-nat.
         ImportError: if onnxruntime is missing.
     """
 
@@ -189,6 +194,11 @@ class ExportedModel(nn.Module):
         if not path.is_file():
             raise FileNotFoundError(f"the file {path} does not exist.")
         sizes = json.loads(path.read_text(encoding="utf-8"))
+        if sizes.get("format") != FORMAT:
+            raise ValueError(
+                f"{folder} must have graphs of format {FORMAT}, but has format "
+                f"{sizes.get('format')} instead: export the checkpoint again."
+            )
         require("onnxruntime")
         self.sizes, self.cfg = sizes, Namespace(**sizes["options"])
         self.pad, self.steps = sizes["pad"], self.cfg.compression_steps
@@ -246,6 +256,8 @@ class ExportedModel(nn.Module):
         mask = word_mask(latents.mask, self.steps)
         if words is None or shown is None:
             words, shown = mask.new_zeros(mask.shape).long(), torch.zeros_like(mask)
+        first = 2 * self.predictor.layers * self.predictor.heads
+        memory = per_layer(source.states[:, first:], self.predictor.heads)
         (logits,) = self.sessions.run(
             "decode",
             codes=latents.states,
@@ -253,7 +265,7 @@ class ExportedModel(nn.Module):
             mask=source.mask,
             words=words,
             shown=shown,
-            **numbered("memory", per_layer(source.states[:, self.predictor.layers :])),
+            **numbered("memory", memory),
         )
         return DecodedWords(logits, mask)
 
@@ -269,9 +281,12 @@ class ExportedModel(nn.Module):
         )
 
 
-def per_layer(memory: Tensor) -> list[Tensor]:
-    """Returns keys and values of each layer. Shape: (B, n, …) → n × (B, …)."""
-    return [layer.contiguous() for layer in memory.unbind(dim=1)]
+def per_layer(memory: Tensor, heads: int) -> list[Tensor]:
+    """Returns keys, then values, of each layer, each (B, H, S, C / H).
+
+    Shape: memory (B, 2 · N · H, S, C / H).
+    """
+    return [part.contiguous() for part in memory.split(heads, dim=1)]
 
 
 def numbered(name: str, items: list[Any]) -> dict[str, Any]:

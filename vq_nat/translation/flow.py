@@ -79,7 +79,7 @@ def latent_mask(mask: Tensor, steps: int) -> Tensor:
 
 def word_mask(mask: Tensor, steps: int) -> Tensor:
     """Returns the word positions of real latents. Shape: (B, L) → (B, L · 2^steps)."""
-    return mask.repeat_interleave(2**steps, dim=1)
+    return mask.unsqueeze(-1).expand(-1, -1, 2**steps).flatten(1)
 
 
 def pad_to_chunks(tokens: Tensor, steps: int, pad: int) -> Tensor:

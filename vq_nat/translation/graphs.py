@@ -5,16 +5,18 @@ so that they can be written to ONNX. Keys and values of the source are computed 
 the first graph, for every layer that attends to it.
 
 Shapes: N layers that attend to the source, the predictor's first; H heads; P steps of
-codes so far.
+codes so far. Keys and values are tensors (B, H, S, C / H); in a list, those of each
+layer follow each other.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from .flow import Latents, normalise_codes
-from .packed import PackedLayer, joined, mask_bias, plain_norm, reshape
+from .flow import normalise_codes
+from .operators import reshape
+from .packed import KeyValue, PackedDoubling, PackedLayer, joined, plain_norm
 
 
 class Graph(NamedTuple):
@@ -41,16 +43,14 @@ class EncodeGraph(nn.Module):
         self.count, self.heads = len(after), model.cfg.size.heads
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Shape: (B, S), left-aligned → (B, N, 2 · H, S, C / H)."""
-        bias = mask_bias(tokens.ne(self.pad))
-        x = self.embed(tokens)
+        """Shape: (B, S), left-aligned → (B, 2 · N · H, S, C / H)."""
+        mask, x = numbers(tokens.ne(self.pad)), self.embed(tokens)
         x = x + self.positions(x.size(1))
         for layer in self.layers:
-            x, _ = layer(x, bias)
+            x = layer(x, mask)
         heads = 2 * self.heads * self.count
         size = self.project.out_features // heads
-        x = reshape(self.project(self.norm(x)), 0, 0, heads, size).transpose(1, 2)
-        return x.unflatten(1, (self.count, 2 * self.heads))
+        return reshape(self.project(self.norm(x)), 0, 0, heads, size).transpose(1, 2)
 
 
 class StepGraph(nn.Module):
@@ -60,7 +60,7 @@ class StepGraph(nn.Module):
         super().__init__()
         predictor = model.predictor
         self.predictor = predictor
-        self.layers = nn.ModuleList(PackedLayer(x, True) for x in predictor.layers)
+        self.layers = nn.ModuleList(map(PackedLayer, predictor.layers))
         self.norm = plain_norm(predictor.layer_norm)
 
     def forward(
@@ -77,19 +77,20 @@ class StepGraph(nn.Module):
             previous: (B, G), anything at position 0.
             position: (1,).
             mask: (B, S), the real words of the source.
-            past: for each layer (B, 2 · H, P, C / H).
-            memory: for each layer (B, 2 · H, S, C / H).
+            past: keys and values of the codes before, of each layer.
+            memory: keys and values of the source, for each layer.
 
         Returns:
             Log-probabilities (B, G, K + 1), and the past with one position more.
         """
-        predictor, bias, longer = self.predictor, mask_bias(mask), []
+        predictor, real = self.predictor, numbers(mask)
+        longer: list[Tensor] = []
         x = predictor.embed(previous.unsqueeze(1))
         x = torch.where(position.eq(0), predictor.begin, x)
         x = x + predictor.positions.table.index_select(0, position)
-        for layer, before, source in zip(self.layers, past, memory):
-            x, kept = layer(x, past=before, memory=source, memory_bias=bias)
-            longer.append(kept)
+        for layer, before, source in zip(self.layers, pairs(past), pairs(memory)):
+            x, kept = cast(PackedLayer, layer).step(x, before, source, real)
+            longer += kept
         shape = (0, predictor.slices, predictor.codes + 1)
         return normalise_codes(reshape(predictor.output(self.norm(x)), *shape)), longer
 
@@ -99,13 +100,16 @@ class DecodeGraph(nn.Module):
 
     def __init__(self, model: Any) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.width = model, model.cfg.size.width
         self.vectors, self.embed = code_embedding(model), scaled_embedding(model)
         offsets = torch.arange(model.predictor.slices) * model.predictor.codes
         self.register_buffer("offsets", offsets)
         self.offsets: Tensor
-        self.layers = nn.ModuleList(map(PackedLayer, model.decoder.layers))
-        self.norm = plain_norm(model.decoder.layer_norm)
+        decoder = model.decoder
+        each = zip(decoder.doublings, decoder.refinements)
+        self.doublings = nn.ModuleList(PackedDoubling(*both) for both in each)
+        self.layers = nn.ModuleList(map(PackedLayer, decoder.layers))
+        self.norm = plain_norm(decoder.layer_norm)
 
     def forward(
         self,
@@ -124,22 +128,32 @@ class DecodeGraph(nn.Module):
             mask: (B, S), the real words of the source.
             words: (B, L · 2^n_c), words already known at some positions.
             shown: (B, L · 2^n_c), these positions.
-            memory: for each layer (B, 2 · H, S, C / H).
+            memory: keys and values of the source, for each layer.
 
         Returns:
             (B, L · 2^n_c, V).
         """
-        model, source_bias = self.model, mask_bias(mask)
-        vectors = self.vectors(codes + self.offsets).flatten(2)
-        x, word_mask = model.decoder.upsample(
-            Latents(vectors * code_mask.unsqueeze(-1), code_mask)
-        )
+        model, source_mask = self.model, numbers(mask)
+        real = code_mask.unsqueeze(-1).float()
+        x = reshape(self.vectors(codes + self.offsets), 0, 0, self.width) * real
+        for doubling in self.doublings:
+            x, real = doubling(x, real)
+        word_mask = numbers(reshape(real, 0, -1))
         seen = torch.where(shown.unsqueeze(-1), self.embed(words), model.hidden_word)
         x = x + seen + model.decoder.positions(x.size(1))
-        bias = mask_bias(word_mask)
-        for layer, source in zip(self.layers, memory):
-            x, _ = layer(x, bias, memory=source, memory_bias=source_bias)
+        for layer, source in zip(self.layers, pairs(memory)):
+            x = layer(x, word_mask, source, source_mask)
         return model.project(self.norm(x))
+
+
+def numbers(mask: Tensor) -> Tensor:
+    """Returns a mask as attention takes it: 1 = real."""
+    return mask.to(torch.int32)
+
+
+def pairs(tensors: list[Tensor]) -> list[KeyValue]:
+    """Returns keys and values of each layer, two tensors each."""
+    return list(zip(tensors[::2], tensors[1::2]))
 
 
 def scaled_embedding(model: Any) -> nn.Embedding:
@@ -194,7 +208,7 @@ class Example:
             ["memory"],
             {
                 "tokens": {0: "batch", 1: "source"},
-                "memory": {0: "batch", 3: "source"},
+                "memory": {0: "batch", 2: "source"},
             },
         )
 
@@ -203,7 +217,7 @@ class Example:
         count = len(self.model.predictor.layers)
         past = self.heads("past", count, self.past)
         memory = self.heads("memory", count, self.source)
-        longer = [f"longer{i}" for i in range(count)]
+        longer = [f"longer{i}" for i in range(len(past))]
         return Graph(
             StepGraph(self.model),
             {
@@ -254,5 +268,5 @@ class Example:
     def heads(self, name: str, count: int, length: int) -> dict[str, Tensor]:
         """Returns keys and values for each layer."""
         size = self.model.cfg.size
-        shape = (self.batch, 2 * size.heads, length, size.width // size.heads)
-        return {f"{name}{i}": torch.zeros(shape) for i in range(count)}
+        shape = (self.batch, size.heads, length, size.width // size.heads)
+        return {f"{name}{i}": torch.zeros(shape) for i in range(2 * count)}

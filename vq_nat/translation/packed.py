@@ -1,110 +1,109 @@
 """Transformer layers with as few operators as a graph of fixed shape allows.
 
-The same arithmetic as `layers.TransformerLayer` on the same weights: query, key and
-value in one product, the attention's scale inside its weights, shapes as constants.
+The same arithmetic as `transformer.TransformerLayer` on the same weights: query, key
+and value in one product, and attention in one operator.
 """
 
-from typing import Any, Optional
+from typing import Optional
 
 import torch
 from torch import Tensor, nn
 
-from ..transformer import Attention, TransformerLayer
+from ..transformer import TransformerLayer
+from .layers import ResidualConv
+from .operators import attend, attend_later, reshape
 
-
-class _Reshape(torch.autograd.Function):
-    """Reshapes to constants, 0 = the size stays; without it, ONNX computes shapes."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-        return x.reshape([x.size(i) if n == 0 else n for i, n in enumerate(shape)])
-
-    @staticmethod
-    def symbolic(g: Any, x: Any, shape: tuple[int, ...]) -> Any:
-        last = torch.tensor([*shape[:-1], -1])  # the exporter asks for one -1
-        return g.op("Reshape", x, g.op("Constant", value_t=last))
-
-
-def reshape(x: Tensor, *shape: int) -> Tensor:
-    """Reshapes; 0 = the size that the tensor has at this place."""
-    return _Reshape.apply(x, shape)
-
-
-def mask_bias(mask: Tensor) -> Tensor:
-    """Returns what is added to the scores of S keys. Shape: (B, S) → (B, 1, 1, S)."""
-    nothing, never = torch.zeros(1), torch.full((1,), -float("inf"))
-    return torch.where(mask, nothing, never).unsqueeze(1).unsqueeze(1)
+KeyValue = tuple[Tensor, Tensor]  # each (B, H, S, C / H)
 
 
 class PackedLayer(nn.Module):
     """One layer, of the encoder, the predictor or the decoder.
 
-    Keys and values are one tensor (B, 2 · H, S, C / H), the keys first.
-
     Args:
         layer: whose weights are taken.
-        single: the layer sees one position at a time.
     """
 
-    def __init__(self, layer: TransformerLayer, single: bool = False) -> None:
+    def __init__(self, layer: TransformerLayer) -> None:
         super().__init__()
         attention, cross = layer.self_attn, layer.encoder_attn
-        self.heads, self.single = attention.heads, single
-        self.width = attention.q_proj.in_features
+        self.heads, self.width = attention.heads, attention.q_proj.in_features
         self.norm = plain_norm(layer.self_attn_layer_norm)
-        self.joint = joined(
-            [scaled_query(attention), attention.k_proj, attention.v_proj]
-        )
+        self.joint = joined([attention.q_proj, attention.k_proj, attention.v_proj])
         self.out = attention.out_proj
         if cross is not None and layer.encoder_attn_layer_norm is not None:
             self.cross_norm = plain_norm(layer.encoder_attn_layer_norm)
-            self.cross_query, self.cross_out = scaled_query(cross), cross.out_proj
+            self.cross_query, self.cross_out = cross.q_proj, cross.out_proj
         self.last_norm = plain_norm(layer.final_layer_norm)
         self.fc1, self.fc2 = layer.fc1, layer.fc2
 
     def forward(
         self,
         x: Tensor,
-        bias: Optional[Tensor] = None,
-        past: Optional[Tensor] = None,
-        memory: Optional[Tensor] = None,
-        memory_bias: Optional[Tensor] = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Runs the layer.
+        mask: Optional[Tensor] = None,
+        memory: Optional[KeyValue] = None,
+        memory_mask: Optional[Tensor] = None,
+    ) -> Tensor:
+        """Runs the layer over a whole sequence. Shape: (B, T, C) → (B, T, C).
 
         Args:
             x: (B, T, C).
-            bias: (B, 1, 1, T), see `mask_bias`; None = all positions are real.
-            past: (B, 2 · H, P, C / H), in front of this layer's own.
-            memory: (B, 2 · H, S, C / H) of the source.
-            memory_bias: (B, 1, 1, S).
-
-        Returns:
-            (B, T, C), and keys and values (B, 2 · H, P + T, C / H).
+            mask: (B, T) int32, see `attend`.
+            memory: keys and values of the source.
+            memory_mask: (B, S) int32.
         """
-        heads = self._split(self.joint(self.norm(x)), 3 * self.heads)
-        query, own = heads.split([self.heads, 2 * self.heads], dim=1)
-        own = own if past is None else torch.cat([past, own], dim=2)
-        x = x + self.out(self._attend(query, own, bias))
+        attended = attend(*self._project(x), mask, self.heads)
+        return self._rest(x + self.out(attended), memory, memory_mask)
+
+    def step(
+        self, x: Tensor, past: KeyValue, memory: KeyValue, memory_mask: Tensor
+    ) -> tuple[Tensor, KeyValue]:
+        """Runs one causal step. Shape: (B, 1, C) → (B, 1, C), and the longer past."""
+        attended, *longer = attend_later(*self._project(x), past, self.heads)
+        x = self._rest(x + self.out(attended), memory, memory_mask)
+        return x, (longer[0], longer[1])
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        query, key, value = self.joint(self.norm(x)).split([self.width] * 3, dim=-1)
+        return query, key, value
+
+    def _rest(
+        self, x: Tensor, memory: Optional[KeyValue], mask: Optional[Tensor]
+    ) -> Tensor:
         if memory is not None:
-            query = self._split(self.cross_query(self.cross_norm(x)), self.heads)
-            x = x + self.cross_out(self._attend(query, memory, memory_bias))
-        return x + self.fc2(torch.relu(self.fc1(self.last_norm(x)))), own
+            query = self.cross_query(self.cross_norm(x))
+            x = x + self.cross_out(attend(query, *memory, mask, self.heads))
+        return x + self.fc2(torch.relu(self.fc1(self.last_norm(x))))
 
-    def _split(self, x: Tensor, heads: int) -> Tensor:
-        size = self.width // self.heads
-        if self.single:
-            return reshape(x, 0, heads, 1, size)
-        return reshape(x, 0, 0, heads, size).transpose(1, 2)
 
-    def _attend(self, query: Tensor, kept: Tensor, bias: Optional[Tensor]) -> Tensor:
-        keys, values = kept.split([self.heads, self.heads], dim=1)
-        scores = query @ keys.transpose(2, 3)
-        scores = scores if bias is None else scores + bias
-        attended = scores.softmax(dim=-1) @ values  # (B, H, T, C / H)
-        if self.single:
-            return reshape(attended, 0, 1, self.width)
-        return reshape(attended.transpose(1, 2), 0, 0, self.width)
+class PackedDoubling(nn.Module):
+    """Doubles the length: a linear layer, then a convolution as one product.
+
+    Args:
+        doubling: C → 2 · C.
+        refinement: the convolution after it.
+    """
+
+    def __init__(self, doubling: nn.Linear, refinement: ResidualConv) -> None:
+        super().__init__()
+        conv = refinement.conv.conv
+        self.doubling, self.norm = doubling, plain_norm(refinement.norm)
+        self.width = conv.in_channels
+        self.last = conv.kernel_size[0] - 1  # neighbours of a position
+        weight = conv.weight.detach().transpose(1, 2).flatten(1)  # (C, kernel · C)
+        self.conv = nn.Linear(*weight.T.shape)
+        self.conv.load_state_dict({"weight": weight, "bias": conv.bias})
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Doubles states and a mask in figures.
+
+        Shape: (B, T, C), (B, T, 1) → (B, 2 · T, C), (B, 2 · T, 1).
+        """
+        x = reshape(self.doubling(x), 0, -1, self.width)
+        mask = reshape(torch.cat([mask, mask], dim=2), 0, -1, 1)
+        sides = (0, 0, self.last // 2, self.last // 2)
+        padded = nn.functional.pad(self.norm(x) * mask, sides)
+        shifted = [padded[:, i : i - self.last or None] for i in range(self.last + 1)]
+        return x + torch.relu(self.conv(torch.cat(shifted, dim=-1))), mask
 
 
 def plain_norm(norm: nn.LayerNorm) -> nn.LayerNorm:
@@ -112,21 +111,6 @@ def plain_norm(norm: nn.LayerNorm) -> nn.LayerNorm:
     plain = nn.LayerNorm(norm.normalized_shape, norm.eps)
     plain.load_state_dict(norm.state_dict())
     return plain
-
-
-def scaled_query(attention: Attention) -> nn.Linear:
-    """Returns the query's projection with the scale of the scores in it."""
-    width = attention.q_proj.in_features
-    return linear(attention.q_proj, (width // attention.heads) ** -0.5)
-
-
-def linear(layer: nn.Linear, scale: float = 1.0) -> nn.Linear:
-    """Returns a linear layer times a number."""
-    found = nn.Linear(layer.in_features, layer.out_features)
-    found.weight, found.bias = (
-        nn.Parameter(p.detach() * scale) for p in (layer.weight, layer.bias)
-    )
-    return found
 
 
 def joined(layers: list[nn.Linear]) -> nn.Linear:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
 import torch
+from fairseq.data.data_utils import collate_tokens
 
 from .codec import PIECE, TextCodec
 from .flow import device_of
@@ -372,20 +373,17 @@ class Translator:
         rows: list[torch.Tensor],
         targets: Optional[list[torch.Tensor]] = None,
     ) -> list[list[dict[str, Any]]]:
+        device, pad = device_of(self.model), self.task.source_dictionary.pad()
+        left = self.task.cfg.left_pad_source
         lengths = torch.tensor([len(row) for row in rows])
-        dataset = self.task.build_dataset_for_inference(rows, lengths)
-        sample = dataset.collater([dataset[i] for i in range(len(rows))])
-        order = sample["id"].argsort()
-        device = device_of(self.model)
         net_input = {
-            name: value[order].to(device) if torch.is_tensor(value) else value
-            for name, value in sample["net_input"].items()
+            "src_tokens": collate_tokens(rows, pad, left_pad=left).to(device),
+            "src_lengths": lengths.to(device),
         }
         batch: dict[str, Any] = {"net_input": net_input}
         if targets is not None:
             pad = self.task.target_dictionary.pad()
-            padded = torch.nn.utils.rnn.pad_sequence(targets, True, pad)
-            batch["target"] = padded.to(device)
+            batch["target"] = collate_tokens(targets, pad).to(device)
         return self.task.inference_step(generator, [self.model], batch)
 
     def _read(self, hypothesis: dict[str, Any]) -> Hypothesis:

@@ -15,7 +15,7 @@ from vq_nat.translation.search import (
     ancestral,
 )
 
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
@@ -135,6 +135,22 @@ def test_export_refuses_an_existing_folder_and_a_model_without_codes(
         with pytest.raises(ValueError, match="only models with latent codes"):
             export(model, dictionaries, tmp_path, tmp_path / "out")
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_each_attention_is_one_operator(pair, tmp_path):
+    pair(predictor_layers=2, decoder_layers=3)
+    graph = onnx.load(tmp_path / "exported" / "step.onnx").graph
+    kinds = [node.op_type for node in graph.node]
+    assert kinds.count("MultiHeadAttention") == 2 * 2  # to the past, to the source
+    assert "Softmax" not in kinds
+
+
+def test_graphs_of_another_format_are_refused(pair, tmp_path):
+    pair()
+    path = tmp_path / "exported" / "export.json"
+    path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(ValueError, match="must have graphs of format 2, but has forma"):
+        ExportedModel(tmp_path / "exported")
 
 
 def test_missing_folder_is_named(tmp_path):

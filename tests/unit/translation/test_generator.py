@@ -8,7 +8,7 @@ import torch
 from vq_nat.translation import IterativeLatentGenerator
 from vq_nat.translation.config import DecodingConfig
 from vq_nat.translation.flow import LatentCodes
-from vq_nat.translation.generator import LengthRule
+from vq_nat.translation.generator import LengthRule, largest
 from vq_nat.translation.rescoring import ChrfConsensus
 from vq_nat.translation.search import SearchOptions
 from vq_nat.translation.task import Settings
@@ -324,3 +324,13 @@ def test_settings_of_the_call_come_before_those_of_the_task() -> None:
     assert settings.search() == SearchOptions("sample", 1, 1.0, 0.0, 1)
     assert settings.lengths().fixed == 3.0
     assert Settings(SimpleNamespace(), DecodingConfig()).search().kind == "greedy"
+
+
+@pytest.mark.parametrize("shape", [(1, 7), (3, 2, 9)], ids=str)
+def test_the_largest_is_what_torch_finds(shape) -> None:
+    logits = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    logits[..., 3] = -float("inf")
+    values, where = logits.max(dim=-1)
+    found = largest(logits)
+    assert torch.equal(found[0], values)
+    assert torch.equal(found[1], where)
