@@ -12,9 +12,13 @@ from vq_nat.bench.report import MEANINGS, NOTHING, Column, markdown, number, per
 
 HOST = (
     "host: what is in no other column; where `rescore` and `recode` are not known, the "
-    "teacher's scoring of candidates and the new codes of refinement, too."
+    "teacher's scoring of candidates and the new codes of refinement, too. engine: all "
+    "of CTranslate2's own work. steps: of the codes, or of the words of a model that "
+    "writes one after the other."
 )
+COUNTS = ("steps",)  # among the stages, and no times
 OPTIONAL = {"ter": "TER", "comet": "COMET"}  # figures that not every row has
+NEED_REFERENCES = ("true_codes", "true_latents")  # no systems: they know the answer
 
 
 def table_of(
@@ -33,12 +37,13 @@ def main_table(entries: Sequence[Entry], base: Entry | None) -> str:
     """Returns quality and time, ours and the paper's side by side."""
     columns: list[tuple[str, Callable[[Entry], str]]] = [
         ("system", label),
+        ("row", lambda e: f"`{e.name}`"),
         ("BLEU", lambda e: with_spread(e.values("bleu"), one_digit)),
     ]
     for name in other_test_sets(entries):
         columns.append((f"BLEU {name}", other_bleu(name)))
     if any("bleu" in entry.spec.paper for entry in entries):
-        columns.append(("paper's", lambda e: number(e.spec.paper.get("bleu"))))
+        columns.append(("paper's BLEU", lambda e: number(e.spec.paper.get("bleu"))))
     columns.append(("chrF", mean_of("chrf", number)))
     for name, head in OPTIONAL.items():
         if any(entry.values(name) for entry in entries):
@@ -49,10 +54,10 @@ def main_table(entries: Sequence[Entry], base: Entry | None) -> str:
     columns += [
         ("against greedy", against_greedy),
         ("ms/sentence (p90)", latency),
-        ("× beam 4", lambda e: times(speed_up(base, e))),
+        ("× beam 4", lambda e: times(speed_up(base, e) if is_timed(e) else None)),
     ]
     if any("speedup" in entry.spec.paper for entry in entries):
-        columns.append(("paper's", lambda e: times(e.spec.paper.get("speedup"))))
+        columns.append(("paper's ×", lambda e: times(e.spec.paper.get("speedup"))))
     columns.append(("sentences/s (batch)", throughput))
     return table_of(entries, columns)
 
@@ -73,7 +78,17 @@ def against_greedy(entry: Entry) -> str:
     if not gaps:
         return NOTHING
     largest = max(entry.values("against_greedy", "bleu_p"))
-    return f"{sum(gaps) / len(gaps):+.1f} (p = {largest:.3f})"
+    return f"{signed(sum(gaps) / len(gaps))} ({p_value(largest)})"
+
+
+def signed(gap: float) -> str:
+    """Writes a difference of scores; nothing has no sign."""
+    return f"{gap:+.1f}" if round(gap, 1) else "0.0"
+
+
+def p_value(p: float) -> str:
+    """Writes a p-value; of 1,000 resamples, 0.001 is the smallest there is."""
+    return "p ≤ 0.001" if p < 0.0015 else f"p = {p:.3f}"
 
 
 def other_test_sets(entries: Sequence[Entry]) -> list[str]:
@@ -102,13 +117,22 @@ def times(ratio: float | None) -> str:
     return NOTHING if ratio is None else f"{ratio:.2f}×"
 
 
+def is_timed(entry: Entry) -> bool:
+    """Tells whether a line's times mean anything: not with codes of the reference."""
+    return not any(entry.spec.decoding.get(name) for name in NEED_REFERENCES)
+
+
 def latency(entry: Entry) -> str:
     """Writes median and 90th percentile."""
+    if not is_timed(entry):
+        return NOTHING
     return f"{entry.latency:.1f} ({number(entry.mean('latency_ms', 'p90'))})"
 
 
 def throughput(entry: Entry) -> str:
     """Writes the rate at the best batch size."""
+    if not is_timed(entry):
+        return NOTHING
     best = entry.best_speed
     return f"{best.sentences_per_s:.0f} ({best.batch_size})"
 
@@ -226,11 +250,20 @@ def stages_table(entries: Sequence[Entry]) -> str:
     )
 
     def stage(name: str) -> Callable[[Entry], str]:
-        return lambda entry: number(entry.mean("stages_ms", name), 2)
+        digits = 0 if name in COUNTS else 2
+        return lambda entry: number(entry.mean("stages_ms", name), digits)
 
-    columns = [(name, stage(name)) for name in names]
+    order = sorted(names, key=COUNTS.count)  # counts come last
+    columns = [(head_of(name), stage(name)) for name in order]
     table = table_of(known, [("ms/sentence at batch 1", label), *columns])
     return f"{table}\n\n{HOST}"
+
+
+def head_of(stage: str) -> str:
+    """Names a stage in the head of a table."""
+    if stage in COUNTS:
+        return f"number of {stage}"
+    return "one step" if stage == "per_step" else stage
 
 
 def training_table(entries: Sequence[Entry]) -> str:

@@ -1,11 +1,13 @@
-"""Owns whether a row's difference to the teacher's greedy output is more than chance.
+"""Owns whether differences between rows are more than chance.
 
-Rows come in any order and the teacher's may come last, so that this is done when all
-others are measured: from the outputs that are kept beside the rows.
+Every row is compared with the teacher's greedy output, and with the row that a claim of
+the paper sets beside it. Rows come in any order, so that this is done from the outputs
+that are kept beside them, for all that are there.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,55 +15,97 @@ from places import LANGS
 from progress import say
 from stamps import read_json
 from steps import sha256
-from table_plan import TablePlan, finished_rows
+from table_claims import PAIRS
+from table_plan import TablePlan, Unit, units_of
 
 from vq_nat.bench import systems
 from vq_nat.bench.rows import outputs_path
 from vq_nat.bench.significance import compare_rows
 
 BASELINE = "teacher-greedy"
-FIELD = "against_greedy"  # of a row
+GREEDY, ROWS = "against_greedy", "against_rows"  # of a row
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row, what it is compared with, and where in the row that is told."""
+
+    path: Path
+    baseline: Path
+    field: tuple[str, ...]
+
+    def known(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Returns what the row says of it."""
+        for name in self.field:
+            row = row.get(name) or {}
+        return row
+
+    def put(self, row: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+        """Returns the row with what has been found."""
+        *above, last = self.field
+        if not above:
+            return {**row, last: found}
+        (name,) = above
+        return {**row, name: {**(row.get(name) or {}), last: found}}
 
 
 def compare_all(plan: TablePlan) -> None:
-    """Compares every row with the teacher's greedy output, if it is measured.
+    """Compares all rows whose outputs are there, as far as that is not done.
 
     Without the corpus nothing is compared: rows that were made elsewhere have their
     comparisons already.
     """
     name, file = next(iter(plan.table.corpus["test-sets"].items()))
-    baseline, raw = plan.rows / f"{BASELINE}.json", plan.corpus / "raw"
-    todo = [path for path in others(plan, baseline) if is_due(baseline, path, name)]
+    raw = plan.corpus / "raw"
+    todo = [one for one in comparisons(plan) if is_due(one, name)]
     if not todo or not (raw / f"{file}.{LANGS[0]}").is_file():
         return
     test_set = systems.TestSet.read(raw, plan.table.name, name, LANGS, file)
-    for path in todo:
+    for one in todo:
         try:
-            found = compare_rows(baseline, path, name, test_set.references)
+            found = compare_rows(one.baseline, one.path, name, test_set.references)
         except ValueError as error:  # of another test set than this corpus has
-            say(f"{path.stem}: not compared, as {error}")
+            say(f"{one.path.stem}: not compared, as {error}")
             continue
-        row: dict[str, Any] = read_json(path)
-        of = hashes(baseline, path, name)
-        systems.write_json({**row, FIELD: {"of": of, **found}}, path)
-        say(f"{path.stem}: BLEU {found['bleu']:+.1f} against the greedy teacher")
+        found = {"of": hashes(one, name), **found}
+        systems.write_json(one.put(read_json(one.path), found), one.path)
+        say(f"{one.path.stem}: BLEU {found['bleu']:+.1f} against {one.baseline.stem}")
 
 
-def others(plan: TablePlan, baseline: Path) -> list[Path]:
-    """Lists the files of all rows but the one to compare with."""
-    paths = [plan.rows / f"{name}.json" for name in finished_rows(plan)]
-    return [path for path in paths if path != baseline]
+def comparisons(plan: TablePlan) -> list[Comparison]:
+    """Lists what is to be compared, of all rows of the table."""
+    units = units_of(replace(plan, seeds=()), tuple(plan.table.rows))
+    baseline = plan.rows / f"{BASELINE}.json"
+    found = [
+        Comparison(plan.row_path(unit), baseline, (GREEDY,))
+        for unit in units
+        if unit.name != BASELINE
+    ]
+    for lower, higher in PAIRS:
+        of_lower = {unit.job.seed: unit for unit in units if unit.row.name == lower}
+        found += [
+            Comparison(plan.row_path(unit), plan.row_path(other), (ROWS, lower))
+            for unit in units
+            if unit.row.name == higher and (other := beside(unit, of_lower))
+        ]
+    return found
 
 
-def is_due(baseline: Path, path: Path, test_set: str) -> bool:
+def beside(unit: Unit, others: dict[int | None, Unit]) -> Unit | None:
+    """Returns the row of the same seed, or the only one."""
+    only = next(iter(others.values())) if len(others) == 1 else None
+    return others.get(unit.job.seed, only)
+
+
+def is_due(one: Comparison, test_set: str) -> bool:
     """Tells whether a row lacks the comparison of these very outputs."""
-    if not all(outputs_path(p, test_set).is_file() for p in (baseline, path)):
+    if not all(outputs_path(p, test_set).is_file() for p in (one.baseline, one.path)):
         return False
-    known = (read_json(path).get(FIELD) or {}).get("of")
-    return bool(known != hashes(baseline, path, test_set))
+    row = read_json(one.path)
+    return isinstance(row, dict) and one.known(row).get("of") != hashes(one, test_set)
 
 
-def hashes(baseline: Path, path: Path, test_set: str) -> list[str]:
+def hashes(one: Comparison, test_set: str) -> list[str]:
     """Returns short hashes of the outputs of both rows."""
-    files = (outputs_path(one, test_set) for one in (baseline, path))
+    files = (outputs_path(path, test_set) for path in (one.baseline, one.path))
     return [sha256(file)[:16] for file in files]

@@ -33,7 +33,7 @@ ROW_KEYS = ("group", "label", "model", "engine", "decoding", "paper", "note", "s
 MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
 MEASURE_KEYS = (
     *("autocast", "batch-size", "timed-sentences", "warm-up", "repeats", "clocks"),
-    *("stages", "memory-limit-gb", "comet"),
+    *("stages", "memory-limit-gb", "comet", "threads"),
 )
 CLOCK = re.compile(r"\d+:\d+")  # batch size, threads
 NEEDED = {
@@ -68,6 +68,12 @@ class Model:
     def is_taught(self) -> bool:
         """Whether its training needs the teacher: its weights, or its translations."""
         return self.text != TEXTS[0] or self.starts_from_teacher
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether it is a latent model whose bottleneck is vector quantisation."""
+        ours = str(self.flags.get("arch", "")).startswith("vq_em_transformer")
+        return ours and self.flags.get("vq-kind", "vq") == "vq"
 
     def flags_of(self, seed: int | None) -> Keys:
         """Returns the flags of one training."""
@@ -144,6 +150,7 @@ def read_table(path: Path) -> Table:
         models[name] = read_model(name, keys["models"], recipes)
     names = present(keys["rows"])
     rows = {name: read_row(name, keys["rows"], models) for name in names}
+    refuse_shared_names(rows)
     if keys.get("only") is not None:
         rows = {name: rows[name] for name in existing(keys["only"], rows, path)}
     table = Table(
@@ -271,6 +278,20 @@ def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
         note=keys.get("note", ""),
         seeds=seeds,
     )
+
+
+def refuse_shared_names(rows: Mapping[str, RowSpec]) -> None:
+    """Refuses a group that is called like a row: which of them would be meant?
+
+    Raises:
+        PrepError: naming it.
+    """
+    for row in rows.values():
+        if row.group in rows:
+            raise PrepError(
+                f"`group` of the row `{row.name}` must not be the name of a row, "
+                f"but is `{row.group}`."
+            )
 
 
 def require_one_of(what: str, value: Any, known: tuple[Any, ...]) -> None:

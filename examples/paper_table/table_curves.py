@@ -53,8 +53,16 @@ def points(entries: Sequence[LogEntry], names: Sequence[str]) -> Curve:
 
 
 def thin(curve: Curve, count: int = POINTS) -> Curve:
-    """Returns at most `count` points, evenly spread, both ends among them."""
+    """Returns at most `count` points, each the mean of some that follow each other."""
     if len(curve) <= count:
         return curve
-    step = (len(curve) - 1) / (count - 1)
-    return [curve[round(number * step)] for number in range(count)]
+    edges = [round(number * len(curve) / count) for number in range(count + 1)]
+    return [average(curve[start:end]) for start, end in zip(edges, edges[1:])]
+
+
+def average(curve: Curve) -> dict[str, float]:
+    """Returns the mean of points, at the updates of the last."""
+    names = [name for name in curve[-1] if name != "updates"]
+    found = {n: [point[n] for point in curve if n in point] for n in names}
+    means = {name: round(sum(v) / len(v), 4) for name, v in found.items()}
+    return {"updates": curve[-1]["updates"], **means}

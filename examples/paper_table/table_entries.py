@@ -35,6 +35,7 @@ class Entry:
     spec: RowSpec
     rows: Sequence[Row]
     stale: bool = False  # a row is of another configuration
+    ours: bool = False  # a vector-quantised model of ours
 
     @property
     def name(self) -> str:
@@ -78,11 +79,9 @@ class Entry:
         for row in self.rows:
             for batch_size, rate in dict(rates(row)).items():
                 found.setdefault(batch_size, []).append(rate)
-        means = {
-            size: mean(of_size)
-            for size, of_size in found.items()
-            if len(of_size) == len(self.rows)  # not the luck of one seed
-        }
+        shared = {k: v for k, v in found.items() if len(v) == len(self.rows)}
+        # A size that all seeds were timed at, not the luck of one seed.
+        means = {size: mean(of_size) for size, of_size in (shared or found).items()}
         best = max(means, key=lambda size: means[size])
         return Speed(means[best], best)
 
@@ -94,17 +93,23 @@ class Entry:
 
 
 def rates(row: Row) -> Iterable[tuple[int, float]]:
-    """Yields batch size and sentences/s of each clock of its device and threads."""
-    throughput = row["throughput"]
-    yield throughput["batch_size"], throughput["sentences_per_s"]
+    """Yields batch size and sentences/s of each clock of its device and threads.
+
+    A row without clocks knows the whole test set only, which is cut into batches by
+    length, and so is faster.
+    """
     here = row.get("device"), row.get("threads")
-    for clock in row.get("clocks") or ():
-        if (clock["device"], clock["threads"]) == here:
-            yield clock["batch_size"], clock["sentences_per_s"]
+    clocks = [
+        (clock["batch_size"], clock["sentences_per_s"])
+        for clock in row.get("clocks") or ()
+        if (clock["device"], clock["threads"]) == here
+    ]
+    throughput = row["throughput"]
+    return clocks or [(throughput["batch_size"], throughput["sentences_per_s"])]
 
 
 def read_entries(plan: TablePlan) -> list[Entry]:
-    """Reads the rows of every line that has some, in the order of the table."""
+    """Reads the rows of every line that has some, group by group as in the table."""
     entries = []
     every_seed = replace(plan, seeds=())
     for name, spec in plan.table.rows.items():
@@ -113,8 +118,15 @@ def read_entries(plan: TablePlan) -> list[Entry]:
         if known:
             rows = [read_json(plan.row_path(unit)) for unit in known]
             stale = any(state_of(plan, unit) == STALE for unit in known)
-            entries.append(Entry(spec, rows, stale))
-    return entries
+            ours = plan.table.model_of(spec).is_quantised
+            entries.append(Entry(spec, rows, stale, ours))
+    groups = plan.table.groups
+    return sorted(entries, key=lambda entry: groups.index(entry.spec.group))
+
+
+def by_latency(entry: Entry) -> float:
+    """Returns milliseconds per sentence, one at a time: to sort or to draw by."""
+    return entry.latency
 
 
 def by_name(entries: Iterable[Entry]) -> dict[str, Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,6 @@ ON_CPU = ("onnx",)  # engines that run nowhere else
 def measure_all(plan: TablePlan, failed: dict[str, str]) -> None:
     """Measures every missing row whose model is on disk, and names the others."""
     measure_ready(plan, failed)
-    compare_all(plan)
     for unit in wanted(plan):
         if unit.name not in failed:
             say(f"{unit.name}: not measured, as a model of it is not trained")
@@ -37,6 +37,7 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
         plan: which rows, where, and on which machine.
         failed: rows not to be tried again, with the reasons; gets those that fail now.
     """
+    compare_all(plan)
     units = [unit for unit in wanted(plan) if unit.name not in failed]
     ready = [unit for unit in units if is_ready(plan, unit)]
     if not ready:
@@ -52,6 +53,7 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
             say(f"      failed: {failed[unit.name]}")
             continue
         systems.write_json(row, plan.row_path(unit))
+        compare_all(plan)
         say(
             f"      BLEU {row['bleu']:.1f}, "
             f"{row['latency_ms']['median']:.1f} ms/sentence; {plan.row_path(unit)}"
@@ -62,10 +64,9 @@ def read_conditions(plan: TablePlan, engine: str) -> systems.Conditions:
     """Returns how rows of an engine are measured: the same for all on a device."""
     options = {k.replace("-", "_"): v for k, v in plan.table.measure.items()}
     device = CPU if engine in ON_CPU else find_device(plan.device)
-    clocks = read_clocks(options.pop("clocks", ()), device, plan.threads)
-    return systems.Conditions(
-        device=device, threads=plan.threads, clocks=clocks, **options
-    )
+    threads = options.pop("threads", 1)
+    clocks = read_clocks(options.pop("clocks", ()), device, threads)
+    return systems.Conditions(device=device, threads=threads, clocks=clocks, **options)
 
 
 def read_clocks(
@@ -99,7 +100,7 @@ def measure(
     conditions: systems.Conditions,
 ) -> dict[str, Any]:
     """Returns a row: what was measured, and all that the report needs of it."""
-    log = log_of(plan, unit)
+    start, log = time.perf_counter(), log_of(plan, unit)
     system = systems.System(
         unit.name,
         unit.row.label,
@@ -122,6 +123,7 @@ def measure(
             **hash_inputs(plan, unit),
         },
         **row,
+        "measure_seconds": round(time.perf_counter() - start),
         "curves": read_curves(log) if log else None,
     }
 

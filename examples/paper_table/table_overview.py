@@ -13,6 +13,7 @@ from table_plan import (
     Estimate,
     TablePlan,
     Unit,
+    estimate_measuring,
     estimate_training,
     finished_rows,
     is_ready,
@@ -31,10 +32,17 @@ def overview(plan: TablePlan) -> str:
     lines += foreign_rows(plan)
     todo = [unit for unit in units if is_wanted(plan, states[unit.name])]
     lines += ["", *trainings(plan, todo)]
-    seconds = SECONDS_TO_MEASURE * len(todo)
-    guess = "about a minute each"
-    lines.append(f"to measure: {len(todo)} rows, {minutes(seconds)} ({guess})")
-    return "\n".join(lines)
+    return "\n".join([*lines, measuring(plan, todo)])
+
+
+def measuring(plan: TablePlan, todo: Sequence[Unit]) -> str:
+    """Says how long the missing rows take to be measured, and how that is known."""
+    rows = finished_rows(plan)
+    known = [estimate_measuring(unit, rows) for unit in todo]
+    guessed = known.count(None)
+    seconds = sum(SECONDS_TO_MEASURE if one is None else one for one in known)
+    source = f"{len(known) - guessed} as before, {guessed} guessed"
+    return f"to measure: {len(todo)} rows, {minutes(seconds)} ({source})"
 
 
 def is_wanted(plan: TablePlan, state: str) -> bool:

@@ -10,7 +10,15 @@ from typing import Any
 from places import Place, corpus_stamp
 from stamps import is_done, read_json
 from steps import PrepError
-from table_config import TEACHER, Model, RowSpec, Table, digest, row_config
+from table_config import (
+    TEACHER,
+    Model,
+    RowSpec,
+    Table,
+    digest,
+    row_config,
+    training_config,
+)
 from table_hashes import hash_file, hash_weights
 from trainings import recipe_of
 
@@ -22,7 +30,7 @@ OUTPUTS = {
     "average": "checkpoint_last.pt",  # what is averaged is not one file
 }
 AVERAGED = "averaged.pt"
-SECONDS_TO_MEASURE = 60.0  # a guess, before anything has been measured
+SECONDS_TO_MEASURE = 120.0  # a guess, before anything has been measured
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,13 @@ class TablePlan(Place):
             return self.given[TEACHER]
         averaged = job.model.checkpoint == "average"
         return self.folder(job) / (AVERAGED if averaged else job.output)
+
+    def configuration(self, job: Job) -> Path:
+        """Where a training says of which configuration it is.
+
+        Its stamp names its inputs, which are of an older one until they are made anew.
+        """
+        return self.stamp(f"{job.name}.configuration")
 
     @property
     def teacher(self) -> Path:
@@ -229,14 +244,22 @@ def is_trained(plan: TablePlan, job: Job) -> bool:
         return False
     if job.model.starts_from_teacher and not teacher.is_file():
         return False
+    if read_json(plan.configuration(job)) != digest_of(plan, job):
+        return False
     recipe = recipe_of(job.flags, text, teacher)
     return is_done(plan.stamp(job.name), recipe, plan.folder(job) / job.output)
+
+
+def digest_of(plan: TablePlan, job: Job) -> str:
+    """Returns a hash of all of the configuration that a training depends on."""
+    return digest(training_config(plan.table, job.model.name, job.seed))
 
 
 def is_ready(plan: TablePlan, unit: Unit) -> bool:
     """Tells whether all that a row is measured with is on disk."""
     judged = TEACHER in unit.row.decoding
-    return is_trained(plan, unit.job) and (not judged or plan.teacher.is_file())
+    teacher = Job(plan.table.models[TEACHER], None)
+    return is_trained(plan, unit.job) and (not judged or is_trained(plan, teacher))
 
 
 def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[Job]:
@@ -276,6 +299,18 @@ def finished_rows(plan: TablePlan) -> dict[str, dict[str, Any]]:
         for name, row in rows.items()
         if isinstance(row, dict) and row.get("kind") == KIND
     }
+
+
+def estimate_measuring(
+    unit: Unit, rows: Mapping[str, Mapping[str, Any]]
+) -> float | None:
+    """Returns the seconds that rows of the same line took to be measured, if known."""
+    known = [
+        float(row["measure_seconds"])
+        for row in rows.values()
+        if row.get("row") == unit.row.name and row.get("measure_seconds")
+    ]
+    return sum(known) / len(known) if known else None
 
 
 def estimate_training(

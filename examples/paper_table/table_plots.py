@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from table_entries import Entry, pareto_front, seconds_at_best
-from table_winners import comparable, is_ours
+from table_entries import Entry, by_latency, pareto_front, seconds_at_best
+from table_winners import comparable
 
-CURVES = {
+CURVES = {  # of training, but for BLEU
     "word_nll": "words, bits each",
     "code_nll": "codes, bits each",
-    "vq_loss": "commitment loss",
-    "vq_recent_codes": "share of codes used lately",
-    "vq_perplexity": "perplexity of codes",
+    "bleu": "validation BLEU; dashed: with true codes",
+    "vq_perplexity": "perplexity of a batch's codes",
     "vq_posterior_entropy": "entropy of the E-step, nats",
+    "vq_recent_codes": "share of codes used lately",
 }
 LOGARITHMIC = ("word_nll", "code_nll")  # they fall far at once, and then slowly
-SHARES = ("vq_recent_codes",)
+OF_VALIDATION = {"bleu": "-", "bleu_true_codes": "--"}
 COLORS = 10  # of matplotlib
 STYLES = ("-", "--", ":")
 
@@ -44,7 +44,7 @@ def draw_pareto(entries: Sequence[Entry], path: Path) -> bool:
         return False
     plots = pyplot()
     figure, axes = plots.subplots(2, 1, figsize=(11, 13))
-    draw_front(axes[0], known, lambda entry: entry.latency)
+    draw_front(axes[0], known, by_latency)
     axes[0].set_xlabel("ms/sentence, one sentence at a time")
     draw_front(axes[1], known, lambda entry: 1000 * seconds_at_best(entry))
     axes[1].set_xlabel("ms/sentence, in batches of the best size")
@@ -60,6 +60,9 @@ def draw_front(
     axis: Any, entries: Sequence[Entry], cost: Callable[[Entry], float]
 ) -> None:
     """Draws every line as a point, and those that none beats as a line."""
+    from matplotlib.patheffects import withStroke
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     front = pareto_front(entries, cost)
     last = max(cost(entry) for entry in entries)
     axis.plot(
@@ -70,11 +73,8 @@ def draw_front(
         drawstyle="steps-post",
         label="Pareto front: nothing is both better and faster",
     )
-    from matplotlib.patheffects import withStroke
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     for label, color, own in (("ours", "C1", True), ("others", "C0", False)):
-        group = [entry for entry in entries if is_ours(entry) == own]
+        group = [entry for entry in entries if entry.ours == own]
         axis.scatter(
             [cost(entry) for entry in group],
             [entry.bleu for entry in group],
@@ -180,7 +180,12 @@ def draw_curves(entries: Sequence[Entry], path: Path) -> bool:
     figure, axes = plots.subplots(2, 3, figsize=(13, 7))
     for axis, (name, title) in zip(axes.flat, CURVES.items(), strict=True):
         for number, (model, entry) in enumerate(models.items()):
-            draw_curve(axis, curve_of(entry), name, model, number)
+            if name not in OF_VALIDATION:
+                draw_curve(axis, curve_of(entry), name, number, label=model)
+                continue
+            for figure, style in OF_VALIDATION.items():
+                known = entry.rows[0]["curves"].get("validation", ())
+                draw_curve(axis, known, figure, number, linestyle=style)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("updates")
         if name in LOGARITHMIC:
@@ -188,7 +193,7 @@ def draw_curves(entries: Sequence[Entry], path: Path) -> bool:
             axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axis.yaxis.set_major_formatter("{x:g}")
             axis.yaxis.set_minor_formatter(NullFormatter())
-        if name in SHARES:
+        if name == "vq_recent_codes":
             axis.set_ylim(0, 1.05)
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncol=6, frameon=False)
@@ -205,7 +210,7 @@ def curve_of(entry: Entry) -> list[dict[str, float]]:
 
 
 def draw_curve(
-    axis: Any, curve: Sequence[dict[str, float]], name: str, label: str, number: int
+    axis: Any, curve: Sequence[dict[str, float]], name: str, number: int, **style: Any
 ) -> None:
     """Draws one figure over the updates; no two trainings look the same."""
     known = [point for point in curve if name in point]
@@ -213,7 +218,6 @@ def draw_curve(
         [point["updates"] for point in known],
         [point[name] for point in known],
         color=f"C{number % COLORS}",
-        linestyle=STYLES[number // COLORS % len(STYLES)],
+        **{"linestyle": STYLES[number // COLORS % len(STYLES)], **style},
         linewidth=1,
-        label=label,
     )

@@ -18,7 +18,7 @@ from table_cells import (
 )
 from table_claims import BEAM, NOT_MEASURED, judge
 from table_config import TEACHER
-from table_entries import Entry, by_name, read_entries
+from table_entries import Entry, Row, by_name, read_entries
 from table_plan import TablePlan, needs_teacher, units_of
 from table_plots import draw_curves, draw_pareto
 from table_winners import comparable, is_system, winners
@@ -29,7 +29,7 @@ REPORT = "report.md"
 PARETO, CURVES = "pareto.png", "curves.png"
 TITLES = {
     "teacher": "The teacher",
-    "nat": "Non-autoregressive Transformer (fairseq's)",
+    "fairseq-nat": "Non-autoregressive Transformer (fairseq's)",
     "bottlenecks": "Other bottlenecks in our architecture",
     "vqvae": "Vector quantisation",
     "onnx": "Ours in ONNX Runtime",
@@ -140,23 +140,32 @@ def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
         return distinct(at(dict(row), *names) for row in rows)
 
     versions = distinct(
-        ", ".join(f"{k} {v}" for k, v in row.get("versions", {}).items())
+        ", ".join(f"{name} {version}" for name, version in row[part].items())
+        for part in ("versions", "engine_versions")
         for row in rows
+        if row.get(part)
     )
     found = [
         f"Test set: {shared('test_set')} of {plan.table.name}, {shared('sentences')} "
         f"sentences. BLEU: `{shared('bleu_signature')}`. Several seeds: mean (range).",
         *meanings(rows),
+        *signatures(rows),
         f"ms/sentence: one sentence at a time, median and 90th percentile; "
         f"{shared('latency_ms', 'includes')}. sentences/s: at the best of the measured "
-        "batch sizes.",
+        "batch sizes. The largest batch is found by doubling, until that gains less "
+        "than 2 % or memory ends.",
         f"On {shared('processor')}, {shared('threads')} thread(s); {versions}; commit "
         f"{shared('commit')}. Speeds are set in relation on the same machine only.",
+        *calibrations(rows),
         "Against greedy: difference of BLEU to the teacher's greedy output, with the "
-        "p-value (of several seeds the largest) of a paired bootstrap.",
+        "p-value (of several seeds the largest) of a paired bootstrap of 1,000 "
+        "resamples.",
+        "Minutes of a training are those of its process; several may have run side by "
+        "side.",
         starting_points(plan, entries),
         *other_machines(entries),
         *other_teachers(plan, entries),
+        *other_texts(entries),
     ]
     missing = [name for name in plan.table.rows if name not in by_name(entries)]
     if missing:
@@ -167,6 +176,32 @@ def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
             "anew."
         )
     return found
+
+
+def signatures(rows: Sequence[Row]) -> list[str]:
+    """Says what chrF and TER are, of rows that know it."""
+    found = [
+        f"{head}: `{names}`{meaning}."
+        for head, key, meaning in (
+            ("chrF", "chrf_signature", ""),
+            ("TER", "ter_signature", "; the lower the better"),
+        )
+        if (names := distinct(row[key] for row in rows if row.get(key)))
+    ]
+    return [" ".join(found)] if found else []
+
+
+def calibrations(rows: Sequence[Row]) -> list[str]:
+    """Says how alike the machines of the rows were, of rows that know it."""
+    known = [row["calibration_ms"] for row in rows if row.get("calibration_ms")]
+    if not known:
+        return []
+    others = len(rows) - len(known)
+    return [
+        "A fixed piece of work took between "
+        f"{min(known):.1f} and {max(known):.1f} ms, once beside each measurement"
+        + (f" ({others} older rows did not ask)." if others else ".")
+    ]
 
 
 def starting_points(plan: TablePlan, entries: Sequence[Entry]) -> str:
@@ -202,6 +237,30 @@ def other_teachers(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
         return []
     first = known[0][0].quoted
     return [f"Made with another teacher than {first}: {', '.join(others)}."]
+
+
+def other_texts(entries: Sequence[Entry]) -> list[str]:
+    """Names the lines whose text is not the one that most have under its name."""
+    texts: dict[str, list[str]] = {}
+    for entry in entries:
+        for row in entry.rows:
+            of_row = at(dict(row), "inputs", "text")
+            texts.setdefault(row["text"], []).extend([of_row] if of_row else [])
+    usual = {k: max(v, key=v.count) for k, v in texts.items() if v}
+    others = [
+        entry.quoted
+        for entry in entries
+        if any(
+            at(dict(row), "inputs", "text") not in (None, usual.get(row["text"]))
+            for row in entry.rows
+        )
+    ]
+    if not others:
+        return []
+    return [
+        "Trained on another version of its text than most, so that differences to them "
+        f"are not of the model alone: {', '.join(others)}."
+    ]
 
 
 def teachers(plan: TablePlan, entry: Entry) -> set[str]:

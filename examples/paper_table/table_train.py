@@ -9,10 +9,10 @@ from average import average_checkpoints, last_checkpoints
 from corpora import distill, make_corpus
 from places import corpus_stamp
 from progress import say
-from stamps import read_json
+from stamps import read_json, write_json
 from steps import PrepError
 from table_config import TEACHER
-from table_plan import Job, TablePlan, is_ready, jobs_of, texts_of, wanted
+from table_plan import Job, TablePlan, digest_of, is_ready, jobs_of, texts_of, wanted
 from trainings import train
 
 
@@ -137,4 +137,5 @@ def train_job(plan: TablePlan, job: Job) -> str:
     ):
         paths = last_checkpoints(folder, job.model.average)
         average_checkpoints(paths, averaged)
+    write_json(plan.configuration(job), digest_of(plan, job))
     return state

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import log
 
-from table_entries import CLEARLY, Entry, pareto_front, seconds_at_best
+from table_cells import is_timed
+from table_entries import (
+    CLEARLY,
+    Entry,
+    by_latency,
+    pareto_front,
+    seconds_at_best,
+)
 
-OURS = ("ours", "VQ-VAE")  # how the labels of our systems begin
 SEEN = 0.05  # a smaller difference of BLEU rounds to nothing
-NEED_REFERENCES = ("true_codes", "true_latents")  # no systems: they know the answer
 
 
 def winners(entries: Sequence[Entry]) -> str:
@@ -18,13 +23,13 @@ def winners(entries: Sequence[Entry]) -> str:
     Only lines that were timed on the machine of most lines are compared.
     """
     known = comparable(entries)
-    ours = [entry for entry in known if is_ours(entry)]
-    others = [entry for entry in known if not is_ours(entry)]
+    ours = [entry for entry in known if entry.ours]
+    others = [entry for entry in known if not entry.ours]
     if not ours or not others:
         return ""
     findings = [
         best_quality(ours, others),
-        least(ours, others, "one sentence at a time", latency, "ms/sentence"),
+        least(ours, others, "one sentence at a time", by_latency, "ms/sentence"),
         least(
             ours,
             others,
@@ -32,7 +37,7 @@ def winners(entries: Sequence[Entry]) -> str:
             lambda entry: 1000 * seconds_at_best(entry),
             "ms/sentence",
         ),
-        front_sentence(known, latency, "one sentence at a time"),
+        front_sentence(known, by_latency, "one sentence at a time"),
         front_sentence(known, seconds_at_best, "in batches of the best size"),
         losses(ours, others),
     ]
@@ -49,18 +54,7 @@ def comparable(entries: Sequence[Entry]) -> list[Entry]:
 
 def is_system(entry: Entry) -> bool:
     """Tells whether a line needs no references, and is no ablation."""
-    helped = any(entry.spec.decoding.get(name) for name in NEED_REFERENCES)
-    return not helped and entry.spec.group != "ablations"
-
-
-def is_ours(entry: Entry) -> bool:
-    """Tells whether a line is of a vector-quantised model of ours."""
-    return entry.spec.label.startswith(OURS)
-
-
-def latency(entry: Entry) -> float:
-    """Milliseconds per sentence, one at a time."""
-    return entry.latency
+    return is_timed(entry) and entry.spec.group != "ablations"
 
 
 def best_quality(ours: Sequence[Entry], others: Sequence[Entry]) -> str:
@@ -105,12 +99,24 @@ def front_sentence(
 ) -> str:
     """Names the systems that none beats in both."""
     front = pareto_front(entries, cost)
-    count = sum(is_ours(entry) for entry in front)
+    count = sum(entry.ours for entry in front)
     names = ", ".join(f"{entry.quoted} ({entry.bleu:.1f})" for entry in front)
     return (
         f"**Pareto front, {where}:** {count} of {len(front)} systems are ours; from "
-        f"fast to good: {names}."
+        f"fast to good: {names}.{close_call(front, cost)}"
     )
+
+
+def close_call(front: Sequence[Entry], cost: Callable[[Entry], float]) -> str:
+    """Says which places on the front rest on differences that may be chance."""
+    close = [
+        f"{one.quoted} and {other.quoted}"
+        for one, other in zip(front, front[1:])
+        if cost(other) < CLEARLY * cost(one)
+    ]
+    if not close:
+        return ""
+    return f" Which is the faster one may be chance: {'; '.join(close)}."
 
 
 def losses(ours: Sequence[Entry], others: Sequence[Entry]) -> str:

@@ -146,7 +146,16 @@ class CTranslate2Translator:
     def _translate(self, rows: list[list[str]], batch_size: int) -> list[str]:
         if not rows:
             return []
-        results = self.engine.translate_batch(
+        results = self.run_engine(rows, batch_size)
+        index = self.codec.target.index
+        return [
+            self.codec.decode(torch.tensor([index(word) for word in one.hypotheses[0]]))
+            for one in results
+        ]
+
+    def run_engine(self, rows: list[list[str]], batch_size: int) -> list[Any]:
+        """Translates subwords; all that the engine itself does."""
+        found: list[Any] = self.engine.translate_batch(
             rows,
             max_batch_size=batch_size,
             beam_size=self.beam,
@@ -154,11 +163,7 @@ class CTranslate2Translator:
             disable_unk=True,
             max_decoding_length=LONGEST,
         )
-        index = self.codec.target.index
-        return [
-            self.codec.decode(torch.tensor([index(word) for word in one.hypotheses[0]]))
-            for one in results
-        ]
+        return found
 
 
 def count_parameters(checkpoint: Path) -> int:

@@ -7,11 +7,13 @@ import os
 import platform
 import subprocess
 from pathlib import Path
+from statistics import median
 
 import torch
 
 from .. import __version__
 from .rows import Row
+from .timing import pinned_threads, seconds
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # What the figures do not depend on does not make a commit "dirty".
@@ -46,6 +48,25 @@ def all_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1  # not a Linux
+
+
+def calibrate(repeats: int = 9) -> float:
+    """Returns the milliseconds of a fixed piece of work on one thread of this CPU.
+
+    A processor's name does not say who else uses it: where this differs much between
+    two measurements, so may their times.
+    """
+    matrix = torch.linspace(-1, 1, 512 * 512).view(512, 512)
+
+    def work() -> float:
+        total = float(sum(range(100_000)))  # the interpreter's part
+        for _ in range(4):
+            total += float((matrix @ matrix)[0, 0])
+        return total
+
+    with pinned_threads(1):
+        times = [seconds(work) for _ in range(repeats)]
+    return 1000 * median(times)
 
 
 def resident_bytes() -> int:

@@ -19,7 +19,9 @@ class Quality(NamedTuple):
     bleu: float
     bleu_signature: str
     chrf: float
+    chrf_signature: str
     ter: float | None  # the lower the better
+    ter_signature: str | None
     correct: float | None  # share of outputs among their references
     mixed: float | None  # share of outputs made of two of their references
     length_ratio: float  # words written / words of the closest references
@@ -43,13 +45,15 @@ def score(
     """
     check(outputs, references)
     streams = reference_streams(references)
-    metric = BLEU()
+    metric, chrf, ter = BLEU(), CHRF(), None if complete else TER()
     bleu = metric.corpus_score(outputs, streams)
     return Quality(
         bleu.score,
         str(metric.get_signature()),
-        CHRF().corpus_score(outputs, streams).score,
-        None if complete else TER().corpus_score(outputs, streams).score,
+        chrf.corpus_score(outputs, streams).score,
+        str(chrf.get_signature()),
+        None if ter is None else ter.corpus_score(outputs, streams).score,
+        None if ter is None else str(ter.get_signature()),
         correct_share(outputs, references) if complete else None,
         mixed_share(outputs, references) if complete else None,
         bleu.ratio,

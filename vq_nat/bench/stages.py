@@ -78,7 +78,8 @@ def profile_stages(translator: Any, sentences: list[str], rules: Rules) -> Row:
     """Profiles a translator, one sentence at a time.
 
     Args:
-        translator: a `vq_nat.translation.translator.Translator`.
+        translator: a `vq_nat.translation.translator.Translator`, or a
+            `.ctranslate2.CTranslate2Translator`, of whose inside nothing is known.
         sentences: raw text.
         rules: warm-up and repeats.
 
@@ -88,16 +89,20 @@ def profile_stages(translator: Any, sentences: list[str], rules: Rules) -> Row:
         sent through the compressor to be refined; `rescore`, candidates under the
         teacher; `per_step`, of one call of the predictor or of the decoder; `steps`,
         the number of these calls; `tokenise` and `detokenise`; `host`, the rest:
-        batching, search, results.
+        batching, search, results. Of CTranslate2 `engine`, all of its own work.
     """
-    watch = Stopwatch(synchronizer(str(device_of(translator.model))))
+    foreign = hasattr(translator, "run_engine")
+    device = "cpu" if foreign else str(device_of(translator.model))  # it waits itself
+    watch, profile = Stopwatch(synchronizer(device)), profile_one
+    if foreign:
+        profile = profile_engine
     with ExitStack() as stack:
         for owner, attribute, name in doors(translator):
             stack.enter_context(watch.wrapping(owner, attribute, name))
         for index in range(rules.warm_up):
-            translator.hypotheses([sentences[index % len(sentences)]])
+            translator.translate([sentences[index % len(sentences)]])
         rounds = [
-            [profile_one(watch, translator, sentence) for sentence in sentences]
+            [profile(watch, translator, sentence) for sentence in sentences]
             for _ in range(rules.repeats)
         ]
     of_sentences = [average(repeats) for repeats in zip(*rounds)]
@@ -115,8 +120,11 @@ def device_of(model: Any) -> Any:
 
 def doors(translator: Any) -> list[tuple[Any, str, str]]:
     """Returns what is timed: owner, attribute and the stage's name."""
-    model, codec = translator.model, translator.codec
+    codec = translator.codec
     found = [(codec, "encode", "tokenise"), (codec, "decode", "detokenise")]
+    if hasattr(translator, "run_engine"):
+        return [*found, (translator, "run_engine", "engine")]
+    model = translator.model
     if hasattr(model, "lookup"):
         return found + [(model, door, name) for name, door in LATENT_DOORS.items()]
     parts = [(getattr(model, part), name) for name, part in OTHER_DOORS.items()]
@@ -147,6 +155,19 @@ def profile_one(watch: Stopwatch, translator: Any, sentence: str) -> dict[str, f
         "steps": steps,
         "per_step": stepped / steps,
     }
+
+
+def profile_engine(
+    watch: Stopwatch, translator: Any, sentence: str
+) -> dict[str, float]:
+    """Translates one sentence by a foreign engine; milliseconds by stage."""
+    watch.reset()
+    start = time.perf_counter()
+    translator.translate([sentence])
+    total = 1000 * (time.perf_counter() - start)
+    names = ("tokenise", "engine", "detokenise")
+    times = {name: 1000 * watch.seconds[name] for name in names}
+    return {"total": total, **times, "host": total - sum(times.values())}
 
 
 def average(repeats: tuple[dict[str, float], ...]) -> dict[str, float]:

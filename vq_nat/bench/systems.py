@@ -7,7 +7,7 @@ beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from .engines import (
     engine_versions,
     open_engine,
 )
-from .machine import all_threads, describe_machine, processor, versions
+from .machine import all_threads, calibrate, describe_machine, processor, versions
 from .quality import Quality, comet, score
 from .rows import Row, row_path, write_json, write_outputs, write_row
 from .sentences import TestSet, read_lines, spread
@@ -185,6 +185,7 @@ def measure(
         **describe_training(log),
         **describe_machine(conditions.device, conditions.threads),
         "engine_versions": engine_versions(system.engine),
+        "calibration_ms": round(calibrate(), 2),
     }
 
 
@@ -276,8 +277,7 @@ def measure_stages(
         None where it is not asked for, or where there are no stages to look into.
     """
     translator = getattr(engine, "translator", None)
-    look_inside: Callable[..., Any] | None = getattr(translator, "hypotheses", None)
-    if not conditions.stages or look_inside is None or system.needs_references:
+    if not conditions.stages or translator is None or system.needs_references:
         return None
     sentences = spread(test_set.sources, conditions.timed_sentences)
     with pinned_threads(1):
@@ -293,7 +293,9 @@ def describe_quality(quality: Quality, comet_score: float | None = None) -> Row:
         "bleu": round(quality.bleu, 2),
         "bleu_signature": quality.bleu_signature,
         "chrf": round(quality.chrf, 2),
+        "chrf_signature": quality.chrf_signature,
         "ter": rounded(quality.ter, 2),
+        "ter_signature": quality.ter_signature,
         "comet": rounded(comet_score, 4),
         "correct": rounded(quality.correct, 4),
         "mixed": rounded(quality.mixed, 4),

@@ -65,6 +65,29 @@ class Translator:
         )
         return [found] * len(sentences)
 
+    def translate(self, sentences: list[str]) -> list[str]:
+        return [one.text for one in self.hypotheses(sentences)]
+
+
+class Foreign:
+    """Another engine, of whose inside nothing is known."""
+
+    def __init__(self, clock: Model) -> None:
+        self.clock = clock
+        self.codec = SimpleNamespace(
+            encode=lambda: clock.spend(0.125), decode=lambda: clock.spend(0.0625)
+        )
+
+    def run_engine(self) -> None:
+        self.clock.spend(4.0)
+
+    def translate(self, sentences: list[str]) -> list[str]:
+        self.codec.encode()
+        self.run_engine()
+        self.clock.spend(0.25)
+        self.codec.decode()
+        return sentences
+
 
 @pytest.mark.parametrize("teacher", [0.0, 8.0])
 def test_the_compressor_and_the_teacher_are_not_the_host(
@@ -87,6 +110,19 @@ def test_the_compressor_and_the_teacher_are_not_the_host(
         "per_step": 2.0,
     }
     assert row["steps"] == 3
+
+
+def test_a_foreign_engine_is_one_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Model()
+    monkeypatch.setattr(stages, "time", clock)
+    row = profile_stages(Foreign(clock), ["a", "b"], RULES)
+    assert {name: row[name] / 1000 for name in row} == {
+        "total": 4.4375,
+        "tokenise": 0.125,
+        "engine": 4.0,
+        "detokenise": 0.0625,
+        "host": 0.25,
+    }
 
 
 def test_the_doors_are_restored(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,7 +161,14 @@ def test_what_is_wrong_is_said_in_a_sentence(
 
 def test_what_can_be_measured_is_known_without_torch() -> None:
     known = {f.name.replace("_", "-") for f in fields(Conditions)}
-    assert set(MEASURE_KEYS) == known - {"device", "threads"}
+    assert set(MEASURE_KEYS) == known - {"device"}
+
+
+def test_a_group_is_not_called_like_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "table.yaml"
+    path.write_text(f"base: {TABLES / 'demo.yaml'}\nrows: {{vq: {{group: nat}}}}\n")
+    with pytest.raises(PrepError, match="must not be the name of a row, but is `nat`"):
+        read_table(path)
 
 
 def hashes(table: Table) -> dict[str, str]:

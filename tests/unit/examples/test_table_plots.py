@@ -54,6 +54,6 @@ def test_names_cover_neither_each_other_nor_points(make_plan: Make, axis: Any) -
 def test_no_two_trainings_look_the_same(axis: Any) -> None:
     curve = [{"updates": 1.0, "word_nll": 2.0}, {"updates": 2.0, "word_nll": 1.0}]
     for number in range(25):
-        draw_curve(axis, curve, "word_nll", str(number), number)
+        draw_curve(axis, curve, "word_nll", number, label=str(number))
     looks = {(line.get_color(), line.get_linestyle()) for line in axis.lines}
     assert len(looks) == 25

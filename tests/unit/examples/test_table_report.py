@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from table_cells import clocks_table
-from table_claims import HELD, NOT_HELD, NOT_MEASURED, judge
+from table_claims import HELD, NOT_HELD, NOT_MEASURED, WITHIN_CHANCE, judge
 from table_config import read_table
 from table_curves import read_curves, thin
 from table_entries import (
@@ -170,10 +170,17 @@ def test_the_best_batch_is_one_that_all_seeds_were_timed_at(make_plan: Make) -> 
     plan = make_plan()
     rows = []
     for largest, rate in ((512, 900.0), (1024, 300.0)):
-        clock = {"device": "cpu", "threads": 1, "batch_size": largest}
+        clock = {"device": "cpu", "threads": 1}
+        clocks = [
+            {**clock, "batch_size": 64, "sentences_per_s": 100.0},
+            {**clock, "batch_size": largest, "sentences_per_s": rate},
+        ]
         line = entry(plan, 1.0, 1.0, device="cpu")
-        rows.append({**line.rows[0], "clocks": [{**clock, "sentences_per_s": rate}]})
+        rows.append({**line.rows[0], "clocks": clocks})
     assert Entry(plan.table.rows["nat"], rows).best_speed == Speed(100.0, 64)
+    for row in rows:
+        del row["clocks"][0]  # nothing in common: the figures of some
+    assert Entry(plan.table.rows["nat"], rows).best_speed == Speed(900.0, 512)
 
 
 def test_a_stale_line_is_marked_wherever_it_is_named(
@@ -248,8 +255,8 @@ def test_the_report_is_made_of_rows_alone(paper: TablePlan, write_row: Write) ->
     write_row(paper, "nat", 17.7, config="of old", **ms(21.2))
     text = make_report(paper).read_text()
     assert not paper.work.exists()
-    assert "| system | BLEU | BLEU later | paper's |" in text
-    assert "| NAT + distillation † | 17.7 | 17.7 |" in text
+    assert "| system | row | BLEU | BLEU later | paper's BLEU |" in text
+    assert "| NAT + distillation † | `nat` | 17.7 | 17.7 |" in text
     assert "15.61× | 15.60× |" in text
     assert "12.3 (12.3–12.3)" in text
     assert "- Distillation helps: **held** – “VQ-VAE (hard EM) + distillation" in text
@@ -329,7 +336,48 @@ def test_the_difference_to_greedy_has_the_largest_p_value(
     paper: TablePlan, write_row: Write
 ) -> None:
     write_row(paper, "nat", 17.7, against_greedy={"bleu": -9.3, "bleu_p": 0.0012})
-    assert "| -9.3 (p = 0.001) |" in report(paper, read_entries(paper), [])
+    assert "| -9.3 (p ≤ 0.001) |" in report(paper, read_entries(paper), [])
+    write_row(paper, "nat", 17.7, against_greedy={"bleu": -0.02, "bleu_p": 0.4})
+    assert "| 0.0 (p = 0.400) |" in report(paper, read_entries(paper), [])
+
+
+@pytest.mark.parametrize(
+    ("bleu", "p", "verdict"),
+    [
+        (26.9, 0.01, HELD),
+        (26.9, 0.2, WITHIN_CHANCE),
+        (26.0, 0.2, WITHIN_CHANCE),
+        (26.0, 0.01, NOT_HELD),
+    ],
+)
+def test_a_difference_that_may_be_chance_holds_no_claim(
+    paper: TablePlan, write_row: Write, bleu: float, p: float, verdict: str
+) -> None:
+    against = {"vq": {"bleu": bleu - 26.4, "bleu_p": p}}
+    write_row(paper, "vq-em10", bleu, against_rows=against, **ms(81.0))
+    claim = judge(read_entries(paper))[1]
+    assert claim.verdict == verdict
+    assert f"{bleu - 26.4:+.1f} (p = {p:.3f})" in claim.figures
+
+
+def test_the_headline_says_what_reaches_both_bars_and_what_does_not(
+    paper: TablePlan, write_row: Write
+) -> None:
+    write_row(paper, "ct2-teacher-beam4-int8", 28.1, **ms(100.0))
+    figures = judge(read_entries(paper))[5].figures
+    first, second = figures.split("; ")
+    assert first.startswith("by “VQ-VAE with EM (n_s = 10) + distillation”, 98.9% at")
+    assert "(1.23 times the speed of “teacher in CTranslate2, beam 4, int8”, " in first
+    assert second.startswith("not by “VQ-VAE with EM (n_s = 10) + distillation, n_c")
+
+
+def test_what_the_reference_gave_away_has_no_times(
+    paper: TablePlan, write_row: Write
+) -> None:
+    write_row(paper, "vq-em10-true-codes", 39.3, **ms(10.0))
+    text = report(paper, read_entries(paper), [])
+    (line,) = [x for x in text.splitlines() if "| `vq-em10-true-codes` |" in x]
+    assert line.endswith("| – | – | – | – |")
 
 
 def test_lines_come_in_the_order_of_the_table(paper: TablePlan) -> None:
@@ -356,8 +404,9 @@ def test_curves_are_thin_and_know_of_repetitions(tmp_path: Path) -> None:
     log.write_text("".join(lines))
     curves = read_curves(log)
     training = curves["training"]
-    assert len(training) == 40 and training[-1] == {"updates": 1000, "loss": 100.0}
-    assert training[0] == {"updates": 10, "loss": 1.0}
+    assert len(training) == 40
+    assert training[-1] == {"updates": 1000, "loss": 99.5}  # the mean of two
+    assert training[0] == {"updates": 20, "loss": 4.0}  # of update 10, and 20 as later
     assert curves["validation"] == [{"updates": 500, "bleu": 3.0}]
     assert [point["updates"] for point in training] == sorted(
         point["updates"] for point in training

@@ -13,10 +13,10 @@ import table_plan
 import table_train
 import torch
 import trainings
-from stamps import mark_done
+from stamps import mark_done, write_json
 from steps import PrepError
 from table_measure import read_clocks, read_conditions
-from table_plan import Job, TablePlan, is_ready, is_trained, units_of
+from table_plan import Job, TablePlan, digest_of, is_ready, is_trained, units_of
 from trainings import for_machine, make_ready, recipe_of
 
 from vq_nat.bench.rows import write_outputs
@@ -33,6 +33,14 @@ def prepared(folder: Path, merges: int = 2000) -> Path:
     recipe = {"options": {"operations": merges}}
     (folder / ".done" / "bpe.json").write_text(json.dumps(recipe))
     return folder
+
+
+def trained_already(plan: TablePlan, job: Job) -> None:
+    """Leaves what a training leaves, but for its stamp."""
+    checkpoint = plan.checkpoint(job)
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint.write_text("a model")
+    write_json(plan.configuration(job), digest_of(plan, job))
 
 
 def test_a_given_corpus_must_be_the_one_of_the_table(
@@ -123,16 +131,12 @@ def test_a_teacher_that_only_rescores_is_made_first(
     given = {name: prepared(tmp_path / name) for name in ("corpus", "distilled")}
     plan = make_plan(names=("nat", "nat-npd10"), given=given)
     monkeypatch.setattr(table_plan, "is_done", lambda *_: True)
-    nat = plan.checkpoint(units_of(plan)[0].job)
-    nat.parent.mkdir(parents=True)
-    nat.write_text("a model")
+    trained_already(plan, units_of(plan)[0].job)
     ready = [unit.name for unit in units_of(plan) if is_ready(plan, unit)]
     assert ready == ["nat"]  # without its teacher, NPD would fail
 
     def train_job(_: TablePlan, job: Job) -> str:
-        made = plan.checkpoint(job)
-        made.parent.mkdir(parents=True, exist_ok=True)
-        made.write_text("a model")
+        trained_already(plan, job)
         trained.append(job.name)
         return "done"
 
@@ -152,15 +156,35 @@ def test_a_trained_model_is_known_by_flags_text_and_teacher(
     plan = make_plan(given={"distilled": text, "teacher": teacher})
     job = next(u.job for u in units_of(plan) if u.name == "vq-em10.seed2")
     assert not is_trained(plan, job)
-    checkpoint = plan.checkpoint(job)
-    checkpoint.parent.mkdir(parents=True)
-    checkpoint.write_text("a model")
+    trained_already(plan, job)
     recipe = recipe_of(job.flags, text, teacher)
-    mark_done(plan.stamp(job.name), recipe, checkpoint)
+    mark_done(plan.stamp(job.name), recipe, plan.checkpoint(job))
     assert is_trained(plan, job)
     assert not is_trained(plan, Job(job.model, 3))
     teacher.write_text("another teacher")
     assert not is_trained(plan, job)
+
+
+@pytest.mark.parametrize("part", ["distill", "teacher"])
+def test_a_model_of_what_the_configuration_was_is_no_model_of_it(
+    make_plan: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str
+) -> None:
+    """Its inputs are those that are on disk, but they are of old themselves."""
+    given = {name: prepared(tmp_path / name) for name in ("corpus", "distilled")}
+    plan = make_plan(given=given)
+    monkeypatch.setattr(table_plan, "is_done", lambda *_: True)
+    unit = next(u for u in units_of(plan) if u.name == "nat-npd10")
+    for job in (unit.job, Job(plan.table.models["teacher"], None)):
+        trained_already(plan, job)
+    assert is_ready(plan, unit)
+    table, teacher = plan.table, plan.table.models["teacher"]
+    if part == "distill":
+        table = replace(table, distill={"beam": 7})
+    else:
+        other = replace(teacher, flags={**teacher.flags, "dropout": 0.9})
+        table = replace(table, models={**table.models, "teacher": other})
+    assert not is_trained(replace(plan, table=table), unit.job)
+    assert not is_ready(replace(plan, table=table), unit)
 
 
 def test_checkpoints_are_averaged(
@@ -186,8 +210,9 @@ def test_a_training_killed_before_its_average_is_not_finished(
     plan = make_plan(given={"distilled": prepared(tmp_path / "text")})
     model = replace(plan.table.models["nat"], checkpoint="average", average=2)
     job = Job(model, None)
+    trained_already(plan, job)
+    plan.checkpoint(job).unlink()
     last = plan.folder(job) / job.output
-    last.parent.mkdir(parents=True)
     last.write_text("a model")
     recipe = recipe_of(job.flags, plan.text("distilled"), None)
     mark_done(plan.stamp(job.name), recipe, last)
