@@ -17,7 +17,8 @@ CURVES = {  # of training, but for BLEU
     "vq_posterior_entropy": "entropy of the E-step, nats",
     "vq_recent_codes": "share of codes used lately",
 }
-LOGARITHMIC = ("word_nll", "code_nll")  # they fall far at once, and then slowly
+# They fall far at once, and then slowly; the entropy when vectors begin to be quantised.
+LOGARITHMIC = ("word_nll", "code_nll", "vq_posterior_entropy")
 OF_VALIDATION = {"bleu": "-", "bleu_true_codes": "--"}
 COLORS = 10  # of matplotlib
 STYLES = ("-", "--", ":")
@@ -183,9 +184,9 @@ def draw_curves(entries: Sequence[Entry], path: Path) -> bool:
             if name not in OF_VALIDATION:
                 draw_curve(axis, curve_of(entry), name, number, label=model)
                 continue
-            for figure, style in OF_VALIDATION.items():
+            for key, style in OF_VALIDATION.items():
                 known = entry.rows[0]["curves"].get("validation", ())
-                draw_curve(axis, known, figure, number, linestyle=style)
+                draw_curve(axis, known, key, number, linestyle=style)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("updates")
         if name in LOGARITHMIC:

@@ -181,12 +181,12 @@ def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
 def signatures(rows: Sequence[Row]) -> list[str]:
     """Says what chrF and TER are, of rows that know it."""
     found = [
-        f"{head}: `{names}`{meaning}."
+        f"{head}: `{distinct(names)}`{meaning}."
         for head, key, meaning in (
             ("chrF", "chrf_signature", ""),
             ("TER", "ter_signature", "; the lower the better"),
         )
-        if (names := distinct(row[key] for row in rows if row.get(key)))
+        if (names := [row[key] for row in rows if row.get(key)])
     ]
     return [" ".join(found)] if found else []
 
