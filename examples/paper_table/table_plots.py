@@ -17,7 +17,7 @@ CURVES = {  # of training, but for BLEU
     "vq_posterior_entropy": "entropy of the E-step, nats",
     "vq_recent_codes": "share of codes used lately",
 }
-# They fall far at once, and then slowly; the entropy when vectors begin to be quantised.
+# They fall far at once, and then slowly; the entropy, when quantising begins.
 LOGARITHMIC = ("word_nll", "code_nll", "vq_posterior_entropy")
 OF_VALIDATION = {"bleu": "-", "bleu_true_codes": "--"}
 COLORS = 10  # of matplotlib
