@@ -199,7 +199,10 @@ def table(rows: list[Row]) -> str:
     columns: list[report.Column] = [
         ("training", lambda row: row["system"]),
         ("images/s", lambda row: f"{row['images_per_s']['median']:.0f}"),
-        ("of it", lambda row: report.percent(row["images_per_s"]["median"] / base)),
+        (
+            "of the plain loop",
+            lambda row: report.percent(row["images_per_s"]["median"] / base),
+        ),
     ]
     first = rows[0]
     used = ", ".join(f"{name} {value}" for name, value in first["versions"].items())
@@ -229,7 +232,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--autocast", default="auto", help="none, auto, bfloat16 or float16")
     add("--threads", type=int, default=2, help="CPU threads")
     add("--device", default="cpu", choices=("cpu", "cuda"))
-    results = ROOT / "examples" / "results" / "image_speed"
+    results = ROOT / "examples" / "results" / "image"
     add("--results", type=Path, default=results, help="folder for the rows")
     add("--data", type=Path, help=argparse.SUPPRESS)  # for the fresh processes
     add("--plainly", action="store_true", help=argparse.SUPPRESS)

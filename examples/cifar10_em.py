@@ -9,13 +9,17 @@ interrupted goes on where it stopped. After each of them a prior of its codes is
 trained, unless --no-prior: its bits take the place of the uniform prior's.
 
     python examples/cifar10_em.py --data runs/cifar10/images --seeds 1 2 3
+
+The committed rows were made with --results examples/results/cifar10.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import hashlib
 import itertools
+import json
 import logging
 import math
 import sys
@@ -48,6 +52,7 @@ SECTIONS = (
     *("train", "slices", "prior"),
 )
 RECIPE_VERSION = 2  # raise when a row changes for the same flags
+NOWHERE = Path("/nowhere")  # --data has to be given, but for a report
 COLLAPSED = 0.05  # a perplexity below this share of the codes
 
 
@@ -128,6 +133,7 @@ def options_of(plan: Plan, run: Run) -> dict[str, Any]:
     every = max(1, plan.updates // preset["points"])
     return {
         "task": "image_vqvae",
+        "autocast": "auto",
         **preset["train"],
         **(preset["slices"] if setting.sliced else {}),
         **setting.flags,
@@ -171,6 +177,11 @@ def hashes(data: Path) -> dict[str, str]:
     return experiment.hashes([p for p in data.rglob("*") if p.is_file()], data)
 
 
+def sha256_of(names: dict[str, str]) -> str:
+    """Returns one hash of many."""
+    return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()
+
+
 def make_row(plan: Plan, run: Run, folder: Path) -> Row:
     """Measures a trained model on the test set, and reads its log.
 
@@ -197,6 +208,7 @@ def make_row(plan: Plan, run: Run, folder: Path) -> Row:
         "label": SETTINGS[run.setting].label,
         "seed": run.seed,
         "images": plan.preset["images"],
+        "data_sha256": sha256_of(hashes(plan.data)),
         "test_images": len(images),
         "updates": plan.updates,
         "batch_size": plan.preset["train"]["batch-size"],
@@ -252,7 +264,18 @@ def run_all(plan: Plan) -> None:
         )
         if plan.learns_prior:
             learn_prior(plan, run, row)
-    say(cifar10_em_report.write(plan.results, list(SETTINGS), COLLAPSED))
+    say(report(plan))
+
+
+def report(plan: Plan) -> str:
+    """Writes the report and the plot of all rows there are.
+
+    Raises:
+        PrepError: if there is none.
+    """
+    if not any(plan.results.glob("*.json")):
+        raise PrepError(f"{plan.results} must hold rows, but holds none.")
+    return cifar10_em_report.write(plan.results, list(SETTINGS), COLLAPSED)
 
 
 def learn_prior(plan: Plan, run: Run, row: Row) -> None:
@@ -274,13 +297,13 @@ def read_plan(args: argparse.Namespace) -> Plan:
     preset = read_preset(args.preset)
     args.updates = preset["updates"] if args.updates is None else args.updates
     experiment.require_positive(args, ("updates", "threads"))
-    if not args.data.is_dir():
+    if not args.report and not args.data.is_dir():
         raise PrepError(f"--data must be a folder of images; {args.data} is none.")
-    name = args.preset.stem
+    work = args.work or ROOT / "runs" / args.preset.stem
     return Plan(
         data=args.data.resolve(),
-        work=(args.work or ROOT / "runs" / name).resolve(),
-        results=(args.results or ROOT / "examples" / "results" / "cifar10").resolve(),
+        work=work.resolve(),
+        results=(args.results or work / "results").resolve(),
         preset=preset,
         updates=args.updates,
         settings=args.settings,
@@ -310,14 +333,15 @@ def build_parser() -> argparse.ArgumentParser:
     """Returns the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="folder of images, e.g. CIFAR-10's")
+    add("--data", type=Path, default=NOWHERE, help="folder of images, e.g. CIFAR-10's")
     add("--preset", type=Path, default=PRESETS / "cifar10_em.yaml", help="a YAML file")
     add("--updates", type=int, help="of each training (default: the preset's)")
     add("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="seeds")
+    add("--report", action="store_true", help="only the report, from rows there are")
     add("--no-prior", dest="prior", action="store_false", help="no learned priors")
     add("--work", type=Path, help="checkpoints and logs (default: runs/PRESET)")
-    add("--results", type=Path, help="rows (default: examples/results/cifar10)")
+    add("--results", type=Path, help="rows and report (default: WORK/results)")
     add("--threads", type=int, default=2, help="CPU threads (default: 2)")
     add("--device", choices=("cpu", "cuda"), default="cpu")
     return parser
@@ -329,6 +353,9 @@ def main(argv: list[str] | None = None) -> None:
     warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
     with errors_as_sentences():
         plan = read_plan(args)
+        if args.report:
+            say(report(plan))
+            return
         with locked(plan.work, "comparison"):
             try:
                 run_all(plan)

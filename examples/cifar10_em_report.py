@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
@@ -15,7 +16,13 @@ from vq_nat.bench import report
 
 Row = dict[str, Any]
 BASELINE = "hard"
-CURVES = {"bits_per_dim": "bits/dim (validation)", "perplexity": "perplexity"}
+SLICED = "slices"  # more codes, more bits: a reference, and no rival of the others
+CURVES = {
+    "bits_per_dim": "bits/dim (validation)",
+    "perplexity": "perplexity of a validation batch",
+}
+OF_SETTING = ("vq-assign", "vq-update", "vq-num-samples")  # flags that may differ
+OF_SLICES = ("vq-slices", "latent-width")
 
 
 def write(folder: Path, order: list[str], collapsed: float) -> str:
@@ -29,8 +36,9 @@ def write(folder: Path, order: list[str], collapsed: float) -> str:
     Returns:
         The text, or text and how to get the plot.
     """
-    rows = load_rows(folder, order)
-    text = f"{table(rows)}\n\n{notes(rows, collapsed)}\n"
+    rows, others = alike(load_rows(folder, order))
+    parts = [table(rows), findings(rows), notes(rows, collapsed), left_out(others)]
+    text = "\n\n".join(part for part in parts if part) + "\n"
     (folder / "report.md").write_text(text, encoding="utf-8")
     try:
         plot(rows, folder / "report.png")
@@ -50,6 +58,32 @@ def load_rows(folder: Path, order: list[str]) -> list[Row]:
         if row and row.get("kind") == "cifar10_em"
     ]
     return sorted(found, key=lambda row: (order.index(row["setting"]), row["seed"]))
+
+
+def alike(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """Divides rows into those of the most frequent experiment, and the others."""
+    keys = [experiment_of(row) for row in rows]
+    usual = max(keys, key=keys.count, default=None)
+    return (
+        [row for row, key in zip(rows, keys) if key == usual],
+        [row for row, key in zip(rows, keys) if key != usual],
+    )
+
+
+def experiment_of(row: Row) -> str:
+    """Returns what rows must have in common to stand in one table."""
+    varied = {"seed", *OF_SETTING, *OF_SLICES}
+    flags = {k: v for k, v in row["flags"].items() if k not in varied}
+    names = ("images", "data_sha256", "test_images", "updates", "batch_size")
+    return json.dumps([flags, *(row.get(name) for name in names)], sort_keys=True)
+
+
+def left_out(rows: list[Row]) -> str:
+    """Names rows of other experiments."""
+    if not rows:
+        return ""
+    names = ", ".join(f"{row['setting']}-seed{row['seed']}" for row in rows)
+    return f"Left out, as of other data or flags than most rows here: {names}."
 
 
 def by_setting(rows: list[Row]) -> dict[str, list[Row]]:
@@ -88,6 +122,7 @@ def table(rows: list[Row]) -> str:
         ("perplexity", perplexity),
         ("codes used", lambda line: share(own(line), used)),
         ("collapsed", lambda line: share(own(line), lambda row: row["collapsed"])),
+        ("minutes", lambda line: minutes(own(line))),
     ]
     return report.markdown(columns, [{"setting": name} for name in groups])
 
@@ -109,17 +144,60 @@ def share(rows: list[Row], figure: Callable[[Row], float]) -> str:
     return report.percent(mean(float(figure(row)) for row in rows))
 
 
-def difference(rows: list[Row], baseline: list[Row]) -> str:
-    """Writes the mean difference in bits/dim to hard EM of the same seeds."""
+def minutes(rows: list[Row]) -> str:
+    """Writes how long the trainings took."""
+    return mean_and_range([row["train_seconds"] / 60 for row in rows], "{:.1f}".format)
+
+
+def gaps(rows: list[Row], baseline: list[Row]) -> list[float]:
+    """Returns the differences in bits/dim to a baseline, seed by seed."""
     base = {row["seed"]: row["bits_per_dim"]["total_uniform"] for row in baseline}
-    found = [
+    return [
         row["bits_per_dim"]["total_uniform"] - base[row["seed"]]
         for row in rows
         if row["seed"] in base
     ]
+
+
+def difference(rows: list[Row], baseline: list[Row]) -> str:
+    """Writes the mean difference in bits/dim to hard EM of the same seeds."""
+    found = gaps(rows, baseline)
     if not found or rows[0]["setting"] == BASELINE:
         return report.NOTHING
     return mean_and_range(found, "{:+.3f}".format)
+
+
+def findings(rows: list[Row]) -> str:
+    """Says who needs fewer bits than whom, with how many of the seeds."""
+    groups = by_setting(rows)
+    rivals = {name: own for name, own in groups.items() if name != SLICED}
+    pairs = [
+        (name, base)
+        for base in (BASELINE, "gradient")
+        for name in rivals
+        if base in rivals and name not in (BASELINE, base)
+    ]
+    found = [compare(rivals[name], rivals[base]) for name, base in pairs]
+    if rivals and not any(row["collapsed"] for own in rivals.values() for row in own):
+        found.append(
+            "- No training collapsed: whether one setting is more robust than another, "
+            "these rows do not say."
+        )
+    return "\n".join(line for line in found if line)
+
+
+def compare(rows: list[Row], baseline: list[Row]) -> str:
+    """Says how a setting stands to another, empty without common seeds."""
+    found = gaps(rows, baseline)
+    if not found:
+        return ""
+    fewer, middle = sum(gap < 0 for gap in found), mean(found)
+    word = "fewer" if middle < 0 else "more"
+    seeds = fewer if middle < 0 else len(found) - fewer
+    return (
+        f"- {rows[0]['label']} needs {abs(middle):.3f} bits/dim {word} than "
+        f"{baseline[0]['label']} ({word} with {seeds} of {len(found)} seeds)."
+    )
 
 
 def notes(rows: list[Row], collapsed: float) -> str:
@@ -127,24 +205,42 @@ def notes(rows: list[Row], collapsed: float) -> str:
     versions = report.distinct(
         ", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in rows
     )
-    seconds = mean(row["train_seconds"] for row in rows)
     return "\n".join(
         [
             f"- {report.shared(rows, 'images')}, {report.shared(rows, 'test_images')} "
             "test images, in bits per dimension; mean (lowest–highest) over seeds. "
             "Trained alike in all but the setting, for "
             f"{report.shared(rows, 'updates')} updates of "
-            f"{report.shared(rows, 'batch_size')} images ({seconds / 60:.1f} minutes "
-            "on average, validation included).",
+            f"{report.shared(rows, 'batch_size')} images{of_slices(rows)}. Minutes: "
+            "validation included, other work on the machine, too.",
+            "- Absolute bits compare with published ones on the official images only, "
+            "not on JPEG copies of them.",
+            f"- Codes that are not used are {restarts(rows)}.",
             "- − hard EM: the difference of the sums with the uniform prior, seed by "
             "seed; below 0 is better than hard EM.",
-            f"- Collapsed: a perplexity over the test set below {100 * collapsed:.0f} "
-            "% of the codes.",
+            f"- Perplexity and codes used: over the whole test set, means over slices. "
+            f"Collapsed: a perplexity below {100 * collapsed:.0f} % of the codes.",
             f"- On {report.shared(rows, 'processor')}, "
             f"{report.shared(rows, 'threads')} thread(s); {versions}; "
             f"commit {report.shared(rows, 'commit')}.",
         ]
     )
+
+
+def of_slices(rows: list[Row]) -> str:
+    """Says what else differs with product quantization."""
+    flags = [row["flags"] for row in rows if row["setting"] == SLICED]
+    known = {name: flags[0][name] for name in OF_SLICES if flags and name in flags[0]}
+    if not known:
+        return ""
+    words = ", ".join(f"`{name}` {value}" for name, value in known.items())
+    return f" (product quantization with {words})"
+
+
+def restarts(rows: list[Row]) -> str:
+    """Says whether unused codes are revived, in all rows alike."""
+    after = rows[0]["flags"].get("vq-restart-after") if rows else None
+    return f"revived after {after} updates" if after else "not revived"
 
 
 def plot(rows: list[Row], path: Path) -> None:
@@ -162,8 +258,18 @@ def plot(rows: list[Row], path: Path) -> None:
     for axis, label in zip(axes, CURVES.values()):
         axis.set_xlabel("updates")
         axis.set_ylabel(label)
+    limit_bits(axes[0], rows)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncol=3, frameon=False)
     figure.tight_layout(rect=(0, 0.13, 1, 1))
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
+
+
+def limit_bits(axis: Any, rows: list[Row]) -> None:
+    """Shows those that are compared, from the second validation on."""
+    curves = [row["curve"] for row in rows if row["setting"] != SLICED]
+    shown = [here["bits_per_dim"] for curve in curves for here in curve[1:]]
+    if shown:
+        margin = 0.05 * (max(shown) - min(shown)) + 1e-3
+        axis.set_ylim(min(shown) - margin, max(shown) + margin)

@@ -47,6 +47,7 @@ def row(setting: str, seed: int, total: float, collapsed: bool = False) -> dict:
         **{"images": "boxes", "test_images": 7, "updates": 10, "batch_size": 8},
         **{"processor": "an abacus", "threads": 2, "commit": "abc123"},
         "versions": {"torch": "2.13.0"},
+        "flags": {"lr": 0.1, "vq-assign": setting, "seed": seed},
     }
 
 
@@ -75,8 +76,41 @@ def test_the_report_compares_seed_by_seed() -> None:
     lines = cifar10_em_report.table(rows).splitlines()
     start = "| label of hard | 8 × 8 of 256 | 2 | 5.050 (4.800–5.300) |"
     assert lines[2].startswith(f"{start} 5.250 (5.000–5.500) | – | – |")
-    assert lines[2].endswith(" 50.0 % | 50.0 % |")
-    assert " | -0.150 (-0.200–-0.100) | " in lines[3]
+    assert lines[2].endswith(" 50.0 % | 50.0 % | 1.0 (1.0–1.0) |")
+    assert " | -0.150 (-0.200 to -0.100) | " in lines[3]
+
+
+def test_findings_tell_with_how_many_seeds_and_whether_any_collapsed() -> None:
+    rows = [row("gradient", 1, 5.2), row("gradient", 2, 5.3)]
+    rows += [row("hard", 1, 5.5), row("hard", 2, 5.0)]
+    rows += [row("soft-5", 1, 5.4), row("soft-5", 2, 4.8), row("slices", 1, 7.0)]
+    found = cifar10_em_report.findings(rows).splitlines()
+    assert found == [
+        "- label of gradient needs 0.000 bits/dim more than label of hard (more with 1 "
+        "of 2 seeds).",
+        "- label of soft-5 needs 0.150 bits/dim fewer than label of hard (fewer with 2 "
+        "of 2 seeds).",
+        "- label of soft-5 needs 0.150 bits/dim fewer than label of gradient (fewer "
+        "with 1 of 2 seeds).",
+        "- No training collapsed: whether one setting is more robust than another, "
+        "these rows do not say.",
+    ]
+    rows[0]["collapsed"] = True
+    assert "collapsed" not in cifar10_em_report.findings(rows)
+
+
+def test_rows_of_another_experiment_are_named_and_left_out(tmp_path: Path) -> None:
+    rows = [row("hard", seed, 5.0) for seed in (1, 2)] + [row("slices", 1, 6.0)]
+    rows += [{**row("soft-5", 1, 4.0), "updates": 50000}]
+    other = row("soft-5", 2, 4.0)
+    rows += [{**other, "flags": {**other["flags"], "lr": 0.2}}]
+    rows[2]["flags"]["latent-width"] = 80
+    for number, one in enumerate(rows):
+        (tmp_path / f"{number}.json").write_text(json.dumps(one))
+    text = cifar10_em_report.write(tmp_path, list(cifar10_em.SETTINGS), 0.05)
+    assert "label of soft-5" not in text and "label of slices" in text
+    assert text.strip().endswith("than most rows here: soft-5-seed1, soft-5-seed2.")
+    assert "(product quantization with `latent-width` 80)" in text
 
 
 def test_a_prior_is_joined_to_the_row_of_the_same_weights(tmp_path: Path) -> None:
@@ -138,6 +172,7 @@ def test_a_toy_comparison_keeps_rows_and_is_not_repeated(tmp_path: Path) -> None
     [
         (("--updates", "0"), "--updates must be at least 1, but is 0 instead."),
         (("--data", "/nowhere"), "--data must be a folder of images; /nowhere is none"),
+        (("--report",), ".*runs/cifar10_em/results must hold rows, but holds none"),
         (("--preset", ROOT / "examples" / "presets" / "toy.yaml"), "The preset "),
     ],
 )
@@ -150,3 +185,8 @@ def test_misuse_is_one_sentence(
     words = [str(word) for word in ("--data", tmp_path, *arguments)]
     with pytest.raises(SystemExit, match=f"error: {sentence}"):
         cifar10_em.main(words)
+
+
+def test_without_data_nothing_is_trained() -> None:
+    with pytest.raises(SystemExit, match="error: --data must be a folder of images"):
+        cifar10_em.main([])
