@@ -80,7 +80,7 @@ def report(plan: TablePlan, entries: Sequence[Entry], pictures: Sequence[str]) -
         + ("; the paper's figures are for WMT'14 English to German." if paper else "."),
         *grouped(lines, base),
         section("Who wins where", winners(entries)),
-        section("The paper's claims", claims(lines)),
+        section("The paper's claims", claims(lines) if paper else ""),
         section("Ablations", main_table(ablations, base) if ablations else ""),
         section("Codes", latent_table(entries)),
         section("Length and repetitions", faults_table(lines)),

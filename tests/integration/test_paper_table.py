@@ -51,7 +51,8 @@ def test_every_row_is_made_from_nothing(first_run: tuple[Path, Run]) -> None:
     assert sorted(found) == sorted(SEEDED)
     for name, row in found.items():
         assert row["row"] == name.partition(".")[0] and row["latency_ms"]["median"] > 0
-        assert row["updates"] == (12 if name.startswith("vq") else 8)
+        latent = name.startswith(("vq", "semhash", "identity"))
+        assert row["updates"] == (12 if latent else 8)
     assert found["vq-em10.seed1"]["validation"]["bleu_true_codes"] is not None
     assert found["vq-em10.seed1"]["curves"]["training"]
     report = (work / "results" / "toy" / "report.md").read_text()
