@@ -31,6 +31,12 @@ class WordGuess(NamedTuple):
     ends: Tensor  # (R, T) log-probabilities of an end of sentence instead
     mask: Tensor  # (R, T)
 
+    def padded(self, length: int, pad: int) -> "WordGuess":
+        """Adds positions of padding, or cuts them off. Shape: (R, T) → (R, length)."""
+        values = (pad, 0, 0, 0)
+        fields = (lengthen(x, length, value) for x, value in zip(self, values))
+        return WordGuess(*fields)
+
 
 class Draft(NamedTuple):
     """One candidate per row: its codes and its words."""
@@ -282,18 +288,22 @@ class IterativeLatentGenerator:
         on_cpu = latents.mask.device.type == "cpu"
         most = self.logits_at_once or (LOGITS_AT_ONCE_CPU if on_cpu else LOGITS_AT_ONCE)
         count = max(1, most // (length * self.vocabulary))
-        parts = [
-            self._decode_rows(
+        slices = row_slices(len(latents.mask), count)
+        if len(slices) == 1:
+            return self._decode_rows(model, latents, source, words, shown)
+        parts = []
+        for rows in slices:
+            # Neighbours are often of a length: as short as the longest of them.
+            longest = int(latents.mask[rows].sum(dim=1).max())
+            end = longest * 2**model.steps
+            part = self._decode_rows(
                 model,
-                Latents(*(field[rows] for field in latents)),
+                Latents(*(field[rows, :longest] for field in latents)),
                 EncodedSource(*(field[rows] for field in source)),
-                None if words is None else words[rows],
-                None if shown is None else shown[rows],
+                None if words is None else words[rows, :end],
+                None if shown is None else shown[rows, :end],
             )
-            for rows in row_slices(len(latents.mask), count)
-        ]
-        if len(parts) == 1:
-            return parts[0]
+            parts.append(part.padded(length, self.pad))
         return WordGuess(*(torch.cat(fields) for fields in zip(*parts)))
 
     def _decode_rows(
