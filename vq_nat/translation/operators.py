@@ -56,7 +56,7 @@ class _Attend(torch.autograd.Function):
         return g.op("com.microsoft::MultiHeadAttention", *inputs, num_heads_i=heads)
 
 
-class _AttendLater(torch.autograd.Function):
+class _AttendCached(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
@@ -104,7 +104,7 @@ def attend(
     return _Attend.apply(query, key, value, mask, heads)
 
 
-def attend_later(
+def attend_cached(
     query: Tensor, key: Tensor, value: Tensor, past: tuple[Tensor, Tensor], heads: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Attends to this position and those before.
@@ -119,7 +119,7 @@ def attend_later(
     Returns:
         (B, 1, C), and keys and values with this position, each (B, H, P + 1, C / H).
     """
-    return _AttendLater.apply(query, key, value, *past, heads)
+    return _AttendCached.apply(query, key, value, *past, heads)
 
 
 def by_head(x: Tensor, heads: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..transformer import TransformerLayer
 from .layers import ResidualConv
-from .operators import attend, attend_later, reshape
+from .operators import attend, attend_cached, reshape
 
 KeyValue = tuple[Tensor, Tensor]  # each (B, H, S, C / H)
 
@@ -58,7 +58,7 @@ class PackedLayer(nn.Module):
         self, x: Tensor, past: KeyValue, memory: KeyValue, memory_mask: Tensor
     ) -> tuple[Tensor, KeyValue]:
         """Runs one causal step. Shape: (B, 1, C) → (B, 1, C), and the longer past."""
-        attended, *longer = attend_later(*self._project(x), past, self.heads)
+        attended, *longer = attend_cached(*self._project(x), past, self.heads)
         x = self._rest(x + self.out(attended), memory, memory_mask)
         return x, (longer[0], longer[1])
 
