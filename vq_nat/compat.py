@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -81,7 +82,10 @@ def _load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"the checkpoint {path} does not exist.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, EOFError) as error:
+    except (RuntimeError, EOFError, OSError) as error:
+        # Of a file cut off to 4 to 69 kB torch looks for the end before its beginning.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
         raise ValueError(
             f"{path} must be a fairseq checkpoint, but cannot be read as one: it is "
             "cut off, or another file."

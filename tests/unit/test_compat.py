@@ -3,6 +3,7 @@
 import argparse
 import builtins
 import collections
+import errno
 import os
 import pickle
 import subprocess
@@ -89,13 +90,27 @@ def test_a_damaged_checkpoint_is_refused(
     read: Callable[..., Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "cut.pt"
-    torch.save({"model": {"w": torch.ones(999)}, "cfg": {}}, path)
+    torch.save({"model": {"w": torch.ones(20_000)}, "cfg": {}}, path)
     whole = path.read_bytes()
-    for content in (whole[:1500], b"", b"no checkpoint"):
+    cut = [whole[:size] for size in (1500, 5000, 68_000, len(whole) - 1)]
+    for content in (*cut, b"", b"no checkpoint"):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"cut\.pt must be a fairseq") as caught:
             read(path)
         assert "\n" not in str(caught.value)
+
+
+def test_a_disk_that_fails_is_no_damaged_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    path = tmp_path / "checkpoint.pt"
+    path.touch()
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        compat.load_config(path)
 
 
 @pytest.mark.parametrize("read", [compat.load_weights, compat.load_config])
