@@ -239,7 +239,8 @@ def notes(rows: list[Row]) -> str:
         )
     lines.append(
         "- Sums are upper bounds on -log p(x): codes are decided, not summed over. "
-        "PSNR and SSIM are means over images; perplexity and use of codes are those "
-        "over all images, means over slices."
+        "PSNR and SSIM are means over images, PSNR without exact reconstructions, of "
+        "which it is infinite; perplexity and use of codes are those over all images, "
+        "means over slices."
     )
     return "\n".join(lines)

@@ -226,10 +226,17 @@ def describe_fid(
     return row
 
 
-def finite(value: Tensor) -> float | None:
-    """Returns the mean of what was measured, None of nothing or the infinite."""
-    mean = float(value.mean()) if value.numel() else math.inf
-    return round(mean, 4) if math.isfinite(mean) else None
+def finite_mean(values: Tensor) -> float | None:
+    """Returns the mean of the finite values, None if there are none.
+
+    An image that is reconstructed exactly has an infinite PSNR and is left out: it
+    would hide all others.
+
+    Shape:
+        (N,).
+    """
+    found = values[values.isfinite()]
+    return round(float(found.mean()), 4) if found.numel() else None
 
 
 def measure(
@@ -257,8 +264,8 @@ def measure(
         "split": split,
         "images": len(images),
         "bits_per_dim": bits,
-        "psnr": finite(found.psnr),
-        "ssim": finite(found.ssim),
+        "psnr": finite_mean(found.psnr),
+        "ssim": finite_mean(found.ssim),
         "codebook": describe_codebook(autoencoder, found.codes),
         "fid": None,
         "sampling": None,

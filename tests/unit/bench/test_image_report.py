@@ -97,6 +97,13 @@ def test_a_batch_size_changes_no_figure(pictures: ImageSet) -> None:
     assert one.codes.shape == (10, 9, SLICES)
 
 
+def test_an_exact_image_does_not_hide_the_psnr_of_the_others() -> None:
+    values = torch.tensor([20.0, math.inf, 30.0], dtype=torch.float64)
+    assert measuring.finite_mean(values) == 25
+    assert measuring.finite_mean(values[1:2]) is None
+    assert measuring.finite_mean(values[:0]) is None
+
+
 def test_codes_are_counted_in_each_slice() -> None:
     codes = torch.tensor([[[0, 1], [0, 1]], [[0, 2], [0, 3]]], dtype=torch.int32)
     counts = measuring.count_codes(codes, 4)
