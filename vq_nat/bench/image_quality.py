@@ -12,6 +12,7 @@ from torch import Tensor
 
 WINDOW, SIGMA = 11, 1.5  # of SSIM, Wang et al. 2004, section III.C
 PEAK = 255.0
+TRIED = 32  # height and width of the images that a network is tried on
 
 
 def psnr(images: Tensor, others: Tensor) -> Tensor:
@@ -109,7 +110,7 @@ class InceptionFeatures:
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if it is not a TorchScript module.
+        ValueError: if it is not a TorchScript module, or not called like that one.
     """
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
@@ -123,12 +124,27 @@ class InceptionFeatures:
                 "inception-2015-12-05.pt, but is not."
             ) from error
         self.device = device
+        self._try(path)
 
     @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        """Computes features, on the CPU. Shape: (B, 3, H, W) uint8 → (B, D)."""
+        return self.network(images.to(self.device), return_features=True).cpu()
+
     def moments(self, batches: Iterable[Tensor]) -> Moments:
         """Computes mean and covariance. Shape: each batch (B, 3, H, W) uint8."""
-        features = [
-            self.network(batch.to(self.device), return_features=True).cpu()
-            for batch in batches
-        ]
-        return Moments.of(torch.cat(features))
+        return Moments.of(torch.cat([self.features(batch) for batch in batches]))
+
+    def _try(self, path: Path) -> None:
+        """Calls the network once, lest it fails after minutes of measuring."""
+        images = torch.zeros(2, 3, TRIED, TRIED, dtype=torch.uint8)
+        sentence = (
+            f"{path} must return a row of features for each uint8 image when it is "
+            "called with `return_features=True`, but does not."
+        )
+        try:
+            shape = self.features(images).shape
+        except (RuntimeError, AttributeError, torch.jit.Error) as error:
+            raise ValueError(sentence) from error
+        if len(shape) != 2 or shape[0] != len(images):
+            raise ValueError(sentence)

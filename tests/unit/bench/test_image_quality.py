@@ -124,3 +124,45 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.pt").write_text("no network")
     with pytest.raises(ValueError, match="text.pt must be a TorchScript module"):
         InceptionFeatures(tmp_path / "text.pt")
+
+
+class Plain(torch.nn.Module):
+    """A network that has no features to return but its output."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.float().mean(dim=(2, 3))
+
+
+class Whole(torch.nn.Module):
+    """One that returns something else than a row of features for each image."""
+
+    def forward(self, images: Tensor, return_features: bool = False) -> Tensor:
+        return images.float()
+
+
+class Pair(torch.nn.Module):
+    """One that returns more than features."""
+
+    def forward(
+        self, images: Tensor, return_features: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        return images.float().mean(dim=(2, 3)), images
+
+
+class Large(torch.nn.Module):
+    """One that does not resize what it is given."""
+
+    def forward(self, images: Tensor, return_features: bool = False) -> Tensor:
+        assert images.size(2) > 200, "too small"
+        return images.float().mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize("network", [Plain, Whole, Pair, Large])
+def test_a_network_of_another_kind_is_refused_before_it_is_used(
+    tmp_path: Path, network: type[torch.nn.Module]
+) -> None:
+    torch.jit.script(network()).save(str(tmp_path / "other.pt"))
+    sentence = "other.pt must return a row of features .*, but does not."
+    with pytest.raises(ValueError, match=sentence) as caught:
+        InceptionFeatures(tmp_path / "other.pt")
+    assert "\n" not in str(caught.value)
