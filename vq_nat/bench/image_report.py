@@ -243,4 +243,17 @@ def notes(rows: list[Row]) -> str:
         "which it is infinite; perplexity and use of codes are those over all images, "
         "means over slices."
     )
+    if any(is_of_few(row) for row in rows):
+        lines.append(
+            "- FID of fewer images than features, as here, is too large and not "
+            "comparable; samples are as many as `--count` says."
+        )
     return "\n".join(lines)
+
+
+def is_of_few(row: Row) -> bool:
+    """Tells whether FID is of fewer images than features: covariances are singular."""
+    if (fid := row["fid"]) is None:
+        return False
+    counts = [fid["originals"], fid["sampled"]]
+    return min(count for count in counts if count is not None) < fid["features"]

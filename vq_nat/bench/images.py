@@ -199,7 +199,7 @@ def describe_fid(
     network: InceptionFeatures,
     conditions: Conditions,
 ) -> Row:
-    """Returns Fréchet distances to the originals, and of how many images they are.
+    """Returns Fréchet distances to the originals, of how many images and features.
 
     Args:
         autoencoder: in evaluation mode.
@@ -218,6 +218,7 @@ def describe_fid(
         "samples": None,
         "originals": originals.images,
         "sampled": None,
+        "features": len(originals.mean),
     }
     if samples is not None:
         drawn = network.moments(samples.split(size))

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from vq_nat.bench import images as measuring
+from vq_nat.bench.image_quality import Moments
 from vq_nat.bench.image_report import page
 from vq_nat.bench.images import Drawing
 from vq_nat.bench.pictures import code_use, plot_code_use, write_png
@@ -154,6 +156,26 @@ def test_a_page_has_the_figures_of_its_row(pictures: ImageSet) -> None:
     assert "vq, soft, ema, M = 10, 2 × 4 codes" in text
     assert "![samples](samples.png)" in text
     assert row["sampling"]["images_per_s"] > 0
+
+
+class Averages:
+    """Stands in for Inception: three features, the mean of each channel."""
+
+    def moments(self, batches: Iterable[Tensor]) -> Moments:
+        return Moments.of(torch.cat([x.float().mean(dim=(2, 3)) for x in batches]))
+
+
+@pytest.mark.parametrize(("count", "warned"), [(2, True), (3, False)])
+def test_a_page_says_when_images_are_too_few_for_fid(
+    pictures: ImageSet, count: int, warned: bool
+) -> None:
+    model, conditions = autoencoder(mixtures=2), Conditions(batch_size=5)
+    row = measuring.measure(model, pictures, "test", None, conditions)
+    few = "fewer images than features"
+    assert few not in page([row], [])
+    drawn = measuring.sample_images(model, None, Drawing(count), conditions).images
+    row["fid"] = measuring.describe_fid(model, pictures, drawn, Averages(), conditions)
+    assert page([row], []).count(few) == warned
 
 
 def test_a_picture_is_written_pixel_by_pixel(tmp_path: Path) -> None:
