@@ -2,7 +2,7 @@
 
 A layout says whether it is there (`holds`) and reads a split (`read`) into one array,
 uint8 (N, 3, H, W), or returns None if there is no such split. Images of a split are
-decoded once and kept in memory: CIFAR-10 takes 150 MB.
+decoded once and kept in memory: all of CIFAR-10 takes 180 MB.
 """
 
 from __future__ import annotations
@@ -116,8 +116,7 @@ def held_out(count: int, root: Path) -> int:
     return min(HELD_OUT, -(-count // 10))
 
 
-# Training and validation come from the same files.
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=len(SPLITS))
 def _stored(root: Path, split: str) -> numpy.ndarray | None:
     """Reads a split as it is stored."""
     if not root.is_dir():

@@ -139,6 +139,24 @@ def test_folders_of_images(tmp_path: Path) -> None:
     assert torch.equal(torch.cat(parts), torch.from_numpy(images))
 
 
+@pytest.mark.parametrize("valid", [True, False])
+def test_no_split_is_read_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valid: bool
+) -> None:
+    for split in ("train", "test", *(["valid"] if valid else [])):
+        write_folder(tmp_path / split, encode(draw_images(3, size=16)))
+    reads, read = [], data.image_folder.read
+
+    def counted(root: Path, split: str) -> numpy.ndarray | None:
+        reads.append(split)
+        return read(root, split)
+
+    monkeypatch.setattr(data.image_folder, "read", counted)
+    for split in ("train", "valid", "test", "train"):
+        open_images(tmp_path, split)
+    assert sorted(reads) == ["test", "train", "valid"]
+
+
 @pytest.mark.parametrize("name", ["valid", "val", "validation"])
 def test_the_folder_of_validation_has_its_usual_names(
     tmp_path: Path, name: str
