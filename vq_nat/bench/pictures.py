@@ -34,7 +34,12 @@ def write_png(picture: Tensor, path: Path, scale: int = 2) -> Path:
 
 
 def code_use(log: Path) -> list[LogEntry]:
-    """Reads the epochs of a training, or its updates if there is no full epoch.
+    """Reads what a training logged within its epochs, or the epochs if that is little.
+
+    A resumed training repeats updates: of each the last entry counts.
+
+    Returns:
+        Entries in the order of their updates.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -45,13 +50,13 @@ def code_use(log: Path) -> list[LogEntry]:
     with open(log, encoding="utf-8", errors="replace") as lines:
         entries = [entry for line in lines if (entry := read_entry(line)) is not None]
     for kind in ("train_inner", "train"):
-        found = [
-            entry
+        found = {
+            entry.values["num_updates"]: entry
             for entry in entries
             if entry.kind == kind and "vq_perplexity" in entry.values
-        ]
+        }
         if len(found) > 1 or (found and kind == "train"):
-            return found
+            return [found[update] for update in sorted(found)]
     raise ValueError(
         f"{log} must be a log of `fairseq-train --log-format json` for a model with "
         "codes, but holds no `vq_perplexity`."

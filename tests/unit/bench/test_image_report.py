@@ -226,6 +226,25 @@ def test_the_use_of_codes_is_read_from_the_log(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_resumed_training_does_not_draw_backwards(tmp_path: Path) -> None:
+    """It goes on at the checkpoint's update, before the last that was logged."""
+    path = tmp_path / "train.log"
+    logged = ((10, 1), (20, 2), (30, 3), (15, 4), (20, 5), (40, 6))
+    path.write_text("".join(log_line("train_inner", *entry) for entry in logged))
+    points = [
+        (entry.values["num_updates"], entry.values["vq_perplexity"])
+        for entry in code_use(path)
+    ]
+    assert points == [(10, 1), (15, 4), (20, 5), (30, 3), (40, 6)]
+
+
+def test_epochs_are_read_if_there_is_nothing_within(tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    inner, epochs = log_line("train_inner", 1, 9), log_line("train", 5, 1)
+    path.write_text(inner + epochs + log_line("train", 10, 2))
+    assert [entry.values["vq_perplexity"] for entry in code_use(path)] == [1, 2]
+
+
 def test_a_log_without_codes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "train.log"
     path.write_text("nothing\n")
