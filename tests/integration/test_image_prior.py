@@ -384,6 +384,21 @@ def test_without_codes_fid_is_of_reconstructions_alone(
     assert row["fid"]["samples"] is None and row["sampling"] is None
 
 
+@pytest.mark.parametrize("choice", [("--temperature", "0.5"), ("--top-k", "3")])
+def test_the_uniform_prior_has_no_probable_codes_to_choose(
+    pictures: Path,
+    autoencoder: Path,
+    tmp_path: Path,
+    sentence: Callable[..., str],
+    choice: tuple[str, str],
+) -> None:
+    data, out = ("--data", pictures), ("--out", tmp_path / "out")
+    for words in (("sample", autoencoder), ("report", autoencoder, *data)):
+        said = sentence(*words, *choice, *out)
+        assert "must be 1 and `top_k` must be 0 without a prior" in said
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture
 def sentence(capsys) -> Callable[..., str]:
     """Runs a command that must fail, and returns its one sentence."""

@@ -10,6 +10,7 @@ import torch
 from ..image.checkpoints import load_autoencoder, load_prior
 from ..image.data import open_images
 from ..image.pictures import grid_of, side_by_side
+from ..image.sampling import PLAIN
 from . import images as measuring
 from .image_quality import InceptionFeatures
 from .images import Drawing
@@ -80,10 +81,10 @@ def sample(
 
     Raises:
         FileNotFoundError: if a checkpoint is missing.
-        ValueError: if they do not belong together.
+        ValueError: if they do not belong together, or codes cannot be drawn like that.
     """
     autoencoder = load_autoencoder(model, conditions.device)
-    loaded = maybe_prior(prior, autoencoder, conditions.device)
+    loaded = maybe_prior(prior, autoencoder, drawing, conditions.device)
     drawn = measuring.sample_images(autoencoder, loaded, drawing, conditions).images
     columns = min(COLUMNS, len(drawn))
     paths = [write_png(grid_of(drawn, columns), out / "samples.png")]
@@ -127,7 +128,7 @@ def report(
     # What can be refused is, before minutes of measuring.
     network = None if inception is None else InceptionFeatures(inception, device)
     autoencoder = load_autoencoder(model, device)
-    loaded = maybe_prior(prior, autoencoder, device)
+    loaded = maybe_prior(prior, autoencoder, drawing, device)
     images = open_images(data, split, autoencoder.image_size)
     if network is not None and (fewest := min(len(images), drawing.count)) < 2:
         raise ValueError(
@@ -153,9 +154,24 @@ def report(
     return row
 
 
-def maybe_prior(path: Path | None, autoencoder: Any, device: str) -> Any:
-    """Loads a prior if one is named."""
-    return None if path is None else load_prior(path, autoencoder, device)
+def maybe_prior(
+    path: Path | None, autoencoder: Any, drawing: Drawing, device: str
+) -> Any:
+    """Loads a prior if one is named.
+
+    Raises:
+        ValueError: if there is none, and the more probable codes are to be drawn.
+    """
+    if path is not None:
+        return load_prior(path, autoencoder, device)
+    # Among equals the "best" would be whichever comes first.
+    if drawing.options != PLAIN:
+        raise ValueError(
+            "`temperature` must be 1 and `top_k` must be 0 without a prior, when all "
+            f"codes are equally probable, but they are {drawing.options.temperature} "
+            f"and {drawing.options.top_k} instead."
+        )
+    return None
 
 
 # ---------------------------------------------------------------------------- the page
