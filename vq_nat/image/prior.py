@@ -23,6 +23,11 @@ from ..dropout import Dropout
 from ..transformer import KeyValueBuffer, TransformerStack
 from .prior_config import PRESETS, CodePriorConfig
 
+SIZES = (
+    *("decoder_embed_dim", "decoder_ffn_embed_dim"),
+    *("decoder_attention_heads", "decoder_layers"),
+)
+
 Choose = Callable[[Tensor, Tensor], Tensor]
 """Logits (B, K) and noise (B,) in (0, 1] → codes (B,)."""
 
@@ -147,10 +152,14 @@ class CodePrior(BaseFairseqModel):
         cfg: options.
         grid: the shape of the codes.
         fingerprint: of the autoencoder whose codes these are, 64 hexadecimal digits.
+
+    Raises:
+        ValueError: if an option is out of its range.
     """
 
     def __init__(self, cfg: Any, grid: CodeGrid, fingerprint: str = "0" * 64) -> None:
         super().__init__()
+        check(cfg)
         width, ffn = cfg.decoder_embed_dim, cfg.decoder_ffn_embed_dim
         self.grid, self.fingerprint = grid, fingerprint
         self.embed = nn.Embedding(grid.slices * grid.codes, width)
@@ -267,6 +276,28 @@ class CodePrior(BaseFairseqModel):
             hidden = self.head.add(hidden, index, chosen)
             codes.append(chosen)
         return torch.stack(codes, dim=-1)
+
+
+def check(cfg: Any) -> None:
+    """Refuses options that cannot work.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    for name in SIZES:
+        if getattr(cfg, name) < 1:
+            raise ValueError(
+                f"`{name}` must be at least 1, but is {getattr(cfg, name)} instead."
+            )
+    if cfg.decoder_embed_dim % cfg.decoder_attention_heads:
+        raise ValueError(
+            "`decoder_attention_heads` must divide `decoder_embed_dim` "
+            f"({cfg.decoder_embed_dim}), but is {cfg.decoder_attention_heads} instead."
+        )
+    if not 0 <= cfg.dropout < 1:
+        raise ValueError(
+            f"`dropout` must be at least 0 and below 1, but is {cfg.dropout} instead."
+        )
 
 
 def log_prob_of(codes: Tensor, logits: Tensor) -> Tensor:

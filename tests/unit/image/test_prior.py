@@ -2,6 +2,8 @@
 
 import itertools
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -100,6 +102,26 @@ def test_a_buffer_is_what_joining_gives() -> None:
     joined = parts[0].append(parts[1])
     assert torch.equal(last.keys, joined.keys)
     assert torch.equal(last.values, joined.values)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"decoder_layers": 0}, "`decoder_layers` must be at least 1, but is 0"),
+        ({"decoder_embed_dim": 0}, "`decoder_embed_dim` must be at least 1, but is 0"),
+        ({"decoder_ffn_embed_dim": -1}, "`decoder_ffn_embed_dim` must be at least 1"),
+        ({"decoder_attention_heads": 0}, "`decoder_attention_heads` must be at least"),
+        (
+            {"decoder_attention_heads": 3},
+            r"`decoder_attention_heads` must divide `decoder_embed_dim` \(16\), but is",
+        ),
+        ({"dropout": 1.0}, "`dropout` must be at least 0 and below 1, but is 1.0"),
+        ({"dropout": -0.1}, "`dropout` must be at least 0 and below 1, but is -0.1"),
+    ],
+)
+def test_options_are_refused_by_name(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        CodePrior(replace(config(), **options), GRIDS[0])
 
 
 def test_weights_of_another_autoencoder_are_refused() -> None:
