@@ -117,6 +117,7 @@ class ImageDataset(ShuffledDataset):
     ) -> None:
         super().__init__(len(images), shuffle, seed)
         self.images, self.flip = images, flip
+        self.set_epoch(self.epoch)
 
     def net_input(self, ids: Tensor) -> dict[str, Tensor]:
         """Cuts out images. Shape: (B,) -> uint8 (B, 3, H, W)."""

@@ -60,6 +60,14 @@ def test_half_of_the_images_are_mirrored_alike_in_every_batch() -> None:
     assert not torch.equal(dataset.collater(ids)["net_input"]["images"], images)
 
 
+def test_the_first_epoch_need_not_be_set() -> None:
+    dataset, told = build(flip=True), build(flip=True)
+    told.set_epoch(1)
+    ids = list(range(COUNT))
+    first = dataset.collater(ids)["net_input"]["images"]
+    assert torch.equal(first, told.collater(ids)["net_input"]["images"])
+
+
 def test_a_mirrored_image_has_its_columns_reversed() -> None:
     images = torch.arange(2 * 3 * 2 * 2).view(2, 3, 2, 2)
     mirrored = mirror(images, torch.tensor([True, False]))
