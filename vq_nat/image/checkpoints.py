@@ -9,7 +9,7 @@ from fairseq.models import ARCH_MODEL_NAME_REGISTRY
 from torch import nn
 
 from ..compat import load_config
-from .prior import CodeGrid, CodePrior
+from .prior import CodeGrid
 
 PathLike = Union[str, Path]
 
@@ -107,13 +107,3 @@ def _model_name(options: Any) -> str:
     """Returns the name a model is registered by; options may name an architecture."""
     name = getattr(options, "arch", None) or dict(options or {}).get("_name", "")
     return ARCH_MODEL_NAME_REGISTRY.get(name, name)
-
-
-__all__ = [
-    "CodePrior",
-    "checkpoint_path",
-    "code_grid",
-    "fingerprint",
-    "load_autoencoder",
-    "load_prior",
-]

@@ -70,7 +70,6 @@ class BitsPerDimCriterion(FairseqCriterion):
             "prior_nats": codes * math.log(out.bottleneck.weights.size(-1)),
             "vq_loss": bottleneck.detach(),
             "dimensions": dimensions,
-            "codes": codes,
             "batches": 1,
             "sample_size": dimensions,
             "ntokens": len(images),

@@ -93,11 +93,6 @@ class ShuffledDataset(FairseqDataset):
         """Whether batches may stay together from one epoch to the next."""
         return not self.shuffle
 
-    @property
-    def supports_prefetch(self) -> bool:
-        """Nothing is to be fetched: all images are in memory."""
-        return False
-
     def _draws(self, purpose: int) -> numpy.random.Generator:
         return numpy.random.default_rng((self.seed, self.epoch, purpose))
 

@@ -56,16 +56,6 @@ class ImageCodesTask(LatentTraining, FairseqTask):
         super().__init__(cfg, **options)
         self.state.add_factory("source", self._describe)
 
-    @property
-    def target_dictionary(self) -> None:
-        """Codes need none."""
-        return None
-
-    @property
-    def source_dictionary(self) -> None:
-        """Codes need none."""
-        return None
-
     @cached_property
     def device(self) -> str:
         """Where codes are computed."""
@@ -120,10 +110,6 @@ class ImageCodesTask(LatentTraining, FairseqTask):
         logger.info("codes of %d images (%s)", len(codes), split)
         trains = split == self.cfg.train_subset
         self.datasets[split] = CodeDataset(codes, trains, self.cfg.seed)
-
-    def max_positions(self) -> None:
-        """All grids are of one size."""
-        return None
 
     def _describe(self) -> dict[str, Any]:
         cfg, path = self.autoencoder.cfg, checkpoint_path(self.cfg.autoencoder or "")

@@ -94,13 +94,3 @@ class ImageVQVAETask(LatentTraining, FairseqTask):
             pictures = side_by_side(images, model.reconstruct(images))
         writer.add_image("reconstructions", pictures, model.bottleneck.num_updates)
         writer.flush()
-
-    @property
-    def source_dictionary(self) -> None:
-        """There is none."""
-        return None
-
-    @property
-    def target_dictionary(self) -> None:
-        """There is none."""
-        return None
