@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -17,6 +18,7 @@ from fairseq_commands import USER_DIR, call, train_together
 from PIL import Image
 
 from vq_nat import cli
+from vq_nat.bench import image_report
 from vq_nat.bench.images import UNTIMED
 from vq_nat.bench.training_log import read_entry
 from vq_nat.compat import load_weights
@@ -241,7 +243,12 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def test_the_three_commands_write_their_files(
-    pictures: Path, autoencoder: Path, prior: Path, tmp_path: Path, capsys
+    pictures: Path,
+    autoencoder: Path,
+    prior: Path,
+    tmp_path: Path,
+    capsys,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out, model = ["--out", str(tmp_path)], str(autoencoder)
     sampling = ["--prior", str(prior), "--count", "6"]
@@ -252,7 +259,15 @@ def test_the_three_commands_write_their_files(
     assert size_of(tmp_path / "samples" / "00005.png") == (16, 16)
     assert size_of(tmp_path / "reconstructions.png") == (2 * (6 * 18 - 2), 2 * 16)
     log = ["--log", str(autoencoder.parent / "train.log")]
+    loads = []
+
+    def counted(*arguments: Any) -> VQVAE:
+        loads.append(arguments)
+        return load_autoencoder(*arguments)
+
+    monkeypatch.setattr(image_report, "load_autoencoder", counted)
     assert cli.main(["image", "report", model, *data, *sampling, *log, *out]) == 0
+    assert len(loads) == 1
     assert capsys.readouterr().out.split()[-1] == str(tmp_path / "report.md")
     page = (tmp_path / "report.md").read_text()
     for name in ("codes", "reconstructions", "samples"):

@@ -50,6 +50,18 @@ def reconstruct(
     """
     autoencoder = load_autoencoder(model, device)
     images = open_images(data, split, autoencoder.image_size)
+    return write_reconstructions(autoencoder, images, count, out, device, batch_size)
+
+
+def write_reconstructions(
+    autoencoder: Any,
+    images: Any,
+    count: int,
+    out: Path,
+    device: str = "cpu",
+    batch_size: int = 64,
+) -> Path:
+    """Does the same with a model that is loaded, and an `ImageSet`."""
     originals = images.images(slice(count))
     parts = [
         autoencoder.reconstruct(batch.to(device)).cpu()
@@ -138,7 +150,7 @@ def report(
     how, drawn = (device, conditions.batch_size), None
     with pinned_threads(conditions.threads):
         row = measuring.measure(autoencoder, images, split, loaded, conditions)
-        pictures.append(reconstruct(model, data, split, SHOWN, out, *how))
+        pictures.append(write_reconstructions(autoencoder, images, SHOWN, out, *how))
         if autoencoder.has_codes:
             sampled = measuring.sample_images(autoencoder, loaded, drawing, conditions)
             row["sampling"] = sampled.describe(loaded is not None, drawing, conditions)
