@@ -285,6 +285,17 @@ def test_the_three_commands_write_their_files(
     assert row["fid"] is None
 
 
+def test_fewer_samples_leave_none_of_more(autoencoder: Path, tmp_path: Path) -> None:
+    words = ["image", "sample", str(autoencoder), "--out", str(tmp_path), "--single"]
+    folder = tmp_path / "samples"
+    assert cli.main([*words, "--count", "3"]) == 0
+    for name in ("best.png", "00001.txt", "1.png"):  # somebody's own
+        (folder / name).touch()
+    assert cli.main([*words, "--count", "1"]) == 0
+    found = sorted(path.name for path in folder.iterdir())
+    assert found == ["00000.png", "00001.txt", "1.png", "best.png"]
+
+
 @pytest.fixture
 def sizes(monkeypatch: pytest.MonkeyPatch) -> set[tuple[int, int]]:
     """Images that are encoded at a time, and torch's threads, of whatever is called."""

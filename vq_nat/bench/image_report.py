@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..image.checkpoints import load_autoencoder, load_prior
 from ..image.data import open_images
@@ -16,12 +18,13 @@ from .image_quality import InceptionFeatures
 from .images import Drawing
 from .pictures import plot_code_use, write_png
 from .report import NOTHING, Column, at, markdown, number, percent
-from .rows import write_json
+from .rows import write_json, write_text
 from .systems import Conditions
 from .timing import pinned_threads
 
 Row = dict[str, Any]
 SHOWN, COLUMNS = 64, 8  # images of a picture, and of a row of it
+OWN_NAME = re.compile(r"\d{5,}\.png")  # of a single sample
 
 
 def reconstruct(
@@ -101,10 +104,19 @@ def sample(
     columns = min(COLUMNS, len(drawn))
     paths = [write_png(grid_of(drawn, columns), out / "samples.png")]
     if single:
-        for index, image in enumerate(drawn):
-            path = out / "samples" / f"{index:05}.png"
-            paths.append(write_png(image, path, scale=1))
+        paths += write_each(drawn, out / "samples")
     return paths
+
+
+def write_each(drawn: Tensor, folder: Path) -> list[Path]:
+    """Writes each image of (N, 3, H, W) as a file, in place of those written before."""
+    for path in folder.glob("*.png"):
+        if OWN_NAME.fullmatch(path.name):
+            path.unlink()
+    return [
+        write_png(image, folder / f"{index:05}.png", scale=1)
+        for index, image in enumerate(drawn)
+    ]
 
 
 def report(
@@ -162,7 +174,7 @@ def report(
                 autoencoder, images, drawn, network, conditions
             )
     write_json(row, out / "report.json")
-    (out / "report.md").write_text(page([row], pictures), encoding="utf-8")
+    write_text(page([row], pictures), out / "report.md")
     return row
 
 
@@ -194,7 +206,7 @@ def page(rows: list[Row], pictures: list[Path]) -> str:
     shown = [f"![{path.stem}]({path.name})" for path in pictures]
     tables = [bits_table(rows), quality_table(rows), sampling_table(rows)]
     parts = [*(table for table in tables if table), notes(rows), *shown]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def system(row: Row) -> str:

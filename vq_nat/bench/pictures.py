@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from .rows import replacing
 from .training_log import LogEntry, read_entry
 
 FIGURES = {
@@ -27,9 +28,10 @@ def write_png(picture: Tensor, path: Path, scale: int = 2) -> Path:
             "Pillow must be installed to write pictures, but is not: "
             "`pip install -e '.[image]'` does so."
         ) from error
-    path.parent.mkdir(parents=True, exist_ok=True)
     pixels = picture.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
-    Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(path)
+    image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+    with replacing(path) as temporary:
+        image.save(temporary)
     return path
 
 
@@ -92,7 +94,7 @@ def plot_code_use(log: Path, path: Path) -> Path:
         if name.endswith("_codes"):
             axis.set_ylim(top=1.05)  # a share
     figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
     pyplot.close(figure)
     return path

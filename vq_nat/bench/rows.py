@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +61,22 @@ def read_lines(path: Path) -> list[str]:
 
 def write_text(text: str, path: Path) -> Path:
     """Writes a text and a line feed, never seen half-written."""
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields where to write a file that then takes its place, if all goes well.
+
+    Args:
+        path: of the file; its ending is kept, and its folder is made if need be.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".tmp-{path.name}")
-    temporary.write_text(text + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -210,6 +210,23 @@ def test_a_picture_is_written_pixel_by_pixel(tmp_path: Path) -> None:
     assert torch.equal(found[:, 2::3, 2::3], picture)
 
 
+def test_a_picture_is_whole_or_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_png(torch.zeros(3, 4, 4, dtype=torch.uint8), tmp_path / "a.png")
+    before = path.read_bytes()
+
+    def full(self: Image.Image, where: Path) -> None:
+        where.write_bytes(b"half a pic")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(OSError, match="no space left"):
+        write_png(torch.ones(3, 4, 4, dtype=torch.uint8), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def log_line(kind: str, updates: int, perplexity: float) -> str:
     figures = {"num_updates": updates, "vq_perplexity": f"{perplexity}"}
     named = {f"{kind}_{name}": value for name, value in figures.items()}
