@@ -59,7 +59,7 @@ def logged(caplog: pytest.LogCaptureFixture, name: str) -> dict[str, float]:
     return {key: float(value) for key, value in json.loads(lines[-1]).items()}
 
 
-BOTTLENECKS = {
+MODELS = {
     "gradient": ("--vq-assign", "hard", "--vq-update", "gradient"),
     "soft-slices": ("--vq-assign", "soft", "--vq-slices", "2"),
     "data": ("--vq-init", "data", "--vq-restart-after", "2", "--vq-num-codes", "8"),
@@ -67,11 +67,12 @@ BOTTLENECKS = {
     "gumbel": ("--vq-kind", "gumbel"),
     "semhash": ("--vq-kind", "semhash"),
     "identity": ("--vq-kind", "identity"),
+    "categorical": ("--likelihood", "categorical"),
 }
 
 
-@pytest.mark.parametrize("options", BOTTLENECKS.values(), ids=BOTTLENECKS)
-def test_every_bottleneck_trains_and_validates(
+@pytest.mark.parametrize("options", MODELS.values(), ids=MODELS)
+def test_every_bottleneck_and_likelihood_trains_and_validates(
     train_images: Train,
     tmp_path: Path,
     options: tuple[str, ...],
