@@ -15,7 +15,7 @@ venv=${VQ_NAT_VENV:-$here/../.venv}
 bash "$here/install.sh" "$venv"
 data=()
 case " $* " in
-    *" --data "*|*" --data="*|*" -h "*|*" --help "*) ;;
+    *" --data "*|*" --data="*|*" --report "*|*" -h "*|*" --help "*) ;;
     *)
         "$venv/bin/python" "$here/../data_prep/cifar10.py" --out "$here/../runs/cifar10"
         data=(--data "$here/../runs/cifar10/images")

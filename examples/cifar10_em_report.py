@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from cifar10_em_prior import joined
 from experiment import draw_seeds, mean_and_range
 from stamps import read_json
+from steps import PrepError
 
 from vq_nat.bench import report
 
@@ -35,8 +37,14 @@ def write(folder: Path, order: list[str], collapsed: float) -> str:
 
     Returns:
         The text, or text and how to get the plot.
+
+    Raises:
+        PrepError: without rows.
     """
-    rows, others = alike(load_rows(folder, order))
+    found = load_rows(folder, order)
+    if not found:
+        raise PrepError(f"{folder} must hold rows, but holds none.")
+    rows, others = alike(found)
     parts = [table(rows), findings(rows), notes(rows, collapsed), left_out(others)]
     text = "\n\n".join(part for part in parts if part) + "\n"
     (folder / "report.md").write_text(text, encoding="utf-8")
@@ -61,21 +69,45 @@ def load_rows(folder: Path, order: list[str]) -> list[Row]:
 
 
 def alike(rows: list[Row]) -> tuple[list[Row], list[Row]]:
-    """Divides rows into those of the most frequent experiment, and the others."""
-    keys = [experiment_of(row) for row in rows]
-    usual = max(keys, key=keys.count, default=None)
-    return (
-        [row for row, key in zip(rows, keys) if key == usual],
-        [row for row, key in zip(rows, keys) if key != usual],
-    )
+    """Divides rows into those of the most frequent experiment, and the others.
+
+    Product quantization has flags of its own, which its rows must have in common.
+    """
+    known = [row["data_sha256"] for row in rows if row.get("data_sha256")]
+    data = most_frequent(known)  # of older rows, which do not name theirs
+    usual = most_frequent(experiment_of(row, data) for row in rows)
+    same = [row for row in rows if experiment_of(row, data) == usual]
+    sliced = [row for row in same if row["setting"] == SLICED]
+    flags = most_frequent(map(flags_of_slices, sliced))
+    odd = [row for row in sliced if flags_of_slices(row) != flags]
+    kept = [row for row in same if row not in odd]
+    return kept, [row for row in rows if row not in kept]
 
 
-def experiment_of(row: Row) -> str:
-    """Returns what rows must have in common to stand in one table."""
-    varied = {"seed", *OF_SETTING, *OF_SLICES}
-    flags = {k: v for k, v in row["flags"].items() if k not in varied}
-    names = ("images", "data_sha256", "test_images", "updates", "batch_size")
-    return json.dumps([flags, *(row.get(name) for name in names)], sort_keys=True)
+def most_frequent(keys: Iterable[str]) -> str | None:
+    """Returns the most frequent one, None of nothing."""
+    counted = Counter(keys).most_common(1)
+    return counted[0][0] if counted else None
+
+
+def experiment_of(row: Row, data: str | None) -> str:
+    """Returns what rows must have in common to stand in one table.
+
+    Args:
+        row: a row.
+        data: hash of its images if it does not name it.
+    """
+    varied = {"seed", *OF_SETTING, *(OF_SLICES if row["setting"] == SLICED else ())}
+    flags = {"autocast": "auto", **row["flags"]}  # which older rows do not name
+    flags = {k: v for k, v in flags.items() if k not in varied}
+    names = ("images", "test_images", "updates", "batch_size")
+    same = [row.get("data_sha256") or data, *(row.get(name) for name in names)]
+    return json.dumps([flags, *same], sort_keys=True)
+
+
+def flags_of_slices(row: Row) -> str:
+    """Returns the flags that only product quantization has."""
+    return json.dumps([row["flags"].get(name) for name in OF_SLICES])
 
 
 def left_out(rows: list[Row]) -> str:
@@ -191,9 +223,14 @@ def compare(rows: list[Row], baseline: list[Row]) -> str:
     found = gaps(rows, baseline)
     if not found:
         return ""
-    fewer, middle = sum(gap < 0 for gap in found), mean(found)
+    middle = mean(found)
+    if not round(middle, 3):
+        return (
+            f"- {rows[0]['label']} and {baseline[0]['label']} need equally many "
+            "bits/dim."
+        )
     word = "fewer" if middle < 0 else "more"
-    seeds = fewer if middle < 0 else len(found) - fewer
+    seeds = sum((gap < 0) == (middle < 0) and gap != 0 for gap in found)
     return (
         f"- {rows[0]['label']} needs {abs(middle):.3f} bits/dim {word} than "
         f"{baseline[0]['label']} ({word} with {seeds} of {len(found)} seeds)."

@@ -158,7 +158,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME=PATH",
         help=f"take what was made elsewhere: {', '.join(GIVEN)}",
     )
-    add("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    add("--threads", type=int, default=2, help="of trainings (default: 2)")
     add(
         "--device",
         choices=("auto", "cpu", "cuda"),

@@ -197,7 +197,8 @@ def unique_models(entries: Sequence[Entry]) -> list[Entry]:
 
 def clocks_table(entries: Sequence[Entry], figure: str = "sentences_per_s") -> str:
     """Returns a rate at all batch sizes and threads, empty if not measured."""
-    known = [e for e in entries if any(figure in clock for clock in clocks_of(e))]
+    timed = [entry for entry in entries if is_timed(entry)]
+    known = [e for e in timed if any(figure in clock for clock in clocks_of(e))]
     found = {clock_name(clock): clock for e in known for clock in clocks_of(e)}
     heads = sorted(found, key=lambda name: clock_rank(found[name]))
     if not heads:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from table_cells import one_digit, p_value
+from table_cells import one_digit, p_value, signed
 from table_entries import (
     CLEARLY,
     Entry,
@@ -21,7 +21,7 @@ from table_entries import (
 )
 
 HELD, NOT_HELD, NOT_MEASURED = "held", "not held", "not measured"
-WITHIN_CHANCE = "within chance"
+WITHIN_CHANCE, NOT_COMPARED = "within chance", "not compared"
 CHANCE = 0.05  # a larger p-value of a difference may be chance
 SYSTEMS = ("vq-em10", "vq-em10-nc4", "tuned", "tuned-mono")  # without help of a teacher
 ENGINES = ("", "-onnx", "-onnx-int8")  # what they run on: torch, and ONNX Runtime
@@ -57,7 +57,10 @@ DISTILLATION = (
 SOFT = (Pair("vq-raw", "vq-em5-raw"), Pair("vq", "vq-em10"))
 ABOVE_NAT = (Pair("nat-npd100", "vq-em10"),)
 ABOVE_SEMHASH = (Pair("semhash", "vq-em10"),)
-PAIRS = (*DISTILLATION, *SOFT, *ABOVE_NAT, *ABOVE_SEMHASH)  # whose outputs are compared
+LOWER = Pair("vq-em10-nc4", "vq-em10")
+# Whose outputs are compared, and where the higher one's row says how.
+PAIRS = (*DISTILLATION, *SOFT, *ABOVE_NAT, *ABOVE_SEMHASH, LOWER)
+ROWS = "against_rows"
 
 
 def judge(lines: Sequence[Entry]) -> list[Claim]:
@@ -96,24 +99,27 @@ class Gap(NamedTuple):
     """A difference of BLEU, and how likely chance makes one as large."""
 
     bleu: float
-    p: float | None  # None: not compared
+    p: float | None  # None: the outputs have not been compared
+    differs: bool = False  # seeds do not agree which is the better one
 
     def __str__(self) -> str:
         """Writes both."""
-        known = "" if self.p is None else f" ({p_value(self.p)})"
-        return f"{self.bleu:+.1f}{known}"
+        known = "not compared" if self.p is None else p_value(self.p)
+        return f"{signed(self.bleu)} ({known})"
 
     @property
     def may_be_chance(self) -> bool:
-        """Whether the outputs have been compared, and say so."""
-        return self.p is not None and self.p > CHANCE
+        """Whether the comparison says so."""
+        return self.p is not None and (self.p > CHANCE or self.differs)
 
 
 def gap_of(pair: Pair, entries: Entries) -> Gap:
     """Returns the difference between two lines, with the largest p-value of a seed."""
     lower, higher = entries[pair.lower], entries[pair.higher]
-    known = higher.values("against_rows", pair.lower, "bleu_p")
-    return Gap(higher.bleu - lower.bleu, max(known, default=None))
+    known = higher.values(ROWS, pair.lower, "bleu_p")
+    signs = {gap > 0 for gap in higher.values(ROWS, pair.lower, "bleu")}
+    gap = higher.bleu - lower.bleu
+    return Gap(gap, max(known, default=None), len(signs) > 1)
 
 
 def judge_gaps(gaps: Sequence[Gap], strictly: bool) -> str:
@@ -123,8 +129,12 @@ def judge_gaps(gaps: Sequence[Gap], strictly: bool) -> str:
         gaps: of all pairs.
         strictly: equal is not enough.
     """
-    if any(gap.bleu < 0 and not gap.may_be_chance for gap in gaps):
+    if any(
+        gap.bleu < 0 and gap.p is not None and not gap.may_be_chance for gap in gaps
+    ):
         return NOT_HELD
+    if any(gap.p is None for gap in gaps):
+        return NOT_COMPARED
     if any(gap.may_be_chance for gap in gaps):
         return WITHIN_CHANCE
     return verdict(not strictly or all(gap.bleu > 0 for gap in gaps))
@@ -145,17 +155,26 @@ def describe(entry: Entry) -> str:
 def faster_and_lower(entries: Entries) -> Claim:
     """More words per code: less time, less quality."""
     text = "n_c = 4 is faster than n_c = 3, and lower in BLEU"
-    if "vq-em10" not in entries or "vq-em10-nc4" not in entries:
+    if not all(name in entries for name in LOWER):
         return Claim(text, NOT_MEASURED, "")
-    three, four = entries["vq-em10"], entries["vq-em10-nc4"]
+    three, four = entries[LOWER.higher], entries[LOWER.lower]
     if not same_machine(three, four):
         return Claim(text, NOT_MEASURED, "the two were timed on different machines")
-    holds = four.latency < three.latency and four.bleu < three.bleu
+    gap = gap_of(LOWER, entries)
     figures = (
         f"{four.latency:.1f} against {three.latency:.1f} ms/sentence, "
-        f"{describe(four)} against {describe(three)}"
+        f"{describe(four)} against {describe(three)}: {gap}"
     )
-    return Claim(text, verdict(holds), figures)
+    found = {judge_gaps([gap], strictly=True), judge_ratio(three.latency, four.latency)}
+    order = (NOT_HELD, NOT_COMPARED, WITHIN_CHANCE, HELD)  # the worst counts
+    return Claim(text, min(found, key=order.index), figures)
+
+
+def judge_ratio(slow: float, fast: float) -> str:
+    """Returns the verdict on a time that is claimed to be the shorter one."""
+    if 1 / CLEARLY < slow / fast < CLEARLY:
+        return WITHIN_CHANCE
+    return verdict(slow > fast)
 
 
 def nearly_greedy(entries: Entries) -> Claim:
@@ -174,43 +193,49 @@ def nearly_greedy(entries: Entries) -> Claim:
     if not found:
         return Claim(text, NOT_MEASURED, "")
     reached = [share >= SHARE_OF_GREEDY and t >= TIMES_BEAM for _, share, t in found]
-    rival = fastest(entries, CTRANSLATE2_BEAM)
+    rivals = known_of(entries, CTRANSLATE2_BEAM)
     figures = [
         f"{'' if is_reached else 'not '}by {entry.quoted}, {share:.1%} at {times:.2f} "
-        f"times{beside(entry, rival) if is_reached else ''}"
+        f"times{beside(entry, rivals) if is_reached else ''}"
         for (entry, share, times), is_reached in zip(found, reached, strict=True)
     ]
     figures.sort(key=lambda figure: figure.startswith("not "))
     return Claim(text, verdict(any(reached)), "; ".join(figures))
 
 
-def beside(entry: Entry, rival: Entry | None) -> str:
+def beside(entry: Entry, rivals: Sequence[Entry]) -> str:
     """Says how a line stands to what runs the teacher's beam fastest."""
-    times = speed_up(rival, entry)
-    if rival is None or times is None:
+    comparable = [rival for rival in rivals if same_machine(rival, entry)]
+    if not comparable:
         return ""
+    rival = min(comparable, key=by_latency)
+    times = rival.latency / entry.latency
     return f" ({times:.2f} times the speed of {rival.quoted}, {rival.bleu:.1f} BLEU)"
 
 
 def faster_than_ctranslate2(entries: Entries) -> Claim:
     """Against what a user would otherwise pick."""
     text = "At batch 1 ours is faster than the same teacher in CTranslate2, greedy"
-    theirs = fastest(entries, CTRANSLATE2)
-    ours = fastest(entries, OURS)
-    times = speed_up(theirs, ours) if theirs and ours else None
-    if theirs is None or ours is None or times is None:
+    pairs = [
+        (theirs, ours)
+        for theirs in known_of(entries, CTRANSLATE2)
+        for ours in known_of(entries, OURS)
+        if same_machine(theirs, ours)
+    ]
+    if not pairs:
         return Claim(text, NOT_MEASURED, "")
-    how = f"{times:.2f} times as fast"
-    if 1 / CLEARLY < times < CLEARLY:
-        how += ", which may be chance"
+    theirs = min((theirs for theirs, _ in pairs), key=by_latency)
+    rivals = [ours for one, ours in pairs if one is theirs]
+    ours = min(rivals, key=by_latency)
+    times = theirs.latency / ours.latency
     figures = (
         f"{ours.quoted} {ours.latency:.1f} ms/sentence ({ours.bleu:.1f} BLEU), "
-        f"{theirs.quoted} {theirs.latency:.1f} ({theirs.bleu:.1f} BLEU): {how}"
+        f"{theirs.quoted} {theirs.latency:.1f} ({theirs.bleu:.1f} BLEU): "
+        f"{times:.2f} times as fast"
     )
-    return Claim(text, verdict(times >= CLEARLY), figures)
+    return Claim(text, judge_ratio(theirs.latency, ours.latency), figures)
 
 
-def fastest(entries: Entries, names: Sequence[str]) -> Entry | None:
-    """Returns the fastest of some lines at batch 1, None if there is none."""
-    known = [entries[name] for name in names if name in entries]
-    return min(known, key=by_latency, default=None)
+def known_of(entries: Entries, names: Sequence[str]) -> list[Entry]:
+    """Returns those of some lines that are there."""
+    return [entries[name] for name in names if name in entries]

@@ -15,7 +15,7 @@ from places import LANGS
 from progress import say
 from stamps import read_json
 from steps import sha256
-from table_claims import PAIRS
+from table_claims import PAIRS, ROWS
 from table_plan import TablePlan, Unit, units_of
 
 from vq_nat.bench import systems
@@ -23,7 +23,7 @@ from vq_nat.bench.rows import outputs_path
 from vq_nat.bench.significance import compare_rows
 
 BASELINE = "teacher-greedy"
-GREEDY, ROWS = "against_greedy", "against_rows"  # of a row
+GREEDY = "against_greedy"  # of a row
 
 
 @dataclass(frozen=True)

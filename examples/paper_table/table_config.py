@@ -174,6 +174,12 @@ def check_measure(section: Keys, path: Path) -> None:
         PrepError: naming the first.
     """
     refuse_unknown(f"`measure` of {path}", section, MEASURE_KEYS)
+    threads = section.get("threads", 1)
+    if not isinstance(threads, int) or threads < 1:
+        raise PrepError(
+            f"`threads` of `measure` of {path} must be a whole number of at least 1, "
+            f"but is {threads!r} instead."
+        )
     for word in as_list(section.get("clocks") or []):
         if not isinstance(word, str) or not CLOCK.fullmatch(word):
             raise PrepError(

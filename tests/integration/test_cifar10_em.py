@@ -86,8 +86,7 @@ def test_findings_tell_with_how_many_seeds_and_whether_any_collapsed() -> None:
     rows += [row("soft-5", 1, 5.4), row("soft-5", 2, 4.8), row("slices", 1, 7.0)]
     found = cifar10_em_report.findings(rows).splitlines()
     assert found == [
-        "- label of gradient needs 0.000 bits/dim more than label of hard (more with 1 "
-        "of 2 seeds).",
+        "- label of gradient and label of hard need equally many bits/dim.",
         "- label of soft-5 needs 0.150 bits/dim fewer than label of hard (fewer with 2 "
         "of 2 seeds).",
         "- label of soft-5 needs 0.150 bits/dim fewer than label of gradient (fewer "
@@ -188,5 +187,18 @@ def test_misuse_is_one_sentence(
 
 
 def test_without_data_nothing_is_trained() -> None:
-    with pytest.raises(SystemExit, match="error: --data must be a folder of images"):
+    with pytest.raises(SystemExit, match="error: --data must be given, but is not."):
         cifar10_em.main([])
+
+
+def test_older_rows_without_a_hash_or_the_precision_stand_beside_newer_ones() -> None:
+    old = [row("hard", seed, 5.0) for seed in (1, 2)]
+    new = {**row("hard", 3, 5.0), "data_sha256": "abc"}
+    new["flags"] = {**new["flags"], "autocast": "auto"}
+    other = {**new, "data_sha256": "def", "seed": 4}
+    wide = row("hard", 5, 5.0)
+    wide["flags"]["latent-width"] = 80  # no product quantization
+    rows = [*old, new, {**new, "seed": 6}, other, wide]
+    kept, left = cifar10_em_report.alike(rows)
+    assert [one["seed"] for one in kept] == [1, 2, 3, 6]
+    assert [one["seed"] for one in left] == [4, 5]

@@ -57,6 +57,28 @@ def test_fairseqs_models_decode_and_are_rescored(model, teacher, tmp_corpus) -> 
     assert sorted(generate(f"{path}:{teacher}", *beam)) == list(range(40))
 
 
+def test_a_model_reads_the_sources_that_its_task_makes(model, monkeypatch) -> None:
+    """They begin as in training: with a sign that other tasks do not put there."""
+    translator = vq_nat.load(model[1])
+    task, seen = translator.task, []
+    step = task.inference_step
+
+    def watched(generator, models, sample):
+        seen.append(sample["net_input"])
+        return step(generator, models, sample)
+
+    monkeypatch.setattr(task, "inference_step", watched)
+    lines = ["a b c", "a"]
+    translator.translate(lines)
+    rows = sorted((translator.codec.encode(line) for line in lines), key=len)
+    dataset = task.build_dataset_for_inference(rows, [len(row) for row in rows])
+    wanted = dataset.collater([dataset[i] for i in range(len(rows))])["net_input"]
+    order = wanted["src_lengths"].argsort()
+    assert seen[0]["src_tokens"].equal(wanted["src_tokens"][order])
+    assert seen[0]["src_lengths"].equal(wanted["src_lengths"][order])
+    assert (seen[0]["src_tokens"] == task.source_dictionary.bos()).any()
+
+
 def test_fairseqs_models_translate_text(model, teacher) -> None:
     name, path = model
     texts = ["a b c d e", "", "k", "t s r q p o n m l k", "a b"]

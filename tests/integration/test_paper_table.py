@@ -28,7 +28,7 @@ def table(work: Path, *arguments: object) -> Run:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
     )
 
 

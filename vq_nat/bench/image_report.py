@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from .timing import pinned_threads
 
 Row = dict[str, Any]
 SHOWN, COLUMNS = 64, 8  # images of a picture, and of a row of it
-OWN_NAME = re.compile(r"\d{5,}\.png")  # of a single sample
 
 
 def reconstruct(
@@ -110,13 +108,15 @@ def sample(
 
 def write_each(drawn: Tensor, folder: Path) -> list[Path]:
     """Writes each image of (N, 3, H, W) as a file, in place of those written before."""
-    for path in folder.glob("*.png"):
-        if OWN_NAME.fullmatch(path.name):
-            path.unlink()
-    return [
+    paths = [
         write_png(image, folder / f"{index:05}.png", scale=1)
         for index, image in enumerate(drawn)
     ]
+    index = len(paths)
+    while (left := folder / f"{index:05}.png").is_file():  # of more samples than these
+        left.unlink()
+        index += 1
+    return paths
 
 
 def report(

@@ -74,9 +74,10 @@ def replacing(path: Path) -> Iterator[Path]:
         path: of the file; its ending is kept, and its folder is made if need be.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{path.name}")
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
         yield temporary
-        os.replace(temporary, path)
-    finally:
+    except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+    os.replace(temporary, path)

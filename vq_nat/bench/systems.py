@@ -178,7 +178,7 @@ def measure(
             for one, quality in zip(test_sets[1:], qualities[1:])
         },
         **measure_speed(opened, main, conditions),
-        "stages_ms": measure_stages(system, engine, main, conditions),
+        "stages_ms": measure_stages(opened, main, conditions),
         "engine": system.engine,
         "decoding": describe_decoding(system.decoding),
         **engine.describe(),
@@ -269,15 +269,17 @@ def translation(opened: Opened, test_set: TestSet, clock: Clock) -> Translate:
 
 
 def measure_stages(
-    system: System, engine: Engine, test_set: TestSet, conditions: Conditions
+    opened: Opened, test_set: TestSet, conditions: Conditions
 ) -> Row | None:
     """Tells time apart by stage, one sentence at a time with one thread.
 
     Returns:
         None where it is not asked for, or where there are no stages to look into.
     """
-    translator = getattr(engine, "translator", None)
-    if not conditions.stages or translator is None or system.needs_references:
+    if not conditions.stages or opened.system.needs_references:
+        return None
+    translator = getattr(opened(conditions.device, 1), "translator", None)
+    if translator is None:
         return None
     sentences = spread(test_set.sources, conditions.timed_sentences)
     with pinned_threads(1):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-NEVER = -1e4  # what ONNX Runtime adds to the scores of masked keys
+MASKED = -1e4  # what is added to the scores of masked keys
 
 
 class _Reshape(torch.autograd.Function):
@@ -44,7 +44,7 @@ class _Attend(torch.autograd.Function):
         heads: int,
     ) -> Tensor:
         query, key, value = (by_head(x, heads) for x in (query, key, value))
-        bias = None if mask is None else NEVER * (1 - mask[:, None, None].float())
+        bias = None if mask is None else MASKED * (1 - mask[:, None, None].float())
         attended = F.scaled_dot_product_attention(query, key, value, bias)
         return attended.transpose(1, 2).flatten(2)
 
@@ -53,7 +53,10 @@ class _Attend(torch.autograd.Function):
         g: Any, query: Any, key: Any, value: Any, mask: Any, heads: int
     ) -> Any:
         inputs = [query, key, value] + ([] if mask is None else [absent(g), mask])
-        return g.op("com.microsoft::MultiHeadAttention", *inputs, num_heads_i=heads)
+        options = {"num_heads_i": heads, "mask_filter_value_f": MASKED}
+        attended = g.op("com.microsoft::MultiHeadAttention", *inputs, **options)
+        attended.setType(query.type())
+        return attended
 
 
 class _AttendCached(torch.autograd.Function):
@@ -78,12 +81,14 @@ class _AttendCached(torch.autograd.Function):
         g: Any, query: Any, key: Any, value: Any, past: Any, past_value: Any, heads: int
     ) -> Any:
         none = [absent(g)] * 3  # bias, mask of the keys, bias of the scores
-        return g.op(
+        found = g.op(
             "com.microsoft::MultiHeadAttention",
             *(query, key, value, *none, past, past_value),
             num_heads_i=heads,
             outputs=3,
         )
+        found[0].setType(query.type())
+        return found
 
 
 def attend(

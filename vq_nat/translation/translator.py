@@ -376,6 +376,11 @@ class Translator:
         device, pad = device_of(self.model), self.task.source_dictionary.pad()
         left = self.task.cfg.left_pad_source
         lengths = torch.tensor([len(row) for row in rows])
+        # What stands around a source is the task's business: fairseq's parallel models
+        # are trained with a beginning of sentence.
+        dataset = self.task.build_dataset_for_inference(rows, lengths)
+        rows = [dataset[i]["source"] for i in range(len(rows))]
+        lengths = torch.tensor([len(row) for row in rows])
         net_input = {
             "src_tokens": collate_tokens(rows, pad, left_pad=left).to(device),
             "src_lengths": lengths.to(device),
