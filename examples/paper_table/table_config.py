@@ -29,7 +29,10 @@ ENGINES = ("torch", "onnx", "ctranslate2")
 CHECKPOINTS = ("best", "last", "average")
 PAPER = ("bleu", "latency_ms", "speedup")
 SECTIONS = ("corpus", "teacher", "distill", "student", "measure", "models", "rows")
-ROW_KEYS = ("group", "label", "model", "engine", "decoding", "paper", "note", "seeds")
+ROW_KEYS = (
+    *("group", "label", "model", "engine", "decoding", "paper", "note", "seeds"),
+    "clocks",
+)
 MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
 MEASURE_KEYS = (
     *("autocast", "batch-size", "timed-sentences", "warm-up", "repeats", "clocks"),
@@ -93,6 +96,7 @@ class RowSpec:
     paper: Keys
     note: str = ""
     seeds: tuple[int, ...] = ()  # some of the model's; none: all
+    clocks: tuple[str, ...] | None = None  # fewer than the others have; None: those
 
 
 @dataclass(frozen=True)
@@ -180,10 +184,19 @@ def check_measure(section: Keys, path: Path) -> None:
             f"`threads` of `measure` of {path} must be a whole number of at least 1, "
             f"but is {threads!r} instead."
         )
-    for word in as_list(section.get("clocks") or []):
+    check_clocks(f"`measure` of {path}", section.get("clocks"))
+
+
+def check_clocks(where: str, words: Any) -> None:
+    """Refuses clocks that cannot be read.
+
+    Raises:
+        PrepError: naming the first.
+    """
+    for word in as_list(words or []):
         if not isinstance(word, str) or not CLOCK.fullmatch(word):
             raise PrepError(
-                f"`clocks` of `measure` of {path} must be BATCH:THREADS as in "
+                f"`clocks` of {where} must be BATCH:THREADS as in "
                 f'"8:1", with quotes, but one is {word!r} instead.'
             )
 
@@ -271,6 +284,8 @@ def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
     for seed in seeds:
         known = models[keys["model"]].seeds
         require_one_of(f"A seed of the row `{name}`", seed, known)
+    check_clocks(f"the row `{name}`", keys.get("clocks"))
+    clocks = keys.get("clocks")
     paper = keys.get("paper", {})
     refuse_unknown(f"`paper` of the row `{name}`", paper, PAPER)
     return RowSpec(
@@ -283,6 +298,7 @@ def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
         paper=paper,
         note=keys.get("note", ""),
         seeds=seeds,
+        clocks=None if clocks is None else tuple(as_list(clocks)),
     )
 
 

@@ -11,7 +11,7 @@ from places import LANGS
 from progress import say
 from steps import sha256
 from table_compare import compare_all
-from table_config import TEACHER
+from table_config import TEACHER, RowSpec
 from table_curves import read_curves
 from table_plan import KIND, TablePlan, Unit, hash_inputs, is_ready, wanted
 from teachers import find_device
@@ -45,7 +45,7 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
     test_sets = read_test_sets(plan)
     for unit in ready:
         say(f"Measuring {unit.name}: {unit.row.label}")
-        conditions = read_conditions(plan, unit.row.engine)
+        conditions = read_conditions(plan, unit.row)
         try:
             row = measure(plan, unit, test_sets, conditions)
         except (ImportError, OSError, RuntimeError, ValueError) as error:
@@ -60,12 +60,16 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
         )
 
 
-def read_conditions(plan: TablePlan, engine: str) -> systems.Conditions:
-    """Returns how rows of an engine are measured: the same for all on a device."""
+def read_conditions(plan: TablePlan, row: RowSpec) -> systems.Conditions:
+    """Returns how a row is measured: the same for all of an engine on a device.
+
+    Only clocks may be left out, of what would take hours.
+    """
     options = {k.replace("-", "_"): v for k, v in plan.table.measure.items()}
-    device = CPU if engine in ON_CPU else find_device(plan.device)
-    threads = options.pop("threads", 1)
-    clocks = read_clocks(options.pop("clocks", ()), device, threads)
+    device = CPU if row.engine in ON_CPU else find_device(plan.device)
+    threads, words = options.pop("threads", 1), options.pop("clocks", ())
+    words = words if row.clocks is None else row.clocks
+    clocks = read_clocks(words, device, threads)
     return systems.Conditions(device=device, threads=threads, clocks=clocks, **options)
 
 

@@ -132,6 +132,7 @@ def test_null_takes_away_however_far_above_it_stands() -> None:
         ("models/a/colour", 1, "A key of the model `a` must be one of .* 'colour'"),
         ("models/a/seeds", ["x"], "`seeds` of the model `a` must be whole numbers"),
         ("models/a/checkpoint", "x", "`checkpoint` of the model `a` must be one of"),
+        ("rows/b/clocks", [8], "`clocks` of the row `b` must be BATCH:THREADS as in"),
         ("models/b/base", "b", "The model `b` must not be a base of itself"),
         ("recipes/soft/base", "soft", "The recipe `soft` must not be a base of its"),
         ("rows/a/model", "x", "`model` of the row `a` must be one of .*, but is 'x'"),

@@ -262,9 +262,20 @@ def test_every_batch_is_timed_with_the_threads_of_one_sentence() -> None:
 
 def test_graphs_run_on_the_cpu_whatever_the_others_do(make_plan: Make) -> None:
     plan = make_plan(device="cuda")
-    assert read_conditions(plan, "torch").device == "cuda"
-    on_cpu = read_conditions(plan, "onnx")
+    rows = plan.table.rows
+    assert read_conditions(plan, rows["tuned"]).device == "cuda"
+    on_cpu = read_conditions(plan, rows["tuned-onnx"])
     assert {on_cpu.device, *(clock.device for clock in on_cpu.clocks)} == {"cpu"}
+
+
+def test_a_row_may_have_fewer_clocks_and_is_measured_alike_in_all_else(
+    make_plan: Make,
+) -> None:
+    plan = make_plan()
+    rows = plan.table.rows
+    usual, few = (read_conditions(plan, rows[n]) for n in ("nat", "nat-npd100"))
+    assert few.clocks == (Clock(8, 1, "cpu"),) and len(usual.clocks) > 5
+    assert replace(few, clocks=()) == replace(usual, clocks=())
 
 
 def test_rows_are_compared_with_the_greedy_teacher_once(
