@@ -26,6 +26,7 @@ from table_winners import comparable, is_system, winners
 from vq_nat.bench.report import at, distinct, meanings
 
 REPORT = "report.md"
+CALIBRATION = {"large products": "products_ms", "small operators": "operators_ms"}
 PARETO, CURVES = "pareto.png", "curves.png"
 TITLES = {
     "teacher": "The teacher",
@@ -193,13 +194,17 @@ def signatures(rows: Sequence[Row]) -> list[str]:
 
 def calibrations(rows: Sequence[Row]) -> list[str]:
     """Says how alike the machines of the rows were, of rows that know it."""
-    known = [row["calibration_ms"] for row in rows if row.get("calibration_ms")]
+    known = [row["calibration"] for row in rows if row.get("calibration")]
     if not known:
         return []
+    ranges = [
+        f"{what} took {min(times):.1f} to {max(times):.1f} ms"
+        for what, name in CALIBRATION.items()
+        if (times := [one[name] for one in known])
+    ]
     others = len(rows) - len(known)
     return [
-        "A fixed piece of work took between "
-        f"{min(known):.1f} and {max(known):.1f} ms, once beside each measurement"
+        f"Beside the measurements, fixed pieces of work: {', '.join(ranges)}"
         + (f" ({others} older rows did not ask)." if others else ".")
     ]
 

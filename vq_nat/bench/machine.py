@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from torch import nn
 
 from .. import __version__
 from .rows import Row
@@ -50,23 +51,33 @@ def all_threads() -> int:
     return os.cpu_count() or 1  # not a Linux
 
 
-def calibrate(repeats: int = 9) -> float:
-    """Returns the milliseconds of a fixed piece of work on one thread of this CPU.
+def calibrate(repeats: int = 9) -> Row:
+    """Times fixed pieces of work on one thread of this CPU.
 
-    A processor's name does not say who else uses it: where this differs much between
-    two measurements, so may their times.
+    A processor's name does not say who else uses it. Where these differ much between
+    two measurements, so may their times; they need not differ alike: a busy neighbour
+    slows many small operators by half and leaves large products as they are.
+
+    Returns:
+        Milliseconds of some products, and of a Transformer layer at batch size 1.
     """
     matrix = torch.linspace(-1, 1, 512 * 512).view(512, 512)
+    layer = nn.TransformerEncoderLayer(256, 4, 1024, batch_first=True).train()
+    words = torch.zeros(1, 16, 256)
 
-    def work() -> float:
-        total = float(sum(range(100_000)))  # the interpreter's part
+    def products() -> None:
         for _ in range(4):
-            total += float((matrix @ matrix)[0, 0])
-        return total
+            matrix @ matrix
 
-    with pinned_threads(1):
-        times = [seconds(work) for _ in range(repeats)]
-    return 1000 * median(times)
+    def operators() -> None:
+        for _ in range(10):
+            layer(words)
+
+    with pinned_threads(1), torch.no_grad():
+        return {
+            name: round(1000 * median(seconds(work) for _ in range(repeats)), 3)
+            for name, work in (("products_ms", products), ("operators_ms", operators))
+        }
 
 
 def resident_bytes() -> int:

@@ -185,7 +185,7 @@ def measure(
         **describe_training(log),
         **describe_machine(conditions.device, conditions.threads),
         "engine_versions": engine_versions(system.engine),
-        "calibration_ms": round(calibrate(), 2),
+        "calibration": calibrate(),
     }
 
 

@@ -2,9 +2,13 @@
 
 import json
 import logging
+import os
 import shutil
+import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Union
@@ -84,7 +88,7 @@ def describe(model: Any, languages: list[str], int8: bool) -> dict[str, Any]:
 
 def write_graph(graph: Graph, path: Path, int8: bool) -> None:
     """Writes one graph."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), quiet_warnings_of_cpp():
         # Of sizes that become constants, none of which depends on the input, and of
         # an exporter that needs no further package.
         warnings.simplefilter("ignore")
@@ -100,6 +104,24 @@ def write_graph(graph: Graph, path: Path, int8: bool) -> None:
         )
     if int8:
         quantize(path)
+
+
+@contextmanager
+def quiet_warnings_of_cpp() -> Iterator[None]:
+    """Keeps standard error still: no filter reaches what the exporter writes there.
+
+    It says of every operator that is not of the standard that it cannot tell the shape
+    of its output, which no operator here asks for.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def arguments(graph: Graph) -> tuple[Any, ...]:

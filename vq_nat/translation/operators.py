@@ -54,9 +54,7 @@ class _Attend(torch.autograd.Function):
     ) -> Any:
         inputs = [query, key, value] + ([] if mask is None else [absent(g), mask])
         options = {"num_heads_i": heads, "mask_filter_value_f": MASKED}
-        attended = g.op("com.microsoft::MultiHeadAttention", *inputs, **options)
-        attended.setType(query.type())
-        return attended
+        return g.op("com.microsoft::MultiHeadAttention", *inputs, **options)
 
 
 class _AttendCached(torch.autograd.Function):
@@ -81,14 +79,12 @@ class _AttendCached(torch.autograd.Function):
         g: Any, query: Any, key: Any, value: Any, past: Any, past_value: Any, heads: int
     ) -> Any:
         none = [absent(g)] * 3  # bias, mask of the keys, bias of the scores
-        found = g.op(
+        return g.op(
             "com.microsoft::MultiHeadAttention",
             *(query, key, value, *none, past, past_value),
             num_heads_i=heads,
             outputs=3,
         )
-        found[0].setType(query.type())
-        return found
 
 
 def attend(

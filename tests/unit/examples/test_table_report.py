@@ -271,6 +271,17 @@ def test_times_without_a_column_are_the_hosts(
     assert "host: what is in no other column" in report(paper, read_entries(paper), [])
 
 
+def test_the_machines_state_is_told_where_it_is_known(
+    paper: TablePlan, write_row: Write
+) -> None:
+    assert "fixed pieces of work" not in report(paper, read_entries(paper), [])
+    for name, time in (("nat", 3.0), ("gumbel", 4.5)):
+        known = {"products_ms": 7.0, "operators_ms": time}
+        write_row(paper, name, 17.7, calibration=known, **ms(21.2))
+    text = report(paper, read_entries(paper), [])
+    assert "large products took 7.0 to 7.0 ms, small operators took 3.0 to 4.5" in text
+
+
 def test_codes_of_the_reference_win_nothing(paper: TablePlan, write_row: Write) -> None:
     before = winners(read_entries(paper))
     write_row(paper, "vq-em10-true-codes", 99.0, **ms(1.0))

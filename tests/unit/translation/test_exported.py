@@ -153,6 +153,11 @@ def test_graphs_of_another_format_are_refused(pair, tmp_path):
         ExportedModel(tmp_path / "exported")
 
 
+def test_an_export_writes_nothing_to_standard_error(pair, capfd):
+    pair()
+    assert capfd.readouterr().err == ""
+
+
 def test_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="export.json does not exist"):
         ExportedModel(tmp_path)
