@@ -115,7 +115,6 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the command line."""
     args = build_parser().parse_args(argv)
     warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
-    logging.getLogger("fairseq").setLevel(logging.WARNING)
     with errors_as_sentences():
         plan = read_plan(args)
         with locked(plan.work, "quickstart"):
@@ -123,4 +122,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    logging.getLogger("fairseq").setLevel(logging.WARNING)
     main()

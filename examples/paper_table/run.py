@@ -172,8 +172,6 @@ def main(argv: list[str] | None = None) -> None:
     """Runs the command line."""
     args = build_parser().parse_args(argv)
     warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
-    for library in ("fairseq", "matplotlib"):  # an import of fairseq's asks for all
-        logging.getLogger(library).setLevel(logging.WARNING)
     with errors_as_sentences():
         plan = read_plan(args)
         if args.dry_run:
@@ -187,4 +185,6 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    for library in ("fairseq", "matplotlib"):  # an import of fairseq's asks for all
+        logging.getLogger(library).setLevel(logging.WARNING)
     main()
