@@ -186,7 +186,7 @@ def nearly_greedy(entries: Entries) -> Claim:
     )
     found = [
         (entry, entry.bleu / entries[GREEDY].bleu, times)
-        for entry in (entries[name] for name in OURS if name in entries)
+        for entry in known_of(entries, OURS)
         if GREEDY in entries and entries[GREEDY].bleu > 0
         if (times := speed_up(entries.get(BEAM), entry)) is not None
     ]

@@ -278,15 +278,21 @@ def test_a_row_may_have_fewer_clocks_and_is_measured_alike_in_all_else(
     assert replace(few, clocks=()) == replace(usual, clocks=())
 
 
-def test_rows_are_compared_with_the_greedy_teacher_once(
-    make_plan: Make, write_row: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = make_plan()
+def write_test_set(plan: TablePlan) -> list[str]:
+    """Writes a test set whose sentences are their own translations."""
     raw = plan.corpus / "raw"
     raw.mkdir(parents=True)
     lines = [f"the sentence number {number} is here" for number in range(20)]
     for lang in ("en", "de"):
         (raw / f"test.{lang}").write_text("\n".join(lines) + "\n")
+    return lines
+
+
+def test_rows_are_compared_with_the_greedy_teacher_once(
+    make_plan: Make, write_row: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = make_plan()
+    lines = write_test_set(plan)
     for name, outputs in (("teacher-greedy", lines), ("nat", lines[::-1])):
         write_row(plan, name)
         write_outputs(outputs, plan.rows / f"{name}.json", "test")
@@ -309,11 +315,7 @@ def test_rows_that_a_claim_sets_beside_each_other_are_compared(
 ) -> None:
     """Seed by seed; a row without seeds is the one beside them all."""
     plan = make_plan()
-    raw = plan.corpus / "raw"
-    raw.mkdir(parents=True)
-    lines = [f"the sentence number {number} is here" for number in range(20)]
-    for lang in ("en", "de"):
-        (raw / f"test.{lang}").write_text("\n".join(lines) + "\n")
+    lines = write_test_set(plan)
     outputs = {"semhash": lines[::-1], "vq.seed1": lines, "vq.seed2": lines[::-1]}
     outputs |= {"vq-em10.seed1": lines, "vq-em10.seed2": lines}
     for name in ("semhash", "vq", "vq-em10"):
