@@ -24,6 +24,7 @@ LATENT_DOORS = {
     "decode": "decode",
     "recode": "true_codes",  # of words that are refined
 }
+PARALLEL_DOORS = {"encode": "forward_encoder", "decode": "forward_decoder"}  # fairseq's
 OTHER_DOORS = {"encode": "encoder", "decode": "decoder"}  # fairseq's modules
 
 
@@ -87,8 +88,8 @@ def profile_stages(translator: Any, sentences: list[str], rules: Rules) -> Row:
         Milliseconds per sentence, medians over sentences: `total`; `encode`, `predict`
         and `decode` of a latent model, without `predict` of others; `recode`, words
         sent through the compressor to be refined; `rescore`, candidates under the
-        teacher; `per_step`, of one call of the predictor or of the decoder; `steps`,
-        the number of these calls; `tokenise` and `detokenise`; `host`, the rest:
+        teacher; `per_step`, of one step of the predictor or one pass of the decoder;
+        `steps`, the number of these; `tokenise` and `detokenise`; `host`, the rest:
         batching, search, results. Of CTranslate2 `engine`, all of its own work.
     """
     foreign = hasattr(translator, "run_engine")
@@ -125,8 +126,12 @@ def doors(translator: Any) -> list[tuple[Any, str, str]]:
     if hasattr(translator, "run_engine"):
         return [*found, (translator, "run_engine", "engine")]
     model = translator.model
-    if hasattr(model, "lookup"):
-        return found + [(model, door, name) for name, door in LATENT_DOORS.items()]
+    for sign, inside in (
+        ("lookup", LATENT_DOORS),
+        ("forward_decoder", PARALLEL_DOORS),
+    ):
+        if hasattr(model, sign):
+            return found + [(model, door, name) for name, door in inside.items()]
     parts = [(getattr(model, part), name) for name, part in OTHER_DOORS.items()]
     return found + [(part, "forward", name) for part, name in parts]
 
@@ -145,8 +150,12 @@ def profile_one(watch: Stopwatch, translator: Any, sentence: str) -> dict[str, f
     }
     times["rescore"] = 1000 * found.teacher_seconds
     latent = bool(watch.calls["predict"])
-    # A greedy search steps once for each code and once for their end.
-    steps = len(found.codes) + 1 if latent else max(1, watch.calls["decode"])
+    if latent:  # a greedy search steps once for each code and once for their end
+        steps = len(found.codes) + 1
+    elif hasattr(translator.model, "forward_decoder"):  # once for each pass
+        steps = 1 + found.passes
+    else:
+        steps = max(1, watch.calls["decode"])
     stepped = times["predict"] if latent else times["decode"]
     return {
         "total": 1000 * total,

@@ -21,7 +21,7 @@ from fairseq.tasks.translation_lev import (
 from torch import Tensor
 
 from ..compat import EverySentence
-from .flow import align_left
+from .flow import align_left, pieces
 from .rescoring import TeacherScore
 
 ONE_PASS = (NATransformerModel, NACRFTransformerModel)
@@ -38,6 +38,9 @@ class MendedRefinementGenerator(IterativeRefinementGenerator):
       still masked. Such a model makes all its passes.
     - The Levenshtein Transformer fails on a batch in which only some sentences can be
       changed. It decodes one sentence at a time.
+
+    It is faster, too: a batch with all its candidates is decoded some rows at a time,
+    and a wording that several candidates share is scored once.
 
     Args:
         tgt_dict: target dictionary.
@@ -61,6 +64,8 @@ class MendedRefinementGenerator(IterativeRefinementGenerator):
         """Translates a batch; returns one hypothesis a sentence, as fairseq does."""
         model = models[0]
         source = align_left(sample["net_input"]["src_tokens"], self.pad)
+        if isinstance(model, NATransformerModel):
+            model = DecodedInPieces(model)
         together = [model] if self.teacher is None else [model, self.teacher]
         if not isinstance(model, LevenshteinTransformerModel):
             return self._generate(together, source)
@@ -86,11 +91,65 @@ class MendedRefinementGenerator(IterativeRefinementGenerator):
         """Replaces the scores by those of the teacher, per word."""
         flat = [hypotheses[0] for hypotheses in finalized]
         groups = [flat[i : i + beam_size] for i in range(0, len(flat), beam_size)]
-        # A list of its own for each: ranking sorts it, and fairseq counts on the order.
-        self.rescorer.rank(encoder_input[0], [list(group) for group in groups])
-        for hypothesis in flat:
-            hypothesis["score"] = hypothesis["rank_score"]
+        different = [list(by_wording(group).values()) for group in groups]
+        self.rescorer.rank(encoder_input[0], different)
+        for group, ranked in zip(groups, different):
+            scores = by_wording(ranked)
+            for hypothesis in group:
+                same = scores[wording(hypothesis)]
+                hypothesis["score"] = same["rank_score"]
+                hypothesis["teacher_seconds"] = same["teacher_seconds"]
         return finalized
+
+
+class DecodedInPieces:
+    """A parallel model that decodes a batch some rows at a time.
+
+    All candidates at once, each as long as the longest of them, would be far more than
+    a cache or the memory of a device holds.
+
+    Args:
+        model: one of fairseq's that keeps the length of its output.
+    """
+
+    def __init__(self, model: NATransformerModel) -> None:
+        self.model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def forward_decoder(
+        self, decoder_out: Any, encoder_out: Any, **options: Any
+    ) -> Any:
+        """Predicts words as the model does. Shape: (R, T), padded on the right."""
+        tokens, scores = decoder_out.output_tokens, decoder_out.output_scores
+        lengths = tokens.ne(self.model.pad).sum(dim=1)
+        for rows in pieces(lengths, len(self.model.decoder.dictionary)):
+            end = int(lengths[rows].max())
+            part = self.model.forward_decoder(
+                decoder_out._replace(
+                    output_tokens=tokens[rows, :end],
+                    output_scores=scores[rows, :end],
+                    history=None,
+                ),
+                self.model.encoder.reorder_encoder_out(encoder_out, rows),
+                **options,
+            )
+            tokens[rows, :end] = part.output_tokens
+            scores[rows, :end] = part.output_scores
+        if decoder_out.history is not None:
+            decoder_out.history.append(tokens.clone())
+        return decoder_out._replace(attn=None)
+
+
+def wording(hypothesis: dict[str, Any]) -> tuple[int, ...]:
+    """Returns the words of a hypothesis."""
+    return tuple(hypothesis["tokens"].tolist())
+
+
+def by_wording(hypotheses: list[dict[str, Any]]) -> dict[tuple[int, ...], Any]:
+    """Returns one hypothesis for each wording."""
+    return {wording(hypothesis): hypothesis for hypothesis in hypotheses}
 
 
 @register_task("translation_lev_mended", dataclass=TranslationLevenshteinConfig)

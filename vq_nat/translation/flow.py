@@ -12,6 +12,11 @@ from torch import Tensor
 
 from ..bottleneck import BottleneckOutput
 
+# Words × vocabulary in memory at a time, in float32: 512 MiB; on a CPU 8 MiB, as more
+# would not stay in its cache.
+LOGITS_AT_ONCE = 2**27
+LOGITS_AT_ONCE_CPU = 2**21
+
 
 class EncodedSource(NamedTuple):
     """What the encoder knows of the source sentences."""
@@ -98,6 +103,46 @@ def normalise_codes(logits: Tensor) -> Tensor:
         logits = logits.clone()
         logits[..., 1:, -1] = -float("inf")
     return torch.log_softmax(logits, dim=-1)
+
+
+def rows_at_once(
+    device: torch.device, length: int, vocabulary: int, logits: int = 0
+) -> int:
+    """Returns how many rows of a batch get their logits at a time, at least one.
+
+    Args:
+        device: where they are computed.
+        length: T, words of a row.
+        vocabulary: V.
+        logits: words × vocabulary in memory at a time; 0 = as many as suit the device.
+    """
+    suited = LOGITS_AT_ONCE_CPU if device.type == "cpu" else LOGITS_AT_ONCE
+    return max(1, (logits or suited) // (length * vocabulary))
+
+
+def row_slices(rows: int, count: int) -> list[slice]:
+    """Cuts rows into slices of at most `count`."""
+    return [slice(i, i + count) for i in range(0, rows, count)]
+
+
+def pieces(lengths: Tensor, vocabulary: int, logits: int = 0) -> list[Tensor]:
+    """Parts rows of words into pieces of similar length whose logits fit.
+
+    Args:
+        lengths: words of each row, (R,).
+        vocabulary: V.
+        logits: see `rows_at_once`.
+
+    Returns:
+        The numbers of the rows of each piece, the longest first.
+    """
+    order = lengths.argsort(descending=True, stable=True)
+    sizes, found, start = lengths[order].tolist(), [], 0
+    while start < len(sizes):
+        end = start + rows_at_once(lengths.device, sizes[start], vocabulary, logits)
+        found.append(order[start:end])
+        start = end
+    return found
 
 
 def device_of(model: Any) -> torch.device:

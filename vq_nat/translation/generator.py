@@ -10,15 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .flow import EncodedSource, LatentCodes, Latents, align_left, take
+from .flow import (
+    EncodedSource,
+    LatentCodes,
+    Latents,
+    align_left,
+    row_slices,
+    rows_at_once,
+    take,
+)
 from .rescoring import ModelScore, Rescorer
 from .search import GREEDY, CodeBounds, SearchOptions, sentence_keys
 
 REFINEMENTS = ("mask", "latent", "both")
-# Words × vocabulary in memory at a time, in float32: 512 MiB; on a CPU 8 MiB, as more
-# would not stay in its cache.
-LOGITS_AT_ONCE = 2**27
-LOGITS_AT_ONCE_CPU = 2**21
 # Words of a sentence that none but a model caught in a loop writes: 2 S + 20.
 LOOP_FACTOR, LOOP_EXTRA = 2, 20
 
@@ -285,9 +289,8 @@ class IterativeLatentGenerator:
     ) -> WordGuess:
         """Predicts all words, of some rows at a time if they are many."""
         length = latents.mask.size(1) * 2**model.steps
-        on_cpu = latents.mask.device.type == "cpu"
-        most = self.logits_at_once or (LOGITS_AT_ONCE_CPU if on_cpu else LOGITS_AT_ONCE)
-        count = max(1, most // (length * self.vocabulary))
+        device, most = latents.mask.device, self.logits_at_once
+        count = rows_at_once(device, length, self.vocabulary, most)
         slices = row_slices(len(latents.mask), count)
         if len(slices) == 1:
             return self._decode_rows(model, latents, source, words, shown)
@@ -460,11 +463,6 @@ def largest(logits: Tensor) -> tuple[Tensor, Tensor]:
     # numpy's search is vectorised: an eighth of torch's time.
     where = torch.from_numpy(logits.detach().numpy().argmax(axis=-1))
     return logits.gather(-1, where.unsqueeze(-1)).squeeze(-1), where
-
-
-def row_slices(rows: int, count: int) -> list[slice]:
-    """Cuts rows into slices of at most `count`."""
-    return [slice(i, i + count) for i in range(0, rows, count)]
 
 
 def take_draft(draft: Draft, rows: Tensor) -> Draft:

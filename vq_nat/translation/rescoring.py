@@ -4,16 +4,15 @@ or which one the others agree with.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from .flow import align_left
+from .flow import align_left, pieces
 
 Hypotheses = list[dict[str, Any]]
-LOGITS_AT_ONCE = 2**25  # 128 MiB in float32
 
 
 class Rescorer(Protocol):
@@ -71,7 +70,7 @@ class TeacherScore:
         bos: a symbol that begins every source and candidate, but that the teacher does
             not know; None = there is none.
         logits_at_once: words × vocabulary in memory at a time; what is more is scored
-            in several passes.
+            in several passes. 0 = as many as suit the device.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class TeacherScore:
         tgt_dict: Any,
         length_penalty: float = 1.0,
         bos: int | None = None,
-        logits_at_once: int = LOGITS_AT_ONCE,
+        logits_at_once: int = 0,
     ) -> None:
         self.teacher, self.length_penalty, self.bos = teacher, length_penalty, bos
         self.pad, self.eos, self.vocabulary = (
@@ -130,11 +129,13 @@ class TeacherScore:
         words = torch.nn.utils.rnn.pad_sequence(rows, True, self.pad)
         encoded = self._encode(src_tokens)
         index = torch.tensor(owners, device=words.device)
-        scores = [
-            self._score(encoded, words[part], index[part])
-            for part in self._parts(*words.shape)
-        ]
-        return torch.cat(scores)
+        lengths = torch.tensor([len(row) for row in rows], device=words.device)
+        scores = torch.zeros(words.shape, device=words.device)
+        for part in pieces(lengths, self.vocabulary, self.logits_at_once):
+            longest = int(lengths[part].max())
+            found = self._score(encoded, words[part, :longest], index[part])
+            scores[part, :longest] = found
+        return scores
 
     def _words(self, tokens: Tensor) -> Tensor:
         begins = self.bos is not None and len(tokens) > 1 and int(tokens[0]) == self.bos
@@ -161,10 +162,6 @@ class TeacherScore:
         logits = self.teacher.decoder(previous, encoder_out=memory)[0].float()
         chosen = logits.gather(2, words.unsqueeze(2)).squeeze(2)
         return (chosen - logits.logsumexp(dim=2)) * words.ne(self.pad)
-
-    def _parts(self, rows: int, length: int) -> Iterator[slice]:
-        count = max(1, self.logits_at_once // (length * self.vocabulary))
-        return (slice(i, i + count) for i in range(0, rows, count))
 
 
 def now(device: torch.device) -> float:

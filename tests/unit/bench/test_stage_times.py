@@ -89,6 +89,52 @@ class Foreign:
         return sentences
 
 
+class Parallel:
+    """One of fairseq's parallel models, whose passes may be made in pieces."""
+
+    device = "cpu"
+
+    def __init__(self, clock: Model) -> None:
+        self.clock = clock
+
+    def forward_encoder(self) -> None:
+        self.clock.spend(1.0)
+
+    def forward_decoder(self) -> None:
+        self.clock.spend(2.0)
+
+
+class ParallelTranslator:
+    """Two passes, of two pieces each."""
+
+    def __init__(self, clock: Model) -> None:
+        self.model = Parallel(clock)
+        self.codec = SimpleNamespace(
+            encode=lambda: clock.spend(0.125), decode=lambda: clock.spend(0.0625)
+        )
+
+    def hypotheses(self, sentences: list[str]) -> list[Any]:
+        self.codec.encode()
+        self.model.forward_encoder()
+        for _ in range(2 * 2):
+            self.model.forward_decoder()
+        self.codec.decode()
+        return [SimpleNamespace(codes=None, passes=1, teacher_seconds=0.0)]
+
+    def translate(self, sentences: list[str]) -> list[Any]:
+        return self.hypotheses(sentences)
+
+
+def test_a_pass_is_a_step_in_however_many_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Model()
+    monkeypatch.setattr(stages, "time", clock)
+    row = profile_stages(ParallelTranslator(clock), ["a"], RULES)
+    assert (row["encode"], row["decode"], row["predict"]) == (1000, 8000, 0)
+    assert (row["steps"], row["per_step"]) == (2, 4000)
+
+
 @pytest.mark.parametrize("teacher", [0.0, 8.0])
 def test_the_compressor_and_the_teacher_are_not_the_host(
     teacher: float, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ import pytest
 import torch
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 
+from vq_nat.translation import flow
 from vq_nat.translation.fairseq_nat import MendedLevenshteinTask, refuse_unserved
 from vq_nat.translation.rescoring import TeacherScore
 
@@ -173,3 +174,56 @@ def test_what_a_model_cannot_serve_is_refused(build, arch, options, sentence) ->
 def test_defaults_serve_iterative_models(build) -> None:
     refuse_unserved([build("cmlm_transformer")], Namespace())
     refuse_unserved([build("levenshtein_transformer")], Namespace())
+
+
+@pytest.mark.parametrize("arch", ["nonautoregressive_transformer", "cmlm_transformer"])
+def test_rows_decoded_in_pieces_are_those_decoded_at_once(
+    task, build, source, make_teacher, dictionary, monkeypatch, arch
+) -> None:
+    models = [build(arch), make_teacher(dictionary, pre_norm=True)]
+    options = {"iter_decode_max_iter": PASSES[arch], "iter_decode_with_beam": 5}
+    options |= {
+        "iter_decode_with_external_reranker": True,
+        "retain_iter_history": True,
+    }
+    together = generate(task, models, source, **options)
+    sizes, decode = [], models[0].decoder.forward
+
+    def watched(*args, prev_output_tokens, **kwargs):
+        sizes.append(prev_output_tokens.size(0))
+        return decode(*args, prev_output_tokens=prev_output_tokens, **kwargs)
+
+    monkeypatch.setattr(models[0].decoder, "forward", watched)
+    monkeypatch.setattr(flow, "LOGITS_AT_ONCE_CPU", 40 * len(dictionary))
+    parts = generate(task, models, source, **options)
+    assert max(sizes) < len(source) * 5
+    for one, other in zip(together, parts, strict=True):
+        assert one["tokens"].equal(other["tokens"])
+        assert float(one["score"]) == pytest.approx(float(other["score"]), rel=1e-4)
+        histories = zip(one["history"], other["history"], strict=True)
+        assert all(a["tokens"].equal(b["tokens"]) for a, b in histories)
+
+
+def test_a_wording_is_scored_once(
+    task, build, source, make_teacher, dictionary
+) -> None:
+    """The shortest candidates all have two words, begin and end."""
+    models = [
+        build("nonautoregressive_transformer"),
+        make_teacher(dictionary, pre_norm=True),
+    ]
+    options = {"iter_decode_with_beam": 40, "iter_decode_with_external_reranker": True}
+    generator = task.build_generator(
+        models, Namespace(iter_decode_max_iter=0, **options)
+    )
+    seen, scores = [], generator.rescorer.scores
+
+    def watched(src_tokens, rows, owners):
+        seen.extend(
+            (owner, *row.tolist()) for owner, row in zip(owners, rows, strict=True)
+        )
+        return scores(src_tokens, rows, owners)
+
+    generator.rescorer.scores = watched
+    generator.generate(models, {"net_input": {"src_tokens": source}})
+    assert len(seen) == len(set(seen)) < len(source) * 40
