@@ -128,7 +128,7 @@ def doors(translator: Any) -> list[tuple[Any, str, str]]:
     model = translator.model
     for sign, inside in (
         ("lookup", LATENT_DOORS),
-        ("forward_decoder", PARALLEL_DOORS),
+        ("forward_encoder", PARALLEL_DOORS),
     ):
         if hasattr(model, sign):
             return found + [(model, door, name) for name, door in inside.items()]
@@ -152,7 +152,7 @@ def profile_one(watch: Stopwatch, translator: Any, sentence: str) -> dict[str, f
     latent = bool(watch.calls["predict"])
     if latent:  # a greedy search steps once for each code and once for their end
         steps = len(found.codes) + 1
-    elif hasattr(translator.model, "forward_decoder"):  # once for each pass
+    elif hasattr(translator.model, "forward_encoder"):  # once for each pass
         steps = 1 + found.passes
     else:
         steps = max(1, watch.calls["decode"])

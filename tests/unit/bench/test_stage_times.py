@@ -125,6 +125,35 @@ class ParallelTranslator:
         return self.hypotheses(sentences)
 
 
+def test_a_word_is_a_step_of_an_autoregressive_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Model()
+    monkeypatch.setattr(stages, "time", clock)
+    model = SimpleNamespace(
+        device="cpu",
+        forward_decoder=None,
+        encoder=SimpleNamespace(forward=lambda: clock.spend(1.0)),
+        decoder=SimpleNamespace(forward=lambda: clock.spend(2.0)),
+    )
+
+    def translate(sentences: list[str]) -> list[Any]:
+        model.encoder.forward()
+        for _ in range(3):
+            model.decoder.forward()
+        return [SimpleNamespace(codes=None, teacher_seconds=0.0)]
+
+    translator = SimpleNamespace(
+        model=model,
+        codec=SimpleNamespace(encode=None, decode=None),
+        hypotheses=translate,
+        translate=translate,
+    )
+    row = profile_stages(translator, ["a"], RULES)
+    assert (row["encode"], row["decode"], row["steps"]) == (1000, 6000, 3)
+    assert row["per_step"] == 2000
+
+
 def test_a_pass_is_a_step_in_however_many_pieces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
