@@ -37,6 +37,7 @@ import cifar10_em_report  # noqa: E402
 import experiment  # noqa: E402
 from options import read_yaml  # noqa: E402
 from progress import minutes, say  # noqa: E402
+from side_by_side import side_by_side  # noqa: E402
 from stamps import locked  # noqa: E402
 from steps import PrepError, errors_as_sentences  # noqa: E402
 from trainings import call_fairseq_train, make_ready  # noqa: E402
@@ -93,6 +94,7 @@ class Plan:
     threads: int
     device: str
     learns_prior: bool = True
+    jobs: int = 1  # trainings side by side
 
     @property
     def prior(self) -> cifar10_em_prior.PriorPlan:
@@ -104,6 +106,7 @@ class Plan:
             self.preset["prior"],
             self.threads,
             self.device,
+            self.jobs,
         )
 
 
@@ -162,7 +165,8 @@ def train(plan: Plan, run: Run) -> tuple[Row, str]:
         make_ready(folder, recipe)
         log = folder / "train.log"
         command = call_fairseq_train(plan.data, folder, options)
-        experiment.train(command, log, plan.updates, plan.threads, plan.device)
+        name = run.name if plan.jobs > 1 else ""
+        experiment.train(command, log, plan.updates, plan.threads, plan.device, name)
         return make_row(plan, run, folder)
 
     stamp = plan.work / ".done" / f"{run.name}.json"
@@ -210,6 +214,7 @@ def make_row(plan: Plan, run: Run, folder: Path) -> Row:
         "data_sha256": sha256_of(hashes(plan.data)),
         "test_images": len(images),
         "updates": plan.updates,
+        "jobs": plan.jobs,
         "batch_size": plan.preset["train"]["batch-size"],
         "flags": options_of(plan, run),
         "curve": curve,
@@ -252,18 +257,29 @@ def point(entry: LogEntry) -> dict[str, float]:
 def run_all(plan: Plan) -> None:
     """Trains what is missing, then writes the report and the plot."""
     todo = list(runs_of(plan))
-    for number, run in enumerate(todo, start=1):
-        say(f"[{number}/{len(todo)}] {SETTINGS[run.setting].label}, seed {run.seed}")
+
+    def make(number: int, run: Run) -> None:
+        label = f"{SETTINGS[run.setting].label}, seed {run.seed}"
+        say(f"[{number}/{len(todo)}] {label}")
+        start = f"      {label}: " if plan.jobs > 1 else "      "
         row, state = train(plan, run)
-        bits, codebook = row["bits_per_dim"], row["codebook"]
-        say(
-            f"      {state}: {bits['total_uniform']:.3f} bits/dim, perplexity "
-            f"{codebook['perplexity']:.0f} of {codebook['codes']}, "
-            f"{minutes(row['train_seconds'])}"
-        )
+        say(f"{start}{state}: {describe(row)}")
         if plan.learns_prior:
-            learn_prior(plan, run, row)
+            say(f"{start}{learn_prior(plan, run, row)}")
+
+    tasks = [functools.partial(make, *numbered) for numbered in enumerate(todo, 1)]
+    side_by_side(tasks, plan.jobs)
     say(report(plan))
+
+
+def describe(row: Row) -> str:
+    """Sums up a training."""
+    bits, codebook = row["bits_per_dim"], row["codebook"]
+    return (
+        f"{bits['total_uniform']:.3f} bits/dim, perplexity "
+        f"{codebook['perplexity']:.0f} of {codebook['codes']}, "
+        f"{minutes(row['train_seconds'])}"
+    )
 
 
 def report(plan: Plan) -> str:
@@ -271,12 +287,12 @@ def report(plan: Plan) -> str:
     return cifar10_em_report.write(plan.results, list(SETTINGS), COLLAPSED)
 
 
-def learn_prior(plan: Plan, run: Run, row: Row) -> None:
-    """Trains a prior of a model's codes, and says what it saves."""
+def learn_prior(plan: Plan, run: Run, row: Row) -> str:
+    """Trains a prior of a model's codes, and returns what it saves."""
     inputs = hashes(plan.data)
     prior, state = cifar10_em_prior.train(plan.prior, run.name, row, inputs)
-    say(
-        f"      prior {state}: {prior['bits_per_dim']:.3f} bits/dim instead of "
+    return (
+        f"prior {state}: {prior['bits_per_dim']:.3f} bits/dim instead of "
         f"{row['bits_per_dim']['prior_uniform']:.3f}, {minutes(prior['train_seconds'])}"
     )
 
@@ -289,7 +305,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
     """
     preset = read_preset(args.preset)
     args.updates = preset["updates"] if args.updates is None else args.updates
-    experiment.require_positive(args, ("updates", "threads"))
+    experiment.require_positive(args, ("updates", "threads", "jobs"))
     if args.data is None and not args.report:
         raise PrepError("--data must be given, but is not.")
     if args.data is not None and not args.data.is_dir():
@@ -306,6 +322,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
         threads=args.threads,
         device=args.device,
         learns_prior=args.prior,
+        jobs=args.jobs,
     )
 
 
@@ -338,6 +355,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--work", type=Path, help="checkpoints and logs (default: runs/PRESET)")
     add("--results", type=Path, help="rows and report (default: WORK/results)")
     add("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    add("--jobs", type=int, default=1, help="trainings side by side (default: 1)")
     add("--device", choices=("cpu", "cuda"), default="cpu")
     return parser
 

@@ -32,6 +32,7 @@ class PriorPlan(NamedTuple):
     preset: Row  # the section `prior`
     threads: int
     device: str
+    jobs: int = 1
 
     def path(self, name: str) -> Path:
         """Of the row of a training's prior."""
@@ -88,7 +89,8 @@ def train(plan: PriorPlan, name: str, row: Row, inputs: Row) -> tuple[Row, str]:
         command = call_fairseq_train(plan.data, folder, options)
         updates = plan.preset["updates"]
         log = folder / "train.log"
-        experiment.train(command, log, updates, plan.threads, plan.device)
+        shown = folder.name if plan.jobs > 1 else ""
+        experiment.train(command, log, updates, plan.threads, plan.device, shown)
         return make_row(plan, row, autoencoder, folder)
 
     stamp = plan.work / ".done" / f"{name}-prior.json"

@@ -41,14 +41,19 @@ def made_once(
 
 
 def train(
-    command: list[str], log: Path, updates: int, threads: int, device: str
+    command: list[str],
+    log: Path,
+    updates: int,
+    threads: int,
+    device: str,
+    name: str = "",
 ) -> None:
-    """Runs a training with a progress bar.
+    """Runs a training with a progress bar; a name tells it from others.
 
     Raises:
         PrepError: if it fails.
     """
-    run_with_bar(command, log, environment(threads, device), TrainingBar(updates))
+    run_with_bar(command, log, environment(threads, device), TrainingBar(updates, name))
 
 
 def hashes(paths: list[Path], root: Path) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,6 +18,7 @@ class Place:
     data: Path | None  # raw files
     threads: int
     device: str
+    jobs: int = field(default=1, kw_only=True)  # trainings side by side
 
     @property
     def corpus(self) -> Path:

@@ -42,10 +42,11 @@ class TrainingBar:
 
     Args:
         updates: the training's last.
+        name: of the training, where several are shown at once.
     """
 
-    def __init__(self, updates: int) -> None:
-        self.bar = new_bar(updates, " updates", leave=True)
+    def __init__(self, updates: int, name: str = "") -> None:
+        self.bar = new_bar(updates, " updates", name, leave=True)
         self.figures: dict[str, str] = {}
 
     def __call__(self, line: str) -> bool:

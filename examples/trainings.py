@@ -51,7 +51,7 @@ def train(
         env = environment(place.threads, place.device)
         own = {k: teacher if v == TEACHER else v for k, v in options.items()}
         command = fairseq_train(corpus / "bin", folder, for_machine(own, env))
-        bar = TrainingBar(int(options["max-update"]))
+        bar = TrainingBar(int(options["max-update"]), name if place.jobs > 1 else "")
         run_with_bar(command, folder / "train.log", env, bar)
         mark_done(place.stamp(name), recipe, folder / output)
     return f"{state}: {describe_training(folder)}"

@@ -74,6 +74,8 @@ def read_plan(args: argparse.Namespace) -> TablePlan:
     """
     if args.threads < 1:
         raise PrepError(f"--threads must be at least 1, but is {args.threads} instead.")
+    if args.jobs < 1:
+        raise PrepError(f"--jobs must be at least 1, but is {args.jobs} instead.")
     if args.train_only and args.measure_only:
         raise PrepError("--train-only must not go with --measure-only.")
     path = args.config or HERE / f"{args.table}.yaml"
@@ -85,6 +87,7 @@ def read_plan(args: argparse.Namespace) -> TablePlan:
         data=args.data and args.data.resolve(),
         threads=args.threads,
         device=args.device,
+        jobs=args.jobs,
         table=table,
         results=args.results.resolve(),
         names=choose_rows(table, args.rows),
@@ -159,6 +162,7 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"take what was made elsewhere: {', '.join(GIVEN)}",
     )
     add("--threads", type=int, default=2, help="of trainings (default: 2)")
+    add("--jobs", type=int, default=1, help="trainings side by side (default: 1)")
     add(
         "--device",
         choices=("auto", "cpu", "cuda"),

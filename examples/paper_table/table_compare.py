@@ -60,7 +60,7 @@ def compare_all(plan: TablePlan) -> None:
     todo = [one for one in comparisons(plan) if is_due(one, name)]
     if not todo or not (raw / f"{file}.{LANGS[0]}").is_file():
         return
-    test_set = systems.TestSet.read(raw, plan.table.name, name, LANGS, file)
+    test_set = systems.TestSet.read(raw, plan.table.corpus["name"], name, LANGS, file)
     for one in todo:
         try:
             found = compare_rows(one.baseline, one.path, name, test_set.references)

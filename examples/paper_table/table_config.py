@@ -36,7 +36,7 @@ ROW_KEYS = (
 MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
 MEASURE_KEYS = (
     *("autocast", "batch-size", "timed-sentences", "warm-up", "repeats", "clocks"),
-    *("stages", "memory-limit-gb", "comet", "threads"),
+    *("stages", "memory-limit-gb", "comet", "threads", "cpu-clocks"),
 )
 CLOCK = re.compile(r"\d+:\d+")  # batch size, threads
 NEEDED = {
@@ -111,11 +111,7 @@ class Table:
     rows: dict[str, RowSpec]
     updates_per_second: float  # a guess, for what has never been trained
     title: str  # of the report
-
-    @property
-    def name(self) -> str:
-        """Of the corpus and size."""
-        return str(self.corpus["name"])
+    name: str  # of the folder of its rows
 
     @property
     def groups(self) -> list[str]:
@@ -166,6 +162,7 @@ def read_table(path: Path) -> Table:
         rows=rows,
         updates_per_second=float(keys.get("updates-per-second", 1.0)),
         title=keys.get("title", f"The paper's table on {keys['corpus']['name']}"),
+        name=str(keys.get("name", keys["corpus"]["name"])),
     )
     refuse_missing_mono(table, path)
     return table

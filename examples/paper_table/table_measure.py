@@ -68,13 +68,14 @@ def read_conditions(plan: TablePlan, row: RowSpec) -> systems.Conditions:
     options = {k.replace("-", "_"): v for k, v in plan.table.measure.items()}
     device = CPU if row.engine in ON_CPU else find_device(plan.device)
     threads, words = options.pop("threads", 1), options.pop("clocks", ())
+    on_cpu = options.pop("cpu_clocks", True)
     words = words if row.clocks is None else row.clocks
-    clocks = read_clocks(words, device, threads)
+    clocks = read_clocks(words, device, threads, on_cpu)
     return systems.Conditions(device=device, threads=threads, clocks=clocks, **options)
 
 
 def read_clocks(
-    words: Sequence[str], device: str, threads: int
+    words: Sequence[str], device: str, threads: int, on_cpu: bool = True
 ) -> tuple[systems.Clock, ...]:
     """Returns the clocks of the configuration, and each size as one sentence is timed.
 
@@ -82,18 +83,19 @@ def read_clocks(
         words: BATCH_SIZE:THREADS of the CPU, 0 for the largest batch and all threads.
         device: of the main figures.
         threads: the same for threads.
+        on_cpu: whether the CPU is timed beside another device.
     """
     clocks = [systems.Clock.read(f"{word}:{CPU}") for word in words]
-    clocks += [systems.Clock(clock.batch_size, threads, device) for clock in clocks]
-    return tuple(dict.fromkeys(clocks))
+    own = [systems.Clock(clock.batch_size, threads, device) for clock in clocks]
+    return tuple(dict.fromkeys([*(clocks if on_cpu else []), *own]))
 
 
 def read_test_sets(plan: TablePlan) -> list[systems.TestSet]:
     """Reads the raw test sets and all their references, the main one first."""
-    raw = plan.corpus / "raw"
+    raw, corpus = plan.corpus / "raw", plan.table.corpus
     return [
-        systems.TestSet.read(raw, plan.table.name, name, LANGS, file)
-        for name, file in plan.table.corpus["test-sets"].items()
+        systems.TestSet.read(raw, corpus["name"], name, LANGS, file)
+        for name, file in corpus["test-sets"].items()
     ]
 
 

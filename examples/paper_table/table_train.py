@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from average import average_checkpoints, last_checkpoints
 from corpora import distill, make_corpus
 from places import corpus_stamp
 from progress import say
+from side_by_side import side_by_side
 from stamps import read_json, write_json
 from steps import PrepError
 from table_config import TEACHER
@@ -24,7 +26,8 @@ def train_all(
     Args:
         plan: what, where, and on which machine.
         failed: gets the names and reasons of trainings that fail.
-        then: called after each training, to measure what has become possible.
+        then: measures what has become possible; called after each training, or, if
+            several run side by side, after all of them.
     """
     units = wanted(plan)
     # The teacher of a finished training is needed no more, unless it rescores.
@@ -40,16 +43,23 @@ def train_all(
         say(f"Teacher\n      {train_teacher(plan, job)}")
         then()
     lost = make_texts(plan, texts_of(students))
-    for number, job in enumerate(students, start=1):
+
+    def train_student(number: int, job: Job) -> None:
         say(f"[{number}/{len(students)}] {job.name}, trained on the {job.model.text}")
         try:
             if job.model.text in lost:
                 raise lost[job.model.text]
-            say(f"      {train_job(plan, job)}")
+            say(f"      {job.name}: {train_job(plan, job)}")
         except PrepError as error:
             failed[job.name] = str(error)
-            say(f"      failed: {error}")
-            continue
+            say(f"      {job.name} failed: {error}")
+            return
+        if plan.jobs == 1:  # clocks are read while nothing else runs
+            then()
+
+    tasks = [partial(train_student, *numbered) for numbered in enumerate(students, 1)]
+    side_by_side(tasks, plan.jobs)
+    if plan.jobs > 1:
         then()
 
 

@@ -4,6 +4,7 @@
 and replaces its generator.
 """
 
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import torch
@@ -20,9 +21,10 @@ from fairseq.tasks.translation_lev import (
 )
 from torch import Tensor
 
-from ..compat import EverySentence
+from ..compat import EverySentence, load_weights
 from .flow import align_left, pieces
 from .rescoring import TeacherScore
+from .teacher_start import copy_weights, layers_of
 
 ONE_PASS = (NATransformerModel, NACRFTransformerModel)
 
@@ -152,9 +154,36 @@ def by_wording(hypotheses: list[dict[str, Any]]) -> dict[tuple[int, ...], Any]:
     return {wording(hypothesis): hypothesis for hypothesis in hypotheses}
 
 
-@register_task("translation_lev_mended", dataclass=TranslationLevenshteinConfig)
+@dataclass
+class MendedLevenshteinConfig(TranslationLevenshteinConfig):
+    """fairseq's flags, and one for a start that is as good as a latent model's."""
+
+    init_from_teacher: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "checkpoint of a pre-norm fairseq Transformer of the same width, "
+            "whose embeddings and layers a fresh model starts from"
+        },
+    )
+
+
+@register_task("translation_lev_mended", dataclass=MendedLevenshteinConfig)
 class MendedLevenshteinTask(EverySentence, TranslationLevenshteinTask):
     """fairseq's task for parallel models with a generator that serves them."""
+
+    cfg: MendedLevenshteinConfig
+
+    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        """Builds the model; a fresh one may start from its teacher.
+
+        Raises:
+            ValueError: if the teacher's shapes do not fit.
+        """
+        model = super().build_model(cfg, from_checkpoint)
+        teacher = self.cfg.init_from_teacher
+        if teacher and not from_checkpoint:
+            init_from_teacher(model, teacher)
+        return model
 
     def build_generator(
         self, models: list[Any], args: Any, *rest: Any, **options: Any
@@ -178,6 +207,27 @@ class MendedLevenshteinTask(EverySentence, TranslationLevenshteinTask):
             adaptive=adaptive and not masks_words(model),
             retain_history=getattr(args, "retain_iter_history", False),
         )
+
+
+def init_from_teacher(model: Any, path: str) -> int:
+    """Copies embeddings and layers of an autoregressive teacher.
+
+    Args:
+        model: one of fairseq's parallel models.
+        path: a fairseq Transformer's checkpoint.
+
+    Returns:
+        How many tensors were copied.
+
+    Raises:
+        ValueError: if the teacher's shapes do not fit.
+    """
+    teacher = load_weights(path)
+    weights = {k: t for k, t in teacher.items() if ".embed_tokens." in k}
+    for part in ("encoder", "decoder"):
+        layers = layers_of(teacher, part)
+        weights |= {f"{part}.{name}": tensor for name, tensor in layers.items()}
+    return copy_weights(model, weights, path)
 
 
 def masks_words(model: Any) -> bool:

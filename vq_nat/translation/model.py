@@ -32,6 +32,7 @@ from .noise import draw_kept, shuffle_locally
 from .predictor import LatentPredictor
 from .schedule import draw_shown, latent_share
 from .search import GREEDY, CodeBounds, SearchOptions, search
+from .teacher_start import copy_weights, layers_of
 
 
 @register_model("vq_em_transformer", dataclass=VQEMTransformerConfig)
@@ -362,25 +363,9 @@ class VQEMTransformer(BaseFairseqModel):
             ("decoder", "decoder"),
             ("predictor", "decoder"),
         ):
-            for name, tensor in teacher.items():
-                if name.startswith((f"{origin}.layers.", f"{origin}.layer_norm.")):
-                    renamed[stage + name[len(origin) :]] = tensor
-        own = self.state_dict()
-        copied = {name: t for name, t in renamed.items() if name in own}
-        for name, tensor in copied.items():
-            if own[name].shape != tensor.shape:
-                raise ValueError(
-                    f"`{name}` of the teacher must have shape "
-                    f"{tuple(own[name].shape)}, but has {tuple(tensor.shape)} instead: "
-                    "teacher and student need the same width, heads and dictionary."
-                )
-        if "encoder.layer_norm.weight" not in copied:
-            raise ValueError(
-                f"the teacher {path} must be pre-norm (--encoder-normalize-before "
-                "--decoder-normalize-before), but is post-norm instead."
-            )
-        self.load_state_dict(copied, strict=False)
-        return len(copied)
+            layers = layers_of(teacher, origin)
+            renamed |= {f"{stage}.{name}": tensor for name, tensor in layers.items()}
+        return copy_weights(self, renamed, path)
 
 
 def check_noise(cfg: VQEMTransformerConfig) -> None:

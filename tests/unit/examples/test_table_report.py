@@ -245,7 +245,7 @@ def test_the_report_knows_what_starts_from_the_teacher(
             write_row(plan, name)
     text = report(plan, read_entries(plan), [])
     if table == "demo":
-        assert "teacher's embeddings and layers: vq-em10; the others from noth" in text
+        assert "teacher's embeddings and layers: nat, vq-em10; the others" in text
     else:
         assert "No model starts from the teacher's embeddings and layers." in text
 

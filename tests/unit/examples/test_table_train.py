@@ -1,6 +1,7 @@
 """What surrounds a table's trainings: given parts, failures, averages, machines."""
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,14 @@ def trained_already(plan: TablePlan, job: Job) -> None:
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.write_text("a model")
     write_json(plan.configuration(job), digest_of(plan, job))
+
+
+def from_nothing(plan: TablePlan, name: str) -> TablePlan:
+    """Returns the plan with a model that does not start from its teacher."""
+    model = plan.table.models[name]
+    flags = {k: v for k, v in model.flags.items() if k != "init-from-teacher"}
+    models = {**plan.table.models, name: replace(model, flags=flags)}
+    return replace(plan, table=replace(plan.table, models=models))
 
 
 def test_a_given_corpus_must_be_the_one_of_the_table(
@@ -125,11 +134,31 @@ def test_a_row_that_fails_does_not_stop_the_others(
     assert (plan.rows / "gumbel.json").is_file()
 
 
+def test_trainings_run_side_by_side_and_are_measured_after_all_of_them(
+    make_plan: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Clocks are read while nothing else runs."""
+    given = {name: prepared(tmp_path / name) for name in ("corpus", "distilled")}
+    plan = make_plan(names=("semhash", "gumbel"), given=given, jobs=2)
+    monkeypatch.setattr(table_plan, "is_done", lambda *_: True)
+    both, trained, measured = threading.Barrier(2, timeout=20), [], []
+
+    def train_job(_: TablePlan, job: Job) -> str:
+        if job.name != "teacher":
+            both.wait()  # each waits for the other to have begun
+        trained.append(job.name)
+        return "done"
+
+    monkeypatch.setattr(table_train, "train_job", train_job)
+    table_train.train_all(plan, {}, lambda: measured.append(sorted(trained)))
+    assert measured == [["teacher"], ["gumbel", "semhash", "teacher"]]
+
+
 def test_a_teacher_that_only_rescores_is_made_first(
     make_plan: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     given = {name: prepared(tmp_path / name) for name in ("corpus", "distilled")}
-    plan = make_plan(names=("nat", "nat-npd10"), given=given)
+    plan = from_nothing(make_plan(names=("nat", "nat-npd10"), given=given), "nat")
     monkeypatch.setattr(table_plan, "is_done", lambda *_: True)
     trained_already(plan, units_of(plan)[0].job)
     ready = [unit.name for unit in units_of(plan) if is_ready(plan, unit)]
@@ -208,6 +237,7 @@ def test_a_training_killed_before_its_average_is_not_finished(
     make_plan: Make, tmp_path: Path
 ) -> None:
     plan = make_plan(given={"distilled": prepared(tmp_path / "text")})
+    plan = from_nothing(plan, "nat")
     model = replace(plan.table.models["nat"], checkpoint="average", average=2)
     job = Job(model, None)
     trained_already(plan, job)

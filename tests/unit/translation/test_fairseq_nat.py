@@ -9,7 +9,12 @@ import torch
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 
 from vq_nat.translation import flow
-from vq_nat.translation.fairseq_nat import MendedLevenshteinTask, refuse_unserved
+from vq_nat.translation.fairseq_nat import (
+    MendedLevenshteinConfig,
+    MendedLevenshteinTask,
+    init_from_teacher,
+    refuse_unserved,
+)
 from vq_nat.translation.rescoring import TeacherScore
 
 PAD, BOS, EOS = 1, 0, 2
@@ -25,23 +30,30 @@ def length_of_source(decoder, length_out, encoder_out, tgt_tokens=None):
     return (~encoder_out["encoder_padding_mask"][0]).sum(dim=1) + 3
 
 
+def arguments(arch: str, **options) -> Namespace:
+    """A small model's flags."""
+    args = Namespace(
+        arch=arch,
+        **dict.fromkeys(("encoder_embed_dim", "decoder_embed_dim"), 32),
+        **dict.fromkeys(("encoder_ffn_embed_dim", "decoder_ffn_embed_dim"), 64),
+        **dict.fromkeys(("encoder_layers", "decoder_layers"), 2),
+        **dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 4),
+        **dict.fromkeys(("max_source_positions", "max_target_positions"), 64),
+        dropout=0.0,
+        share_all_embeddings=True,
+        early_exit="2,2,2",
+        **options,
+    )
+    ARCH_CONFIG_REGISTRY[arch](args)
+    return args
+
+
 @pytest.fixture
 def build(dictionary):
     """build(arch): a model with random weights that writes words of some number."""
 
     def make(arch: str, **options):
-        args = Namespace(
-            **dict.fromkeys(("encoder_embed_dim", "decoder_embed_dim"), 32),
-            **dict.fromkeys(("encoder_ffn_embed_dim", "decoder_ffn_embed_dim"), 64),
-            **dict.fromkeys(("encoder_layers", "decoder_layers"), 2),
-            **dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 4),
-            **dict.fromkeys(("max_source_positions", "max_target_positions"), 64),
-            dropout=0.0,
-            share_all_embeddings=True,
-            early_exit="2,2,2",
-            **options,
-        )
-        ARCH_CONFIG_REGISTRY[arch](args)
+        args = arguments(arch, **options)
         task = SimpleNamespace(
             source_dictionary=dictionary, target_dictionary=dictionary
         )
@@ -202,6 +214,35 @@ def test_rows_decoded_in_pieces_are_those_decoded_at_once(
         assert float(one["score"]) == pytest.approx(float(other["score"]), rel=1e-4)
         histories = zip(one["history"], other["history"], strict=True)
         assert all(a["tokens"].equal(b["tokens"]) for a, b in histories)
+
+
+@pytest.mark.parametrize("arch", PASSES)
+def test_a_start_from_the_teacher_encodes_as_the_teacher(
+    arch, make_teacher, dictionary, source, tmp_path
+) -> None:
+    teacher = make_teacher(dictionary, pre_norm=True)
+    path = tmp_path / "teacher.pt"
+    torch.save({"model": teacher.state_dict(), "cfg": {}}, path)
+    cfg = MendedLevenshteinConfig(init_from_teacher=str(path))
+    sizes = {f"{part}_normalize_before": True for part in ("encoder", "decoder")}
+    args = arguments(arch, **sizes)
+    model = MendedLevenshteinTask(cfg, dictionary, dictionary).build_model(args).eval()
+    lengths = source.ne(dictionary.pad()).sum(dim=1)
+    expected = teacher.encoder(source, lengths)["encoder_out"][0]
+    states = model.encoder(source, lengths)["encoder_out"][0]
+    torch.testing.assert_close(states, expected, rtol=1e-4, atol=1e-5)
+    name = "layers.1.encoder_attn.v_proj.weight"
+    assert model.decoder.state_dict()[name].equal(teacher.decoder.state_dict()[name])
+
+
+def test_a_start_from_a_teacher_of_another_width_is_refused(
+    build, make_teacher, dictionary, tmp_path
+) -> None:
+    path = tmp_path / "teacher.pt"
+    teacher = make_teacher(dictionary, pre_norm=True, width=64)
+    torch.save({"model": teacher.state_dict(), "cfg": {}}, path)
+    with pytest.raises(ValueError, match="of the teacher must have shape"):
+        init_from_teacher(build("cmlm_transformer"), str(path))
 
 
 def test_a_wording_is_scored_once(

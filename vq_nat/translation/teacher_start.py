@@ -1,0 +1,57 @@
+"""Owns how a student starts from its teacher: which tensors are copied, and when not."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+LAYERS = ("layers.", "layer_norm.")
+
+
+def layers_of(weights: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """Returns the layers of a Transformer's encoder or decoder, and their last norm.
+
+    Args:
+        weights: of the model, by name.
+        part: "encoder" or "decoder".
+
+    Returns:
+        The tensors, named without the part.
+    """
+    start = f"{part}."
+    found = {k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)}
+    return {name: t for name, t in found.items() if name.startswith(LAYERS)}
+
+
+def copy_weights(model: nn.Module, weights: Mapping[str, Tensor], origin: Any) -> int:
+    """Copies those of a teacher's tensors that a student has under the same name.
+
+    Args:
+        model: the student.
+        weights: of the teacher, by the names of the student.
+        origin: where they are from, to name it in errors.
+
+    Returns:
+        How many tensors were copied.
+
+    Raises:
+        ValueError: if a shape does not fit, or the teacher is not pre-norm.
+    """
+    own = model.state_dict()
+    copied = {name: tensor for name, tensor in weights.items() if name in own}
+    for name, tensor in copied.items():
+        if own[name].shape != tensor.shape:
+            raise ValueError(
+                f"`{name}` of the teacher must have shape "
+                f"{tuple(own[name].shape)}, but has {tuple(tensor.shape)} instead: "
+                "teacher and student need the same width, heads and dictionary."
+            )
+    if "encoder.layer_norm.weight" not in copied:
+        raise ValueError(
+            f"the teacher {origin} must be pre-norm (--encoder-normalize-before "
+            "--decoder-normalize-before), as the student is, but is not."
+        )
+    # fairseq's own would take a part of a checkpoint for one of an old version, and
+    # remove the last norms.
+    nn.Module.load_state_dict(model, copied, strict=False)
+    return len(copied)
