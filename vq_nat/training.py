@@ -15,6 +15,9 @@ from fairseq.logging import metrics
 
 from .bottleneck import Bottleneck
 from .compat import refuse_reduced_precision, training_attention, under_autocast
+from .optimizer import group_operations
+
+group_operations()
 
 AUTOCAST_HELP = (
     "run matrix products in this type: none, auto (bfloat16 where the hardware "

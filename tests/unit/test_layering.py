@@ -18,6 +18,7 @@ DOOR = "vq_nat.bottleneck"  # the room's door, not the modules behind it
 COMPAT = "vq_nat.compat"
 TRANSFORMER = "vq_nat.transformer"  # shared by translation and the prior of images
 DROPOUT = "vq_nat.dropout"  # of all rooms' layers
+OPTIMIZER = "vq_nat.optimizer"  # the host's, faster on a GPU
 TRAINING = "vq_nat.training"  # fairseq's steps around EM, of all rooms
 BELOW_STAGES = ("flow", "config")
 STAGES = ("encoder", "compressor", "predictor", "decoder")
@@ -41,7 +42,7 @@ def table() -> dict[str, Row]:
     stage = Row(below, ("torch", "fairseq"))
     loss = Row((*translation(*BELOW_STAGES), COMPAT))
     logs = Row((*loss.inside, TRAINING))
-    parts = (*STAGES, *BELOW_STAGES, "schedule", "search", "noise")
+    parts = (*STAGES, *BELOW_STAGES, "schedule", "search", "noise", "teacher_start")
     output = ("generator", "rescoring", "search", "fairseq_nat")
     front = ("task", "loading", "codec", "exported", *output, *BELOW_STAGES)
     shared = ("criterion", *output, "config", "flow", "model")
@@ -54,7 +55,8 @@ def table() -> dict[str, Row]:
         "vq_nat.translation": Row(translation(*shared, "task", "translator")),
         DROPOUT: Row((), ("torch",)),
         TRANSFORMER: Row((DROPOUT,), ("torch", "fairseq")),
-        TRAINING: Row((DOOR, COMPAT), ("torch", "fairseq")),
+        OPTIMIZER: Row((), ("torch", "fairseq")),
+        TRAINING: Row((DOOR, COMPAT, OPTIMIZER), ("torch", "fairseq")),
         "vq_nat.image*": Row(
             (DOOR, COMPAT, TRAINING, TRANSFORMER, DROPOUT, "vq_nat.image*")
         ),
@@ -80,6 +82,7 @@ def table() -> dict[str, Row]:
     )
     rows["vq_nat.translation.schedule"] = Row(())
     rows["vq_nat.translation.noise"] = Row((), ("torch",))
+    rows["vq_nat.translation.teacher_start"] = Row((), ("torch",))
     # Text and dictionaries, no model.
     rows["vq_nat.translation.codec"] = Row((), ("fairseq", "sacremoses", "torch"))
     for name in STAGES:
@@ -103,7 +106,7 @@ def table() -> dict[str, Row]:
     written = translation("graphs", "exported", "loading", "translator")
     rows["vq_nat.translation.export"] = Row((*written, DOOR), ("torch",))
     # fairseq's own models beside ours: of the room it knows how candidates are ranked.
-    nat = Row((*translation("flow", "rescoring"), COMPAT))
+    nat = Row((*translation("flow", "rescoring", "teacher_start"), COMPAT))
     rows["vq_nat.translation.fairseq_nat"] = nat
     for name in ("task", "loading", "translator"):
         inside = (*translation(*front), DOOR, COMPAT, TRAINING)
