@@ -147,7 +147,8 @@ def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
         if row.get(part)
     )
     found = [
-        f"Test set: {shared('test_set')} of {plan.table.corpus['name']}, {shared('sentences')} "
+        f"Test set: {shared('test_set')} of {plan.table.corpus['name']}, "
+        f"{shared('sentences')} "
         f"sentences. BLEU: `{shared('bleu_signature')}`. Several seeds: mean (range).",
         *meanings(rows),
         *signatures(rows),

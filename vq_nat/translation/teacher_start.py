@@ -1,4 +1,4 @@
-"""Owns how a student starts from its teacher: which tensors are copied, and when not."""
+"""Owns how a student starts from its teacher: what is copied, and when that fails."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,8 @@ def layers_of(weights: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
         The tensors, named without the part.
     """
     start = f"{part}."
-    found = {k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)}
+    part_of = {k: t for k, t in weights.items() if k.startswith(start)}
+    found = {k.removeprefix(start): t for k, t in part_of.items()}
     return {name: t for name, t in found.items() if name.startswith(LAYERS)}
 
 
