@@ -18,6 +18,7 @@ from vq_nat.bench import report
 
 Row = dict[str, Any]
 BASELINE = "hard"
+UNIFORM, LEARNED = "total_uniform", "total_learned"  # sums of bits by their prior
 SLICED = "slices"  # more codes, more bits: a reference, and no rival of the others
 CURVES = {
     "bits_per_dim": "bits/dim (validation)",
@@ -181,14 +182,17 @@ def minutes(rows: list[Row]) -> str:
     return mean_and_range([row["train_seconds"] / 60 for row in rows], "{:.1f}".format)
 
 
-def gaps(rows: list[Row], baseline: list[Row]) -> list[float]:
-    """Returns the differences in bits/dim to a baseline, seed by seed."""
-    base = {row["seed"]: row["bits_per_dim"]["total_uniform"] for row in baseline}
-    return [
-        row["bits_per_dim"]["total_uniform"] - base[row["seed"]]
-        for row in rows
-        if row["seed"] in base
-    ]
+def gaps(rows: list[Row], baseline: list[Row], sum_of: str = UNIFORM) -> list[float]:
+    """Returns the differences in bits/dim to a baseline, of the seeds that have both.
+
+    Args:
+        rows: of a setting.
+        baseline: of another.
+        sum_of: with the uniform prior, or with a learned one.
+    """
+    base = {row["seed"]: row["bits_per_dim"][sum_of] for row in baseline}
+    pairs = [(row["bits_per_dim"][sum_of], base.get(row["seed"])) for row in rows]
+    return [own - other for own, other in pairs if None not in (own, other)]
 
 
 def difference(rows: list[Row], baseline: list[Row]) -> str:
@@ -220,21 +224,22 @@ def findings(rows: list[Row]) -> str:
 
 def compare(rows: list[Row], baseline: list[Row]) -> str:
     """Says how a setting stands to another, empty without common seeds."""
-    found = gaps(rows, baseline)
+    found, learned = gaps(rows, baseline), gaps(rows, baseline, LEARNED)
     if not found:
         return ""
-    middle = mean(found)
-    if not round(middle, 3):
-        return (
-            f"- {rows[0]['label']} and {baseline[0]['label']} need equally many "
-            "bits/dim."
-        )
+    labels = rows[0]["label"], baseline[0]["label"]
+    more = f"; with a learned prior {difference_of(learned)}" if learned else ""
+    if not round(mean(found), 3):
+        return f"- {' and '.join(labels)} need equally many bits/dim{more}."
+    return f"- {labels[0]} against {labels[1]}, bits/dim: {difference_of(found)}{more}."
+
+
+def difference_of(gaps: list[float]) -> str:
+    """Writes a mean difference, and how many seeds have one of this sign."""
+    middle = mean(gaps)
     word = "fewer" if middle < 0 else "more"
-    seeds = sum((gap < 0) == (middle < 0) and gap != 0 for gap in found)
-    return (
-        f"- {rows[0]['label']} needs {abs(middle):.3f} bits/dim {word} than "
-        f"{baseline[0]['label']} ({word} with {seeds} of {len(found)} seeds)."
-    )
+    seeds = sum((gap < 0) == (middle < 0) and gap != 0 for gap in gaps)
+    return f"{abs(middle):.3f} {word} (with {seeds} of {len(gaps)} seeds)"
 
 
 def notes(rows: list[Row], collapsed: float) -> str:
@@ -248,8 +253,9 @@ def notes(rows: list[Row], collapsed: float) -> str:
             "test images, in bits per dimension; mean (lowest–highest) over seeds. "
             "Trained alike in all but the setting, for "
             f"{report.shared(rows, 'updates')} updates of "
-            f"{report.shared(rows, 'batch_size')} images{of_slices(rows)}. Minutes: "
-            "validation included, other work on the machine, too.",
+            f"{report.shared(rows, 'batch_size')} images{of_slices(rows)}"
+            f"{side_by_side(rows)}. Minutes: validation included, other work on the "
+            "machine, too.",
             "- Absolute bits compare with published ones on the official images only, "
             "not on JPEG copies of them.",
             f"- Codes that are not used are {restarts(rows)}.",
@@ -262,6 +268,12 @@ def notes(rows: list[Row], collapsed: float) -> str:
             f"commit {report.shared(rows, 'commit')}.",
         ]
     )
+
+
+def side_by_side(rows: list[Row]) -> str:
+    """Says how many trainings shared the machine."""
+    jobs = max(row.get("jobs") or 1 for row in rows)
+    return f", {jobs} side by side" if jobs > 1 else ""
 
 
 def of_slices(rows: list[Row]) -> str:

@@ -87,13 +87,17 @@ def test_findings_tell_with_how_many_seeds_and_whether_any_collapsed() -> None:
     found = cifar10_em_report.findings(rows).splitlines()
     assert found == [
         "- label of gradient and label of hard need equally many bits/dim.",
-        "- label of soft-5 needs 0.150 bits/dim fewer than label of hard (fewer with 2 "
-        "of 2 seeds).",
-        "- label of soft-5 needs 0.150 bits/dim fewer than label of gradient (fewer "
-        "with 1 of 2 seeds).",
+        "- label of soft-5 against label of hard, bits/dim: 0.150 fewer (with 2 of 2 "
+        "seeds).",
+        "- label of soft-5 against label of gradient, bits/dim: 0.150 fewer (with 1 of "
+        "2 seeds).",
         "- No training collapsed: whether one setting is more robust than another, "
         "these rows do not say.",
     ]
+    for one in rows:
+        one["bits_per_dim"]["total_learned"] = one["bits_per_dim"]["total_uniform"] / 2
+    learned = cifar10_em_report.findings(rows).splitlines()[1]
+    assert learned.endswith("; with a learned prior 0.075 fewer (with 2 of 2 seeds).")
     rows[0]["collapsed"] = True
     assert "collapsed" not in cifar10_em_report.findings(rows)
 
