@@ -126,7 +126,7 @@ def latency(entry: Entry) -> str:
     """Writes median and 90th percentile."""
     if not is_timed(entry):
         return NOTHING
-    return f"{entry.latency:.1f} ({number(entry.mean('latency_ms', 'p90'))})"
+    return f"{entry.latency:.1f} ({number(entry.timed['latency_ms']['p90'])})"
 
 
 def throughput(entry: Entry) -> str:
@@ -211,8 +211,8 @@ def clocks_table(entries: Sequence[Entry], figure: str = "sentences_per_s") -> s
 
 
 def clocks_of(entry: Entry) -> list[dict[str, Any]]:
-    """Returns the clocks of all seeds."""
-    return [clock for row in entry.rows for clock in row.get("clocks") or ()]
+    """Returns the clocks of a line."""
+    return entry.timed.get("clocks") or []
 
 
 def clock_name(clock: dict[str, Any]) -> str:
@@ -229,30 +229,29 @@ def clock_rank(clock: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def clock_cell(entry: Entry, name: str, figure: str) -> str:
-    """Writes the mean rate of a line on one clock, and its batch if it was sought."""
+    """Writes the rate of a line on one clock, and its batch if it was sought."""
     own = [clock for clock in clocks_of(entry) if clock_name(clock) == name]
     if not own:
         return NOTHING
-    rate = sum(clock[figure] for clock in own) / len(own)
-    sizes = "/".join(dict.fromkeys(str(clock["batch_size"]) for clock in own))
-    return f"{rate:.0f}" + (f" ({sizes})" if own[0]["largest"] else "")
+    size = f" ({own[0]['batch_size']})" if own[0]["largest"] else ""
+    return f"{own[0][figure]:.0f}{size}"
 
 
 def stages_table(entries: Sequence[Entry]) -> str:
     """Returns the milliseconds of each stage at batch 1, empty if not measured."""
-    known = [entry for entry in entries if entry.rows[0].get("stages_ms")]
+    known = [entry for entry in entries if entry.timed.get("stages_ms")]
     if not known:
         return ""
     names = dict.fromkeys(
         name
         for entry in known
-        for name, value in entry.rows[0]["stages_ms"].items()
+        for name, value in entry.timed["stages_ms"].items()
         if isinstance(value, int | float)
     )
 
     def stage(name: str) -> Callable[[Entry], str]:
         digits = 0 if name in COUNTS else 2
-        return lambda entry: number(entry.mean("stages_ms", name), digits)
+        return lambda entry: number(entry.timed["stages_ms"].get(name), digits)
 
     order = sorted(names, key=COUNTS.count)  # counts come last
     columns = [(head_of(name), stage(name)) for name in order]

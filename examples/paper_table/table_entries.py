@@ -67,29 +67,30 @@ class Entry:
         """On the main test set."""
         return mean(self.values("bleu"))
 
-    @cached_property
+    @property
+    def timed(self) -> Row:
+        """The row whose times count: of the first seed.
+
+        A seed changes what a model writes, not how fast. Seeds may have been measured
+        on different days, and a mean over days is of none of them.
+        """
+        return self.rows[0]
+
+    @property
     def latency(self) -> float:
         """Milliseconds per sentence, one sentence at a time."""
-        return mean(self.values("latency_ms", "median"))
+        return float(self.timed["latency_ms"]["median"])
 
     @cached_property
     def best_speed(self) -> Speed:
         """At the batch size that is fastest, on as many threads as batch 1 has."""
-        found: dict[int, list[float]] = {}
-        for row in self.rows:
-            for batch_size, rate in dict(rates(row)).items():
-                found.setdefault(batch_size, []).append(rate)
-        shared = {k: v for k, v in found.items() if len(v) == len(self.rows)}
-        # A size that all seeds were timed at, not the luck of one seed.
-        means = {size: mean(of_size) for size, of_size in (shared or found).items()}
-        best = max(means, key=lambda size: means[size])
-        return Speed(means[best], best)
+        batch_size, rate = max(rates(self.timed), key=lambda known: known[1])
+        return Speed(rate, batch_size)
 
     @property
-    def machine(self) -> tuple[Any, ...] | None:
-        """What times must have in common to be compared; None if its seeds have not."""
-        found = {tuple(row.get(name) for name in MACHINE) for row in self.rows}
-        return found.pop() if len(found) == 1 else None
+    def machine(self) -> tuple[Any, ...]:
+        """What times must have in common to be compared."""
+        return tuple(self.timed.get(name) for name in MACHINE)
 
 
 def rates(row: Row) -> Iterable[tuple[int, float]]:
@@ -143,7 +144,7 @@ def speed_up(base: Entry | None, entry: Entry) -> float | None:
 
 def same_machine(one: Entry, other: Entry) -> bool:
     """Tells whether the times of two lines can be compared."""
-    return one.machine is not None and one.machine == other.machine
+    return one.machine == other.machine
 
 
 def with_spread(values: Sequence[float], write: Callable[[float], str]) -> str:

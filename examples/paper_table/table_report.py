@@ -155,7 +155,7 @@ def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
         f"ms/sentence: one sentence at a time, median and 90th percentile; "
         f"{shared('latency_ms', 'includes')}. sentences/s: at the best of the measured "
         "batch sizes. The largest batch is found by doubling, until that gains less "
-        "than 2 % or memory ends.",
+        "than 2 % or memory ends. Of several seeds, times are those of the first.",
         f"On {shared('processor')}, {shared('threads')} thread(s); {versions}; commit "
         f"{shared('commit')}. Speeds are set in relation on the same machine only.",
         *calibrations(rows),

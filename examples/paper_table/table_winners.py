@@ -47,7 +47,7 @@ def winners(entries: Sequence[Entry]) -> str:
 def comparable(entries: Sequence[Entry]) -> list[Entry]:
     """Returns the lines of systems that were timed on the most frequent machine."""
     real = [entry for entry in entries if is_system(entry)]
-    machines = [entry.machine for entry in real if entry.machine is not None]
+    machines = [entry.machine for entry in real]
     usual = max(machines, key=machines.count, default=None)
     return [entry for entry in real if entry.machine == usual]
 
