@@ -202,6 +202,136 @@ def test_a_line_of_another_machine_has_no_speed_up(paper: TablePlan) -> None:
     assert "the plot: “VQ-VAE with EM (n_s = 10) + distillation”." in text
 
 
+def test_a_stale_line_is_marked_wherever_it_is_named(
+    paper: TablePlan, write_row: Write
+) -> None:
+    write_row(paper, "vq-em10", 26.7, config="of old", **ms(331 / 4.08))
+    entries = read_entries(paper)
+    named = "VQ-VAE with EM (n_s = 10) + distillation"
+    for text in (winners(entries), *(c.figures for c in judge(entries) if c.figures)):
+        assert text.count(f"{named} †") == text.count(named) - text.count(f"{named}, n")
+
+
+def test_rows_of_two_teachers_are_told(paper: TablePlan, write_row: Write) -> None:
+    entries = read_entries(paper)
+    assert "another teacher" not in report(paper, entries, [])
+    for name in ("teacher-beam4", "teacher-greedy", "nat"):
+        write_row(paper, name, 28.0, inputs={"teacher": "old"}, **ms(331.0))
+    for name in ("vq-em10", "deep-shallow-raw-greedy"):
+        write_row(paper, name, 26.7, inputs={"teacher": "new"}, **ms(81.0))
+    text = report(paper, read_entries(paper), [])
+    assert (
+        "Made with another teacher than “autoregressive teacher, beam 4”: “VQ-VAE with "
+        "EM (n_s = 10) + distillation”." in text
+    )
+
+
+@pytest.mark.parametrize("table", ["demo", "wmt14"])
+def test_the_report_knows_what_starts_from_the_teacher(
+    table: str, make_plan: Make, write_row: Write
+) -> None:
+    plan = make_plan(table=read_table(TABLES / f"{table}.yaml"))
+    for name in ("nat", "vq-em10", "width-128"):
+        if name in plan.table.rows:
+            write_row(plan, name)
+    text = report(plan, read_entries(plan), [])
+    if table == "demo":
+        assert "teacher's embeddings and layers: nat, vq-em10; the others" in text
+    else:
+        assert "No model starts from the teacher's embeddings and layers." in text
+
+
+def test_faults_of_all_systems_and_words_per_second_are_told(
+    paper: TablePlan, write_row: Write
+) -> None:
+    clock = {"device": "cpu", "threads": 1, "batch_size": 8, "largest": None}
+    clock |= {"sentences_per_s": 40.0, "words_per_s": 444.4}
+    faults = {"length_ratio": 0.914, "repetition_rate": 0.123}
+    write_row(paper, "nat", 17.7, clocks=[clock], **faults, **ms(21.2))
+    text = report(paper, read_entries(paper), [])
+    assert "| NAT + distillation | 0.91 | 12.3 % |" in text
+    assert "## Clocks: words per second" in text
+    assert "| NAT + distillation | 444 |" in text
+
+
+def test_times_without_a_column_are_the_hosts(
+    paper: TablePlan, write_row: Write
+) -> None:
+    old = {"total": 5.0, "encode": 3.0, "host": 2.0}
+    write_row(paper, "nat", 17.7, stages_ms=old, **ms(21.2))
+    assert "host: what is in no other column" in report(paper, read_entries(paper), [])
+
+
+def test_the_machines_state_is_told_where_it_is_known(
+    paper: TablePlan, write_row: Write
+) -> None:
+    assert "fixed pieces of work" not in report(paper, read_entries(paper), [])
+    for name, time in (("nat", 3.0), ("gumbel", 4.5)):
+        known = {"products_ms": 7.0, "operators_ms": time}
+        write_row(paper, name, 17.7, calibration=known, **ms(21.2))
+    text = report(paper, read_entries(paper), [])
+    assert "large products took 7.0 to 7.0 ms, small operators took 3.0 to 4.5" in text
+
+
+def test_codes_of_the_reference_win_nothing(paper: TablePlan, write_row: Write) -> None:
+    before = winners(read_entries(paper))
+    write_row(paper, "vq-em10-true-codes", 99.0, **ms(1.0))
+    write_row(paper, "codes-512", 98.0, **ms(1.0))
+    assert winners(read_entries(paper)) == before
+
+
+def test_the_report_is_made_of_rows_alone(paper: TablePlan, write_row: Write) -> None:
+    write_row(paper, "vq-em10", 26.7, other_test_sets={"later": {"bleu": 12.3}})
+    write_row(paper, "nat", 17.7, config="of old", **ms(21.2))
+    compare_rows(paper)
+    text = make_report(paper).read_text()
+    assert not paper.work.exists()
+    assert "| system | row | BLEU | BLEU later | paper's BLEU |" in text
+    assert "| NAT + distillation † | `nat` | 17.7 | 17.7 |" in text
+    assert "15.61× | 15.60× |" in text
+    assert "12.3 (12.3–12.3)" in text
+    assert "- Distillation helps: **held** – “VQ-VAE (hard EM) + distillation" in text
+    assert "Not measured yet: tuned, tuned-onnx, tuned-onnx-int8" in text
+    assert "†: of another configuration, teacher or corpus;" in text
+    assert (paper.rows / "pareto.png").stat().st_size > 10_000
+    assert "![pareto.png](pareto.png)" in text and "curves.png" not in text
+
+
+def test_a_table_without_the_papers_rows_does_not_speak_of_the_paper(
+    make_plan: Make, write_row: Write
+) -> None:
+    plan = make_plan(table=read_table(TABLES / "distillation.yaml"))
+    write_row(plan, "tuned", 96.0, correct=0.94)
+    write_row(plan, "tuned-raw", 95.0, correct=0.93)
+    text = report(plan, read_entries(plan), [])
+    assert text.startswith("# What distillation is worth on the demo corpus\n")
+    assert "## With and without distillation" in text and "| 93.0 % |" in text
+    assert "paper's" not in text
+    write_row(plan, "codes-16", 97.0)
+    assert winners(read_entries(plan)) == ""  # all of them are ours
+
+
+def test_a_seed_more_is_a_mean_and_a_range(paper: TablePlan) -> None:
+    path = paper.rows / "vq.seed3.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "bleu": 29.4}))
+    assert "| 27.4 (26.4–29.4) | 26.4 |" in report(paper, read_entries(paper), [])
+
+
+def entry(plan: TablePlan, bleu: float, median: float, **rest: Any) -> Entry:
+    """Returns a line of one row."""
+    rate = {"sentences_per_s": 100.0, "batch_size": 64}
+    row = {"bleu": bleu, "throughput": rate, "threads": 1, **ms(median), **rest}
+    return Entry(plan.table.rows["nat"], [row])
+
+
+def test_the_front_has_what_none_beats_in_both(make_plan: Make) -> None:
+    plan = make_plan()
+    points = [(10, 5), (20, 9), (15, 9), (20, 9.5), (12, 4), (30, 30)]
+    lines = [entry(plan, bleu, median) for bleu, median in points]
+    front = pareto_front(lines, lambda line: line.latency)
+    assert [(line.bleu, line.latency) for line in front] == [(12, 4), (20, 9), (30, 30)]
+
+
 def test_the_best_batch_is_the_fastest_on_as_many_threads(make_plan: Make) -> None:
     found = [("cpu", 32, 1, 250), ("cpu", 128, 1, 200), ("cpu", 64, 8, 900)]
     found.append(("cuda", 64, 1, 9000))
