@@ -279,9 +279,16 @@ def training_table(entries: Sequence[Entry]) -> str:
             ("parameters", parameters),
             ("updates", lambda e: first(e, "updates")),
             ("minutes", minutes),
+            ("on", trained_on),
             ("seeds", lambda e: ", ".join(str(row.get("seed")) for row in e.rows)),
         ],
     )
+
+
+def trained_on(entry: Entry) -> str:
+    """Writes the processors of the trainings, those of the seeds apart."""
+    names = [row.get("train_gpu") or "CPU" for row in entry.rows]
+    return ", ".join(dict.fromkeys(names))
 
 
 def parameters(entry: Entry) -> str:
@@ -291,6 +298,5 @@ def parameters(entry: Entry) -> str:
 
 
 def minutes(entry: Entry) -> str:
-    """Writes the time of a training."""
-    seconds = entry.mean("train_seconds")
-    return NOTHING if seconds is None else number(seconds / 60)
+    """Writes the time of the trainings: of several seeds the range."""
+    return with_spread([s / 60 for s in entry.values("train_seconds")], one_digit)

@@ -323,6 +323,8 @@ def estimate_training(
         known = table.models.get(str(row.get("model")))
         if known is None or not row.get("train_seconds") or not row.get("updates"):
             continue
+        if bool(row.get("train_gpu")) != (plan.device == "cuda"):
+            continue
         rate = float(row["train_seconds"]) / float(row["updates"])
         same = "the same model" if known.name == model.name else "the same architecture"
         if known.flags.get("arch") == model.flags.get("arch"):

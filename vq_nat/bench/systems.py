@@ -327,8 +327,9 @@ def describe_latency(clock: Row) -> Row:
 def describe_training(log: TrainingLog | None) -> Row:
     """Names the effort, and what validation said of the measured checkpoint."""
     if log is None:
-        return dict.fromkeys(("seed", "updates", "train_seconds", "validation"))
-    names = {
+        names = ("seed", "updates", "train_seconds", "train_gpu", "validation")
+        return dict.fromkeys(names)
+    figures_of = {
         "bleu": "bleu",
         "bleu_true_codes": "bleu_true_codes",
         "bleu_true_latents": "bleu_true_latents",
@@ -336,11 +337,12 @@ def describe_training(log: TrainingLog | None) -> Row:
         "perplexity": "vq_perplexity",
         "posterior_entropy": "vq_posterior_entropy",
     }
-    figures: Row = {name: log.best.get(key) for name, key in names.items()}
+    figures: Row = {name: log.best.get(key) for name, key in figures_of.items()}
     return {
         "seed": log.seed,
         "updates": log.updates,
         "train_seconds": round(log.seconds),
+        "train_gpu": log.gpu,
         "validation": {"updates": int(log.best.get("num_updates", 0)), **figures},
     }
 

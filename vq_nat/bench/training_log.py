@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 KINDS = ("train_inner", "train", "valid")
 ENTRY = re.compile(r" \| (" + "|".join(KINDS) + r") \| (\{.*\})\s*$")
+GPU = re.compile(r"\| rank +\d+: capabilities = .* ; name = (.*?)\s*$")
 SEED = re.compile(r"'common': \{[^{}]*?'seed': (\d+)")
 
 
@@ -49,15 +50,18 @@ class TrainingLog(NamedTuple):
     seconds: float  # wall time, validation included; of a resumed training the sum
     seed: int | None
     best: dict[str, float]  # the validation that `checkpoint_best.pt` comes from
+    gpu: str | None = None  # the last one that it ran on; None: a CPU, as far as known
 
 
 def summarize(lines: Iterable[str]) -> TrainingLog:
     """Sums up a log, which may hold several runs that continued each other."""
-    updates, seconds, seed = 0, 0.0, None
+    updates, seconds, seed, gpu = 0, 0.0, None, None
     best: dict[str, float] = {}
     for line in lines:
         if seed is None and (found := SEED.search(line)):
             seed = int(found[1])
+        if found := GPU.search(line):
+            gpu = found[1]
         entry = read_entry(line)
         if entry is None:
             continue
@@ -65,7 +69,7 @@ def summarize(lines: Iterable[str]) -> TrainingLog:
         seconds = max(seconds, entry.values.get("wall", 0.0))
         if entry.kind == "valid" and is_better(entry.values, best):
             best = entry.values
-    return TrainingLog(updates, seconds, seed, best)
+    return TrainingLog(updates, seconds, seed, best, gpu)
 
 
 def is_better(new: dict[str, float], old: dict[str, float]) -> bool:

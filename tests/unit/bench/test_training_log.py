@@ -68,7 +68,14 @@ def test_a_resumed_training_counts_once() -> None:
 
 
 def test_an_empty_log_has_no_best() -> None:
-    assert summarize([]) == (0, 0.0, None, {})
+    assert summarize([]) == (0, 0.0, None, {}, None)
+
+
+def test_the_gpu_of_a_training_is_told() -> None:
+    rank = f"{STAMP}fairseq.utils | rank   0: capabilities =  9.0  ; "
+    rank += "total memory = 139.801 GB ; name = NVIDIA H200          \n"
+    assert summarize([inner(10, 5)]).gpu is None
+    assert summarize([rank, inner(10, 5)]).gpu == "NVIDIA H200"
 
 
 def test_a_missing_log_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,10 @@ def test_times_are_estimated_by_the_most_similar_rows(
     write_row(plan, "vq", updates=100, train_seconds=25)
     same = estimate_training(plan, job, finished_rows(plan))
     assert (same.seconds, same.source) == (300, "rows of the same model")
+    write_row(plan, "vq", updates=100, train_seconds=1, train_gpu="a fast one")
+    assert estimate_training(plan, job, finished_rows(plan)) == similar
+    on_gpu = replace(plan, device="cuda")
+    assert estimate_training(on_gpu, job, finished_rows(plan)).seconds == 12
 
 
 def test_a_dry_run_says_all_this(make_plan: Make, write_row: Write) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from table_cells import clocks_table
+from table_cells import clocks_table, trained_on
 from table_claims import (
     HELD,
     NOT_COMPARED,
@@ -239,6 +239,17 @@ def test_the_report_knows_what_starts_from_the_teacher(
         assert "teacher's embeddings and layers: nat, vq-em10; the others" in text
     else:
         assert "No model starts from the teacher's embeddings and layers." in text
+
+
+def test_processors_of_trainings_are_told_apart(
+    paper: TablePlan, write_row: Write
+) -> None:
+    path = paper.rows / "vq-em10.seed2.json"
+    row = json.loads(path.read_text()) | {"train_gpu": "a GPU", "train_seconds": 60}
+    path.write_text(json.dumps(row))
+    line = by_name(read_entries(paper))["vq-em10"]
+    assert trained_on(line) == "CPU, a GPU"
+    assert "(1.0–8.3) | CPU, a GPU | " in report(paper, [line], [])
 
 
 def test_faults_of_all_systems_and_words_per_second_are_told(
