@@ -23,6 +23,7 @@ import json
 import logging
 import math
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ SECTIONS = (
     *("train", "slices", "prior"),
 )
 RECIPE_VERSION = 2  # raise when a row changes for the same flags
+ONE_AT_A_TIME = threading.Lock()  # the number of threads is the whole process's
 COLLAPSED = 0.05  # a perplexity below this share of the codes
 
 
@@ -202,7 +204,8 @@ def make_row(plan: Plan, run: Run, folder: Path) -> Row:
     model = load_autoencoder(folder / "checkpoint_last.pt", plan.device)
     conditions = Conditions(plan.device, plan.threads, batch_size=100)
     images = open_images(plan.data, "test")
-    row = measure(model, images, "test", None, conditions)
+    with ONE_AT_A_TIME:
+        row = measure(model, images, "test", None, conditions)
     codebook = row["codebook"]
     return {
         **row,
@@ -214,7 +217,7 @@ def make_row(plan: Plan, run: Run, folder: Path) -> Row:
         "data_sha256": sha256_of(hashes(plan.data)),
         "test_images": len(images),
         "updates": plan.updates,
-        "jobs": plan.jobs,
+        "jobs": min(plan.jobs, len(list(runs_of(plan)))),
         "batch_size": plan.preset["train"]["batch-size"],
         "flags": options_of(plan, run),
         "curve": curve,
@@ -257,6 +260,7 @@ def point(entry: LogEntry) -> dict[str, float]:
 def run_all(plan: Plan) -> None:
     """Trains what is missing, then writes the report and the plot."""
     todo = list(runs_of(plan))
+    hashes(plan.data)  # once, before several want them
 
     def make(number: int, run: Run) -> None:
         label = f"{SETTINGS[run.setting].label}, seed {run.seed}"

@@ -254,7 +254,7 @@ def notes(rows: list[Row], collapsed: float) -> str:
             "Trained alike in all but the setting, for "
             f"{report.shared(rows, 'updates')} updates of "
             f"{report.shared(rows, 'batch_size')} images{of_slices(rows)}"
-            f"{side_by_side(rows)}. Minutes: validation included, other work on the "
+            f"{at_once(rows)}. Minutes: validation included, other work on the "
             "machine, too.",
             "- Absolute bits compare with published ones on the official images only, "
             "not on JPEG copies of them.",
@@ -270,7 +270,7 @@ def notes(rows: list[Row], collapsed: float) -> str:
     )
 
 
-def side_by_side(rows: list[Row]) -> str:
+def at_once(rows: list[Row]) -> str:
     """Says how many trainings shared the machine."""
     jobs = max(row.get("jobs") or 1 for row in rows)
     return f", {jobs} side by side" if jobs > 1 else ""

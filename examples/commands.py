@@ -8,11 +8,10 @@ behind the user's back.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shlex
 import subprocess
-import termios
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -27,6 +26,12 @@ KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
     "MALLOC_TOP_PAD_": str(256 << 20),
 }
+# Makes standard output the terminal that a command ends with, then becomes the command.
+# (`preexec_fn` would do so, too, but must not be used where there are threads.)
+ON_ITS_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(1, termios.TIOCSCTTY, 0); "
+    "os.execvp(sys.argv[1], sys.argv[1:])"
+)
 LAST_LINES = 12  # of a log, shown when a command fails
 
 
@@ -58,20 +63,15 @@ def run_logged(
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     terminal, end_of_child = os.openpty()
-
-    def own_terminal() -> None:
-        fcntl.ioctl(end_of_child, termios.TIOCSCTTY, 0)
-
     with open(log, "a", encoding="utf-8") as file:
         file.write(f"$ {shlex.join(command)}\n")
         with subprocess.Popen(
-            command,
+            [sys.executable, "-c", ON_ITS_TERMINAL, *command],
             stdin=subprocess.DEVNULL,
             stdout=end_of_child,
             stderr=end_of_child,
             env=env,
             start_new_session=True,
-            preexec_fn=own_terminal,
         ) as process:
             os.close(end_of_child)
             try:

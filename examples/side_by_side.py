@@ -12,8 +12,9 @@ def side_by_side(tasks: Iterable[Task], jobs: int) -> None:
     """Runs tasks, so many at once, begun in their order.
 
     With one job nothing is special. With more, a task that raises keeps those from
-    beginning that have not begun; its error is raised when the others have ended. The
-    threads are daemons: an interrupted process ends at once, and its commands with it.
+    beginning that have not begun; its error is raised when the others have ended, with
+    those of the others as notes. The threads are daemons: an interrupted process ends
+    at once, and its commands with it.
 
     Args:
         tasks: what to do; each returns when it is done.
@@ -23,7 +24,8 @@ def side_by_side(tasks: Iterable[Task], jobs: int) -> None:
         for task in tasks:
             task()
         return
-    waiting, lock, errors = iter(list(tasks)), threading.Lock(), []
+    waiting, lock = iter(list(tasks)), threading.Lock()
+    errors: list[BaseException] = []
 
     def work() -> None:
         while not errors:
@@ -33,7 +35,7 @@ def side_by_side(tasks: Iterable[Task], jobs: int) -> None:
                 return
             try:
                 task()
-            except Exception as error:
+            except BaseException as error:  # SystemExit would end the thread only
                 errors.append(error)
 
     workers = [threading.Thread(target=work, daemon=True) for _ in range(jobs)]
@@ -41,5 +43,7 @@ def side_by_side(tasks: Iterable[Task], jobs: int) -> None:
         worker.start()
     for worker in workers:
         worker.join()
+    for error in errors[1:]:
+        errors[0].add_note(f"Besides: {error}")
     if errors:
         raise errors[0]

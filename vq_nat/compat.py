@@ -15,8 +15,14 @@ from typing import Any
 
 import numpy
 import torch
+from fairseq import utils
 from fairseq.distributed import utils as distributed
-from fairseq.optim import AMPOptimizer, FP16Optimizer, MemoryEfficientFP16Optimizer
+from fairseq.optim import (
+    AMPOptimizer,
+    FP16Optimizer,
+    MemoryEfficientFP16Optimizer,
+    adam,
+)
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 logger = logging.getLogger(__name__)
@@ -237,6 +243,17 @@ def allow_workers_without_gpus() -> None:
         cfg.distributed_no_spawn = True
 
     distributed._infer_torch_distributed_launch_init = infer
+
+
+def put_in_place(step: Callable[..., Any], total_norm: Callable[..., Any]) -> None:
+    """Puts a faster Adam and norm of gradients in fairseq's place, see `optimizer`.
+
+    apex, where it is installed, keeps its own.
+    """
+    adam.Adam.step = step
+    if not utils.multi_tensor_l2norm_available:
+        utils.multi_tensor_total_norm = total_norm
+        utils.multi_tensor_l2norm_available = True
 
 
 allow_fairseq_checkpoints()

@@ -1,4 +1,4 @@
-"""Owns the host's Adam and its norm of gradients on a GPU, in few operations.
+"""Owns the host's Adam and its norm of gradients, in few operations for a GPU.
 
 fairseq updates one parameter after the other, ten operations each. A small model has
 hundreds of parameters, and a GPU waits for all of those to be launched, which takes as
@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from fairseq import utils
 from fairseq.optim import adam
 from torch import Tensor
 
@@ -26,15 +25,16 @@ def step(self: Any, closure: Callable[[], Any] | None = None) -> Any:
 
     Weight decay is that of AdamW; ε stands outside of the root and is not corrected for
     the bias, as in fairseq. A CPU's parameters, AMSGrad, and what is not plain float32,
-    go fairseq's way.
+    go fairseq's way. At its peak a step holds one more copy of the parameters.
 
     Args:
         self: fairseq's Adam.
         closure: evaluates the model and returns the loss.
     """
-    if not all(is_plain(group) for group in self.param_groups):
-        return _one_by_one(self, closure)
     loss = None if closure is None else closure()
+    if not all(is_plain(group) for group in self.param_groups):
+        _one_by_one(self)
+        return loss
     for group in self.param_groups:
         parameters = [p for p in group["params"] if p.grad is not None]
         if parameters:
@@ -99,15 +99,8 @@ def total_norm(grads: Sequence[Tensor], chunk_size: int = 0) -> Tensor:
     """Returns the L2 norm of all gradients together, in float32.
 
     Args:
-        grads: all on one device.
+        grads: the result is where the first of them is.
         chunk_size: of fairseq's own function, which has no meaning here.
     """
-    return torch.stack(torch._foreach_norm([g.float() for g in grads])).norm()
-
-
-def group_operations() -> None:
-    """Puts both in fairseq's place; apex, where it is installed, keeps its own."""
-    adam.Adam.step = step
-    if not utils.multi_tensor_l2norm_available:
-        utils.multi_tensor_total_norm = total_norm
-        utils.multi_tensor_l2norm_available = True
+    norms = torch._foreach_norm([grad.float() for grad in grads])
+    return torch.stack([norm.to(grads[0].device) for norm in norms]).norm()

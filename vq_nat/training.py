@@ -14,10 +14,15 @@ import torch
 from fairseq.logging import metrics
 
 from .bottleneck import Bottleneck
-from .compat import refuse_reduced_precision, training_attention, under_autocast
-from .optimizer import group_operations
+from .compat import (
+    put_in_place,
+    refuse_reduced_precision,
+    training_attention,
+    under_autocast,
+)
+from .optimizer import step, total_norm
 
-group_operations()
+put_in_place(step, total_norm)
 
 AUTOCAST_HELP = (
     "run matrix products in this type: none, auto (bfloat16 where the hardware "

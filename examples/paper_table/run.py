@@ -42,9 +42,10 @@ def run(plan: TablePlan, args: argparse.Namespace) -> None:
         PrepError: if anything has failed.
     """
     # Only now, as these bring torch and fairseq: wrong options are refused at once.
-    from table_measure import measure_all, measure_ready
+    from table_measure import measure_all, measure_ready, refuse_other_device
     from table_train import train_all
 
+    refuse_other_device(plan)
     failed: dict[str, str] = {}
     if not args.train_only:
         measure_ready(plan, failed)
@@ -151,7 +152,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--train-only", action="store_true", help="measure nothing")
     add("--measure-only", action="store_true", help="train nothing")
     add("--report", action="store_true", help="only make the report from the rows")
-    add("--work", type=Path, help="corpus and models (default: runs/CORPUS)")
+    add("--work", type=Path, help="corpus and models (default: runs/TABLE)")
     add("--data", type=Path, help="folder of the raw files (else: download)")
     add("--results", type=Path, default=HERE.parent / "results" / "paper_table")
     add(
@@ -162,7 +163,13 @@ def build_parser() -> argparse.ArgumentParser:
         help=f"take what was made elsewhere: {', '.join(GIVEN)}",
     )
     add("--threads", type=int, default=2, help="of trainings (default: 2)")
-    add("--jobs", type=int, default=1, help="trainings side by side (default: 1)")
+    add(
+        "--jobs",
+        type=int,
+        default=1,
+        help="trainings side by side, on all GPUs that CUDA_VISIBLE_DEVICES names "
+        "(default: 1)",
+    )
     add(
         "--device",
         choices=("auto", "cpu", "cuda"),

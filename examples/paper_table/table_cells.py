@@ -287,7 +287,10 @@ def training_table(entries: Sequence[Entry]) -> str:
 
 def trained_on(entry: Entry) -> str:
     """Writes the processors of the trainings, those of the seeds apart."""
-    names = [row.get("train_gpu") or "CPU" for row in entry.rows]
+    names = [
+        (row["train_gpu"] or "CPU") if "train_gpu" in row else NOTHING
+        for row in entry.rows
+    ]
     return ", ".join(dict.fromkeys(names))
 
 

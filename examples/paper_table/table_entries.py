@@ -69,7 +69,7 @@ class Entry:
 
     @property
     def timed(self) -> Row:
-        """The row whose times count: of the first seed.
+        """The row whose times count: of the first seed that is there.
 
         A seed changes what a model writes, not how fast. Seeds may have been measured
         on different days, and a mean over days is of none of them.

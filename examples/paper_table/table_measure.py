@@ -9,7 +9,7 @@ from typing import Any
 
 from places import LANGS
 from progress import say
-from steps import sha256
+from steps import PrepError, sha256
 from table_compare import compare_all
 from table_config import TEACHER, RowSpec
 from table_curves import read_curves
@@ -72,6 +72,20 @@ def read_conditions(plan: TablePlan, row: RowSpec) -> systems.Conditions:
     words = words if row.clocks is None else row.clocks
     clocks = read_clocks(words, device, threads, on_cpu)
     return systems.Conditions(device=device, threads=threads, clocks=clocks, **options)
+
+
+def refuse_other_device(plan: TablePlan) -> None:
+    """Refuses to fill a table of a GPU on a CPU: its rows would be taken for the GPU's.
+
+    Raises:
+        PrepError: where there is no GPU.
+    """
+    for_gpu = not plan.table.measure.get("cpu-clocks", True)
+    if for_gpu and find_device(plan.device) == CPU:
+        raise PrepError(
+            f"The device must be a GPU for the table {plan.table.name}, which has no "
+            "clocks of a CPU (`cpu-clocks`), but is cpu instead."
+        )
 
 
 def read_clocks(

@@ -87,4 +87,7 @@ def trainings(plan: TablePlan, todo: Sequence[Unit]) -> list[str]:
             f"{job.model.text} text, {minutes(found.seconds)} (by {found.source})"
         )
     count = f"to train: {len(jobs)} models"
-    return [*lines, f"{count}, {minutes(total)} in all, corpus and distillation apart"]
+    return [
+        *lines,
+        f"{count}, {minutes(total)} one after the other, corpus and distillation apart",
+    ]

@@ -20,6 +20,7 @@ from table_config import (
     training_config,
 )
 from table_hashes import hash_file, hash_weights
+from teachers import find_device
 from trainings import recipe_of
 
 KIND = "paper_table"  # of the rows, so that other tables leave them alone
@@ -318,12 +319,13 @@ def estimate_training(
 ) -> Estimate:
     """Says how long a training takes, by the most similar training of the rows."""
     model, table = job.model, plan.table
+    on_gpu = find_device(plan.device) == "cuda"
     rates: dict[str, list[float]] = {}
     for row in rows.values():
         known = table.models.get(str(row.get("model")))
         if known is None or not row.get("train_seconds") or not row.get("updates"):
             continue
-        if bool(row.get("train_gpu")) != (plan.device == "cuda"):
+        if bool(row.get("train_gpu")) != on_gpu:
             continue
         rate = float(row["train_seconds"]) / float(row["updates"])
         same = "the same model" if known.name == model.name else "the same architecture"

@@ -212,7 +212,8 @@ def calibrations(rows: Sequence[Row]) -> list[str]:
 
 def starting_points(plan: TablePlan, entries: Sequence[Entry]) -> str:
     """Says which models start from the teacher."""
-    models = dict.fromkeys(entry.spec.model for entry in entries)
+    # What a stale line started from is not known.
+    models = dict.fromkeys(entry.spec.model for entry in entries if not entry.stale)
     names = [name for name in models if plan.table.models[name].starts_from_teacher]
     if not names:
         return "No model starts from the teacher's embeddings and layers."

@@ -1,7 +1,7 @@
 """fairseq's own parallel models, decoded as they should be: the paper's NAT rows.
 
-`--task translation_lev_mended` trains as `translation_lev` does, reads its checkpoints,
-and replaces its generator.
+`--task translation_lev_mended` trains as `translation_lev` does, if told from a
+teacher's layers, reads its checkpoints, and replaces its generator.
 """
 
 from dataclasses import dataclass, field
@@ -180,7 +180,8 @@ class MendedLevenshteinTask(EverySentence, TranslationLevenshteinTask):
             ValueError: if the teacher's shapes do not fit.
         """
         model = super().build_model(cfg, from_checkpoint)
-        teacher = self.cfg.init_from_teacher
+        # None: a checkpoint of fairseq's own task knows no such flag.
+        teacher = getattr(self.cfg, "init_from_teacher", None)
         if teacher and not from_checkpoint:
             init_from_teacher(model, teacher)
         return model

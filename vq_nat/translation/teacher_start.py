@@ -36,7 +36,7 @@ def copy_weights(model: nn.Module, weights: Mapping[str, Tensor], origin: Any) -
         How many tensors were copied.
 
     Raises:
-        ValueError: if a shape does not fit, or the teacher is not pre-norm.
+        ValueError: if a shape does not fit, or only one of the two is pre-norm.
     """
     own = model.state_dict()
     copied = {name: tensor for name, tensor in weights.items() if name in own}
@@ -47,11 +47,14 @@ def copy_weights(model: nn.Module, weights: Mapping[str, Tensor], origin: Any) -
                 f"{tuple(own[name].shape)}, but has {tuple(tensor.shape)} instead: "
                 "teacher and student need the same width, heads and dictionary."
             )
-    if "encoder.layer_norm.weight" not in copied:
-        raise ValueError(
-            f"the teacher {origin} must be pre-norm (--encoder-normalize-before "
-            "--decoder-normalize-before), as the student is, but is not."
-        )
+    for part in ("encoder", "decoder"):
+        name = f"{part}.layer_norm.weight"  # which only pre-norm layers need
+        if (name in weights) != (name in own):
+            wanted, other = ("pre", "post") if name in own else ("post", "pre")
+            raise ValueError(
+                f"the {part} of the teacher {origin} must be {wanted}-norm (--{part}-"
+                f"normalize-before), as the student's is, but is {other}-norm instead."
+            )
     # fairseq's own would take a part of a checkpoint for one of an old version, and
     # remove the last norms.
     nn.Module.load_state_dict(model, copied, strict=False)

@@ -1,6 +1,7 @@
 """Several things at once: order, number, errors."""
 
 import threading
+import time
 from functools import partial
 
 import pytest
@@ -44,3 +45,33 @@ def test_an_error_is_raised_and_ends_the_rest(jobs: int) -> None:
     with pytest.raises(ValueError, match="no luck"):
         side_by_side(tasks, jobs)
     assert len(done) < 100
+
+
+def test_those_that_have_begun_end_before_the_error_is_raised() -> None:
+    begun, done = threading.Event(), []
+
+    def slow() -> None:
+        begun.set()
+        time.sleep(0.2)
+        done.append(1)
+
+    def fail() -> None:
+        assert begun.wait(20)
+        raise SystemExit("no luck")
+
+    with pytest.raises(SystemExit, match="no luck"):
+        side_by_side([slow, fail], 2)
+    assert done == [1]
+
+
+def test_all_errors_are_told() -> None:
+    both = threading.Barrier(2, timeout=20)
+
+    def fail(text: str) -> None:
+        both.wait()
+        raise ValueError(text)
+
+    with pytest.raises(ValueError) as caught:
+        side_by_side([partial(fail, "one"), partial(fail, "other")], 2)
+    told = {str(caught.value), *caught.value.__notes__}
+    assert told in ({"one", "Besides: other"}, {"other", "Besides: one"})

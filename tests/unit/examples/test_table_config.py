@@ -40,6 +40,17 @@ def test_every_table_has_every_row_of_the_paper_and_more(name: str) -> None:
     assert paper["nat-npd100"]["bleu"] == 19.2 and paper["tuned"] == {}
 
 
+def test_the_table_of_a_gpu_has_the_same_trainings_and_rows_of_its_own() -> None:
+    cpu, gpu = (read_table(TABLES / f"{n}.yaml") for n in ("multi30k", "multi30k-gpu"))
+    assert (cpu.name, gpu.name) == ("multi30k", "multi30k-gpu")
+    assert gpu.corpus == cpu.corpus
+    for model in ("teacher", "vq", "cmlm"):
+        assert training_config(gpu, model, 2) == training_config(cpu, model, 2)
+    assert {"vq-em10", "tuned-mono-3x", "cmlm10"} <= set(gpu.rows) < set(cpu.rows)
+    engines = {row.engine for row in gpu.rows.values()}
+    assert engines == {"torch"} and gpu.measure["cpu-clocks"] is False
+
+
 def test_the_demo_has_the_ablations(demo: Table) -> None:
     flags = {
         row.name: demo.model_of(row).flags_of(1)

@@ -205,6 +205,7 @@ def test_a_dry_run_says_all_this(make_plan: Make, write_row: Write) -> None:
     ("words", "sentence"),
     [
         (["--threads", "0"], "--threads must be at least 1, but is 0 instead."),
+        (["--jobs", "0"], "--jobs must be at least 1, but is 0 instead."),
         (["--train-only", "--measure-only"], "--train-only must not go with"),
         (["--rows", "x"], "--rows must be names or groups"),
         (["--seeds", "9"], "--seeds must be among 1, 2, 3, but one is 9 instead."),

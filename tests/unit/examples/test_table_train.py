@@ -16,7 +16,7 @@ import torch
 import trainings
 from stamps import mark_done, write_json
 from steps import PrepError
-from table_measure import read_clocks, read_conditions
+from table_measure import read_clocks, read_conditions, refuse_other_device
 from table_plan import Job, TablePlan, digest_of, is_ready, is_trained, units_of
 from trainings import for_machine, make_ready, recipe_of
 
@@ -282,6 +282,17 @@ def test_a_gpu_has_clocks_of_its_own() -> None:
     assert read_clocks(["8:1", "8:0", "0:1"], "cpu", 1) == on_cpu
     on_gpu = (Clock(8, 2, "cuda"), Clock(0, 2, "cuda"))
     assert read_clocks(["8:1", "8:0", "0:1"], "cuda", 2) == on_cpu + on_gpu
+    assert read_clocks(["8:1", "8:0", "0:1"], "cuda", 2, on_cpu=False) == on_gpu
+
+
+def test_a_table_of_a_gpu_is_not_filled_on_a_cpu(make_plan: Make) -> None:
+    plan = make_plan()
+    refuse_other_device(plan)
+    measure = {**plan.table.measure, "cpu-clocks": False}
+    plan = replace(plan, table=replace(plan.table, measure=measure))
+    with pytest.raises(PrepError, match="must be a GPU for the table demo, which"):
+        refuse_other_device(plan)
+    refuse_other_device(replace(plan, device="cuda"))
 
 
 def test_every_batch_is_timed_with_the_threads_of_one_sentence() -> None:

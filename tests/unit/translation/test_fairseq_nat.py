@@ -235,6 +235,33 @@ def test_a_start_from_the_teacher_encodes_as_the_teacher(
     assert model.decoder.state_dict()[name].equal(teacher.decoder.state_dict()[name])
 
 
+@pytest.mark.parametrize("pre_norm", [True, False])
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_a_teacher_with_norms_elsewhere_is_refused(
+    part, pre_norm, build, make_teacher, dictionary, tmp_path
+) -> None:
+    path = tmp_path / "teacher.pt"
+    teacher = make_teacher(dictionary, pre_norm=pre_norm)
+    torch.save({"model": teacher.state_dict(), "cfg": {}}, path)
+    parts = dict.fromkeys(("encoder", "decoder"), pre_norm) | {part: not pre_norm}
+    norms = {f"{name}_normalize_before": pre for name, pre in parts.items()}
+    wanted = "post" if pre_norm else "pre"
+    with pytest.raises(ValueError, match=f"the {part} of .* must be {wanted}-norm"):
+        init_from_teacher(build("cmlm_transformer", **norms), str(path))
+
+
+def test_a_post_norm_model_starts_from_a_post_norm_teacher(
+    build, make_teacher, dictionary, tmp_path
+) -> None:
+    path = tmp_path / "teacher.pt"
+    teacher = make_teacher(dictionary, pre_norm=False)
+    torch.save({"model": teacher.state_dict(), "cfg": {}}, path)
+    model = build("cmlm_transformer")
+    assert init_from_teacher(model, str(path)) > 60
+    name = "encoder.layers.1.fc2.weight"
+    assert model.state_dict()[name].equal(teacher.state_dict()[name])
+
+
 def test_a_start_from_a_teacher_of_another_width_is_refused(
     build, make_teacher, dictionary, tmp_path
 ) -> None:
