@@ -368,6 +368,7 @@ def run_codes(options: argparse.Namespace) -> None:
         write_records,
     )
     from .bench.codes_page import draw, page
+    from .bench.rows import write_text
 
     translator = load(options.model, data=options.data, device=options.device)
     require_codes(translator)
@@ -379,7 +380,7 @@ def run_codes(options: argparse.Namespace) -> None:
         write_records(records, options.out / f"codes.{kind}")
         print(options.out / f"codes.{kind}")
     html = options.out / "codes.html"
-    html.write_text(page(pictures, inventory), encoding="utf-8")
+    write_text(page(pictures, inventory), html)
     print(html)
 
 

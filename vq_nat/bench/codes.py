@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..translation.translator import Translator
+from .rows import write_text
 
 MOST = 10  # words and chunks kept of each code
 COLUMNS = (
@@ -154,8 +155,7 @@ def write_records(records: list[dict[str, Any]], path: Path) -> None:
         text = "\n".join(lines)
     else:
         text = json.dumps(records, indent=1, ensure_ascii=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_text(text, path)
 
 
 def cell(value: Any) -> str:

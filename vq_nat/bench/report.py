@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-Row = dict[str, Any]
+from .rows import Row, replacing
+
 Column = tuple[str, Callable[[Row], str]]  # head, and cell of a row
 
 BEAM, GREEDY = "teacher-beam4", "teacher-greedy"
@@ -251,7 +252,8 @@ def update_readme(path: Path, rows: list[Row]) -> bool:
 
     updated = SECTION.sub(replace, text)
     if updated != text:
-        path.write_text(updated, encoding="utf-8")
+        with replacing(path) as temporary:
+            temporary.write_text(updated, encoding="utf-8")
     return updated != text
 
 

@@ -167,6 +167,24 @@ def test_only_the_sections_with_rows_are_replaced(
     assert after == "\n<!-- /results -->" + README.partition("<!-- /results -->")[2]
 
 
+def test_a_page_that_cannot_be_written_stays_as_it_is(
+    tmp_path: Path, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(README)
+    write = Path.write_text
+
+    def fill_the_disk(self: Path, text: str, **options: Any) -> None:
+        write(self, text[: len(text) // 2], **options)
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", fill_the_disk)
+    with pytest.raises(OSError, match="no space left"):
+        update_readme(path, rows)
+    assert path.read_text() == README
+    assert [one.name for one in tmp_path.iterdir()] == ["README.md"]
+
+
 def test_a_second_update_changes_nothing(
     tmp_path: Path, rows: list[dict[str, Any]]
 ) -> None:
