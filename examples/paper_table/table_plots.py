@@ -20,6 +20,7 @@ CURVES = {  # of training, but for BLEU
 # They fall far at once, and then slowly; the entropy, when quantising begins.
 LOGARITHMIC = ("word_nll", "code_nll", "vq_posterior_entropy")
 OF_VALIDATION = {"bleu": "-", "bleu_true_codes": "--"}
+SHOWN = 0.65  # of the best BLEU; what is below it is named, not drawn
 COLORS = 10  # of matplotlib
 STYLES = ("-", "--", ":")
 
@@ -40,7 +41,7 @@ def pyplot() -> Any:
 
 def draw_pareto(entries: Sequence[Entry], path: Path) -> bool:
     """Draws BLEU against time at batch 1 and at the best batch; False if empty."""
-    known = comparable(entries)
+    known, low = divide(comparable(entries))
     if not known:
         return False
     plots = pyplot()
@@ -49,12 +50,22 @@ def draw_pareto(entries: Sequence[Entry], path: Path) -> bool:
     axes[0].set_xlabel("ms/sentence, one sentence at a time")
     draw_front(axes[1], known, lambda entry: 1000 * seconds_at_best(entry))
     axes[1].set_xlabel("ms/sentence, in batches of the best size")
+    if low:
+        named = ", ".join(f"{e.name} ({e.bleu:.1f}, {e.latency:.0f} ms)" for e in low)
+        axes[0].set_title(f"too low to be shown: {named}", fontsize=8, loc="right")
     figure.tight_layout()
     for axis in axes:
         place_names(axis)
     figure.savefig(path, dpi=100)
     plots.close(figure)
     return True
+
+
+def divide(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Returns the lines to draw, and those so low that they would press the others."""
+    least = SHOWN * max((entry.bleu for entry in entries), default=0.0)
+    shown = [entry for entry in entries if entry.bleu >= least]
+    return shown, [entry for entry in entries if entry.bleu < least]
 
 
 def draw_front(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from table_entries import Entry
 from table_plan import TablePlan
-from table_plots import Box, draw_curve, draw_front, place_names
+from table_plots import Box, divide, draw_curve, draw_front, place_names
 
 pytest.importorskip("matplotlib")
 Make = Callable[..., TablePlan]
@@ -49,6 +49,18 @@ def test_names_cover_neither_each_other_nor_points(make_plan: Make, axis: Any) -
     assert max(covered) == 0
     frame = Box(*axis.bbox.extents)
     assert all(box.harm([], frame) == pytest.approx(0, abs=1) for box in boxes)
+
+
+def test_what_is_far_below_the_others_is_named_and_not_drawn(make_plan: Make) -> None:
+    specs = list(make_plan().table.rows.values())
+    entries = [
+        Entry(spec, [{"bleu": bleu, "latency_ms": {"median": 1.0}}])
+        for spec, bleu in zip(specs, (40.0, 9.0, 27.0, 25.9))
+    ]
+    shown, low = divide(entries)
+    assert [entry.bleu for entry in shown] == [40.0, 27.0]
+    assert [entry.bleu for entry in low] == [9.0, 25.9]
+    assert divide([]) == ([], [])
 
 
 def test_no_two_trainings_look_the_same(axis: Any) -> None:
