@@ -118,7 +118,7 @@ class TeacherScore:
 
         Args:
             src_tokens: (B, S), padded on either side.
-            rows: R candidates, end of sentence included.
+            rows: R candidates; one without its end of sentence is scored with it.
             owners: for each the number of its sentence, 0 … B - 1.
 
         Returns:
@@ -138,8 +138,15 @@ class TeacherScore:
         return scores
 
     def _words(self, tokens: Tensor) -> Tensor:
+        """Returns a candidate as the teacher would write it.
+
+        fairseq's NAT may put a word where the end belongs, for lengths that do not
+        suit; without the end, a first word alone would be the most probable of all.
+        """
         begins = self.bos is not None and len(tokens) > 1 and int(tokens[0]) == self.bos
-        return tokens[1:] if begins else tokens
+        words = tokens[1:] if begins else tokens
+        ends = len(words) > 0 and int(words[-1]) == self.eos
+        return words if ends else torch.cat([words, words.new_tensor([self.eos])])
 
     def _encode(self, src_tokens: Tensor) -> Any:
         tokens = align_left(src_tokens, self.pad)

@@ -53,6 +53,23 @@ def test_teacher_scores_equal_those_by_hand(
 
 
 @torch.no_grad()
+def test_a_candidate_without_its_end_is_ranked_with_it(
+    make_teacher, dictionary, make_batch
+) -> None:
+    """Else a first word alone would be the most probable candidate of all."""
+    teacher = make_teacher(dictionary, pre_norm=True)
+    source, (whole,) = make_batch([9]), make_batch([6])
+    assert int(whole[-1]) == EOS
+    candidates = [[{"tokens": whole}, {"tokens": whole[:-1]}, {"tokens": whole[:1]}]]
+    TeacherScore(teacher, dictionary).rank(source, candidates)
+    scores = {len(h["tokens"]): h["rank_score"] for h in candidates[0]}
+    assert scores[len(whole)] == pytest.approx(scores[len(whole) - 1])
+    first = torch.stack([whole[0], whole[-1]])
+    alone = sum(score_by_hand(teacher, source[0], first)) / 2
+    assert scores[1] == pytest.approx(alone, rel=1e-4)
+
+
+@torch.no_grad()
 def test_a_symbol_the_teacher_does_not_know_is_left_out(
     make_teacher, dictionary, make_batch
 ) -> None:
