@@ -145,10 +145,8 @@ def test_the_teachers_score_decides(
     rescorer = TeacherScore(teacher, dictionary)  # knows no begin of a sentence
     for row, found in enumerate(chosen):
         words, alone = found["tokens"][1:], source[row : row + 1, 1:]
-        by_hand = rescorer.scores(alone, [words], [0]).sum()
-        assert float(found["score"]) == pytest.approx(
-            float(by_hand) / len(words), rel=1e-4
-        )
+        by_hand = rescorer.scores(alone, [words], [0]).mean()  # with its end
+        assert float(found["score"]) == pytest.approx(float(by_hand), rel=1e-4)
         rival = rescorer.scores(alone, [own[row]["tokens"][1:]], [0]).mean()
         assert float(found["score"]) >= float(rival) - 1e-4
 
