@@ -152,6 +152,31 @@ def test_autocast_decides_the_type_of_products(
     assert product.dtype == expected
 
 
+@pytest.mark.parametrize(
+    ("claimed", "avx512", "instructions", "fast"),
+    [
+        (True, True, True, True),
+        (True, True, False, False),  # oneDNN emulates them, and claims them
+        (True, False, False, True),  # not an x86 processor
+        (False, False, False, False),
+    ],
+)
+def test_bfloat16_is_fast_where_there_are_instructions_for_it(
+    claimed: bool,
+    avx512: bool,
+    instructions: bool,
+    fast: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = {"_is_avx512_supported": avx512, "_is_avx512_bf16_supported": instructions}
+    for name, answer in answers.items():
+        monkeypatch.setattr(torch.cpu, name, lambda a=answer: a, raising=False)
+    monkeypatch.setattr(
+        torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: claimed, raising=False
+    )
+    assert compat.has_fast_bfloat16(CPU) == fast
+
+
 def test_a_wrapped_criterion_runs_under_autocast(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
