@@ -168,7 +168,10 @@ def test_bfloat16_is_fast_where_there_are_instructions_for_it(
     fast: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answers = {"_is_avx512_supported": avx512, "_is_avx512_bf16_supported": instructions}
+    answers = {
+        "_is_avx512_supported": avx512,
+        "_is_avx512_bf16_supported": instructions,
+    }
     for name, answer in answers.items():
         monkeypatch.setattr(torch.cpu, name, lambda a=answer: a, raising=False)
     monkeypatch.setattr(
