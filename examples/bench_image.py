@@ -1,10 +1,11 @@
 """Times the training of the image autoencoder beside a plain PyTorch loop of it.
 
-Both sides train the same network on the same number of images with Adam, clipped
-gradients and the M-step, in batches and in precision alike: one by fairseq-train with
-all that it logs, the other by the shortest loop there is. Each run is a process of its
-own, and they take turns, so that whatever disturbs the machine disturbs them alike. The
-first updates of a run are not timed.
+All train the same network on the same number of images with Adam, clipped gradients
+and the M-step, in batches and in precision alike: fairseq-train with all that it logs,
+with a process that loads the images (its default) and without, beside the shortest loop
+there is, which has none. Each run is a process of its own, and they take turns, so that
+whatever disturbs the machine disturbs them alike. The first updates of a run are not
+timed.
 
     python examples/bench_image.py --threads 2
 """
@@ -35,8 +36,13 @@ from vq_nat.bench.training_log import read_entry  # noqa: E402
 
 Row = dict[str, Any]
 PLAIN, HOST = "plain PyTorch loop", "fairseq-train"
-SYSTEMS = (PLAIN, HOST)
-FILES = {PLAIN: "plain.json", HOST: "fairseq-train.json"}
+ALONE = "fairseq-train --num-workers 0"
+FILES = {
+    PLAIN: "plain.json",
+    HOST: "fairseq-train.json",
+    ALONE: "fairseq-train-alone.json",
+}
+WORKERS = {HOST: 1, ALONE: 0}
 LR, CLIP, SEED = 0.001, 1.0, 1
 
 
@@ -51,7 +57,7 @@ def write_images(folder: Path, count: int) -> None:
         (folder / f"{name}.bin").write_bytes(records.tobytes())
 
 
-# ---------------------------------------------------------------------------- two sides
+# -------------------------------------------------------------------------------- sides
 
 
 def train_plainly(args: argparse.Namespace) -> float:
@@ -88,7 +94,7 @@ def train_plainly(args: argparse.Namespace) -> float:
     return args.updates * args.batch_size / (time.perf_counter() - start)
 
 
-def train_by_host(args: argparse.Namespace, folder: Path) -> float:
+def train_by_host(args: argparse.Namespace, folder: Path, workers: int) -> float:
     """Trains with fairseq-train, and returns images a second."""
     options = {
         "task": "image_vqvae",
@@ -104,6 +110,7 @@ def train_by_host(args: argparse.Namespace, folder: Path) -> float:
         "disable-validation": True,
         "no-save": True,
         "log-interval": args.warm_up,
+        "num-workers": workers,
         "cpu": args.device == "cpu",
     }
     said = run(call_fairseq_train(args.data, folder, options), args)
@@ -136,8 +143,8 @@ def run(command: list[str], args: argparse.Namespace) -> str:
 
 def speed_of(name: str, args: argparse.Namespace, folder: Path) -> float:
     """Measures a side in a fresh process."""
-    if name == HOST:
-        return train_by_host(args, folder)
+    if name in WORKERS:
+        return train_by_host(args, folder, WORKERS[name])
     command = [sys.executable, __file__, "--data", str(args.data), "--plainly"]
     for option in ("arch", "batch_size", "updates", "warm_up", "autocast", "device"):
         flag = option.replace("_", "-")
@@ -149,18 +156,18 @@ def speed_of(name: str, args: argparse.Namespace, folder: Path) -> float:
 
 
 def measure(args: argparse.Namespace) -> list[Row]:
-    """Measures both sides in turns and returns their rows."""
-    speeds: dict[str, list[float]] = {name: [] for name in SYSTEMS}
+    """Measures all sides in turns and returns their rows."""
+    speeds: dict[str, list[float]] = {name: [] for name in FILES}
     with tempfile.TemporaryDirectory() as folder:
         args.data = Path(folder) / "cifar-10-batches-bin"
         args.data.mkdir()
         write_images(args.data, args.images)
         for turn in range(args.repeats):
-            for name in SYSTEMS:
+            for name in FILES:
                 speeds[name].append(speed_of(name, args, Path(folder) / "out"))
                 say = f"{name}, {turn + 1} of {args.repeats}: {speeds[name][-1]:.0f}"
                 print(f"measured: {say} images/s", file=sys.stderr, flush=True)
-    return [row_of(name, speeds[name], args) for name in SYSTEMS]
+    return [row_of(name, speeds[name], args) for name in FILES]
 
 
 def row_of(name: str, speeds: list[float], args: argparse.Namespace) -> Row:
@@ -264,7 +271,7 @@ def main(argv: list[str] | None = None) -> None:
     rows, folder = measure(args), folder_of(args)
     for row in rows:
         write_json(row, folder / FILES[row["system"]])
-    text = table([json.loads((folder / FILES[name]).read_text()) for name in SYSTEMS])
+    text = table([json.loads((folder / FILES[name]).read_text()) for name in FILES])
     (folder / "image_training.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 

@@ -16,6 +16,7 @@ from fairseq.logging import metrics
 from .bottleneck import Bottleneck
 from .compat import (
     put_in_place,
+    read_options_directly,
     refuse_reduced_precision,
     training_attention,
     under_autocast,
@@ -23,6 +24,7 @@ from .compat import (
 from .optimizer import step, total_norm
 
 put_in_place(step, total_norm)
+read_options_directly()
 
 AUTOCAST_HELP = (
     "run matrix products in this type: none, auto (bfloat16 where the hardware "
@@ -73,6 +75,37 @@ class LatentTraining:
         """Loss of a validation batch."""
         wrapped = under_autocast(self.cfg.autocast, criterion)  # type: ignore[attr-defined]
         return super().valid_step(sample, model, wrapped)  # type: ignore[misc]
+
+    def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
+        """Logs the figures of an update, for which a GPU is waited for only once."""
+        super().reduce_metrics(on_host(logging_outputs), criterion)  # type: ignore[misc]
+
+
+def on_host(logs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns logging outputs whose figures are numbers, all fetched together.
+
+    Args:
+        logs: logging outputs; tensors of more than one element stay as they are.
+    """
+    logs = list(logs)
+    figures: dict[tuple[torch.dtype, torch.device], list[torch.Tensor]] = {}
+    for value in (value for log in logs for value in log.values() if is_figure(value)):
+        figures.setdefault((value.dtype, value.device), []).append(value.reshape(()))
+    numbers = {
+        kind: iter(torch.stack(values).tolist()) for kind, values in figures.items()
+    }
+    return [
+        {
+            key: next(numbers[value.dtype, value.device]) if is_figure(value) else value
+            for key, value in log.items()
+        }
+        for log in logs
+    ]
+
+
+def is_figure(value: Any) -> bool:
+    """Tells whether a value is a tensor of one element."""
+    return torch.is_tensor(value) and value.numel() == 1
 
 
 def bottlenecks(model: torch.nn.Module) -> Iterator[Bottleneck]:

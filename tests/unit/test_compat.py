@@ -16,10 +16,17 @@ import numpy
 import pytest
 import torch
 from fairseq import options, tasks
+from omegaconf import OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    InterpolationKeyError,
+    MissingMandatoryValue,
+)
 
 from vq_nat import compat
 
 CPU = torch.device("cpu")
+compat.read_options_directly()
 
 
 class Call:
@@ -225,3 +232,44 @@ def test_tasks_of_translation_leave_out_no_sentence(
     ).next_epoch_itr(shuffle=False)
     sizes = [batch["nsentences"] for batch in batches]
     assert sum(sizes) == 40 and max(sizes) == 12
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["number", "flag", "share", "nothing", "word", "inner.number", "reference", "list"],
+)
+def test_options_are_read_as_omegaconf_reads_them(path: str) -> None:
+    config = OmegaConf.create(
+        {
+            "number": 3,
+            "flag": True,
+            "share": 0.5,
+            "nothing": None,
+            "word": "adam",
+            "inner": {"number": 4},
+            "reference": "${inner.number}",
+            "list": [1, 2],
+        }
+    )
+    value = config
+    for name in path.split("."):
+        value = getattr(value, name)
+    assert value == OmegaConf.select(config, path)
+    assert type(value) is type(OmegaConf.select(config, path))
+
+
+def test_options_that_are_missing_or_unknown_are_refused() -> None:
+    config = OmegaConf.create({"missing": "???", "inner": {"reference": "${number}"}})
+    OmegaConf.set_struct(config, True)
+    with pytest.raises(MissingMandatoryValue):
+        _ = config.missing
+    with pytest.raises(ConfigAttributeError):
+        _ = config.unknown
+    with pytest.raises(InterpolationKeyError):
+        _ = config.inner.reference
+
+
+def test_an_option_that_was_changed_is_read_anew() -> None:
+    config = OmegaConf.create({"lr": 0.1, "inner": {"lr": 1}})
+    config.lr, config.inner = 0.2, {"lr": 2}
+    assert (config.lr, config.inner.lr) == (0.2, 2)
