@@ -12,19 +12,23 @@ from typing import Any
 
 import torch
 from fairseq.logging import metrics
+from fairseq.trainer import Trainer
 
 from .bottleneck import Bottleneck
 from .compat import (
     put_in_place,
     read_options_directly,
     refuse_reduced_precision,
+    relieve_trainer,
     training_attention,
     under_autocast,
 )
+from .host import log_stats, set_seed
 from .optimizer import step, total_norm
 
 put_in_place(step, total_norm)
 read_options_directly()
+relieve_trainer(Trainer, set_seed, log_stats)
 
 AUTOCAST_HELP = (
     "run matrix products in this type: none, auto (bfloat16 where the hardware "

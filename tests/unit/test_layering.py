@@ -19,6 +19,7 @@ COMPAT = "vq_nat.compat"
 TRANSFORMER = "vq_nat.transformer"  # shared by translation and the prior of images
 DROPOUT = "vq_nat.dropout"  # of all rooms' layers
 OPTIMIZER = "vq_nat.optimizer"  # the host's, faster on a GPU
+HOST = "vq_nat.host"  # the host's work around an update
 TRAINING = "vq_nat.training"  # fairseq's steps around EM, of all rooms
 BELOW_STAGES = ("flow", "config")
 STAGES = ("encoder", "compressor", "predictor", "decoder")
@@ -56,7 +57,8 @@ def table() -> dict[str, Row]:
         DROPOUT: Row((), ("torch",)),
         TRANSFORMER: Row((DROPOUT,), ("torch", "fairseq")),
         OPTIMIZER: Row((), ("torch", "fairseq")),
-        TRAINING: Row((DOOR, COMPAT, OPTIMIZER), ("torch", "fairseq")),
+        HOST: Row((), ("torch", "fairseq")),
+        TRAINING: Row((DOOR, COMPAT, HOST, OPTIMIZER), ("torch", "fairseq")),
         "vq_nat.image*": Row(
             (DOOR, COMPAT, TRAINING, TRANSFORMER, DROPOUT, "vq_nat.image*")
         ),
