@@ -155,8 +155,13 @@ def log_of(plan: TablePlan, unit: Unit) -> Path | None:
 
 
 def decoding_of(plan: TablePlan, unit: Unit) -> dict[str, Any]:
-    """Returns the options of decoding; `teacher` becomes its checkpoint."""
-    options = dict(unit.row.decoding)
+    """Returns the options of decoding; `teacher` becomes its checkpoint.
+
+    What turns text into words comes from the corpus: a model that was made elsewhere
+    looks for it there.
+    """
+    data = plan.text(unit.job.model.text) / "bin"
+    options = {**unit.row.decoding, "data": data}
     if options.pop(TEACHER, False):
         options[TEACHER] = plan.teacher
     return options

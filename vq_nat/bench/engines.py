@@ -116,7 +116,8 @@ class OnnxEngine(TorchEngine):
                 f"`compute_type` must be one of {', '.join(COMPUTE_TYPES)}, but is "
                 f"{compute_type!r} instead."
             )
-        folder = exported_folder(checkpoint, compute_type)
+        data = options.pop("data", None)
+        folder = exported_folder(checkpoint, compute_type, data)
         super().__init__(folder, device, "none", options)
 
     def describe_numbers(self) -> Row:
@@ -125,14 +126,14 @@ class OnnxEngine(TorchEngine):
         return {"parameters": sizes["parameters"], "dtype": sizes["dtype"]}
 
 
-def exported_folder(checkpoint: Path, compute_type: str) -> Path:
+def exported_folder(checkpoint: Path, compute_type: str, data: Path | None) -> Path:
     """Exports a checkpoint once, into a folder named after what it holds."""
     checkpoint = checkpoint_path(checkpoint)
     with open(checkpoint, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     folder = checkpoint.parent / f"onnx{FORMAT}-{compute_type}-{digest[:16]}"
     if not folder.is_dir():
-        export_checkpoint(checkpoint, folder, int8=compute_type == "int8")
+        export_checkpoint(checkpoint, folder, data, int8=compute_type == "int8")
     return folder
 
 
@@ -143,7 +144,7 @@ class CTranslate2Engine:
         checkpoint: of the model.
         device: where.
         threads: of the CPU.
-        decoding: `beam` and `compute_type`.
+        decoding: `beam`, `compute_type` and `data`.
     """
 
     def __init__(
@@ -225,4 +226,5 @@ def describe_dtype(dtype: torch.dtype, autocast: str) -> str:
 
 def describe_decoding(decoding: Mapping[str, Any]) -> Row:
     """Returns the options without paths, which mean nothing elsewhere."""
-    return {k: True if k == "teacher" and v else v for k, v in decoding.items()}
+    said = {k: v for k, v in decoding.items() if k != "data"}
+    return {k: True if k == "teacher" and v else v for k, v in said.items()}
