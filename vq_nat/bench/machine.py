@@ -16,6 +16,14 @@ from .. import __version__
 from .rows import Row
 from .timing import pinned_threads, seconds
 
+CPU_INFO = Path("/proc/cpuinfo")
+# Of a CPU, by the flags that Linux shows; the best of them names it.
+INSTRUCTIONS = {
+    "amx_bf16": "AMX",
+    "avx512_bf16": "AVX-512 with bfloat16",
+    "avx512f": "AVX-512",
+    "avx2": "AVX2",
+}
 PACKAGE = Path(__file__).resolve().parents[1]
 # What the figures do not depend on does not make a commit "dirty".
 NO_CODE = (":(exclude)examples/results", ":(exclude)*.md")
@@ -37,11 +45,26 @@ def processor(device: str) -> str:
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        text = CPU_INFO.read_text(encoding="utf-8")
     except OSError:  # not a Linux
-        lines = []
-    names = [line.partition(":")[2] for line in lines if line.startswith("model name")]
-    return names[0].strip() if names else platform.processor() or platform.machine()
+        text = ""
+    return cpu_name(text) or platform.processor() or platform.machine()
+
+
+def cpu_name(text: str) -> str:
+    """Returns the name of a CPU and what it multiplies with; nothing if unknown.
+
+    Rented machines of different generations are called alike, "Intel(R) Xeon(R)
+    Processor", and one of them takes three times as long.
+
+    Args:
+        text: what Linux says of it in /proc/cpuinfo.
+    """
+    lines = [line.partition(":") for line in text.splitlines()]
+    facts = {key.strip(): value.strip() for key, _, value in lines}
+    name, flags = facts.get("model name", ""), facts.get("flags", "").split()
+    widest = next((word for flag, word in INSTRUCTIONS.items() if flag in flags), "")
+    return f"{name} ({widest})" if name and widest else name
 
 
 def all_threads() -> int:
