@@ -170,6 +170,10 @@ class VQVAE(BaseFairseqModel):
         grid = quantized.transpose(1, 2).unflatten(2, self.grid)
         return self.decoder(grid)
 
+    def set_num_updates(self, num_updates: int) -> None:
+        """Tells the bottleneck alone; fairseq would ask every layer, every update."""
+        self.bottleneck.set_num_updates(num_updates)
+
     def forward(self, images: Tensor) -> ImageOutput:
         """Computes what the losses need. Shape: (B, 3, H, W) uint8."""
         bottleneck = self.bottleneck(self.encode(images))

@@ -54,6 +54,14 @@ def test_every_bottleneck_trains(options: dict[str, Any], likelihood: str) -> No
         assert parameter.grad is not None, name
 
 
+@pytest.mark.parametrize("options", BOTTLENECKS.values(), ids=BOTTLENECKS)
+def test_all_that_counts_updates_is_told_them(options: dict[str, Any]) -> None:
+    model = build(**options)
+    model.set_num_updates(7)
+    counting = [m for m in model.modules() if hasattr(m, "num_updates")]
+    assert counting and all(module.num_updates == 7 for module in counting)
+
+
 @pytest.mark.parametrize("kind", sorted(set(BOTTLENECKS) - {"identity", "data"}))
 def test_codes_alone_give_what_images_gave(kind: str) -> None:
     model, images = build(**BOTTLENECKS[kind]).eval(), draw()
