@@ -54,8 +54,8 @@ def processor(device: str) -> str:
 def cpu_name(text: str) -> str:
     """Returns the name of a CPU and what it multiplies with; nothing if unknown.
 
-    Rented machines of different generations are called alike, "Intel(R) Xeon(R)
-    Processor", and one of them takes three times as long.
+    Rented machines of different generations and speeds are called alike, "Intel(R)
+    Xeon(R) Processor".
 
     Args:
         text: what Linux says of it in /proc/cpuinfo.
