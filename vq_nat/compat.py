@@ -23,6 +23,7 @@ from fairseq.optim import (
     MemoryEfficientFP16Optimizer,
     adam,
 )
+from fairseq.trainer import Trainer
 from omegaconf import DictConfig, ValueNode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -291,11 +292,11 @@ def put_in_place(step: Callable[..., Any], total_norm: Callable[..., Any]) -> No
 
 
 def relieve_trainer(
-    trainer: type, set_seed: Callable[..., Any], log_stats: Callable[..., Any]
+    set_seed: Callable[..., Any], log_stats: Callable[..., Any]
 ) -> None:
     """Puts cheaper seeding and logging in the place of the trainer's, see `host`."""
-    trainer._set_seed = set_seed  # type: ignore[attr-defined]
-    trainer._reduce_and_log_stats = log_stats  # type: ignore[attr-defined]
+    Trainer._set_seed = set_seed
+    Trainer._reduce_and_log_stats = log_stats
 
 
 allow_fairseq_checkpoints()

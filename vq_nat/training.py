@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from fairseq.logging import metrics
-from fairseq.trainer import Trainer
 
 from .bottleneck import Bottleneck
 from .compat import (
@@ -28,7 +27,7 @@ from .optimizer import step, total_norm
 
 put_in_place(step, total_norm)
 read_options_directly()
-relieve_trainer(Trainer, set_seed, log_stats)
+relieve_trainer(set_seed, log_stats)
 
 AUTOCAST_HELP = (
     "run matrix products in this type: none, auto (bfloat16 where the hardware "
@@ -91,25 +90,19 @@ def on_host(logs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     Args:
         logs: logging outputs; tensors of more than one element stay as they are.
     """
-    logs = list(logs)
-    figures: dict[tuple[torch.dtype, torch.device], list[torch.Tensor]] = {}
-    for value in (value for log in logs for value in log.values() if is_figure(value)):
-        figures.setdefault((value.dtype, value.device), []).append(value.reshape(()))
-    numbers = {
-        kind: iter(torch.stack(values).tolist()) for kind, values in figures.items()
-    }
-    return [
-        {
-            key: next(numbers[value.dtype, value.device]) if is_figure(value) else value
-            for key, value in log.items()
-        }
-        for log in logs
-    ]
-
-
-def is_figure(value: Any) -> bool:
-    """Tells whether a value is a tensor of one element."""
-    return torch.is_tensor(value) and value.numel() == 1
+    logs = [dict(log) for log in logs]
+    places: dict[
+        tuple[torch.dtype, torch.device], list[tuple[dict[str, Any], str]]
+    ] = {}
+    for log in logs:
+        for key, value in log.items():
+            if torch.is_tensor(value) and value.numel() == 1:
+                places.setdefault((value.dtype, value.device), []).append((log, key))
+    for found in places.values():
+        numbers = torch.stack([log[key].reshape(()) for log, key in found]).tolist()
+        for (log, key), number in zip(found, numbers):
+            log[key] = number
+    return logs
 
 
 def bottlenecks(model: torch.nn.Module) -> Iterator[Bottleneck]:

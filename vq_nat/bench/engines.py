@@ -226,5 +226,8 @@ def describe_dtype(dtype: torch.dtype, autocast: str) -> str:
 
 def describe_decoding(decoding: Mapping[str, Any]) -> Row:
     """Returns the options without paths, which mean nothing elsewhere."""
-    said = {k: v for k, v in decoding.items() if k != "data"}
-    return {k: True if k == "teacher" and v else v for k, v in said.items()}
+    return {
+        k: True if k == "teacher" and v else v
+        for k, v in decoding.items()
+        if k != "data"
+    }
