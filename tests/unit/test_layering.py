@@ -44,7 +44,7 @@ def table() -> dict[str, Row]:
     loss = Row((*translation(*BELOW_STAGES), COMPAT))
     logs = Row((*loss.inside, TRAINING))
     parts = (*STAGES, *BELOW_STAGES, "schedule", "search", "noise", "teacher_start")
-    output = ("generator", "rescoring", "search", "fairseq_nat")
+    output = ("generator", "lengths", "rescoring", "search", "fairseq_nat")
     front = ("task", "loading", "codec", "exported", *output, *BELOW_STAGES)
     shared = ("criterion", *output, "config", "flow", "model")
     rows = {
@@ -94,8 +94,10 @@ def table() -> dict[str, Row]:
     # Below the model, whose `predict` hands its predictor over to be stepped, and below
     # the generator, which says how to search: it knows neither.
     rows["vq_nat.translation.search"] = Row(translation(*BELOW_STAGES), ("torch",))
-    best = Row((*loss.inside, *translation("search", "rescoring")))
-    rows["vq_nat.translation.generator"] = best
+    rows["vq_nat.translation.drafts"] = Row(translation("flow"), ("torch",))
+    rows["vq_nat.translation.lengths"] = Row(translation("flow", "search"), ("torch",))
+    best = translation("drafts", "lengths", "search", "rescoring")
+    rows["vq_nat.translation.generator"] = Row((*loss.inside, *best))
     rows["vq_nat.translation.rescoring"] = loss
     # What is exported is a model behind the same doors.
     own = (*BELOW_STAGES, "packed", "operators")

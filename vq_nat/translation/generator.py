@@ -4,12 +4,13 @@ It knows the model through `encode / predict / lookup / decode` only, and throug
 `true_codes` and `true_latents`, which send words through compressor and bottleneck.
 """
 
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .drafts import Draft, WordGuess, differs, fit, put_draft, take_draft
 from .flow import (
     EncodedSource,
     LatentCodes,
@@ -19,76 +20,11 @@ from .flow import (
     rows_at_once,
     take,
 )
+from .lengths import LengthRule
 from .rescoring import ModelScore, Rescorer
-from .search import GREEDY, CodeBounds, SearchOptions, sentence_keys
+from .search import GREEDY, SearchOptions, sentence_keys
 
 REFINEMENTS = ("mask", "latent", "both")
-# Words of a sentence that none but a model caught in a loop writes: 2 S + 20.
-LOOP_FACTOR, LOOP_EXTRA = 2, 20
-
-
-class WordGuess(NamedTuple):
-    """The words so far and how sure the model is of each."""
-
-    tokens: Tensor  # (R, T), padding where the mask is False
-    scores: Tensor  # (R, T) log-probabilities
-    ends: Tensor  # (R, T) log-probabilities of an end of sentence instead
-    mask: Tensor  # (R, T)
-
-    def padded(self, length: int, pad: int) -> "WordGuess":
-        """Adds positions of padding, or cuts them off. Shape: (R, T) → (R, length)."""
-        values = (pad, 0, 0, 0)
-        fields = (lengthen(x, length, value) for x, value in zip(self, values))
-        return WordGuess(*fields)
-
-
-class Draft(NamedTuple):
-    """One candidate per row: its codes and its words."""
-
-    codes: LatentCodes
-    guess: WordGuess
-
-    def steps(self) -> Tensor:
-        """Returns how many passes each row has gone through yet: none."""
-        return torch.zeros_like(self.codes.mask[:, 0], dtype=torch.long)
-
-
-class LengthRule(NamedTuple):
-    """How many words an output may have, S being the words of its source.
-
-    Between least · S and the smallest of most · S and a · S + b; with `fixed`, exactly
-    fixed · S, as in the authors' code, which does not predict the length. `guarded`
-    cuts off, besides, what never ends by itself: one such sentence holds up its batch.
-    """
-
-    a: float = 0.0
-    b: float = 200.0
-    least: float = 0.0
-    most: float = 0.0  # 0 = no bound
-    fixed: float = 0.0  # 0 = the end of codes decides
-    guarded: bool = False  # at most 2 S + 20, if that is above least · S
-
-    def bounds(self, source: EncodedSource, words_per_code: int) -> CodeBounds:
-        """Turns the rule into numbers of codes. Shape: (B,)."""
-        lengths = source.mask.sum(dim=1)
-        if self.fixed:
-            exact = codes_for(lengths * self.fixed, words_per_code)
-            return CodeBounds(exact, exact, ends=False)
-        most = lengths * self.a + self.b
-        if self.most:
-            most = torch.minimum(most, lengths * self.most)
-        if self.guarded:
-            loop = LOOP_FACTOR * lengths + LOOP_EXTRA
-            most = torch.minimum(most, loop.clamp(min=lengths * self.least))
-        return CodeBounds(
-            codes_for(lengths * self.least, words_per_code),
-            codes_for(most, words_per_code),
-        )
-
-
-def codes_for(words: Tensor, words_per_code: int) -> Tensor:
-    """Returns how many codes hold so many words, at least one."""
-    return (words / words_per_code).ceil().long().clamp(min=1)
 
 
 class IterativeLatentGenerator:
@@ -346,7 +282,7 @@ class IterativeLatentGenerator:
         latents = model.lookup(codes)
         if self.refinement == "latent":
             return Draft(codes, self._decode(model, latents, source))
-        guess = fit(draft.guess, codes, 2**model.steps, self.pad)
+        guess = fit(draft.guess, codes, model.steps, self.pad)
         return Draft(codes, self._predict_again(model, latents, source, guess, step))
 
     def _predict_again(
@@ -463,57 +399,3 @@ def largest(logits: Tensor) -> tuple[Tensor, Tensor]:
     # numpy's search is vectorised: an eighth of torch's time.
     where = torch.from_numpy(logits.detach().numpy().argmax(axis=-1))
     return logits.gather(-1, where.unsqueeze(-1)).squeeze(-1), where
-
-
-def take_draft(draft: Draft, rows: Tensor) -> Draft:
-    """Takes rows of a draft."""
-    guess = WordGuess(*(field.index_select(0, rows) for field in draft.guess))
-    return Draft(take(draft.codes, rows), guess)
-
-
-def put_draft(draft: Draft, part: Draft, rows: Tensor, pad: int) -> Draft:
-    """Puts the rows of `part` into `draft`."""
-    if len(rows) == len(draft.guess.tokens):
-        return part
-    guess = put_rows(draft.guess, part.guess, rows, (pad, 0, 0, 0))
-    codes = put_rows(draft.codes, part.codes, rows, (0, 0, 0))
-    return Draft(LatentCodes(*codes), WordGuess(*guess))
-
-
-def put_rows(
-    record: tuple[Tensor, ...],
-    part: tuple[Tensor, ...],
-    rows: Tensor,
-    padding: tuple[int, ...],
-) -> list[Tensor]:
-    """Puts rows into each field; the shorter side is lengthened by padding."""
-    fields = []
-    for old, new, value in zip(record, part, padding):
-        if old.dim() > 1:
-            length = max(old.size(1), new.size(1))
-            old, new = lengthen(old, length, value), lengthen(new, length, value)
-        fields.append(old.index_copy(0, rows, new))
-    return fields
-
-
-def lengthen(x: Tensor, length: int, value: float = 0) -> Tensor:
-    """Adds positions, or cuts them off. Shape: (R, T, …) → (R, length, …)."""
-    behind = (0, 0) * (x.dim() - 2)
-    return F.pad(x, (*behind, 0, length - x.size(1)), value=value)
-
-
-def differs(before: Tensor, after: Tensor, pad: int) -> Tensor:
-    """Tells which rows have changed. Shape: (R, T), (R, T') → (R,)."""
-    length = max(before.size(1), after.size(1))
-    return lengthen(before, length, pad).ne(lengthen(after, length, pad)).any(dim=1)
-
-
-def fit(
-    guess: WordGuess, codes: LatentCodes, words_per_code: int, pad: int
-) -> WordGuess:
-    """Lays words out over the positions of new codes."""
-    mask = codes.mask.repeat_interleave(words_per_code, dim=1)
-    length = mask.size(1)
-    tokens = lengthen(guess.tokens, length, pad).masked_fill(~mask, pad)
-    scores, ends = (lengthen(x, length) * mask for x in (guess.scores, guess.ends))
-    return WordGuess(tokens, scores, ends, mask)

@@ -19,7 +19,8 @@ from ..compat import EverySentence, autocast
 from ..training import AUTOCAST_HELP, LatentTraining
 from .config import DecodingConfig
 from .flow import device_of
-from .generator import REFINEMENTS, IterativeLatentGenerator, LengthRule
+from .generator import REFINEMENTS, IterativeLatentGenerator
+from .lengths import LengthRule
 from .rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
 from .search import SearchOptions
 

@@ -8,7 +8,8 @@ import torch
 from vq_nat.translation import IterativeLatentGenerator
 from vq_nat.translation.config import DecodingConfig
 from vq_nat.translation.flow import LatentCodes
-from vq_nat.translation.generator import LengthRule, largest
+from vq_nat.translation.generator import largest
+from vq_nat.translation.lengths import LengthRule
 from vq_nat.translation.rescoring import ChrfConsensus
 from vq_nat.translation.search import SearchOptions
 from vq_nat.translation.task import Settings

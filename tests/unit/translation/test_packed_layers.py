@@ -5,7 +5,8 @@ import copy
 import pytest
 import torch
 
-from vq_nat.translation.generator import IterativeLatentGenerator, LengthRule
+from vq_nat.translation.generator import IterativeLatentGenerator
+from vq_nat.translation.lengths import LengthRule
 
 
 @pytest.fixture

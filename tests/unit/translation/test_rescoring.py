@@ -5,7 +5,7 @@ import torch
 from sacrebleu.metrics import CHRF
 
 from vq_nat.translation import IterativeLatentGenerator
-from vq_nat.translation.generator import LengthRule
+from vq_nat.translation.lengths import LengthRule
 from vq_nat.translation.rescoring import (
     ChrfConsensus,
     ModelScore,
