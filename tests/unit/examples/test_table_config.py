@@ -58,17 +58,33 @@ def test_the_demo_has_the_ablations(demo: Table) -> None:
         for row in demo.rows.values()
         if row.group == "ablations"
     }
+    widths = {name: flags.pop(name) for name in list(flags) if "width" in name}
     base = flags.pop("ablation")
-    differences = {
-        name: {k for k in base.keys() | own.keys() if base.get(k) != own.get(k)}
-        for name, own in flags.items()
-    }
+    differences = {name: _differing(base, own) for name, own in flags.items()}
     assert differences["codes-16384"] == {"vq-num-codes"}
     assert differences["samples-1"] == {"vq-num-samples"}
     assert differences["steps-4"] == {"compression-steps"}
-    assert differences["width-128"] == {"init-from-teacher"}
     assert differences["gradient"] == {"vq-update"}
     assert all(differences.values())
+
+    # The teacher's layers fit one width: these are compared with each other.
+    assert _differing(base, widths["width-128"]) == {
+        "init-from-teacher",
+        "lr",
+        "max-update",
+        "total-num-update",
+    }
+    for other in ("width-64", "width-256"):
+        assert _differing(widths["width-128"], widths[other]) == {
+            "encoder-embed-dim",
+            "encoder-ffn-embed-dim",
+            "lr",
+        }
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+    """The keys whose values are not the same in both."""
+    return {k for k in one.keys() | other.keys() if one.get(k) != other.get(k)}
 
 
 @pytest.fixture
