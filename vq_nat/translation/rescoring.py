@@ -167,8 +167,8 @@ class TeacherScore:
         # Behind the words anything may stand, no word looks there; a mask costs time.
         previous = previous.masked_fill(previous.eq(self.pad), self.eos)
         logits = self.teacher.decoder(previous, encoder_out=memory)[0].float()
-        chosen = logits.gather(2, words.unsqueeze(2)).squeeze(2)
-        return (chosen - logits.logsumexp(dim=2)) * words.ne(self.pad)
+        logp = logits.log_softmax(dim=2)
+        return logp.gather(2, words.unsqueeze(2)).squeeze(2) * words.ne(self.pad)
 
 
 def now(device: torch.device) -> float:
