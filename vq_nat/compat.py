@@ -163,18 +163,11 @@ def _warn_slow_bfloat16(device: str) -> None:
     )
 
 
-def under_autocast(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wraps a criterion-like `function(model, sample)` into autocast.
-
-    fairseq's own `train_step` switches CUDA autocast off around the criterion, so the
-    context has to be entered inside the call rather than around the step.
-    """
-
-    def call(model: torch.nn.Module, sample: Any, *args: Any, **kwargs: Any) -> Any:
-        with autocast(name, next(model.parameters()).device):
-            return function(model, sample, *args, **kwargs)
-
-    return call
+def fairseq_autocast(optimizer: Any) -> AbstractContextManager[Any]:
+    """Returns the context that fairseq's --amp runs a criterion in, see its tasks."""
+    if isinstance(optimizer, AMPOptimizer):
+        return torch.autocast("cuda")
+    return nullcontext()
 
 
 def refuse_reduced_precision(optimizer: Any) -> None:

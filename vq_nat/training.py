@@ -15,12 +15,13 @@ from fairseq.logging import metrics
 
 from .bottleneck import Bottleneck
 from .compat import (
+    autocast,
+    fairseq_autocast,
     put_in_place,
     read_options_directly,
     refuse_reduced_precision,
     relieve_trainer,
     training_attention,
-    under_autocast,
 )
 from .host import log_stats, set_seed
 from .optimizer import step, total_norm
@@ -52,17 +53,29 @@ class LatentTraining:
     ) -> Any:
         """Forward and backward; the E-step of a dummy batch gathers nothing.
 
+        It does what fairseq's does, which walks through all modules to have them train
+        once more, although the trainer has just done so.
+
+        Returns:
+            The loss, the sample size, and the figures to log.
+
         Raises:
             ValueError: for --fp16, --bf16 and --amp, if there are latents.
         """
-        criterion = under_autocast(self.cfg.autocast, criterion)  # type: ignore[attr-defined]
         if any(bottlenecks(model)):
             refuse_reduced_precision(optimizer)
+        if not model.training:
+            model.train()
+        model.set_num_updates(update_num)  # type: ignore[operator]
+        name: str = self.cfg.autocast  # type: ignore[attr-defined]
         device = next(model.parameters()).device
         with training_attention(device), gathering(model, dummy=ignore_grad):
-            return super().train_step(  # type: ignore[misc]
-                sample, model, criterion, optimizer, update_num, ignore_grad
-            )
+            with fairseq_autocast(optimizer), autocast(name, device):
+                loss, sample_size, log = criterion(model, sample)
+            if ignore_grad:
+                loss *= 0
+            optimizer.backward(loss)
+        return loss, sample_size, log
 
     def optimizer_step(
         self, optimizer: Any, model: torch.nn.Module, update_num: int
@@ -76,8 +89,9 @@ class LatentTraining:
         self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
     ) -> Any:
         """Loss of a validation batch."""
-        wrapped = under_autocast(self.cfg.autocast, criterion)  # type: ignore[attr-defined]
-        return super().valid_step(sample, model, wrapped)  # type: ignore[misc]
+        name: str = self.cfg.autocast  # type: ignore[attr-defined]
+        with autocast(name, next(model.parameters()).device):
+            return super().valid_step(sample, model, criterion)  # type: ignore[misc]
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
         """Logs the figures of an update, for which a GPU is waited for only once."""

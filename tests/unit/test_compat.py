@@ -187,16 +187,6 @@ def test_bfloat16_is_fast_where_there_are_instructions_for_it(
     assert compat.has_fast_bfloat16(CPU) == fast
 
 
-def test_a_wrapped_criterion_runs_under_autocast(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(compat, "has_fast_bfloat16", lambda device: True)
-    model = torch.nn.Linear(2, 2)
-    wrapped = compat.under_autocast("bfloat16", lambda model, sample: model(sample))
-    assert wrapped(model, torch.ones(1, 2)).dtype == torch.bfloat16
-    assert model(torch.ones(1, 2)).dtype == torch.float32
-
-
 def test_attention_trains_to_the_same_gradients_in_its_context() -> None:
     generator = torch.Generator().manual_seed(1)
     inputs = [torch.randn(2, 3, 5, 4, generator=generator) for _ in range(3)]
