@@ -71,8 +71,6 @@ def test_the_demo_has_the_ablations(demo: Table) -> None:
     assert _differing(base, widths["width-128"]) == {
         "init-from-teacher",
         "lr",
-        "max-update",
-        "total-num-update",
     }
     for other in ("width-64", "width-256"):
         assert _differing(widths["width-128"], widths[other]) == {
