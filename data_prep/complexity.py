@@ -45,7 +45,13 @@ def read_triples(human: Path, distilled: Path, langs: list[str]) -> Iterator[Tri
         if part != "train" or rank != "0":
             continue
         while number < int(line):
-            number, pair = next(pairs)
+            found = next(pairs, None)
+            if found is None:
+                raise PrepError(
+                    f"{sides[0]} must be the corpus that {distilled} was made from, "
+                    f"but has {number} lines where line {line} is asked for."
+                )
+            number, pair = found
         yield undo_bpe(pair[0]), undo_bpe(pair[1]), undo_bpe(target)
 
 

@@ -1,6 +1,7 @@
 """Owns downloads: continued where they broke off, checked, never half under a name."""
 
 import hashlib
+import http.client
 import os
 import shutil
 import sys
@@ -34,7 +35,12 @@ def fetch(url: str, path: Path, checksum: str | None) -> None:
     report(f"download: {url}")
     try:
         transfer(url, part)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except (
+        urllib.error.URLError,
+        http.client.HTTPException,
+        TimeoutError,
+        ConnectionError,
+    ) as error:
         reason = getattr(error, "reason", None) or error
         raise PrepError(
             f"{url} could not be downloaded ({reason}); run this again."

@@ -210,7 +210,8 @@ def find_shard(
         count, index = int(env["WORLD_SIZE"]), int(rank or 0)
     elif count is None and task is not None:
         count = int(env.get("SLURM_ARRAY_TASK_COUNT", "1"))
-        index = int(task) - int(env.get("SLURM_ARRAY_TASK_MIN", "0"))
+        first = int(env.get("SLURM_ARRAY_TASK_MIN", "0"))
+        index = (int(task) - first) // int(env.get("SLURM_ARRAY_TASK_STEP", "1"))
     elif count is not None and index is None:
         found = rank if rank is not None else task
         if found is None and count > 1:

@@ -87,9 +87,9 @@ def build_parser() -> argparse.ArgumentParser:
     exported = commands.add_parser(
         "export",
         help="write a latent model as ONNX graphs, which decode faster",
-        description="Writes a folder that every command reads as a MODEL. It runs on "
-        "ONNX Runtime, on CPUs, several times as fast as the checkpoint at batch "
-        "size 1.",
+        description="Writes a folder that translate and measure read as a MODEL. It "
+        "runs on ONNX Runtime, on CPUs, several times as fast as the checkpoint at "
+        "batch size 1.",
     )
     exported.add_argument("model", metavar="MODEL", help="a latent model's checkpoint")
     exported.add_argument("out", metavar="OUT", help="the folder to make")
@@ -480,7 +480,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough, as in `… | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(f"vq-nat: {error}", file=sys.stderr)
         return 2
     return 0

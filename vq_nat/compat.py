@@ -7,6 +7,8 @@ import collections
 import errno
 import logging
 import os
+import pickle
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, wraps
@@ -71,6 +73,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is not a fairseq checkpoint.
+        RefusedPickle: if it calls functions.
     """
     return _load_checkpoint(path)["model"]
 
@@ -81,16 +84,27 @@ def load_config(path: str | Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError: if there is no such file.
         ValueError: if it is not a fairseq checkpoint.
+        RefusedPickle: if it calls functions.
     """
     return _load_checkpoint(path)["cfg"]
+
+
+class RefusedPickle(pickle.UnpicklingError, ValueError):
+    """A checkpoint that would call functions; for who knows of torch or of files."""
 
 
 def _load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"the checkpoint {path} does not exist.")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, EOFError, OSError) as error:
+        state = _load(path)
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        asked = re.search(r"GLOBAL (\S+)|function (\S+)", str(error))
+        if isinstance(error, pickle.UnpicklingError) and asked:
+            raise RefusedPickle(
+                f"{path} must hold weights and options alone, but asks for "
+                f"{asked[1] or asked[2]} to be called: it is refused."
+            ) from error
         # Of a file cut off to 4 to 69 kB torch looks for the end before its beginning.
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
@@ -103,7 +117,19 @@ def _load_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} must be a fairseq checkpoint, but holds no `model` and `cfg` "
             "instead."
         )
+    if state["cfg"] is None:
+        raise ValueError(
+            f"{path} must hold its options as `cfg`, but has those of a fairseq "
+            "before 0.10 instead: load it with fairseq 0.10 to 0.12 and save it again."
+        )
     return state
+
+
+def _load(path: str | Path) -> Any:
+    """Reads a file of torch's format, or of the one before torch 1.6."""
+    with open(path, "rb") as file:
+        mmap = file.read(2) == b"PK"  # of the older one there is no mapping
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

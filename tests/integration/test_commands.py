@@ -3,11 +3,12 @@
 import io
 import math
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
-from fairseq_commands import call, task
+from fairseq_commands import USER_DIR, call, task
 
 from vq_nat.compat import load_weights
 
@@ -25,6 +26,23 @@ def hypotheses(printed: str) -> dict[int, str]:
     """Reads the H- lines of fairseq-generate."""
     lines = re.findall(r"^H-(\d+)\t\S+\t(.*)$", printed, flags=re.MULTILINE)
     return {int(index): words for index, words in lines}
+
+
+def test_the_readmes_commands_train_and_translate(tmp_corpus, tmp_path) -> None:
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
+    run = {}
+    for command in ("train", "generate"):
+        line = re.search(rf"^(fairseq-{command} (?:.*\\\n)*.*)$", readme, re.MULTILINE)
+        run[command] = shlex.split(line[1].replace("$(vq-nat where)", USER_DIR))[1:]
+        run[command][0] = str(tmp_corpus)
+    start = run["train"].index("--init-from-teacher")  # of another width than ours
+    assert run["train"][start + 1] == "TEACHER/checkpoint_best.pt"
+    del run["train"][start : start + 2]
+    short = ("--max-update", "2", "--warmup-updates", "1", "--save-dir", str(tmp_path))
+    call("train", [*run["train"], *short, "--num-workers", "0"])
+    place = run["generate"].index("CHECKPOINT")
+    run["generate"][place] = str(tmp_path / "checkpoint_best.pt")
+    assert len(hypotheses(call("generate", [*run["generate"], *SHORT]))) == 40
 
 
 @pytest.mark.parametrize("assign", ["hard", "soft"])

@@ -141,8 +141,8 @@ def test_exported_model_is_measured_like_its_checkpoint(
         )
 
 
-def test_the_command_exports_what_every_command_reads(
-    checkpoint, test_set, tmp_path, capsys
+def test_the_command_exports_what_is_read_like_a_checkpoint(
+    checkpoint, tmp_corpus, test_set, tmp_path, capsys
 ) -> None:
     pytest.importorskip("onnxruntime")
     out = tmp_path / "exported"
@@ -154,3 +154,12 @@ def test_the_command_exports_what_every_command_reads(
     assert exported.codes(texts) == own.codes(texts)
     with pytest.raises(ValueError, match="`device` must be 'cpu' for an exported"):
         vq_nat.load(out, device="cuda")
+
+    command = ["measure", "x", str(out), "--raw", str(tmp_corpus.parent / "raw")]
+    command += ["--corpus", "c", "--test-set", "valid", "--rows", str(tmp_path)]
+    assert cli.main([*command, "--threads", "1"]) == 0
+    row = json.loads((tmp_path / "c" / "x.json").read_text())
+    assert row["parameters"] == sum(p.numel() for p in own.model.parameters())
+    capsys.readouterr()
+    assert cli.main(["codes", str(out), str(tmp_corpus)]) == 2
+    assert "must be a checkpoint, whose compressor" in capsys.readouterr().err

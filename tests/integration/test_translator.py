@@ -2,6 +2,7 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -172,11 +173,38 @@ def test_threads_read_from_one_translator(checkpoint: Path) -> None:
         ({"hope": 1}, "decoding options must be among code_search, .*, but one is 'ho"),
         ({"rescore": "bleu"}, "`rescore` must be one of model, chrf, but is 'bleu'"),
         ({"code_search": "sample", "temperature": -1.0}, "`temperature` must be above"),
+        ({"passes": -1}, "`iter_decode_max_iter` must not be negative, but is -1 in"),
+        (
+            {"length_mode": "ratio", "length_ratio": 0.0},
+            "`length_ratio` must be above 0",
+        ),
+        (
+            {"max_length_ratio": -1.0},
+            "`max_length_ratio` must be at least 0 and finite",
+        ),
+        (
+            {"min_length_ratio": nan},
+            "`min_length_ratio` must be .*, but is nan instead",
+        ),
+        (
+            {"min_length_ratio": 2.0, "max_length_ratio": 1.0},
+            "must be at most `max_len",
+        ),
     ],
 )
 def test_wrong_options_are_refused_at_once(checkpoint, options, sentence) -> None:
     with pytest.raises(ValueError, match=sentence):
         vq_nat.load(checkpoint, **options)
+
+
+@pytest.mark.parametrize("door", ["translate", "nbest", "stream"])
+def test_sentences_and_batches_that_are_none_are_refused(checkpoint, door) -> None:
+    translate = getattr(vq_nat.load(checkpoint), door)
+    with pytest.raises(ValueError, match="`sentences` must be a list of strings, but"):
+        list(translate("A sentence."))
+    for size in (0, -1):
+        with pytest.raises(ValueError, match=f"`batch_size` .* 1, but is {size} inste"):
+            list(translate(["a b"], batch_size=size))
 
 
 def test_options_of_the_other_kind_of_model_are_refused(

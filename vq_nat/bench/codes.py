@@ -58,15 +58,25 @@ Inventory = dict[tuple[int, int], CodeCounts]  # by slice and code
 
 
 def require_codes(translator: Translator) -> None:
-    """Refuses a model without latents.
+    """Refuses a model without codes, or without what gives them to references.
 
     Raises:
-        ValueError: if it has no codes.
+        ValueError: saying what it is instead.
     """
-    if not hasattr(translator.model, "lookup"):
+    model = translator.model
+    if not hasattr(model, "lookup"):
         raise ValueError(
-            "the model must have codes, but is a "
-            f"{type(translator.model).__name__} instead."
+            f"the model must have codes, but is a {type(model).__name__} instead."
+        )
+    if not hasattr(model, "compress"):
+        raise ValueError(
+            "the model must be a checkpoint, whose compressor gives references their "
+            "codes, but is an exported one instead."
+        )
+    if not model.predicts_codes:
+        raise ValueError(
+            f"the model must have codes, but its `vq_kind` is {model.cfg.vq_kind!r} "
+            "instead."
         )
 
 

@@ -90,6 +90,9 @@ class TorchEngine:
 
     def describe_numbers(self) -> Row:
         """Names how many weights there are, and the type of products."""
+        sizes = getattr(self.translator.model, "sizes", None)
+        if sizes:  # of an exported model
+            return {"parameters": sizes["parameters"], "dtype": sizes["dtype"]}
         parameters = list(self.translator.model.parameters())
         return {
             "parameters": sum(p.numel() for p in parameters),
@@ -119,11 +122,6 @@ class OnnxEngine(TorchEngine):
         data = options.pop("data", None)
         folder = exported_folder(checkpoint, compute_type, data)
         super().__init__(folder, device, "none", options)
-
-    def describe_numbers(self) -> Row:
-        """Names how many weights there are, and the type of products."""
-        sizes = self.translator.model.sizes
-        return {"parameters": sizes["parameters"], "dtype": sizes["dtype"]}
 
 
 def exported_folder(checkpoint: Path, compute_type: str, data: Path | None) -> Path:

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import Any
 
+from ..translation.flow import device_of
 from .clocks import Rules
 from .rows import Row
 from .timing import Synchronize, synchronizer
@@ -111,12 +112,6 @@ def profile_stages(translator: Any, sentences: list[str], rules: Rules) -> Row:
         name: round(median(one[name] for one in of_sentences), 4)
         for name in of_sentences[0]
     }
-
-
-def device_of(model: Any) -> Any:
-    """Returns where a model computes; one without parameters says so itself."""
-    own = getattr(model, "device", None)
-    return next(model.parameters()).device if own is None else own
 
 
 def doors(translator: Any) -> list[tuple[Any, str, str]]:

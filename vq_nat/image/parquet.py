@@ -45,6 +45,8 @@ def read(root: Path, split: str) -> numpy.ndarray | None:
     images = (
         image for path, table in zip(paths, tables) for image in rows(path, table)
     )
+    if not count:
+        raise ValueError(f"{paths[0]} must hold images, but holds none.")
     return decode_all(images, count, f"{root.name}/{split}")
 
 

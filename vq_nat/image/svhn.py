@@ -57,4 +57,6 @@ def to_images(array: numpy.ndarray | None, path: Path) -> numpy.ndarray:
             f"X in {path} must be uint8 of shape (height, width, 3, images), but is "
             f"{array.dtype} of shape {array.shape} instead."
         )
+    if not array.shape[3]:
+        raise ValueError(f"{path} must hold images, but holds none.")
     return numpy.ascontiguousarray(array.transpose(3, 2, 0, 1))

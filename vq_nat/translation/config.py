@@ -110,6 +110,33 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
         )
 
 
+def check(cfg: VQEMTransformerConfig) -> None:
+    """Refuses options of the model that cannot work.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    least = dict.fromkeys(("encoder_layers", "predictor_layers", "decoder_layers"), 1)
+    for name in ("compressor_blocks", "compression_steps", "compressor_shuffle"):
+        least[name] = 0
+    for name, bound in {**least, "latent_share_updates": 0}.items():
+        if getattr(cfg, name) < bound:
+            raise ValueError(
+                f"`{name}` must be at least {bound}, but is {getattr(cfg, name)} "
+                "instead."
+            )
+    if not 0 <= cfg.compressor_word_dropout < 1:
+        raise ValueError(
+            "`compressor_word_dropout` must be at least 0 and below 1, "
+            f"but is {cfg.compressor_word_dropout} instead."
+        )
+    if not 0 <= cfg.shown_sentences <= 1:
+        raise ValueError(
+            "`shown_sentences` must be from 0 to 1, "
+            f"but is {cfg.shown_sentences} instead."
+        )
+
+
 # A short training needs an EMA window 1/(1-λ) that is short beside it, a codebook that
 # starts from data and a temperature that follows the distances. At 0.3 of the distance
 # to the second nearest code the posterior drifted towards uniform (4.3 of 6.2 nats).

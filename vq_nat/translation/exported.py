@@ -269,7 +269,7 @@ class ExportedModel(nn.Module):
         )
         return DecodedWords(logits, mask)
 
-    def true_codes(self, target: Tensor, source: EncodedSource) -> NoReturn:
+    def true_latents(self, target: Tensor, source: EncodedSource) -> NoReturn:
         """Is not exported: the compressor serves training and diagnosis.
 
         Raises:
@@ -279,6 +279,8 @@ class ExportedModel(nn.Module):
             "an exported model has no compressor: `refinement` must be 'mask', and "
             "codes must be predicted."
         )
+
+    true_codes = true_latents
 
 
 def per_layer(memory: Tensor, heads: int) -> list[Tensor]:
@@ -304,6 +306,6 @@ def require(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise ImportError(
-            f"{name.partition('.')[0]} must be installed to export or run ONNX graphs: "
-            'pip install "vq-nat[onnx]".'
+            f"{name.partition('.')[0]} must be installed to export or run ONNX graphs, "
+            "but is not; `pip install -e '.[onnx]'` does so."
         ) from error

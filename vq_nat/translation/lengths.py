@@ -1,5 +1,6 @@
 """How long an output may be: from the words of its source to a number of codes."""
 
+from math import inf
 from typing import NamedTuple
 
 import torch
@@ -26,6 +27,28 @@ class LengthRule(NamedTuple):
     most: float = 0.0  # 0 = no bound
     fixed: float = 0.0  # 0 = the end of codes decides
     guarded: bool = False  # at most 2 S + 20, if that is above least · S
+
+    def check(self) -> "LengthRule":
+        """Returns itself.
+
+        Raises:
+            ValueError: for lengths that cannot be.
+        """
+        for name, value in (
+            ("min_length_ratio", self.least),
+            ("max_length_ratio", self.most),
+            ("length_ratio", self.fixed),
+        ):
+            if not 0 <= value < inf:
+                raise ValueError(
+                    f"`{name}` must be at least 0 and finite, but is {value} instead."
+                )
+        if self.most and self.least > self.most:
+            raise ValueError(
+                f"`min_length_ratio` must be at most `max_length_ratio` ({self.most}), "
+                f"but is {self.least} instead."
+            )
+        return self
 
     def bounds(self, source: EncodedSource, words_per_code: int) -> CodeBounds:
         """Turns the rule into numbers of codes. Shape: (B,)."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..bottleneck import build_bottleneck
 from ..compat import load_weights
 from .compressor import TargetCompressor
-from .config import PRESETS, VQEMTransformerConfig
+from .config import PRESETS, VQEMTransformerConfig, check
 from .decoder import ParallelDecoder
 from .encoder import SourceEncoder
 from .flow import (
@@ -53,7 +53,7 @@ class VQEMTransformer(BaseFairseqModel):
 
     def __init__(self, cfg: VQEMTransformerConfig, vocabulary: int, pad: int) -> None:
         super().__init__()
-        check_noise(cfg)
+        check(cfg)
         self.cfg, self.pad, self.steps = cfg, pad, cfg.compression_steps
         size = cfg.size
         self.embed_tokens = nn.Embedding(vocabulary, size.width, pad)
@@ -366,24 +366,6 @@ class VQEMTransformer(BaseFairseqModel):
             layers = layers_of(teacher, origin)
             renamed |= {f"{stage}.{name}": tensor for name, tensor in layers.items()}
         return copy_weights(self, renamed, path)
-
-
-def check_noise(cfg: VQEMTransformerConfig) -> None:
-    """Refuses noise that does not exist.
-
-    Raises:
-        ValueError: naming the option.
-    """
-    if not 0 <= cfg.compressor_word_dropout < 1:
-        raise ValueError(
-            "`compressor_word_dropout` must be at least 0 and below 1, "
-            f"but is {cfg.compressor_word_dropout} instead."
-        )
-    if cfg.compressor_shuffle < 0:
-        raise ValueError(
-            "`compressor_shuffle` must not be negative, "
-            f"but is {cfg.compressor_shuffle} instead."
-        )
 
 
 def _register(name: str, preset: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ It knows of the latent predictor only that it can be stepped. Sentences that hav
 leave the batch, and what is found for a sentence never depends on its neighbours.
 """
 
+from math import inf
 from typing import Any, NamedTuple, Optional, Protocol
 
 import torch
@@ -63,11 +64,12 @@ class SearchOptions(NamedTuple):
             raise ValueError(
                 f"`width` must be 1 for a greedy search, but is {self.width} instead."
             )
-        if self.temperature <= 0:
+        if not 0 < self.temperature < inf:
             raise ValueError(
-                f"`temperature` must be above 0, but is {self.temperature} instead."
+                "`temperature` must be above 0 and finite, "
+                f"but is {self.temperature} instead."
             )
-        if self.length_penalty < 0:
+        if not self.length_penalty >= 0:
             raise ValueError(
                 "`length_penalty` must not be negative, "
                 f"but is {self.length_penalty} instead."

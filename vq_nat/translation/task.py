@@ -177,7 +177,7 @@ class Settings:
             most,
             self.get("length_ratio") if ratio else 0.0,
             guarded=not most,
-        )
+        ).check()
 
     def rescorer(self, models: list[Any], dictionary: Any) -> Rescorer:
         """Returns what ranks the candidates."""
@@ -200,6 +200,16 @@ class Settings:
                     f"but is {self.get(name)!r} instead."
                 )
         self.refuse_untrue(models[0])
+        if self.get("length_mode") == "ratio" and not self.get("length_ratio") > 0:
+            raise ValueError(
+                "`length_ratio` must be above 0 with `length_mode` 'ratio', "
+                f"but is {self.get('length_ratio')} instead."
+            )
+        if self.passes < 0:
+            raise ValueError(
+                "`iter_decode_max_iter` must not be negative, "
+                f"but is {self.passes} instead."
+            )
         if self.reranks and self.candidates == 1:
             raise ValueError(
                 "`iter_decode_with_beam` must be above 1 with "

@@ -180,7 +180,7 @@ class Translator:
         passes: Optional[int] = None,
     ) -> Iterator[str]:
         """Translates sentences as they come, and reads `batch_size` of them ahead."""
-        lines = iter(sentences)
+        lines = iter(checked(sentences, batch_size))
         while batch := list(islice(lines, batch_size)):
             yield from self.translate(batch, batch_size, candidates, passes)
 
@@ -238,6 +238,7 @@ class Translator:
         Those of a sentence that is translated in pieces are joined by their ranks.
         """
         generator = self._generator(candidates, passes)
+        sentences = checked(sentences, batch_size)
         if references is None and not self.needs_references:
             rows, owners = self._pieces(sentences)
             targets = None
@@ -430,6 +431,25 @@ def join(pieces: list[list[Hypothesis]]) -> list[Hypothesis]:
             )
         )
     return found
+
+
+def checked(sentences: Iterable[str], batch_size: int) -> Iterable[str]:
+    """Returns the sentences.
+
+    Raises:
+        ValueError: if they are one string, whose letters would be translated, or
+            batches have no size.
+    """
+    if isinstance(sentences, str):
+        raise ValueError(
+            "`sentences` must be a list of strings, but is a string instead: put it "
+            "into a list."
+        )
+    if batch_size < 1:
+        raise ValueError(
+            f"`batch_size` must be at least 1, but is {batch_size} instead."
+        )
+    return sentences
 
 
 def chunks(items: list[int], size: int) -> Iterator[list[int]]:

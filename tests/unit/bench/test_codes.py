@@ -75,3 +75,12 @@ def test_a_model_without_codes_is_refused() -> None:
     translator = SimpleNamespace(model=torch.nn.Linear(1, 1))
     with pytest.raises(ValueError, match="must have codes, but is a Linear instead"):
         require_codes(translator)
+
+
+def test_a_model_that_predicts_no_codes_is_refused() -> None:
+    class Identity:
+        lookup = compress = None
+        predicts_codes, cfg = False, SimpleNamespace(vq_kind="identity")
+
+    with pytest.raises(ValueError, match="but its `vq_kind` is 'identity' instead"):
+        require_codes(SimpleNamespace(model=Identity()))

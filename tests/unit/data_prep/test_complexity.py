@@ -115,6 +115,14 @@ def test_both_corpora_are_read_line_by_line(
     assert "| human | " in capsys.readouterr().out
 
 
+def test_a_human_corpus_that_is_too_short_is_a_sentence(tmp_path: Path) -> None:
+    arguments = write_corpora(tmp_path)
+    for lang in ("en", "de"):
+        (tmp_path / "human" / "bpe" / f"train.{lang}").write_text("a\nb\n")
+    with pytest.raises(SystemExit, match="but has 2 lines where line 3 is asked for"):
+        complexity.main(arguments)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

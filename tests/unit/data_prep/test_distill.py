@@ -441,6 +441,17 @@ def test_without_ctranslate2_its_installation_is_named(
             },
             Shard(2, 4),
         ),
+        (
+            None,
+            None,
+            {
+                "SLURM_ARRAY_TASK_ID": "5",
+                "SLURM_ARRAY_TASK_COUNT": "3",
+                "SLURM_ARRAY_TASK_MIN": "1",
+                "SLURM_ARRAY_TASK_STEP": "2",
+            },
+            Shard(2, 3),
+        ),
     ],
 )
 def test_the_shard_is_named_by_options_or_by_the_cluster(

@@ -123,6 +123,8 @@ def test_sources_of_another_corpus_are_found(
     path.write_text("\n".join([*lines[:7], lines[0], *lines[8:]]) + "\n", "utf-8")
     [fault] = faults(capsys, corpus, "--data", human)
     assert "train.origin, line 8: the source is not line 8 of the human" in fault
+    path.write_text("\n".join(lines[:7]) + "\n", "utf-8")  # has no line 8
+    assert faults(capsys, corpus, "--data", human) == [fault]
 
 
 def test_shifted_targets_are_found_by_the_teacher(

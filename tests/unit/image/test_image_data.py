@@ -10,7 +10,7 @@ import torch
 from image_commands import draw_images, write_cifar
 from PIL import Image
 
-from vq_nat.image import data
+from vq_nat.image import data, svhn
 from vq_nat.image.data import open_images
 
 Encoded = list[bytes]
@@ -282,6 +282,13 @@ def test_a_truncated_mat_file_is_refused(tmp_path: Path) -> None:
     write_mat(path, draw_images(3))
     path.write_bytes(path.read_bytes()[:1000])
     refused(tmp_path, r"train_32x32\.mat cannot be read as a \.mat file")
+
+
+def test_files_without_images_are_refused(tmp_path: Path) -> None:
+    write_parquet(tmp_path / "train.parquet", [])
+    refused(tmp_path, r"train\.parquet must hold images, but holds none")
+    with pytest.raises(ValueError, match=r"x\.mat must hold images, but holds none"):
+        svhn.to_images(numpy.zeros((32, 32, 3, 0), numpy.uint8), Path("x.mat"))
 
 
 def test_empty_and_missing_folders_are_refused(tmp_path: Path) -> None:

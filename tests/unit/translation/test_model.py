@@ -100,6 +100,24 @@ def test_training_without_target_is_refused(model, make_batch) -> None:
         model(make_batch([5]))
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("compressor_word_dropout", 1.0),
+        ("compressor_shuffle", -1),
+        ("compression_steps", -1),
+        ("compressor_blocks", -1),
+        ("encoder_layers", 0),
+        ("predictor_layers", -1),
+        ("latent_share_updates", -5),
+        ("shown_sentences", 1.5),
+    ],
+)
+def test_impossible_options_are_refused(make_model, option, value) -> None:
+    with pytest.raises(ValueError, match=f"`{option}` must .*, but is {value} instead"):
+        make_model(**{option: value})
+
+
 def test_dictionaries_must_be_joint(dictionary) -> None:
     task = SimpleNamespace(
         source_dictionary=dictionary,

@@ -1,6 +1,7 @@
 """The search for codes: exhaustive where it can be, bounded, and blind to the batch."""
 
 from itertools import product
+from math import inf, nan
 from typing import NamedTuple
 
 import pytest
@@ -292,6 +293,8 @@ def test_the_best_combinations_of_slices_are_exact() -> None:
         (SearchOptions("beam", 0), "`width` must be at least 1, but is 0"),
         (SearchOptions("greedy", 2), "`width` must be 1 for a greedy search"),
         (SearchOptions("sample", 2, 0.0), "`temperature` must be above 0"),
+        (SearchOptions("sample", 2, nan), "`temperature` must be above 0 and finite"),
+        (SearchOptions("sample", 2, inf), "`temperature` .*, but is inf instead"),
         (SearchOptions("beam", 2, 1.0, -1.0), "`length_penalty` must not be negative"),
     ],
 )
