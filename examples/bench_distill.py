@@ -43,6 +43,7 @@ from text import read_lines, write_lines  # noqa: E402
 
 from vq_nat.bench.machine import commit, processor  # noqa: E402
 from vq_nat.bench.report import Column, markdown, percent  # noqa: E402
+from vq_nat.bench.rows import write_text  # noqa: E402
 
 Row = dict[str, Any]
 BASELINE = "fairseq-generate"
@@ -230,11 +231,9 @@ def main(argv: list[str] | None = None) -> None:
             if args.sentences:
                 setting = first_sentences(setting, args.sentences, Path(folder))
             rows = measure(setting, args.name, args.repeats)
-        args.out.mkdir(parents=True, exist_ok=True)
-        text = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
-        (args.out / f"{args.name}.jsonl").write_text(text, encoding="utf-8")
-        page = args.out / f"{args.name}.md"
-        page.write_text(table(rows) + "\n", encoding="utf-8")
+        text = "\n".join(json.dumps(row, sort_keys=True) for row in rows)
+        write_text(text, args.out / f"{args.name}.jsonl")
+        write_text(table(rows), args.out / f"{args.name}.md")
         print(table(rows))
 
 

@@ -25,7 +25,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from vq_nat.bench.machine import describe_machine  # noqa: E402
 from vq_nat.bench.report import Column, markdown  # noqa: E402
+from vq_nat.bench.rows import write_text  # noqa: E402
 
 WORDS = 30_000  # types in each language, with the frequencies of Zipf's law
 LONGEST = 40
@@ -80,6 +82,7 @@ def measure(pairs: int, operations: int, workers: int) -> dict[str, Any]:
         "seconds": round(seconds),
         "operations": operations,
         "workers": workers,
+        **describe_machine("cpu", workers),
     }
 
 
@@ -110,10 +113,8 @@ def main() -> None:
         prepare(args.inside, args.operations, args.workers)
         return
     rows = [measure(pairs, args.operations, args.workers) for pairs in args.pairs]
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(json.dumps(row, sort_keys=True) + "\n" for row in rows)
-    args.out.write_text(text, encoding="utf-8")
-    args.out.with_suffix(".md").write_text(table(rows) + "\n", encoding="utf-8")
+    write_text("\n".join(json.dumps(row, sort_keys=True) for row in rows), args.out)
+    write_text(table(rows), args.out.with_suffix(".md"))
     print(table(rows))
 
 

@@ -33,7 +33,8 @@ def test_the_readmes_commands_train_and_translate(tmp_corpus, tmp_path) -> None:
     run = {}
     for command in ("train", "generate"):
         line = re.search(rf"^(fairseq-{command} (?:.*\\\n)*.*)$", readme, re.MULTILINE)
-        run[command] = shlex.split(line[1].replace("$(vq-nat where)", USER_DIR))[1:]
+        text = line[1].replace("\\\n", " ").replace("$(vq-nat where)", USER_DIR)
+        run[command] = shlex.split(text)[1:]
         run[command][0] = str(tmp_corpus)
     start = run["train"].index("--init-from-teacher")  # of another width than ours
     assert run["train"][start + 1] == "TEACHER/checkpoint_best.pt"

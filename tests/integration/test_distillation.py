@@ -197,3 +197,19 @@ def test_what_is_no_teacher_is_refused(work: Path, tmp_path: Path) -> None:
     assert "none.pt must be a checkpoint of fairseq, but could" in result.stderr
     assert "Traceback" not in result.stderr
     assert files(work / "refused") == {}
+
+
+def test_decoders_are_compared_on_the_same_sentences(work: Path) -> None:
+    command = [sys.executable, str(ROOT / "examples" / "bench_distill.py")]
+    command += ["--teacher", str(work / "teacher" / "teacher.pt")]
+    command += ["--data", str(work / "corpus"), "--name", "tiny", "--split", "test"]
+    command += ["--sentences", "4", "--threads", "1", "--out", str(work / "rows")]
+    run_checked(command)
+    text = (work / "rows" / "tiny.jsonl").read_text()
+    rows = {row["system"]: row for row in map(json.loads, text.splitlines())}
+    assert rows["fairseq-generate"]["same_as_fairseq"] == 1
+    assert rows["distill.py, float32"]["same_as_fairseq"] == 1
+    assert rows["distill.py, CTranslate2 float32"]["sentences"] == 4
+    assert all(row["sentences_per_s"] > 0 for row in rows.values())
+    table = (work / "rows" / "tiny.md").read_text()
+    assert "| fairseq-generate |" in table and "| 1.00× | 100" in table
