@@ -33,9 +33,22 @@ def table_of(
     return markdown(known, [{"entry": entry} for entry in entries])
 
 
+Heads = list[tuple[str, Callable[[Entry], str]]]
+
+
 def main_table(entries: Sequence[Entry], base: Entry | None) -> str:
     """Returns quality and time, ours and the paper's side by side."""
-    columns: list[tuple[str, Callable[[Entry], str]]] = [
+    return table_of(entries, quality_columns(entries) + time_columns(entries, base))
+
+
+def quality_table(entries: Sequence[Entry]) -> str:
+    """Returns quality alone."""
+    return table_of(entries, quality_columns(entries))
+
+
+def quality_columns(entries: Sequence[Entry]) -> Heads:
+    """Returns what tells how good the systems are."""
+    columns: Heads = [
         ("system", label),
         ("row", lambda e: f"`{e.name}`"),
         ("BLEU", lambda e: with_spread(e.values("bleu"), one_digit)),
@@ -51,15 +64,18 @@ def main_table(entries: Sequence[Entry], base: Entry | None) -> str:
     for name in MEANINGS:
         if any(entry.values(name) for entry in entries):
             columns.append((name, mean_of(name, percent)))
-    columns += [
-        ("against greedy", against_greedy),
+    return [*columns, ("against greedy", against_greedy)]
+
+
+def time_columns(entries: Sequence[Entry], base: Entry | None) -> Heads:
+    """Returns what tells how fast they are."""
+    columns: Heads = [
         ("ms/sentence (p90)", latency),
         ("× beam 4", lambda e: times(speed_up(base, e) if is_timed(e) else None)),
     ]
     if any("speedup" in entry.spec.paper for entry in entries):
         columns.append(("paper's ×", lambda e: times(e.spec.paper.get("speedup"))))
-    columns.append(("sentences/s (batch)", throughput))
-    return table_of(entries, columns)
+    return [*columns, ("sentences/s (batch)", throughput)]
 
 
 def label(entry: Entry) -> str:

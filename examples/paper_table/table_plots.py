@@ -40,9 +40,9 @@ def pyplot() -> Any:
 
 
 def draw_pareto(entries: Sequence[Entry], path: Path) -> bool:
-    """Draws BLEU against time at batch 1 and at the best batch; False if empty."""
+    """Draws BLEU against time at batch 1 and at the best batch; False of one or two."""
     known, low = divide(comparable(entries))
-    if not known:
+    if len(known) <= 2:
         return False
     plots = pyplot()
     figure, axes = plots.subplots(2, 1, figsize=(11, 13))

@@ -13,6 +13,7 @@ from table_cells import (
     faults_table,
     latent_table,
     main_table,
+    quality_table,
     stages_table,
     training_table,
 )
@@ -82,7 +83,7 @@ def report(plan: TablePlan, entries: Sequence[Entry], pictures: Sequence[str]) -
         *grouped(lines, base),
         section("Who wins where", winners(entries)),
         section("The paper's claims", claims(lines) if paper else ""),
-        section("Ablations", main_table(ablations, base) if ablations else ""),
+        section("Ablations", quality_table(ablations) if ablations else ""),
         section("Codes", latent_table(entries)),
         section("Length and repetitions", faults_table(lines)),
         section("Clocks: sentences per second", clocks_table(lines)),

@@ -71,6 +71,16 @@ def compare_rows(plan: TablePlan, p: float = 0.001) -> None:
                 path.write_text(json.dumps({**row, "against_rows": known}))
 
 
+def test_ablations_are_about_quality_alone(make_plan: Make, write_row: Write) -> None:
+    plan = make_plan()
+    for name in ("teacher-beam4", "ablation", "steps-4"):
+        write_row(plan, name, 20.0, **ms(10.0))
+    page = report(plan, read_entries(plan), [])
+    section = page.split("## Ablations")[1].split("##")[0]
+    assert "`steps-4` | 20.0 |" in section and "ms/sentence" not in section
+    assert "ms/sentence" in page.split("## Ablations")[0]
+
+
 def verdicts(plan: TablePlan) -> list[str]:
     """Returns what becomes of each claim, in their order."""
     return [claim.verdict for claim in judge(read_entries(plan))]
