@@ -98,13 +98,9 @@ def _load_checkpoint(path: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"the checkpoint {path} does not exist.")
     try:
         state = _load(path)
+    except RefusedPickle:
+        raise
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
-        asked = re.search(r"GLOBAL (\S+)|function (\S+)", str(error))
-        if isinstance(error, pickle.UnpicklingError) and asked:
-            raise RefusedPickle(
-                f"{path} must hold weights and options alone, but asks for "
-                f"{asked[1] or asked[2]} to be called: it is refused."
-            ) from error
         # Of a file cut off to 4 to 69 kB torch looks for the end before its beginning.
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
@@ -129,7 +125,16 @@ def _load(path: str | Path) -> Any:
     """Reads a file of torch's format, or of the one before torch 1.6."""
     with open(path, "rb") as file:
         mmap = file.read(2) == b"PK"  # of the older one there is no mapping
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"GLOBAL (\S+)|function (\S+)", str(error))
+        if asked is None:  # no pickle at all
+            raise
+        raise RefusedPickle(
+            f"{path} must hold weights and options alone, but asks for "
+            f"{asked[1] or asked[2]} to be called: it is refused."
+        ) from error
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

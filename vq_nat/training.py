@@ -7,7 +7,7 @@ fairseq's own task; its criterion logs the figures with `log_bottleneck`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -67,10 +67,9 @@ class LatentTraining:
         if not model.training:
             model.train()
         model.set_num_updates(update_num)  # type: ignore[operator]
-        name: str = self.cfg.autocast  # type: ignore[attr-defined]
         device = next(model.parameters()).device
         with training_attention(device), gathering(model, dummy=ignore_grad):
-            with fairseq_autocast(optimizer), autocast(name, device):
+            with fairseq_autocast(optimizer), self._autocast(device):
                 loss, sample_size, log = criterion(model, sample)
             if ignore_grad:
                 loss *= 0
@@ -89,9 +88,12 @@ class LatentTraining:
         self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
     ) -> Any:
         """Loss of a validation batch."""
-        name: str = self.cfg.autocast  # type: ignore[attr-defined]
-        with autocast(name, next(model.parameters()).device):
+        with self._autocast(next(model.parameters()).device):
             return super().valid_step(sample, model, criterion)  # type: ignore[misc]
+
+    def _autocast(self, device: torch.device) -> AbstractContextManager[Any]:
+        name: str = self.cfg.autocast  # type: ignore[attr-defined]
+        return autocast(name, device)
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
         """Logs the figures of an update, for which a GPU is waited for only once."""

@@ -21,9 +21,10 @@ OPTIONAL = {"ter": "TER", "comet": "COMET"}  # figures that not every row has
 NEED_REFERENCES = ("true_codes", "true_latents")  # no systems: they know the answer
 
 
-def table_of(
-    entries: Sequence[Entry], columns: Sequence[tuple[str, Callable[[Entry], str]]]
-) -> str:
+EntryColumn = tuple[str, Callable[[Entry], str]]  # a head, and what writes a cell
+
+
+def table_of(entries: Sequence[Entry], columns: Sequence[EntryColumn]) -> str:
     """Returns a Markdown table of lines."""
 
     def cell_of(write: Callable[[Entry], str]) -> Callable[[dict[str, Any]], str]:
@@ -31,9 +32,6 @@ def table_of(
 
     known: list[Column] = [(head, cell_of(write)) for head, write in columns]
     return markdown(known, [{"entry": entry} for entry in entries])
-
-
-Heads = list[tuple[str, Callable[[Entry], str]]]
 
 
 def main_table(entries: Sequence[Entry], base: Entry | None) -> str:
@@ -46,9 +44,9 @@ def quality_table(entries: Sequence[Entry]) -> str:
     return table_of(entries, quality_columns(entries))
 
 
-def quality_columns(entries: Sequence[Entry]) -> Heads:
+def quality_columns(entries: Sequence[Entry]) -> list[EntryColumn]:
     """Returns what tells how good the systems are."""
-    columns: Heads = [
+    columns: list[EntryColumn] = [
         ("system", label),
         ("row", lambda e: f"`{e.name}`"),
         ("BLEU", lambda e: with_spread(e.values("bleu"), one_digit)),
@@ -67,9 +65,9 @@ def quality_columns(entries: Sequence[Entry]) -> Heads:
     return [*columns, ("against greedy", against_greedy)]
 
 
-def time_columns(entries: Sequence[Entry], base: Entry | None) -> Heads:
+def time_columns(entries: Sequence[Entry], base: Entry | None) -> list[EntryColumn]:
     """Returns what tells how fast they are."""
-    columns: Heads = [
+    columns: list[EntryColumn] = [
         ("ms/sentence (p90)", latency),
         ("× beam 4", lambda e: times(speed_up(base, e) if is_timed(e) else None)),
     ]

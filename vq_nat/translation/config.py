@@ -110,20 +110,28 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
         )
 
 
+LEAST = {
+    "encoder_layers": 1,
+    "predictor_layers": 1,
+    "decoder_layers": 1,
+    "compressor_blocks": 0,
+    "compressor_shuffle": 0,
+    "compression_steps": 0,
+    "latent_share_updates": 0,
+}
+
+
 def check(cfg: VQEMTransformerConfig) -> None:
     """Refuses options of the model that cannot work.
 
     Raises:
         ValueError: naming the option.
     """
-    least = dict.fromkeys(("encoder_layers", "predictor_layers", "decoder_layers"), 1)
-    for name in ("compressor_blocks", "compression_steps", "compressor_shuffle"):
-        least[name] = 0
-    for name, bound in {**least, "latent_share_updates": 0}.items():
-        if getattr(cfg, name) < bound:
+    for name, least in LEAST.items():
+        value = getattr(cfg, name)
+        if value < least:
             raise ValueError(
-                f"`{name}` must be at least {bound}, but is {getattr(cfg, name)} "
-                "instead."
+                f"`{name}` must be at least {least}, but is {value} instead."
             )
     if not 0 <= cfg.compressor_word_dropout < 1:
         raise ValueError(
