@@ -41,6 +41,8 @@ TABLE = {
     "translation.encoder translation.compressor translation.predictor "
     "translation.decoder translation.schedule translation.noise "
     "translation.teacher_start translation.decoding.search",
+    "translation.word_codes": f"bottleneck {SEARCH} translation.model "
+    "translation.predictor translation.decoder | torch",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.loading "
     "translation.translator | torch",
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.onnx*",

@@ -205,9 +205,15 @@ def engine_versions(engine: str) -> dict[str, str]:
     return {packages[engine]: distribution_version(packages[engine])}
 
 
+LATENT_SIZES = ("n_c", "n_s", "codebook_size", "slices")
+
+
 def describe_latents(options: Any) -> Row:
     """Names the sizes of the latents."""
     soft = options.vq_assign == "soft" and options.vq_kind == "vq"
+    if options.vq_kind == "words":
+        words = options.words_per_code or 2**options.compression_steps
+        return {"words_per_code": words, **dict.fromkeys(LATENT_SIZES)}
     return {
         "n_c": options.compression_steps,
         "n_s": options.vq_num_samples if soft else None,

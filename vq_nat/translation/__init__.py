@@ -7,6 +7,7 @@ from .fairseq_nat import MendedLevenshteinTask
 from .model import VQEMTransformer
 from .task import DiscreteLatentTranslationTask
 from .translator import Translator
+from .word_codes import WordCodeTransformer
 
 __all__ = [
     "DiscreteLatentTranslationTask",
@@ -16,4 +17,5 @@ __all__ = [
     "Translator",
     "VQEMTransformer",
     "VQEMTransformerConfig",
+    "WordCodeTransformer",
 ]

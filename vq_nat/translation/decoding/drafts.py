@@ -81,9 +81,9 @@ def differs(before: Tensor, after: Tensor, pad: int) -> Tensor:
     return lengthen(before, length, pad).ne(lengthen(after, length, pad)).any(dim=1)
 
 
-def fit(guess: WordGuess, codes: LatentCodes, steps: int, pad: int) -> WordGuess:
+def fit(guess: WordGuess, codes: LatentCodes, chunk: int, pad: int) -> WordGuess:
     """Lays words out over the positions of new codes."""
-    mask = word_mask(codes.mask, steps)
+    mask = word_mask(codes.mask, chunk)
     length = mask.size(1)
     tokens = lengthen(guess.tokens, length, pad).masked_fill(~mask, pad)
     scores, ends = (lengthen(x, length) * mask for x in (guess.scores, guess.ends))

@@ -183,6 +183,9 @@ def ancestral(
             state, previous = state.take(alive, source=True), previous[alive]
             rows = alive if rows is None else rows[alive]
             running = running[alive]
+    if not codes:  # where the end may come first
+        none = running.new_zeros(size, 0)
+        return LatentCodes(none.unsqueeze(2).expand(-1, -1, slices).long(), none, score)
     return LatentCodes(torch.stack(codes, 1), torch.stack(masks, 1), score)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Union
 import torch
 
 from ...bottleneck import BottleneckConfig
+from ..config import WORDS
 from .graphs import Graph, graphs_of
 from .runtime import DESCRIPTION, FORMAT, require
 
@@ -38,11 +39,16 @@ def export(
             they run (dynamic quantization).
 
     Raises:
-        ValueError: for a model without codes, or if `out` exists.
+        ValueError: for a model without learned codes, or if `out` exists.
         ImportError: if onnx or onnxruntime is missing.
     """
     if not hasattr(model, "lookup") or model.cfg.vq_kind == "identity":
         raise ValueError("only models with latent codes can be exported.")
+    if model.cfg.vq_kind == WORDS:
+        raise ValueError(
+            "`vq_kind` must be one of learned codes to be exported as ONNX graphs, but "
+            "is 'words' instead."
+        )
     if out.exists():
         raise ValueError(f"{out} must not exist yet, but does.")
     require("onnx")

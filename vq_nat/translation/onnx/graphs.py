@@ -241,7 +241,7 @@ class Example:
     def decode(self) -> Graph:
         """Returns the third graph."""
         shape = (self.batch, self.latents)
-        words = torch.zeros(self.batch, self.latents * 2**self.model.steps).long()
+        words = torch.zeros(self.batch, self.latents * self.model.chunk).long()
         memory = self.heads("memory", len(self.model.decoder.layers), self.source)
         return Graph(
             DecodeGraph(self.model),

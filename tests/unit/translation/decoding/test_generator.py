@@ -165,7 +165,7 @@ def test_a_text_that_fills_all_codes_is_refined(
         dictionary, max_iter=3, refinement=refinement, lengths=LengthRule(b=1000)
     )
     found = generate(generator, model, make_batch([9, 4, 6]))
-    longest = model.max_latents * 2**model.steps
+    longest = model.max_latents * model.chunk
     assert max(len(row[0]["tokens"]) for row in found) >= longest
     assert all(len(row[0]["codes"]) <= model.max_latents for row in found)
 
