@@ -1,8 +1,8 @@
 """The records that the stages hand to each other, and the shape rules they share.
 
 B batch, S source length, T target length, L latent steps, C model width, G slices,
-K codes per slice, k words per code, V vocabulary. A mask is bool, True = real. Every sequence inside the
-model is left-aligned: padding, if any, stands on the right.
+K codes per slice, k words per code, V vocabulary. A mask is bool, True = real. Every
+sequence inside the model is left-aligned: padding, if any, stands on the right.
 """
 
 from typing import Any, NamedTuple, TypeVar
@@ -56,7 +56,8 @@ class TrainingOutput(NamedTuple):
     word_targets: Tensor  # (P,)
     word_positions: int  # all positions of real latents, shown ones included
     code_logits: Tensor  # (B, L + 1, G, K + 1), or (B, L, 1, V) of codes that are words
-    # Soft, (B, L + 1, G, K + 1), zero rows at padding; or indices (B, L, 1), NO_CODE there.
+    # Soft, (B, L + 1, G, K + 1), zero rows at padding; or indices (B, L, 1), NO_CODE
+    # there.
     code_targets: Tensor
     code_count: int  # codes and ends of codes that are to be predicted
     bottleneck: BottleneckOutput

@@ -99,7 +99,7 @@ def test_codes_end_in_the_end_of_sentence_and_carry_their_score(
     options = SearchOptions(kind, width, temperature=2.0)
     codes = words.predict(source, bounds(3, 2)._replace(keys=keys), options)
     lengths = codes.mask.sum(dim=1)
-    assert 2 <= int(lengths.min()) and int(lengths.max()) <= 8
+    assert int(lengths.min()) >= 2 and int(lengths.max()) <= 8
     for row, length in zip(codes.codes.squeeze(-1).tolist(), lengths.tolist()):
         assert row[length - 1] == EOS
         assert not {EOS, PAD, 0} & set(row[: length - 1])
