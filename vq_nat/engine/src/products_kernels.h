@@ -233,7 +233,7 @@ void quantise_row(const float* x, int in, std::uint8_t* values, float* scale) {
   for (int k = 0; k < whole; k += kLanes) most = max(most, absolute(load(x + k)));
   const float peak = largest(most);
   *scale = peak / 127.0f;
-  const F inverse = all(peak > 0.0f ? 127.0f / peak : 0.0f);
+  const F inverse = all(peak > 1e-30f ? 127.0f / peak : 0.0f);  // never infinite
   const I shift = alli(128);
   for (int k = 0; k < whole; k += kLanes)
     store_bytes(plus(to_int(load(x + k) * inverse), shift), values + k, kLanes);
