@@ -53,6 +53,9 @@ def table() -> dict[str, Row]:
         ),
         COMPAT: Row((), ("fairseq", "torch", "numpy", "omegaconf", "hydra")),
         "vq_nat.bottleneck*": Row(("vq_nat.bottleneck*",), ("torch",)),
+        # At run time neither torch nor fairseq: `weights` reads a model's attributes.
+        "vq_nat.engine*": Row(("vq_nat.engine*", "vq_nat.text*"), ("numpy",)),
+        "vq_nat.text*": Row(("vq_nat.text*",), ("sacremoses", "sentencepiece")),
         "vq_nat.translation": Row(translation(*shared, "task", "translator")),
         DROPOUT: Row((), ("torch",)),
         TRANSFORMER: Row((DROPOUT,), ("torch", "fairseq")),
@@ -86,7 +89,7 @@ def table() -> dict[str, Row]:
     rows["vq_nat.translation.noise"] = Row((), ("torch",))
     rows["vq_nat.translation.teacher_start"] = Row((), ("torch",))
     # Text and dictionaries, no model.
-    rows["vq_nat.translation.codec"] = Row((), ("fairseq", "sacremoses", "torch"))
+    rows["vq_nat.translation.codec"] = Row(("vq_nat.text.codec",), ("torch",))
     for name in STAGES:
         rows[f"vq_nat.translation.{name}"] = stage
     rows["vq_nat.translation.model"] = Row((*translation(*parts), DOOR, COMPAT))

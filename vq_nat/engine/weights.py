@@ -100,7 +100,9 @@ class Writer:
             yield from self._transformer_layer(f"{name}.layers.{number}", layer)
         if getattr(stage, "layer_norm", None) is not None:
             yield from norm(f"{name}.norm", stage.layer_norm)
-        sources = [getattr(layer, "encoder_attn", None) for layer in stage.layers]
+        sources: list[Any] = [
+            getattr(layer, "encoder_attn", None) for layer in stage.layers
+        ]
         if all(sources):
             parts = [part for one in sources for part in (one.k_proj, one.v_proj)]
             yield from self._layer(f"{name}.memory", parts)
@@ -256,10 +258,7 @@ def refuse_unserved(model: Any) -> None:
     Raises:
         ValueError: naming it.
     """
-    if is_latent(model):
-        reasons = latent_reasons(model)
-    else:
-        reasons = teacher_reasons(model)
+    reasons = latent_reasons(model) if is_latent(model) else teacher_reasons(model)
     for wrong, what in reasons:
         if wrong:
             raise ValueError(f"a model for the engine must have {what}.")
@@ -273,7 +272,8 @@ def latent_reasons(model: Any) -> Iterable[tuple[bool, str]]:
 
 def teacher_reasons(model: Any) -> Iterable[tuple[bool, str]]:
     """Yields what another Transformer may have or lack, and whether it does."""
-    encoder, decoder = getattr(model, "encoder", None), getattr(model, "decoder", None)
+    encoder: Any = getattr(model, "encoder", None)
+    decoder: Any = getattr(model, "decoder", None)
     needed = ("layers", "embed_tokens", "embed_scale", "embed_positions")
     whole = all(hasattr(side, name) for side in (encoder, decoder) for name in needed)
     whole = whole and hasattr(decoder, "output_projection")
