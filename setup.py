@@ -143,5 +143,5 @@ setup(
     python_requires=">=3.11",
     install_requires=REQUIRES,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["vq-nat = vq_nat.cli:main"]},
+    entry_points={"console_scripts": ["vq-nat = vq_nat.cli.main:main"]},
 )

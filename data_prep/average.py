@@ -73,7 +73,7 @@ def load(path: Path) -> dict[str, Any]:
     """
     import torch
 
-    import vq_nat.compat  # noqa: F401  names the data types that may be read
+    import vq_nat.fairseq_side.compat  # noqa: F401  names the data types that may be read
 
     if not path.is_file():
         raise PrepError(f"The checkpoint {path} is missing.")

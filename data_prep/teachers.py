@@ -69,7 +69,7 @@ def resolve_precision(name: str, device: str) -> str:
     """Return the number format that ``--autocast`` means on a device."""
     import torch
 
-    from vq_nat.compat import has_fast_bfloat16
+    from vq_nat.fairseq_side.compat import has_fast_bfloat16
 
     if name == "auto":
         return "bfloat16" if has_fast_bfloat16(torch.device(device)) else "float32"
@@ -214,7 +214,7 @@ class CTranslate2Teacher:
 
 def import_ctranslate2() -> Any:
     """Return the module, which is an optional part of the installation."""
-    from vq_nat.bench import ctranslate2
+    from vq_nat.translation import ctranslate2
 
     try:
         return ctranslate2.import_ctranslate2()
@@ -233,7 +233,7 @@ def convert_for_ctranslate2(
     Raises:
         PrepError: If the engine does not know this kind of model.
     """
-    from vq_nat.bench import ctranslate2
+    from vq_nat.translation import ctranslate2
 
     import_ctranslate2()
     try:

@@ -28,10 +28,11 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from vq_nat.bench import report, timing  # noqa: E402
+from vq_nat.bench import timing  # noqa: E402
 from vq_nat.bench.machine import commit, processor, versions  # noqa: E402
-from vq_nat.bench.rows import write_json  # noqa: E402
 from vq_nat.bottleneck import BottleneckConfig, build_bottleneck  # noqa: E402
+from vq_nat.results import tables as report  # noqa: E402
+from vq_nat.results.rows import write_json  # noqa: E402
 
 Row = dict[str, Any]
 Step = Callable[[], object]

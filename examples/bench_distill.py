@@ -42,8 +42,8 @@ from teachers import (  # noqa: E402
 from text import read_lines, write_lines  # noqa: E402
 
 from vq_nat.bench.machine import commit, processor  # noqa: E402
-from vq_nat.bench.report import Column, markdown, percent  # noqa: E402
-from vq_nat.bench.rows import write_text  # noqa: E402
+from vq_nat.results.rows import write_text  # noqa: E402
+from vq_nat.results.tables import Column, markdown, percent  # noqa: E402
 
 Row = dict[str, Any]
 BASELINE = "fairseq-generate"

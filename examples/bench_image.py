@@ -29,10 +29,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
 from commands import environment  # noqa: E402
 from trainings import call_fairseq_train  # noqa: E402
 
-from vq_nat.bench import report, timing  # noqa: E402
+from vq_nat.bench import timing  # noqa: E402
 from vq_nat.bench.machine import commit, processor, versions  # noqa: E402
-from vq_nat.bench.rows import write_json  # noqa: E402
-from vq_nat.bench.training_log import read_entry  # noqa: E402
+from vq_nat.results import tables as report  # noqa: E402
+from vq_nat.results.rows import write_json  # noqa: E402
+from vq_nat.results.training_log import read_entry  # noqa: E402
 
 Row = dict[str, Any]
 PLAIN, HOST = "plain PyTorch loop", "fairseq-train"
@@ -64,7 +65,7 @@ def train_plainly(args: argparse.Namespace) -> float:
     """Trains without fairseq's trainer, and returns images a second."""
     import torch
 
-    from vq_nat.compat import autocast
+    from vq_nat.fairseq_side.compat import autocast
     from vq_nat.image import VQVAE, VQVAEConfig, open_images
     from vq_nat.image.config import PRESETS
 

@@ -23,9 +23,10 @@ from torch import Tensor
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from vq_nat.bench import report, timing  # noqa: E402
+from vq_nat.bench import timing  # noqa: E402
 from vq_nat.bench.machine import commit, processor, versions  # noqa: E402
-from vq_nat.bench.rows import write_json  # noqa: E402
+from vq_nat.results import tables as report  # noqa: E402
+from vq_nat.results.rows import write_json  # noqa: E402
 
 Row = dict[str, Any]
 PLAIN, OURS = "plain PyTorch loop", "vq_nat.image.sampling"
@@ -55,7 +56,7 @@ def build(args: argparse.Namespace) -> tuple[Any, Any]:
 @torch.no_grad()
 def plain_loop(autoencoder: Any, prior: Any, count: int) -> Tensor:
     """Draws and decodes images by the shortest loop. Shape: (count, 3, H, W)."""
-    from vq_nat.transformer import KeyValueBuffer
+    from vq_nat.nn.transformer import KeyValueBuffer
 
     past = [KeyValueBuffer(prior.grid.length) for _ in prior.layers]
     previous, codes = None, []

@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from vq_nat.bench.machine import describe_machine  # noqa: E402
-from vq_nat.bench.report import Column, markdown  # noqa: E402
-from vq_nat.bench.rows import write_text  # noqa: E402
+from vq_nat.results.rows import write_text  # noqa: E402
+from vq_nat.results.tables import Column, markdown  # noqa: E402
 
 WORDS = 30_000  # types in each language, with the frequencies of Zipf's law
 LONGEST = 40

@@ -45,7 +45,7 @@ from trainings import call_fairseq_train, make_ready  # noqa: E402
 
 from vq_nat.bench.images import measure  # noqa: E402
 from vq_nat.bench.systems import Conditions  # noqa: E402
-from vq_nat.bench.training_log import LogEntry, read_entry, read_log  # noqa: E402
+from vq_nat.results.training_log import LogEntry, read_entry, read_log  # noqa: E402
 
 Row = dict[str, Any]
 PRESETS = ROOT / "examples" / "presets"

@@ -17,7 +17,7 @@ from trainings import call_fairseq_train, make_ready
 from vq_nat.bench.images import code_nats, nats_per_bit_per_dim
 from vq_nat.bench.machine import describe_machine
 from vq_nat.bench.systems import Conditions
-from vq_nat.bench.training_log import read_log
+from vq_nat.results.training_log import read_log
 
 Row = dict[str, Any]
 RECIPE_VERSION = 1  # raise when a row changes for the same flags

@@ -14,7 +14,7 @@ from experiment import draw_seeds, mean_and_range
 from stamps import read_json
 from steps import PrepError
 
-from vq_nat.bench import report
+from vq_nat.results import tables as report
 
 Row = dict[str, Any]
 BASELINE = "hard"

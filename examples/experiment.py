@@ -13,7 +13,7 @@ from progress import TrainingBar
 from stamps import is_done, mark_done, read_json
 from steps import PrepError, sha256
 
-from vq_nat.bench.rows import write_json
+from vq_nat.results.rows import write_json
 
 Row = dict[str, Any]
 

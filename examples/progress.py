@@ -7,7 +7,7 @@ import sys
 
 from tqdm import tqdm
 
-from vq_nat.bench.training_log import read_entry
+from vq_nat.results.training_log import read_entry
 
 VALIDATION = {"bleu": "valid BLEU", "bleu_true_codes": "with true codes"}
 BAR = re.compile(r"(?:(\S+):)?\s*\d+%\|[^|]*\| (\d+)/(\d+) ")

@@ -13,7 +13,8 @@ from teachers import find_device
 from trainings import RECIPE_VERSION
 
 import vq_nat
-from vq_nat.bench import report, systems
+from vq_nat.bench import systems
+from vq_nat.results import tables as report
 
 EXAMPLES = 5
 

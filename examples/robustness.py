@@ -31,9 +31,9 @@ from stamps import locked, read_json  # noqa: E402
 from steps import PrepError, errors_as_sentences  # noqa: E402
 from trainings import fairseq_train  # noqa: E402
 
-from vq_nat.bench import report  # noqa: E402
 from vq_nat.bench.machine import commit, processor, versions  # noqa: E402
-from vq_nat.bench.training_log import LogEntry, read_entry, read_log  # noqa: E402
+from vq_nat.results import tables as report  # noqa: E402
+from vq_nat.results.training_log import LogEntry, read_entry, read_log  # noqa: E402
 
 Row = dict[str, Any]
 SIZES = tuple(2**power for power in range(8, 15))

@@ -17,7 +17,7 @@ from progress import TrainingBar, minutes
 from stamps import is_done, mark_done, read_json, write_json
 from steps import PrepError, sha256
 
-from vq_nat.bench.training_log import read_log
+from vq_nat.results.training_log import read_log
 
 TEACHER = "TEACHER"  # stands for the teacher's checkpoint in a preset
 RECIPE_VERSION = 1  # raise when a training's result changes for the same flags

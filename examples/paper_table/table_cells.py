@@ -8,7 +8,7 @@ from typing import Any
 
 from table_entries import Entry, speed_up, with_spread
 
-from vq_nat.bench.report import MEANINGS, NOTHING, Column, markdown, number, percent
+from vq_nat.results.tables import MEANINGS, NOTHING, Column, markdown, number, percent
 
 HOST = (
     "host: what is in no other column; where `rescore` and `recode` are not known, the "

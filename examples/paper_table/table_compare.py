@@ -19,8 +19,8 @@ from table_claims import PAIRS, ROWS
 from table_plan import TablePlan, Unit, units_of
 
 from vq_nat.bench import systems
-from vq_nat.bench.rows import outputs_path
 from vq_nat.bench.significance import compare_rows
+from vq_nat.results.rows import outputs_path
 
 BASELINE = "teacher-greedy"
 GREEDY = "against_greedy"  # of a row

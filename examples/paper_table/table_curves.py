@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vq_nat.bench.training_log import LogEntry, read_entry
+from vq_nat.results.training_log import LogEntry, read_entry
 
 Curve = list[dict[str, float]]
 POINTS = 40

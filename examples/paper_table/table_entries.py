@@ -13,7 +13,7 @@ from stamps import read_json
 from table_config import RowSpec
 from table_plan import MISSING, STALE, TablePlan, state_of, units_of
 
-from vq_nat.bench.report import NOTHING, at
+from vq_nat.results.tables import NOTHING, at
 
 Row = Mapping[str, Any]
 MACHINE = ("device", "processor", "threads")

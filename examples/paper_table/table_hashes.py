@@ -34,7 +34,7 @@ def _hash_file(path: Path, modified: int, size: int) -> str:
 def _hash_weights(path: Path, modified: int, size: int) -> str:
     import torch
 
-    from vq_nat.compat import load_weights  # brings fairseq
+    from vq_nat.fairseq_side.compat import load_weights  # brings fairseq
 
     found = hashlib.sha256()
     for name, tensor in sorted(load_weights(path).items()):

@@ -24,7 +24,7 @@ from table_plan import TablePlan, needs_teacher, units_of
 from table_plots import draw_curves, draw_pareto
 from table_winners import comparable, is_system, winners
 
-from vq_nat.bench.report import at, distinct, meanings
+from vq_nat.results.tables import at, distinct, meanings
 
 REPORT = "report.md"
 CALIBRATION = {"large products": "products_ms", "small operators": "operators_ms"}

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import vq_nat
-from vq_nat import cli
-from vq_nat.bench.codes_page import draw
+from vq_nat.cli import main as cli
+from vq_nat.explain.page import draw
 from vq_nat.translation.flow import LatentCodes
 
 

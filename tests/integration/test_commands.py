@@ -10,7 +10,7 @@ import pytest
 import torch
 from fairseq_commands import USER_DIR, call, task
 
-from vq_nat.compat import load_weights
+from vq_nat.fairseq_side.compat import load_weights
 
 PLAIN = ("--iter-decode-max-iter", "0")
 SHORT = ("--max-len-b", "20")  # an untrained model may not find an end

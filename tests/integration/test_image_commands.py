@@ -11,7 +11,7 @@ from fairseq_commands import call, train_together
 from image_commands import AUTOENCODER, IMAGE_OPTIMIZER, image_task, write_cifar
 from torch import Tensor
 
-from vq_nat.compat import load_config, load_weights, tensorboard_writer
+from vq_nat.fairseq_side.compat import load_config, load_weights, tensorboard_writer
 from vq_nat.image import open_images
 
 State = dict[str, Tensor]

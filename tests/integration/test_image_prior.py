@@ -17,14 +17,14 @@ import torch
 from fairseq_commands import USER_DIR, call, train_together
 from PIL import Image
 
-from vq_nat import cli
 from vq_nat.bench import image_report
 from vq_nat.bench.images import UNTIMED
-from vq_nat.bench.training_log import read_entry
-from vq_nat.compat import load_weights
+from vq_nat.cli import main as cli
+from vq_nat.fairseq_side.compat import load_weights
 from vq_nat.image.autoencoder import VQVAE
 from vq_nat.image.checkpoints import load_autoencoder, load_prior
 from vq_nat.image.prior_task import ImageCodesConfig, ImageCodesTask
+from vq_nat.results.training_log import read_entry
 
 AUTOENCODER = [
     *("--task", "image_vqvae", "--arch", "vqvae_cifar10_tiny"),

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vq_nat
-from vq_nat import cli
+from vq_nat.cli import main as cli
 
 LINES = 20
 EXAMPLES = 50  # of 20 lines each: 1,000 inputs

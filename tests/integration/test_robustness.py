@@ -19,7 +19,7 @@ sys.path.insert(0, str(SCRIPT.parent))
 import robustness  # noqa: E402
 from steps import PrepError  # noqa: E402
 
-from vq_nat.bench.training_log import LogEntry  # noqa: E402
+from vq_nat.results.training_log import LogEntry  # noqa: E402
 
 POINT = (
     *("num_updates", "word_accuracy", "vq_posterior_entropy"),

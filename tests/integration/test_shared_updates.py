@@ -13,7 +13,7 @@ import torch
 from fairseq_commands import STUDENT, call, task, train_together
 from torch import Tensor
 
-from vq_nat.compat import load_weights
+from vq_nat.fairseq_side.compat import load_weights
 
 FEW, MANY = 10, 50
 

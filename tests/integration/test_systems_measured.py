@@ -7,12 +7,12 @@ import pytest
 from fairseq_commands import TEACHER
 
 import vq_nat
-from vq_nat import cli
-from vq_nat.bench.ctranslate2 import CTranslate2Translator
-from vq_nat.bench.rows import outputs_path
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.significance import compare_rows
 from vq_nat.bench.systems import Clock, Conditions, System, measure
+from vq_nat.cli import main as cli
+from vq_nat.results.rows import outputs_path
+from vq_nat.translation.ctranslate2 import CTranslate2Translator
 
 CONDITIONS = Conditions(
     batch_size=8, timed_sentences=3, warm_up=1, repeats=1, clocks=(Clock(8, 1),)

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import torch
 
+from ..results.rows import Row
 from .machine import resident_bytes
-from .rows import Row
 from .timing import INCLUDES, Synchronize, Translate, percentile, require_some, seconds
 
 LARGEST = 0  # as a batch size: the largest that fits

@@ -13,11 +13,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ..results.rows import Row, write_json
+from ..results.tables import at, latency, markdown, number, percent
 from ..translation.translator import Translator
 from .machine import describe_machine
 from .quality import score
-from .report import at, latency, markdown, number, percent
-from .rows import Row, write_json
 from .sentences import TestSet, spread
 from .significance import compare
 from .systems import Conditions, describe_quality

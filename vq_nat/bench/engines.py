@@ -10,12 +10,12 @@ from typing import Any, Protocol
 import torch
 
 from .. import load
-from ..translation.export import export_checkpoint
-from ..translation.exported import FORMAT
+from ..results.rows import Row
+from ..translation.ctranslate2 import CTranslate2Translator
 from ..translation.loading import checkpoint_path
-from .ctranslate2 import CTranslate2Translator
+from ..translation.onnx.export import export_checkpoint
+from ..translation.onnx.runtime import FORMAT
 from .machine import distribution_version
-from .rows import Row
 
 ENGINES = ("torch", "onnx", "ctranslate2")
 COMPUTE_TYPES = ("float32", "int8")  # of exported graphs

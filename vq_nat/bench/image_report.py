@@ -12,12 +12,12 @@ from ..image.checkpoints import load_autoencoder, load_prior
 from ..image.data import open_images
 from ..image.pictures import grid_of, side_by_side
 from ..image.sampling import PLAIN
+from ..results.rows import write_json, write_text
+from ..results.tables import NOTHING, Column, at, markdown, number, percent
 from . import images as measuring
 from .image_quality import InceptionFeatures
 from .images import Drawing
 from .pictures import plot_code_use, write_png
-from .report import NOTHING, Column, at, markdown, number, percent
-from .rows import write_json, write_text
 from .systems import Conditions
 from .timing import pinned_threads
 

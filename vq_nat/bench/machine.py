@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from .. import __version__
-from .rows import Row
+from ..results.rows import Row
 from .timing import pinned_threads, seconds
 
 CPU_INFO = Path("/proc/cpuinfo")

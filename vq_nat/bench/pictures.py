@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from .rows import replacing
-from .training_log import LogEntry, read_entry
+from ..results.rows import replacing
+from ..results.training_log import LogEntry, read_entry
 
 FIGURES = {
     "vq_perplexity": "perplexity of a batch",

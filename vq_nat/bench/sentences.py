@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from .rows import read_lines
+from ..results.rows import read_lines
 
 Item = TypeVar("Item")
 

@@ -10,8 +10,8 @@ from typing import cast
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.significance import PairedTest, Result
 
+from ..results.rows import Row, outputs_path, read_lines
 from .quality import reference_streams
-from .rows import Row, outputs_path, read_lines
 
 
 def compare(

@@ -14,9 +14,9 @@ from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import Any
 
+from ..results.rows import Row
 from ..translation.flow import device_of
 from .clocks import Rules
-from .rows import Row
 from .timing import Synchronize, synchronizer
 
 LATENT_DOORS = {

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..results.rows import Row, row_path, write_json, write_outputs, write_row
+from ..results.training_log import TrainingLog, read_log
 from .clocks import Clock, Rules, measure_clock
 from .engines import (
     NEED_REFERENCES,
@@ -22,7 +24,6 @@ from .engines import (
 )
 from .machine import all_threads, calibrate, describe_machine, processor, versions
 from .quality import Quality, comet, score
-from .rows import Row, row_path, write_json, write_outputs, write_row
 from .sentences import TestSet, read_lines, spread
 from .stages import profile_stages
 from .timing import (
@@ -32,7 +33,6 @@ from .timing import (
     pinned_threads,
     synchronizer,
 )
-from .training_log import TrainingLog, read_log
 
 __all__ = [
     "Clock",

@@ -8,7 +8,7 @@ from fairseq import checkpoint_utils
 from fairseq.models import ARCH_MODEL_NAME_REGISTRY
 from torch import nn
 
-from ..compat import load_config
+from ..fairseq_side.compat import load_config
 from .prior import CodeGrid
 
 PathLike = Union[str, Path]

@@ -10,7 +10,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch import Tensor
 
-from ..training import log_bottleneck
+from ..fairseq_side.training import log_bottleneck
 
 LN2 = math.log(2)
 

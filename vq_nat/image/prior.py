@@ -19,8 +19,8 @@ from fairseq.models import (
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
-from ..dropout import Dropout
-from ..transformer import KeyValueBuffer, TransformerStack
+from ..nn.dropout import Dropout
+from ..nn.transformer import KeyValueBuffer, TransformerStack
 from .prior_config import PRESETS, CodePriorConfig
 
 SIZES = (

@@ -12,7 +12,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II
 
-from ..training import AUTOCAST_HELP, LatentTraining
+from ..fairseq_side.training import AUTOCAST_HELP, LatentTraining
 from .checkpoints import checkpoint_path, code_grid, fingerprint, load_autoencoder
 from .codes import CodeDataset, encode_images
 from .data import open_images

@@ -10,8 +10,8 @@ from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II
 from torch import Tensor
 
-from ..compat import autocast, tensorboard_writer
-from ..training import AUTOCAST_HELP, LatentTraining
+from ..fairseq_side.compat import autocast, tensorboard_writer
+from ..fairseq_side.training import AUTOCAST_HELP, LatentTraining
 from .data import ImageSet, Size, open_images
 from .dataset import ImageDataset
 from .pictures import side_by_side

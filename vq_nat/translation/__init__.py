@@ -2,8 +2,8 @@
 
 from .config import VQEMTransformerConfig
 from .criterion import LatentPredictionCriterion
+from .decoding.generator import IterativeLatentGenerator
 from .fairseq_nat import MendedLevenshteinTask
-from .generator import IterativeLatentGenerator
 from .model import VQEMTransformer
 from .task import DiscreteLatentTranslationTask
 from .translator import Translator

@@ -5,7 +5,7 @@ from typing import Optional
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
-from ..transformer import Attention
+from ..nn.transformer import Attention
 from .config import TransformerSize
 from .flow import EncodedSource, Latents, latent_mask
 from .layers import MaskedConv, Positions, ResidualConv

@@ -10,7 +10,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch import Tensor
 
-from ..training import log_bottleneck
+from ..fairseq_side.training import log_bottleneck
 from .flow import TrainingOutput
 
 LN2 = 0.6931471805599453

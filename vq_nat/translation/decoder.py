@@ -5,8 +5,8 @@ from typing import Optional
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
-from ..dropout import Dropout
-from ..transformer import TransformerStack, needed
+from ..nn.dropout import Dropout
+from ..nn.transformer import TransformerStack, needed
 from .config import TransformerSize
 from .flow import EncodedSource, Latents, word_mask
 from .layers import Positions, ResidualConv

@@ -3,8 +3,8 @@
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
-from ..dropout import Dropout
-from ..transformer import TransformerStack, needed
+from ..nn.dropout import Dropout
+from ..nn.transformer import TransformerStack, needed
 from .config import TransformerSize
 from .flow import EncodedSource
 from .layers import Positions

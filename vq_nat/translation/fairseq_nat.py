@@ -21,9 +21,9 @@ from fairseq.tasks.translation_lev import (
 )
 from torch import Tensor
 
-from ..compat import EverySentence, load_weights
+from ..fairseq_side.compat import EverySentence, load_weights
+from .decoding.rescoring import TeacherScore
 from .flow import align_left, pieces
-from .rescoring import TeacherScore
 from .teacher_start import copy_weights, layers_of
 
 ONE_PASS = (NATransformerModel, NACRFTransformerModel)

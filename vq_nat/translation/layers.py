@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from fairseq.modules import Fp32LayerNorm, SinusoidalPositionalEmbedding
 from torch import Tensor, nn
 
-from ..dropout import Dropout
+from ..nn.dropout import Dropout
 
 
 class Positions(nn.Module):

@@ -6,10 +6,10 @@ from typing import Any, Union
 from fairseq import checkpoint_utils
 from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 
-from ..compat import load_config, load_weights
+from ..fairseq_side.compat import load_config, load_weights
 from .codec import TEXT_FILE
-from .exported import DESCRIPTION, ExportedModel
 from .fairseq_nat import MendedLevenshteinTask
+from .onnx.runtime import DESCRIPTION, ExportedModel
 from .task import DiscreteLatentTranslationConfig, DiscreteLatentTranslationTask
 
 

@@ -13,10 +13,11 @@ from fairseq.models import (
 from torch import Tensor, nn
 
 from ..bottleneck import build_bottleneck
-from ..compat import load_weights
+from ..fairseq_side.compat import load_weights
 from .compressor import TargetCompressor
 from .config import PRESETS, VQEMTransformerConfig, check
 from .decoder import ParallelDecoder
+from .decoding.search import GREEDY, CodeBounds, SearchOptions, search
 from .encoder import SourceEncoder
 from .flow import (
     DecodedWords,
@@ -31,7 +32,6 @@ from .flow import (
 from .noise import draw_kept, shuffle_locally
 from .predictor import LatentPredictor
 from .schedule import draw_shown, latent_share
-from .search import GREEDY, CodeBounds, SearchOptions, search
 from .teacher_start import copy_weights, layers_of
 
 

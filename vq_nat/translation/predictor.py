@@ -6,8 +6,8 @@ import torch
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
-from ..dropout import Dropout
-from ..transformer import KeyValues, TransformerStack, needed
+from ..nn.dropout import Dropout
+from ..nn.transformer import KeyValues, TransformerStack, needed
 from .config import TransformerSize
 from .flow import EncodedSource, normalise_codes
 from .layers import Positions

@@ -15,14 +15,14 @@ from fairseq.tasks.translation import (
 )
 from sacrebleu.metrics import BLEU
 
-from ..compat import EverySentence, autocast
-from ..training import AUTOCAST_HELP, LatentTraining
+from ..fairseq_side.compat import EverySentence, autocast
+from ..fairseq_side.training import AUTOCAST_HELP, LatentTraining
 from .config import DecodingConfig
+from .decoding.generator import REFINEMENTS, IterativeLatentGenerator
+from .decoding.lengths import LengthRule
+from .decoding.rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
+from .decoding.search import SearchOptions
 from .flow import device_of
-from .generator import REFINEMENTS, IterativeLatentGenerator
-from .lengths import LengthRule
-from .rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
-from .search import SearchOptions
 
 
 @dataclass

@@ -14,8 +14,6 @@ import torch
 from vq_nat.bench import engines
 from vq_nat.bench.engines import describe_dtype
 from vq_nat.bench.machine import commit
-from vq_nat.bench.report import full_report, load_rows
-from vq_nat.bench.rows import write_row
 from vq_nat.bench.sentences import TestSet, spread
 from vq_nat.bench.systems import (
     Clock,
@@ -24,6 +22,8 @@ from vq_nat.bench.systems import (
     describe_conditions,
     measure,
 )
+from vq_nat.results.rows import write_row
+from vq_nat.results.tables import full_report, load_rows
 
 SOURCES = ["one", "two two", "three"]
 LOG = (

@@ -20,8 +20,8 @@ from table_measure import read_clocks, read_conditions, refuse_other_device
 from table_plan import Job, TablePlan, digest_of, is_ready, is_trained, units_of
 from trainings import for_machine, make_ready, recipe_of
 
-from vq_nat.bench.rows import write_outputs
 from vq_nat.bench.systems import Clock
+from vq_nat.results.rows import write_outputs
 
 Make = Callable[..., TablePlan]
 Write = Callable[..., None]

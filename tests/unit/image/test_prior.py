@@ -11,7 +11,7 @@ from prior_helpers import GRIDS, config, some_codes, tiny
 from torch import Tensor
 
 from vq_nat.image.prior import CodeGrid, CodePrior, UniformPrior
-from vq_nat.transformer import KeyValueBuffer, KeyValues
+from vq_nat.nn.transformer import KeyValueBuffer, KeyValues
 
 
 def all_codes(grid: CodeGrid) -> Tensor:

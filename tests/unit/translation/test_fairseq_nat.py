@@ -9,13 +9,13 @@ import torch
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 
 from vq_nat.translation import flow
+from vq_nat.translation.decoding.rescoring import TeacherScore
 from vq_nat.translation.fairseq_nat import (
     MendedLevenshteinConfig,
     MendedLevenshteinTask,
     init_from_teacher,
     refuse_unserved,
 )
-from vq_nat.translation.rescoring import TeacherScore
 
 PAD, BOS, EOS = 1, 0, 2
 PASSES = {

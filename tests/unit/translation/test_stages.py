@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from vq_nat.translation.decoding.search import CodeBounds
 from vq_nat.translation.flow import (
     EncodedSource,
     align_left,
@@ -10,7 +11,6 @@ from vq_nat.translation.flow import (
     pad_to_chunks,
     word_mask,
 )
-from vq_nat.translation.search import CodeBounds
 
 PAD = 1
 

@@ -5,7 +5,7 @@ from argparse import Namespace
 import pytest
 import torch
 
-from vq_nat.translation.generator import IterativeLatentGenerator
+from vq_nat.translation.decoding.generator import IterativeLatentGenerator
 from vq_nat.translation.task import DiscreteLatentTranslationConfig, Settings
 
 

@@ -1,0 +1,257 @@
+"""The command line: what it prints, and one sentence with exit code 2 for misuse."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+import vq_nat
+from vq_nat.cli import main as cli
+
+TABLE = "| system | BLEU |\n|---|---:|\n| teacher, beam 4 | 36.0 |\n\nsignature"
+
+
+class Shout(NamedTuple):
+    """Stands in for a hypothesis."""
+
+    text: str
+    score: float = -1.5
+    rank_score: float = -0.5
+    teacher_score: float | None = None
+    passes: int = 0
+    tokens: tuple[str, ...] = ()
+    codes: tuple[int, ...] = ()
+    seconds: float = 0.25
+    teacher_seconds: float = 0.0
+
+
+class Shouter:
+    """Stands in for a translator and keeps the batches it was given."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    def nbest(self, sentences: list[str], batch_size: int) -> list[list[Shout]]:
+        self.batches.append(sentences)
+        return [
+            [Shout(sentence.upper().strip()), Shout(sentence.strip() + "!")]
+            for sentence in sentences
+        ]
+
+
+@pytest.fixture
+def shouter(monkeypatch: pytest.MonkeyPatch) -> Shouter:
+    """Makes the command load a `Shouter`; its `options` are those of `load`."""
+    translator = Shouter()
+
+    def load(path: str, **options: Any) -> Shouter:
+        translator.options = {"path": path, **options}  # type: ignore[attr-defined]
+        return translator
+
+    monkeypatch.setattr(cli, "load", load)
+    return translator
+
+
+@pytest.fixture
+def feed(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
+    """feed(content): puts bytes on standard input."""
+
+    def put(content: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    return put
+
+
+@pytest.fixture
+def report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Puts a stand-in for the report of the bench in its place."""
+    bench = ModuleType("vq_nat.bench")
+    module = ModuleType("vq_nat.results.tables")
+    module.load_rows = lambda folder: sorted(folder.iterdir())  # type: ignore
+    module.main_table = lambda rows: TABLE  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vq_nat.bench", bench)
+    monkeypatch.setitem(sys.modules, "vq_nat.results.tables", module)
+    return module
+
+
+def test_where_is_what_user_dir_wants(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["where"]) == 0
+    printed = capsys.readouterr().out.rstrip("\n")
+    assert printed in vq_nat.__path__  # fairseq compares the two as strings
+
+
+def test_where_starts_without_torch() -> None:
+    program = "import sys, vq_nat.cli.main as c; c.main(['where']); print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(Path(vq_nat.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not {"torch", "fairseq"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--version"], f"vq-nat {vq_nat.__version__}\n"),
+        (["--help"], "translate raw text"),
+        (["translate", "--help"], "--batch-size"),
+        (["table", "--help"], "ROWS_DIR"),
+    ],
+)
+def test_version_and_help(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 0
+    assert expected in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "required: COMMAND"),
+        (["sing"], "invalid choice: 'sing'"),
+        (["translate"], "required: MODEL"),
+        (["translate", "m", "--batch-size", "0"], "above 0, but is '0' instead"),
+        (["translate", "m", "--beam", "wide"], "above 0, but is 'wide' instead"),
+        (["translate", "m", "--passes", "-1"], "0 or more, but is '-1' instead"),
+        (["translate", "m", "--device", "gpu"], "compute on here, but is 'gpu'"),
+        (["codes", "m", "d", "--device", "meta"], "compute on here, but is 'meta'"),
+        (["table"], "required: ROWS_DIR"),
+        (["where", "--fast"], "unrecognized arguments: --fast"),
+    ],
+)
+def test_bad_usage_is_one_sentence(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert expected in said and said.endswith("--help`.\n") and said.count("\n") == 1
+
+
+def test_a_missing_model_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["translate", str(tmp_path / "none.pt")]) == 2
+    said = capsys.readouterr().err
+    assert "none.pt does not exist." in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", ""),
+        (b"a\nb\nc\n", "A\nB\nC\n"),
+        (b"a\n\n  \nb", "A\n\n\nB\n"),
+        (b"a\r\nb\x0bc\n", "A\nB\x0bC\n"),
+        ("\u00fc\u2028x\n".encode(), "\u00dc\u2028X\n"),
+    ],
+)
+def test_translate_writes_one_line_per_line(
+    content: bytes,
+    expected: str,
+    shouter: Shouter,
+    feed: Callable[[bytes], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    feed(content)
+    assert cli.main(["translate", "m", "--batch-size", "2"]) == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_translate_reads_a_batch_at_a_time(
+    shouter: Shouter, feed: Callable[[bytes], None]
+) -> None:
+    feed(b"a\nb\nc\n")
+    options = ["--data", "d", "--beam", "4", "--batch-size", "2", "--teacher", "t"]
+    options += ["--candidates", "3", "--search", "sample", "--passes", "0"]
+    cli.main(["translate", "m", *options])
+    assert shouter.batches == [["a", "b"], ["c"]]
+    expected = {"path": "m", "data": "d", "beam": 4, "device": "cpu", "teacher": "t"}
+    expected |= {"candidates": 3, "code_search": "sample", "passes": 0}
+    found = shouter.options  # type: ignore[attr-defined]
+    assert found.items() >= expected.items()
+
+
+def test_translate_says_which_line_is_not_utf8(
+    shouter: Shouter,
+    feed: Callable[[bytes], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    feed(b"a\n\xff\n")
+    assert cli.main(["translate", "m", "--batch-size", "1"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "A\n"
+    assert "line 2 of the input must be UTF-8, but is not" in said.err
+    feed(b"a\n\xff\n")
+    assert cli.main(["translate", "m", "--invalid-utf8", "replace"]) == 0
+    assert capsys.readouterr().out == "A\n\ufffd\n"
+
+
+def test_several_translations_are_numbered(
+    shouter: Shouter,
+    feed: Callable[[bytes], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    feed(b"a\n\nc\n")
+    assert cli.main(["translate", "m", "--nbest", "2"]) == 0
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "1\t-0.5000\tA",
+        "1\t-0.5000\ta!",
+        "2\t-0.5000\t",
+    ]
+
+
+def test_json_has_an_object_for_each_line(
+    shouter: Shouter,
+    feed: Callable[[bytes], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    feed(b"a\n\nc\n")
+    assert cli.main(["translate", "m", "--json", "--nbest", "2"]) == 0
+    said = capsys.readouterr()
+    rows = [json.loads(line) for line in said.out.splitlines()]
+    assert [row["line"] for row in rows] == [1, 2, 3]
+    assert [one["text"] for one in rows[0]["translations"]] == ["A", "a!"]
+    assert rows[2]["translations"][0]["ms"] == 250.0
+    assert rows[2]["translations"][0].keys() >= {"score", "codes", "teacher_ms"}
+    assert said.err == ""  # no progress where nobody looks
+
+
+def test_table_in_markdown_and_in_columns(
+    report: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "row.json").touch()
+    assert cli.main(["table", str(tmp_path), "--markdown"]) == 0
+    assert capsys.readouterr().out == TABLE + "\n"
+    assert cli.main(["table", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "system           BLEU",
+        "---------------  ----",
+        "teacher, beam 4  36.0",
+        "",
+        "signature",
+    ]
+
+
+def test_table_without_rows_is_one_sentence(
+    report: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["table", str(tmp_path)]) == 2
+    assert "must hold rows" in capsys.readouterr().err
+    assert cli.main(["table", str(tmp_path / "none")]) == 2
+    assert "none does not exist." in capsys.readouterr().err

@@ -1,0 +1,213 @@
+"""Tables come from rows, and the README's tables from the same."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vq_nat.results.tables import (
+    full_report,
+    latent_table,
+    load_rows,
+    main_table,
+    training_table,
+    update_readme,
+)
+
+Make = Callable[..., dict[str, Any]]
+
+
+def test_rows_of_another_kind_are_left_to_others(
+    make_row: Make, tmp_path: Path
+) -> None:
+    for name, row in (("a", make_row("student", 1.0)), ("b", {"kind": "bottleneck"})):
+        (tmp_path / f"{name}.json").write_text(json.dumps(row))
+    assert [row["system"] for row in load_rows(tmp_path)] == ["student"]
+
+
+@pytest.fixture
+def rows(make_row: Make) -> list[dict[str, Any]]:
+    """Two decoders of a teacher, and a student."""
+    return [
+        make_row("student", 10.0),
+        make_row("teacher-greedy", 30.0),
+        make_row("teacher-beam4", 50.0),
+    ]
+
+
+def cells(table: str, system: str) -> list[str]:
+    """Returns the cells of a system's line."""
+    line = next(x for x in table.splitlines() if x.startswith(f"| {system}"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_speed_up_is_the_ratio_of_medians(rows: list[dict[str, Any]]) -> None:
+    table = main_table(rows)
+    assert cells(table, "latent student") == [
+        "latent student",
+        *("50.0", "60.0", "25.0 %", "10.0 (20.0)", "5.00×", "3.00×", "100.0"),
+    ]
+    assert cells(table, "autoregressive teacher, beam 4")[5:7] == ["1.00×", "0.60×"]
+
+
+def test_the_table_is_ordered_whatever_the_rows_are(rows: list[dict[str, Any]]) -> None:
+    assert main_table(rows) == main_table(rows[::-1])
+    lines = main_table(rows).splitlines()
+    assert "beam 4" in lines[2] and "greedy" in lines[3] and "latent" in lines[4]
+
+
+def test_without_a_baseline_there_is_no_speed_up(make_row: Make) -> None:
+    table = main_table([make_row("student", 10.0)])
+    assert cells(table, "latent student")[5:7] == ["–", "–"]
+
+
+def test_correct_has_a_column_only_where_it_is_known(make_row: Make) -> None:
+    assert "correct" not in main_table([make_row("student", 1.0, correct=None)])
+
+
+def test_the_recipe_stands_below(rows: list[dict[str, Any]]) -> None:
+    table = main_table(rows)
+    for part in (
+        *("nrefs:1|version:2.6.0", "an abacus", "2 thread", "torch 2.13.0", "abc123"),
+        *("fairseq's own decoder", "CTranslate2", "tokenisation included"),
+    ):
+        assert part in table
+
+
+def test_what_differs_between_rows_is_not_hidden(make_row: Make) -> None:
+    table = main_table(
+        [make_row("student", 1.0), make_row("teacher-beam4", 1.0, commit="def456")]
+    )
+    assert "def456 / abc123" in table
+
+
+def test_test_sets_are_not_mixed(make_row: Make) -> None:
+    table = main_table(
+        [
+            make_row("teacher-beam4", 50.0),
+            make_row("student", 10.0, corpus="multi30k"),
+        ]
+    )
+    assert "**demo, test**" in table and "**multi30k, test**" in table
+    assert cells(table, "latent student")[5] == "–"
+
+
+def test_no_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="`rows` must hold at least one"):
+        main_table([])
+
+
+def test_both_bleus_of_a_latent_system_are_told(rows: list[dict[str, Any]]) -> None:
+    table = latent_table(rows)
+    assert "teacher" not in table
+    assert cells(table, "latent student")[1:6] == ["4", "256", "10", "40.0", "70.0"]
+
+
+def test_a_teacher_is_trained_once(rows: list[dict[str, Any]]) -> None:
+    assert training_table(rows).count("autoregressive teacher") == 1
+    assert cells(training_table(rows), "latent student")[1:3] == ["1.50 M", "700"]
+
+
+def test_tables_without_content_are_left_out(make_row: Make) -> None:
+    row = make_row("teacher-beam4", 1.0, updates=None)
+    assert latent_table([row]) == training_table([row]) == ""
+    assert full_report([row]) == main_table([row])
+
+
+# ------------------------------------------------------------------------------- files
+
+
+def test_rows_are_found_below_a_folder(
+    tmp_path: Path, rows: list[dict[str, Any]]
+) -> None:
+    for row in rows:
+        path = tmp_path / row["corpus"] / f"{row['system']}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(row))
+    found = load_rows(tmp_path)
+    assert [row["system"] for row in found] == [
+        *("teacher-beam4", "teacher-greedy", "student")
+    ]
+    assert main_table(found) == main_table(rows)
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"system": "x"}'])
+def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "other.json").write_text(content)
+    with pytest.raises(ValueError, match=r"other.json must be a result row"):
+        load_rows(tmp_path)
+
+
+README = """# Title
+
+<!-- results:demo -->
+old
+<!-- /results -->
+
+between
+
+<!-- results:multi30k -->
+kept
+<!-- /results -->
+end
+"""
+
+
+def test_only_the_sections_with_rows_are_replaced(
+    tmp_path: Path, rows: list[dict[str, Any]]
+) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(README)
+    assert update_readme(path, rows)
+    before, middle, after = path.read_text().partition(full_report(rows))
+    assert middle and "old" not in before + after
+    assert before == "# Title\n\n<!-- results:demo -->\n"
+    assert after == "\n<!-- /results -->" + README.partition("<!-- /results -->")[2]
+
+
+def test_a_page_that_cannot_be_written_stays_as_it_is(
+    tmp_path: Path, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(README)
+    write = Path.write_text
+
+    def fill_the_disk(self: Path, text: str, **options: Any) -> None:
+        write(self, text[: len(text) // 2], **options)
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", fill_the_disk)
+    with pytest.raises(OSError, match="no space left"):
+        update_readme(path, rows)
+    assert path.read_text() == README
+    assert [one.name for one in tmp_path.iterdir()] == ["README.md"]
+
+
+def test_a_second_update_changes_nothing(
+    tmp_path: Path, rows: list[dict[str, Any]]
+) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(README)
+    update_readme(path, rows)
+    once = path.read_text()
+    assert not update_readme(path, rows)
+    assert path.read_text() == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no sections",
+        "<!-- results:demo -->\nendless",
+        "<!-- /results -->",
+        "<!-- results:demo -->\n<!-- results:multi30k -->\n<!-- /results -->",
+    ],
+)
+def test_broken_markers_are_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="must have a `<!-- /results -->` for every"):
+        update_readme(path, [])
+    assert path.read_text() == text

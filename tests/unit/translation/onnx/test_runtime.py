@@ -1,0 +1,163 @@
+"""Tests of exported models: the graphs give what the model gives, at all sizes."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from vq_nat.translation.decoding.generator import IterativeLatentGenerator
+from vq_nat.translation.decoding.search import (
+    GREEDY,
+    CodeBounds,
+    SearchOptions,
+    ancestral,
+)
+from vq_nat.translation.onnx.export import export
+from vq_nat.translation.onnx.runtime import ExportedModel
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture
+def pair(make_model, dictionary, tmp_path):
+    """Exports a model with options; returns both."""
+
+    def make(int8: bool = False, **options):
+        torch.manual_seed(5)
+        model = make_model(compression_steps=2, **options)
+        out = tmp_path / "exported"
+        export(model, {"en": dictionary, "de": dictionary}, tmp_path, out, int8)
+        return model, ExportedModel(out)
+
+    return make
+
+
+VARIANTS = [
+    {},
+    {"vq_slices": 2},
+    {"vq_kind": "semhash"},
+    {"vq_kind": "fsq", "vq_levels": "4,4"},
+    {"vq_code_dim": 8},
+    {"predictor_layers": 1, "decoder_layers": 3},
+]
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=str)
+@pytest.mark.parametrize("lengths", [[4], [9, 3, 6]], ids=str)
+def test_exported_model_gives_the_same_codes_and_words(
+    pair, make_batch, options, lengths
+):
+    model, exported = pair(**options)
+    tokens = make_batch(lengths, side="left")
+    bounds = CodeBounds(torch.ones(len(lengths)).long(), torch.tensor(lengths))
+    found = []
+    for one in (model, exported):
+        source = one.encode(tokens)
+        codes = one.predict(source, bounds)
+        found.append((codes, one.decode(one.lookup(codes), source)))
+    (codes, words), (other_codes, other_words) = found
+    torch.testing.assert_close(other_codes, codes, atol=1e-4, rtol=1e-4)
+    assert torch.equal(other_words.mask, words.mask)
+    real = words.mask
+    torch.testing.assert_close(
+        other_words.logits[real], words.logits[real], atol=1e-4, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("search", "passes"),
+    [
+        (SearchOptions(), 0),
+        (SearchOptions(), 2),
+        (SearchOptions("beam", 3), 0),
+        (SearchOptions("sample", 3), 0),
+        (SearchOptions("lengths", 3), 0),
+    ],
+    ids=str,
+)
+def test_generator_drives_both_alike(pair, dictionary, make_batch, search, passes):
+    model, exported = pair(shown_sentences=0.1)
+    generator = IterativeLatentGenerator(
+        dictionary, max_iter=passes, search=search, max_len_b=20
+    )
+    sample = {"net_input": {"src_tokens": make_batch([8, 5, 3])}}
+    for own, other in zip(
+        generator.generate([model], sample),
+        generator.generate([exported], sample),
+        strict=True,
+    ):
+        assert [h["tokens"].tolist() for h in own] == [
+            h["tokens"].tolist() for h in other
+        ]
+        assert own[0]["score"] == pytest.approx(other[0]["score"], abs=1e-3)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_greedy_on_arrays_is_the_search(pair, make_batch, ends):
+    _, exported = pair(vq_slices=2)
+    source = exported.encode(make_batch([7, 4, 2]))
+    bounds = CodeBounds(torch.tensor([2, 1, 3]), torch.tensor([4, 1, 9]), ends)
+    found = exported.predict(source, bounds)
+    by_search = ancestral(exported.predictor, source, bounds, GREEDY)
+    assert torch.equal(found.codes, by_search.codes)
+    assert torch.equal(found.mask, by_search.mask)
+    torch.testing.assert_close(found.score, by_search.score)
+
+
+def test_int8_stays_close(pair, make_batch):
+    model, exported = pair(int8=True)
+    tokens = make_batch([6, 4])
+    source = model.encode(tokens)
+    codes = model.predict(
+        source, CodeBounds(torch.ones(2).long(), torch.tensor([3, 3]))
+    )
+    own = model.decode(model.lookup(codes), source).logits.log_softmax(-1)
+    quantised = exported.decode(exported.lookup(codes), exported.encode(tokens))
+    other = quantised.logits.log_softmax(-1)
+    mask = quantised.mask
+    assert 0 < (own - other)[mask].abs().max() < 0.5
+
+
+def test_exported_model_refuses_what_it_has_no_graph_for(pair, make_batch):
+    _, exported = pair()
+    with pytest.raises(ValueError, match="an exported model has no compressor"):
+        exported.true_codes(make_batch([3]), exported.encode(make_batch([3])))
+
+
+def test_export_refuses_an_existing_folder_and_a_model_without_codes(
+    make_model, make_teacher, dictionary, tmp_path
+):
+    dictionaries = {"en": dictionary, "de": dictionary}
+    with pytest.raises(ValueError, match="must not exist yet, but does"):
+        export(make_model(), dictionaries, tmp_path, tmp_path)
+    for model in (make_teacher(dictionary, True), make_model(vq_kind="identity")):
+        with pytest.raises(ValueError, match="only models with latent codes"):
+            export(model, dictionaries, tmp_path, tmp_path / "out")
+    assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_each_attention_is_one_operator(pair, tmp_path):
+    pair(predictor_layers=2, decoder_layers=3)
+    graph = onnx.load(tmp_path / "exported" / "step.onnx").graph
+    kinds = [node.op_type for node in graph.node]
+    assert kinds.count("MultiHeadAttention") == 2 * 2  # to the past, to the source
+    assert "Softmax" not in kinds
+
+
+def test_graphs_of_another_format_are_refused(pair, tmp_path):
+    pair()
+    path = tmp_path / "exported" / "export.json"
+    path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(ValueError, match="must have graphs of format 2, but has forma"):
+        ExportedModel(tmp_path / "exported")
+
+
+def test_an_export_writes_nothing_to_standard_error(pair, capfd):
+    pair()
+    assert capfd.readouterr().err == ""
+
+
+def test_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="export.json does not exist"):
+        ExportedModel(tmp_path)

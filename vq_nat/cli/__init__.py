@@ -1,0 +1,1 @@
+"""The command `vq-nat`: parses and calls."""

@@ -1,0 +1,7 @@
+"""`python -m vq_nat.cli`."""
+
+import sys
+
+from .main import main
+
+sys.exit(main())

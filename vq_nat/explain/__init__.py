@@ -1,0 +1,1 @@
+"""What codes mean, as an inventory and as a page."""

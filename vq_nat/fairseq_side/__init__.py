@@ -1,0 +1,1 @@
+"""All that is fairseq's: its versions, and its steps around an update."""

@@ -1,0 +1,161 @@
+"""What the fairseq tasks of all rooms share: EM around an update, and its figures.
+
+A task that trains a model with bottlenecks inherits from `LatentTraining` before
+fairseq's own task; its criterion logs the figures with `log_bottleneck`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+import torch
+from fairseq.logging import metrics
+
+from ..bottleneck import Bottleneck
+from .compat import (
+    autocast,
+    fairseq_autocast,
+    put_in_place,
+    read_options_directly,
+    refuse_reduced_precision,
+    relieve_trainer,
+    training_attention,
+)
+from .host import log_stats, set_seed
+from .optimizer import step, total_norm
+
+put_in_place(step, total_norm)
+read_options_directly()
+relieve_trainer(set_seed, log_stats)
+
+AUTOCAST_HELP = (
+    "run matrix products in this type: none, auto (bfloat16 where the hardware "
+    "multiplies it), bfloat16 or float16; bottleneck, norms and losses stay float32"
+)
+
+
+class LatentTraining:
+    """A task's steps: one E-step per batch, one M-step per update, under autocast.
+
+    To be inherited before a fairseq task whose options have `autocast`.
+    """
+
+    def train_step(
+        self,
+        sample: dict[str, Any],
+        model: torch.nn.Module,
+        criterion: Any,
+        optimizer: Any,
+        update_num: int,
+        ignore_grad: bool = False,
+    ) -> Any:
+        """Forward and backward; the E-step of a dummy batch gathers nothing.
+
+        It does what fairseq's does, which walks through all modules to have them train
+        once more, although the trainer has just done so.
+
+        Returns:
+            The loss, the sample size, and the figures to log.
+
+        Raises:
+            ValueError: for --fp16, --bf16 and --amp, if there are latents.
+        """
+        if any(bottlenecks(model)):
+            refuse_reduced_precision(optimizer)
+        if not model.training:
+            model.train()
+        model.set_num_updates(update_num)  # type: ignore[operator]
+        device = next(model.parameters()).device
+        with training_attention(device), gathering(model, dummy=ignore_grad):
+            with fairseq_autocast(optimizer), self._autocast(device):
+                loss, sample_size, log = criterion(model, sample)
+            if ignore_grad:
+                loss *= 0
+            optimizer.backward(loss)
+        return loss, sample_size, log
+
+    def optimizer_step(
+        self, optimizer: Any, model: torch.nn.Module, update_num: int
+    ) -> None:
+        """One optimizer update, and one M-step with it."""
+        super().optimizer_step(optimizer, model, update_num)  # type: ignore[misc]
+        for bottleneck in bottlenecks(model):
+            bottleneck.m_step()
+
+    def valid_step(
+        self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
+    ) -> Any:
+        """Loss of a validation batch."""
+        with self._autocast(next(model.parameters()).device):
+            return super().valid_step(sample, model, criterion)  # type: ignore[misc]
+
+    def _autocast(self, device: torch.device) -> AbstractContextManager[Any]:
+        name: str = self.cfg.autocast  # type: ignore[attr-defined]
+        return autocast(name, device)
+
+    def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
+        """Logs the figures of an update, for which a GPU is waited for only once."""
+        super().reduce_metrics(on_host(logging_outputs), criterion)  # type: ignore[misc]
+
+
+def on_host(logs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns logging outputs whose figures are numbers, all fetched together.
+
+    Args:
+        logs: logging outputs; tensors of more than one element stay as they are.
+    """
+    logs = [dict(log) for log in logs]
+    places: dict[
+        tuple[torch.dtype, torch.device], list[tuple[dict[str, Any], str]]
+    ] = {}
+    for log in logs:
+        for key, value in log.items():
+            if torch.is_tensor(value) and value.numel() == 1:
+                places.setdefault((value.dtype, value.device), []).append((log, key))
+    for found in places.values():
+        numbers = torch.stack([log[key].reshape(()) for log, key in found]).tolist()
+        for (log, key), number in zip(found, numbers):
+            log[key] = number
+    return logs
+
+
+def bottlenecks(model: torch.nn.Module) -> Iterator[Bottleneck]:
+    """Yields every bottleneck inside a model, wrapped for workers or not."""
+    return (m for m in model.modules() if isinstance(m, Bottleneck))
+
+
+@contextmanager
+def gathering(model: torch.nn.Module, dummy: bool = False) -> Iterator[None]:
+    """Gathers the statistics of a batch: none of a dummy batch, none of a failed one.
+
+    fairseq gives up the gradients of the whole update when one of its batches fails,
+    for want of memory for instance: so are the statistics.
+    """
+    with ExitStack() as stack:
+        if dummy:
+            for bottleneck in bottlenecks(model):
+                stack.enter_context(bottleneck.frozen())
+        try:
+            yield
+        except Exception:
+            for bottleneck in bottlenecks(model):
+                bottleneck.discard()
+            raise
+
+
+def log_bottleneck(logs: list[dict[str, Any]], known: Iterable[str] = ()) -> None:
+    """Logs the bottleneck's figures, which logging outputs hold as `vq_…`.
+
+    Args:
+        logs: logging outputs, each with `batches` and sums over these.
+        known: names that are logged elsewhere.
+    """
+    batches = float(sum(log.get("batches", 0) for log in logs))
+    names = {key for log in logs for key in log if key.startswith("vq_")}
+    for key in sorted(names - set(known)):
+        # Shares of codes: 1 of 16,384 must not come out as 2.
+        digits = 6 if key.endswith("_codes") else 4
+        figure = float(sum(log.get(key, 0) for log in logs)) / batches
+        metrics.log_scalar(key, figure, batches, round=digits)

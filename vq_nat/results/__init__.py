@@ -1,0 +1,1 @@
+"""Rows of results, their tables and pictures, and training logs; needs no torch."""

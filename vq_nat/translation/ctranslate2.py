@@ -1,0 +1,173 @@
+"""CTranslate2, an optional engine: converts fairseq's autoregressive Transformers, and
+translates raw text with them as `vq_nat.load` does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from fairseq.data import Dictionary
+
+from ..fairseq_side.compat import load_config, load_weights
+from .codec import TextCodec
+from .loading import checkpoint_path, find_data
+
+COMPUTE_TYPES = ("float32", "int8", "int8_float32", "float16", "bfloat16")
+LONGEST = 200  # words of an output, as in fairseq
+
+
+def import_ctranslate2() -> Any:
+    """Returns the module, which is an optional part of the installation.
+
+    Raises:
+        ValueError: if it is not installed.
+    """
+    try:
+        import ctranslate2
+    except ImportError:
+        raise ValueError(
+            "CTranslate2 must be installed for this (`pip install -e .[ctranslate2]`), "
+            "but is not."
+        ) from None
+    return ctranslate2
+
+
+def convert(
+    checkpoint: Path, data: Path, languages: tuple[str, str], folder: Path
+) -> Path:
+    """Converts a model once, and returns the folder of the converted one.
+
+    Args:
+        checkpoint: of fairseq.
+        data: folder with the dictionaries.
+        languages: source and target.
+        folder: where the converted model goes, by the checkpoint's hash.
+
+    Raises:
+        ValueError: if the engine does not know this kind of model.
+    """
+    with open(checkpoint, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    final = folder / f"ctranslate2-{digest[:16]}"
+    if final.is_dir():
+        return final
+    import_ctranslate2()
+    from ctranslate2.converters import FairseqConverter
+
+    temporary = folder / f".tmp-ctranslate2-{os.getpid()}"
+    source, target = languages
+    converter = FairseqConverter(
+        str(checkpoint), str(data), source_lang=source, target_lang=target
+    )
+    try:
+        converter.convert(str(temporary), force=True)
+    except (ValueError, AttributeError) as error:  # it looks for what others have not
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ValueError(
+            f"CTranslate2 cannot convert the model {checkpoint}: {reason}."
+        ) from None
+    try:
+        os.rename(temporary, final)
+    except OSError:  # another process was faster
+        shutil.rmtree(temporary)
+    return final
+
+
+class CTranslate2Translator:
+    """An autoregressive model on CTranslate2: raw text in, raw text out.
+
+    Text is normalised, tokenised and cut into subwords by the code that `vq_nat.load`
+    uses, and decoded under the same limits, so that times and outputs compare.
+
+    Args:
+        path: a checkpoint, or a folder that holds `checkpoint_best.pt`.
+        data: folder with dictionaries and `text.json`; see `Translator.load`.
+        device: "cpu" or "cuda".
+        threads: of the CPU; 0 = the engine's own choice.
+        beam: 1 is greedy.
+        compute_type: number format, one of `COMPUTE_TYPES`.
+
+    Raises:
+        FileNotFoundError: if the checkpoint or the data folder is missing.
+        ValueError: for an unknown number format, or a model it cannot convert.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        data: Path | None = None,
+        device: str = "cpu",
+        threads: int = 0,
+        beam: int = 1,
+        compute_type: str = "float32",
+    ) -> None:
+        if compute_type not in COMPUTE_TYPES:
+            raise ValueError(
+                f"`compute_type` must be one of {', '.join(COMPUTE_TYPES)}, "
+                f"but is {compute_type!r} instead."
+            )
+        module, checkpoint = import_ctranslate2(), checkpoint_path(path)
+        task = load_config(checkpoint)["task"]
+        languages = task["source_lang"], task["target_lang"]
+        folder = find_data(checkpoint, data)
+        source, target = (
+            Dictionary.load(str(folder / f"dict.{language}.txt"))
+            for language in languages
+        )
+        self.codec = TextCodec(folder, source, target)
+        self.beam, self.compute_type = beam, compute_type
+        self.parameters = count_parameters(checkpoint)
+        kind, _, index = device.partition(":")
+        converted = convert(checkpoint, folder, languages, checkpoint.parent)
+        self.engine = module.Translator(
+            str(converted),
+            device=kind,
+            device_index=int(index or 0),
+            compute_type=compute_type,
+            intra_threads=threads,
+            inter_threads=1,
+        )
+
+    def translate(self, sentences: list[str], batch_size: int = 64) -> list[str]:
+        """Translates raw sentences; order and number are kept, empty stays empty."""
+        pieces = [self.codec.pieces(self.codec.encode(text)) for text in sentences]
+        rows = [self.codec.subwords(one[:-1]) for of_one in pieces for one in of_one]
+        outputs = iter(self._translate(rows, batch_size))
+        return [
+            " ".join(text for text in (next(outputs) for _ in of_one) if text)
+            for of_one in pieces
+        ]
+
+    def _translate(self, rows: list[list[str]], batch_size: int) -> list[str]:
+        if not rows:
+            return []
+        results = self.run_engine(rows, batch_size)
+        index = self.codec.target.index
+        return [
+            self.codec.decode(torch.tensor([index(word) for word in one.hypotheses[0]]))
+            for one in results
+        ]
+
+    def run_engine(self, rows: list[list[str]], batch_size: int) -> list[Any]:
+        """Translates subwords; all that the engine itself does."""
+        found: list[Any] = self.engine.translate_batch(
+            rows,
+            max_batch_size=batch_size,
+            beam_size=self.beam,
+            length_penalty=1,
+            disable_unk=True,
+            max_decoding_length=LONGEST,
+        )
+        return found
+
+
+def count_parameters(checkpoint: Path) -> int:
+    """Counts a checkpoint's parameters, shared ones once."""
+    tensors = load_weights(checkpoint).values()
+    shared = {t.data_ptr(): t.numel() for t in tensors if t.numel() > 1}
+    return sum(shared.values())

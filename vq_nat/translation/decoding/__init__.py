@@ -1,0 +1,1 @@
+"""The search for the best output: codes, lengths, drafts, passes, ranking."""

@@ -1,0 +1,399 @@
+"""The search for the best output: codes, words, refinement passes, the best candidate.
+
+It knows the model through `encode / predict / lookup / decode` only, and through
+`true_codes` and `true_latents`, which send words through compressor and bottleneck.
+"""
+
+from typing import Any, Optional
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..flow import (
+    EncodedSource,
+    LatentCodes,
+    Latents,
+    align_left,
+    row_slices,
+    rows_at_once,
+    take,
+)
+from .drafts import Draft, WordGuess, differs, fit, put_draft, take_draft
+from .lengths import LengthRule
+from .rescoring import ModelScore, Rescorer
+from .search import GREEDY, SearchOptions, sentence_keys
+
+REFINEMENTS = ("mask", "latent", "both")
+
+
+class IterativeLatentGenerator:
+    """Decodes in parallel, refines, and keeps the best candidate.
+
+    Pass 0 searches for the codes of each candidate and predicts all words from them.
+    Each of up to N further passes improves a candidate until it stands still:
+
+    - "mask": hides the ⌊T · (1 - i / (N + 1))⌋ least certain words in pass i and
+      predicts them again around the others (Ghazvininejad et al. 2019);
+    - "latent": sends the words back through compressor and bottleneck and decodes from
+      the new codes;
+    - "both": takes new codes from the words, then predicts the least certain words
+      again from them and the other words.
+
+    Args:
+        tgt_dict: target dictionary.
+        max_iter: N, refinement passes; 0 = one parallel pass.
+        max_len_a: outputs have at most a · S + b words.
+        max_len_b: outputs have at most a · S + b words.
+        retain_history: keep the words of every pass in the result.
+        true_codes: take the codes from the target instead of predicting them; a
+            diagnosis of what the codes hold.
+        true_latents: take the latents from the target, without codes: the only way
+            to decode a model without discretisation.
+        search: how codes are searched for; its width is the number of candidates.
+        lengths: the whole rule for lengths, instead of a and b.
+        refinement: "mask", "latent" or "both".
+        rescorer: what ranks the candidates; by default the model's own score.
+        logits_at_once: words × vocabulary in memory at a time; what is more is decoded
+            in several steps. 0 = as many as suit the device.
+
+    Raises:
+        ValueError: for settings that exclude each other or do not exist.
+    """
+
+    def __init__(
+        self,
+        tgt_dict: Any,
+        max_iter: int = 0,
+        max_len_a: float = 0.0,
+        max_len_b: float = 200,
+        retain_history: bool = False,
+        true_codes: bool = False,
+        true_latents: bool = False,
+        search: SearchOptions = GREEDY,
+        lengths: Optional[LengthRule] = None,
+        refinement: str = "mask",
+        rescorer: Optional[Rescorer] = None,
+        logits_at_once: int = 0,
+    ) -> None:
+        if refinement not in REFINEMENTS:
+            raise ValueError(
+                f"`refinement` must be one of {', '.join(REFINEMENTS)}, "
+                f"but is {refinement!r} instead."
+            )
+        self.pad, self.eos, self.bos = tgt_dict.pad(), tgt_dict.eos(), tgt_dict.bos()
+        self.max_iter, self.retain_history = max_iter, retain_history
+        self.lengths = lengths or LengthRule(max_len_a, max_len_b)
+        if true_latents and (true_codes or max_iter):
+            raise ValueError(
+                "`true_latents` must be False with `true_codes` or refinement passes: "
+                "there are no codes to go on from."
+            )
+        self.true_codes, self.true_latents = true_codes, true_latents
+        self.search, self.refinement = search, refinement
+        if search.check().kind == "lengths" and self.lengths.fixed:
+            raise ValueError(
+                "`search` must not be for several lengths when the length is fixed."
+            )
+        self.rescorer = rescorer or ModelScore()
+        self.logits_at_once, self.vocabulary = logits_at_once, len(tgt_dict)
+        self.symbols_to_strip_from_output = {self.eos, self.pad, self.bos}
+
+    @torch.no_grad()
+    def generate(
+        self,
+        models: list[Any],
+        sample: dict[str, Any],
+        prefix_tokens: Optional[Tensor] = None,
+        constraints: Optional[Tensor] = None,
+    ) -> list[list[dict[str, Any]]]:
+        """Translates a batch.
+
+        Args:
+            models: one model, ensembles cannot share codes; the teacher that rescores
+                may stand behind it, as fairseq hands it over.
+            sample: a fairseq batch.
+            prefix_tokens: must be None, words are not written left to right.
+            constraints: must be None.
+
+        Returns:
+            Per sentence its different hypotheses, the best first: `tokens`, `score`
+            (log p(codes) + log p(words | codes)), `code_score`, `positional_scores`
+            (per word), `codes` (L, G), `steps`, `count` (candidates with these words),
+            `rank_score` and what else the rescorer adds, and `history` if retained.
+
+        Raises:
+            ValueError: for settings a parallel decoder cannot serve.
+        """
+        latent = [m for m in models if m is not self.rescorer.teacher]
+        if len(latent) != 1:
+            raise ValueError(
+                f"`models` must hold one model, but holds {len(latent)} instead: "
+                "every model has codes of its own."
+            )
+        if prefix_tokens is not None or constraints is not None:
+            raise ValueError(
+                "`prefix_tokens` and `constraints` must be None: all words are "
+                "written at once."
+            )
+        model = latent[0]
+        if model.training:  # a walk through all modules, at batch size 1 worth avoiding
+            model.eval()  # returns nothing after fairseq's make_generation_fast_
+        src_tokens = sample["net_input"]["src_tokens"]
+        source = model.encode(src_tokens)
+        if self.true_latents:
+            drafts = [self._true_draft(model, source, target_of(sample))]
+            return [[row] for row in self._hypotheses(drafts, drafts[0].steps())]
+        codes = self._codes(model, source, sample)
+        copies = len(codes.codes) // len(src_tokens)
+        if copies > 1:
+            index = torch.arange(len(src_tokens), device=src_tokens.device)
+            source = take(source, index.repeat_interleave(copies))
+        passes, steps = self._passes(model, source, codes)
+        rows = self._hypotheses(passes, steps)
+        found = [
+            self._different(rows[i : i + copies]) for i in range(0, len(rows), copies)
+        ]
+        if copies > 1:
+            self.rescorer.rank(src_tokens, found)
+        return found
+
+    def words(
+        self, model: Any, codes: LatentCodes, source: EncodedSource
+    ) -> list[Tensor]:
+        """Decodes given codes in one pass; returns each row's words."""
+        tokens, _, lengths = self._cut(self._decode(model, model.lookup(codes), source))
+        return [row[:length] for row, length in zip(tokens, lengths.tolist())]
+
+    def _codes(
+        self, model: Any, source: EncodedSource, sample: dict[str, Any]
+    ) -> LatentCodes:
+        if self.true_codes:
+            return model.true_codes(target_of(sample), source)
+        bounds = self.lengths.bounds(source, 2**model.steps)
+        if self.search.kind == "sample":
+            words = align_left(sample["net_input"]["src_tokens"], self.pad)
+            bounds = bounds._replace(keys=sentence_keys(words, self.pad))
+        return model.predict(source, bounds, self.search)
+
+    def _true_draft(self, model: Any, source: EncodedSource, target: Tensor) -> Draft:
+        latents = model.true_latents(target, source)
+        none = latents.mask.new_zeros(*latents.mask.shape, 0, dtype=torch.long)
+        score = latents.states.new_zeros(len(none), dtype=torch.float32)
+        codes = LatentCodes(none, latents.mask, score)
+        return Draft(codes, self._decode(model, latents, source))
+
+    def _passes(
+        self, model: Any, source: EncodedSource, codes: LatentCodes
+    ) -> tuple[list[Draft], Tensor]:
+        """Returns the draft of every pass, and how many passes each row went through.
+
+        A row that stands still is finished and leaves the batch, whatever the others
+        do: otherwise its words would depend on the batch.
+        """
+        draft = Draft(codes, self._decode(model, model.lookup(codes), source))
+        passes = [draft]
+        steps = draft.steps()
+        rows = torch.arange(len(steps), device=steps.device)
+        for step in range(1, self.max_iter + 1):
+            everyone = len(rows) == len(steps)
+            here = source if everyone else take(source, rows)
+            before = draft if everyone else take_draft(draft, rows)
+            after = self._refine(model, here, before, step)
+            draft = put_draft(draft, after, rows, self.pad)
+            passes.append(draft)
+            steps[rows] = step
+            rows = rows[differs(before.guess.tokens, after.guess.tokens, self.pad)]
+            if not len(rows):
+                break
+        if self.max_iter and self.refinement != "mask" and not self.true_codes:
+            passes[-1] = self._scored(model, passes[-1], source)
+        return passes, steps
+
+    def _scored(self, model: Any, draft: Draft, source: EncodedSource) -> Draft:
+        """Scores codes that came from words, once, behind the last pass."""
+        score = model.score_codes(draft.codes, source)
+        return draft._replace(codes=draft.codes._replace(score=score))
+
+    def _decode(
+        self,
+        model: Any,
+        latents: Latents,
+        source: EncodedSource,
+        words: Optional[Tensor] = None,
+        shown: Optional[Tensor] = None,
+    ) -> WordGuess:
+        """Predicts all words, of some rows at a time if they are many."""
+        length = latents.mask.size(1) * 2**model.steps
+        device, most = latents.mask.device, self.logits_at_once
+        count = rows_at_once(device, length, self.vocabulary, most)
+        slices = row_slices(len(latents.mask), count)
+        if len(slices) == 1:
+            return self._decode_rows(model, latents, source, words, shown)
+        parts = []
+        for rows in slices:
+            # Neighbours are often of a length: as short as the longest of them.
+            longest = int(latents.mask[rows].sum(dim=1).max())
+            end = longest * 2**model.steps
+            part = self._decode_rows(
+                model,
+                Latents(*(field[rows, :longest] for field in latents)),
+                EncodedSource(*(field[rows] for field in source)),
+                None if words is None else words[rows, :end],
+                None if shown is None else shown[rows, :end],
+            )
+            parts.append(part.padded(length, self.pad))
+        return WordGuess(*(torch.cat(fields) for fields in zip(*parts)))
+
+    def _decode_rows(
+        self,
+        model: Any,
+        latents: Latents,
+        source: EncodedSource,
+        words: Optional[Tensor],
+        shown: Optional[Tensor],
+    ) -> WordGuess:
+        decoded = model.decode(latents, source, words, shown)
+        logits = decoded.logits.float()
+        logp = logits.log_softmax(dim=-1)  # one fused pass: half of logsumexp's time
+        logits[..., self.bos] = -float("inf")
+        tokens = largest(logits)
+        scores = logp.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+        hidden = ~decoded.mask
+        return WordGuess(
+            tokens.masked_fill(hidden, self.pad),
+            scores.masked_fill(hidden, 0.0),
+            logp[..., self.eos].masked_fill(hidden, 0.0),
+            decoded.mask,
+        )
+
+    # -- refinement ----------------------------------------------------------------
+
+    def _refine(
+        self, model: Any, source: EncodedSource, draft: Draft, step: int
+    ) -> Draft:
+        if self.refinement == "mask":
+            latents = model.lookup(draft.codes)
+            return draft._replace(
+                guess=self._predict_again(model, latents, source, draft.guess, step)
+            )
+        codes = model.true_codes(self._sentences(draft.guess), source)
+        latents = model.lookup(codes)
+        if self.refinement == "latent":
+            return Draft(codes, self._decode(model, latents, source))
+        guess = fit(draft.guess, codes, model.steps, self.pad)
+        return Draft(codes, self._predict_again(model, latents, source, guess, step))
+
+    def _predict_again(
+        self,
+        model: Any,
+        latents: Latents,
+        source: EncodedSource,
+        guess: WordGuess,
+        step: int,
+    ) -> WordGuess:
+        lengths = guess.mask.sum(dim=1, keepdim=True)
+        count = (lengths * (1 - step / (self.max_iter + 1))).long()
+        certainty = guess.scores.masked_fill(~guess.mask, float("inf"))
+        rank = certainty.argsort(dim=1, stable=True).argsort(dim=1)
+        hidden = (rank < count) & guess.mask
+        # Shown words are those the compressor could have seen in training: no padding.
+        shown = guess.mask & ~hidden & guess.tokens.ne(self.pad)
+        again = self._decode(model, latents, source, guess.tokens, shown)
+        return WordGuess(
+            torch.where(hidden, again.tokens, guess.tokens),
+            torch.where(hidden, again.scores, guess.scores),
+            torch.where(hidden, again.ends, guess.ends),
+            guess.mask,
+        )
+
+    def _sentences(self, guess: WordGuess) -> Tensor:
+        """Returns the words up to the end of sentence. Shape: (R, T).
+
+        A sentence that does not end within its codes stays without an end: with one it
+        would need a code more in each pass.
+        """
+        tokens, _, lengths = self._cut(guess)
+        places = torch.arange(guess.tokens.size(1), device=tokens.device)
+        behind = (places >= lengths.unsqueeze(1)) | ~guess.mask
+        return tokens[:, :-1].masked_fill(behind, self.pad)
+
+    # -- results -------------------------------------------------------------------
+
+    def _cut(self, guess: WordGuess) -> tuple[Tensor, Tensor, Tensor]:
+        """Cuts each sentence at its first end, which it always has.
+
+        What ends without saying so, because its codes have ended, pays nothing for it.
+
+        Returns:
+            Words (R, T + 1), their scores and their numbers (R,).
+        """
+        tokens = F.pad(guess.tokens, (0, 1), value=self.eos)
+        ends = tokens.eq(self.eos) | tokens.eq(self.pad)
+        last = ends.int().argmax(dim=1, keepdim=True)
+        end_scores = F.pad(guess.ends, (0, 1)).gather(1, last)
+        scores = F.pad(guess.scores, (0, 1)).scatter(1, last, end_scores)
+        return tokens.scatter(1, last, self.eos), scores, last.squeeze(1) + 1
+
+    def _hypotheses(self, passes: list[Draft], steps: Tensor) -> list[dict[str, Any]]:
+        codes = passes[-1].codes
+        cuts = [self._cut(draft.guess) for draft in passes]
+        tokens, scores, lengths = cuts[-1]
+        counts, code_counts = lengths.tolist(), codes.mask.sum(dim=1).tolist()
+        own = codes.score.tolist()
+        rows = []
+        for row, step in enumerate(steps.tolist()):
+            words = scores[row, : counts[row]].clone()
+            hypothesis = {
+                "tokens": tokens[row, : counts[row]].clone(),
+                "positional_scores": words,
+                "score": float(words.sum()) + own[row],
+                "code_score": own[row],
+                "codes": codes.codes[row, : code_counts[row]],
+                "alignment": None,
+                "attention": None,
+                "steps": step,
+            }
+            if self.retain_history:
+                hypothesis["history"] = [
+                    {"tokens": words[row, : int(length[row])]}
+                    for words, _, length in cuts[: step + 1]
+                ]
+            rows.append(hypothesis)
+        return rows
+
+    def _different(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Keeps one candidate for each wording, that of the highest score."""
+        found: dict[tuple[int, ...], dict[str, Any]] = {}
+        for row in rows:
+            key = tuple(row["tokens"].tolist())
+            same = found.get(key)
+            best = row if same is None or row["score"] > same["score"] else same
+            found[key] = {**best, "count": 1 if same is None else same["count"] + 1}
+        return list(found.values())
+
+
+# -------------------------------------------------------------------------- small parts
+
+
+def target_of(sample: dict[str, Any]) -> Tensor:
+    """Returns a batch's target.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    target = sample.get("target")
+    if target is None:
+        raise ValueError(
+            "references must be given to decode from true codes or latents, but the "
+            "batch has none."
+        )
+    return target
+
+
+def largest(logits: Tensor) -> Tensor:
+    """Tells where the last dimension is largest. Shape: (…, V) → (…)."""
+    if logits.device.type != "cpu":
+        return logits.argmax(dim=-1)
+    # numpy's search is vectorised: an eighth of torch's time.
+    return torch.from_numpy(logits.detach().numpy().argmax(axis=-1))

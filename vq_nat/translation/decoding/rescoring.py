@@ -1,0 +1,237 @@
+"""Which of several candidates is the best: what the model or its teacher says of them,
+or which one the others agree with.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ..flow import align_left, pieces
+
+Hypotheses = list[dict[str, Any]]
+
+
+class Rescorer(Protocol):
+    """Ranks the candidates of each sentence."""
+
+    teacher: Any  # the model that scores, None without one
+
+    def rank(self, src_tokens: Tensor, candidates: list[Hypotheses]) -> None:
+        """Gives each candidate its `rank_score`, and sorts by it, the best first."""
+
+
+def sort_by(candidates: list[Hypotheses], scores: list[list[float]]) -> None:
+    """Sorts the candidates of each sentence in place, the best first."""
+    for hypotheses, of_them in zip(candidates, scores):
+        for hypothesis, score in zip(hypotheses, of_them):
+            hypothesis["rank_score"] = score
+        hypotheses.sort(key=lambda hypothesis: -hypothesis["rank_score"])
+
+
+class ModelScore:
+    """Ranks by the model's own score, (log p(codes) + log p(words | codes)) / words^α.
+
+    Args:
+        length_penalty: α.
+    """
+
+    teacher = None
+
+    def __init__(self, length_penalty: float = 1.0) -> None:
+        self.length_penalty = length_penalty
+
+    def rank(self, src_tokens: Tensor, candidates: list[Hypotheses]) -> None:
+        """Ranks by the score per word."""
+        scores = [
+            [h["score"] / len(h["tokens"]) ** self.length_penalty for h in hypotheses]
+            for hypotheses in candidates
+        ]
+        sort_by(candidates, scores)
+
+
+# ------------------------------------------------------------------------- the teacher
+
+
+class TeacherScore:
+    """Noisy parallel decoding (Gu et al. 2018, section 4): the teacher chooses.
+
+    All candidates of a batch are scored in one teacher-forced pass, log p(words) =
+    Σ_t log p(y_t | y_<t, x), and ranked by log p(words) / words^α. A wording that
+    several candidates share is scored once.
+
+    Args:
+        teacher: an autoregressive fairseq model with the same dictionaries.
+        tgt_dict: target dictionary.
+        length_penalty: α.
+        bos: a symbol that begins every source and candidate, but that the teacher does
+            not know; None = there is none.
+        logits_at_once: words × vocabulary in memory at a time; what is more is scored
+            in several passes. 0 = as many as suit the device.
+    """
+
+    def __init__(
+        self,
+        teacher: Any,
+        tgt_dict: Any,
+        length_penalty: float = 1.0,
+        bos: int | None = None,
+        logits_at_once: int = 0,
+    ) -> None:
+        self.teacher, self.length_penalty, self.bos = teacher, length_penalty, bos
+        self.pad, self.eos, self.vocabulary = (
+            tgt_dict.pad(),
+            tgt_dict.eos(),
+            len(tgt_dict),
+        )
+        self.logits_at_once = logits_at_once
+
+    def rank(self, src_tokens: Tensor, candidates: list[Hypotheses]) -> None:
+        """Ranks by the teacher's score per word.
+
+        Each candidate gets `teacher_score`, log p(words), and `teacher_seconds`, its
+        sentence's part of the time spent here.
+        """
+        start = now(src_tokens.device)
+        owners = [i for i, hypotheses in enumerate(candidates) for _ in hypotheses]
+        rows = [h["tokens"] for hypotheses in candidates for h in hypotheses]
+        totals = iter(self.scores(src_tokens, rows, owners).sum(dim=1).tolist())
+        seconds = (now(src_tokens.device) - start) / len(candidates)
+        scores: list[list[float]] = []
+        for hypotheses in candidates:
+            scores.append([])
+            for hypothesis in hypotheses:
+                total, words = next(totals), self._words(hypothesis["tokens"])
+                hypothesis["teacher_score"] = total
+                hypothesis["teacher_seconds"] = seconds
+                scores[-1].append(total / len(words) ** self.length_penalty)
+        sort_by(candidates, scores)
+
+    @torch.no_grad()
+    def scores(
+        self, src_tokens: Tensor, rows: list[Tensor], owners: list[int]
+    ) -> Tensor:
+        """Returns log p of every word of every candidate.
+
+        Args:
+            src_tokens: (B, S), padded on either side.
+            rows: R candidates; one without its end of sentence is scored with it.
+            owners: for each the number of its sentence, 0 … B - 1.
+
+        Returns:
+            (R, T), zeros at padding.
+        """
+        self.teacher.eval()
+        rows = [self._words(row) for row in rows]
+        words = torch.nn.utils.rnn.pad_sequence(rows, True, self.pad)
+        encoded = self._encode(src_tokens)
+        index = torch.tensor(owners, device=words.device)
+        lengths = torch.tensor([len(row) for row in rows], device=words.device)
+        scores = torch.zeros(words.shape, device=words.device)
+        for part in pieces(lengths, self.vocabulary, self.logits_at_once):
+            longest = int(lengths[part].max())
+            found = self._score(encoded, words[part, :longest], index[part])
+            scores[part, :longest] = found
+        return scores
+
+    def _words(self, tokens: Tensor) -> Tensor:
+        """Returns a candidate as the teacher would write it.
+
+        fairseq's NAT may put a word where the end belongs, for lengths that do not
+        suit; without the end, a first word alone would be the most probable of all.
+        """
+        begins = self.bos is not None and len(tokens) > 1 and int(tokens[0]) == self.bos
+        words = tokens[1:] if begins else tokens
+        ends = len(words) > 0 and int(words[-1]) == self.eos
+        return words if ends else torch.cat([words, words.new_tensor([self.eos])])
+
+    def _encode(self, src_tokens: Tensor) -> Any:
+        tokens = align_left(src_tokens, self.pad)
+        if self.bos is not None and bool(tokens[:, 0].eq(self.bos).all()):
+            tokens = tokens[:, 1:]
+        lengths = tokens.ne(self.pad).sum(dim=1)
+        # As in its training: padded on the left, which fairseq's masks and positions
+        # tell from words.
+        shift = tokens.size(1) - lengths.unsqueeze(1)
+        places = torch.arange(tokens.size(1), device=tokens.device) - shift
+        left = tokens.gather(1, places.clamp(min=0)).masked_fill(places < 0, self.pad)
+        return self.teacher.encoder(left, src_lengths=lengths)
+
+    def _score(self, encoded: Any, words: Tensor, owners: Tensor) -> Tensor:
+        memory = self.teacher.encoder.reorder_encoder_out(encoded, owners)
+        previous = words.roll(1, dims=1)
+        previous[:, 0] = self.eos  # fairseq's sign for the beginning
+        # Behind the words anything may stand, no word looks there; a mask costs time.
+        previous = previous.masked_fill(previous.eq(self.pad), self.eos)
+        logits = self.teacher.decoder(previous, encoder_out=memory)[0].float()
+        logp = logits.log_softmax(dim=2)
+        return logp.gather(2, words.unsqueeze(2)).squeeze(2) * words.ne(self.pad)
+
+
+def now(device: torch.device) -> float:
+    """Looks at the clock when the device has finished."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+# ------------------------------------------------------------------------- no teacher
+
+
+class ChrfConsensus:
+    """Minimum Bayes risk: the candidate that is most like all others, by chrF.
+
+    Each wording counts as often as there are candidates with it (Eikema & Aziz 2020);
+    chrF is that of Popović (2015), with β = 2 and character n-grams up to 6.
+
+    Args:
+        to_text: target indices to text.
+    """
+
+    teacher = None
+
+    def __init__(self, to_text: Callable[[Tensor], str]) -> None:
+        self.to_text = to_text
+
+    def rank(self, src_tokens: Tensor, candidates: list[Hypotheses]) -> None:
+        """Ranks by the mean chrF, 0 … 100, against all candidates of a sentence."""
+        sort_by(candidates, [self._agreement(h) for h in candidates])
+
+    def _agreement(self, hypotheses: Hypotheses) -> list[float]:
+        grams = [ngrams(self.to_text(h["tokens"])) for h in hypotheses]
+        weights = [h.get("count", 1) for h in hypotheses]
+        return [
+            sum(w * chrf(one, other) for w, other in zip(weights, grams)) / sum(weights)
+            for one in grams
+        ]
+
+
+def ngrams(text: str, order: int = 6) -> list[Counter[str]]:
+    """Counts the character n-grams of a text without its spaces."""
+    text = "".join(text.split())
+    return [
+        Counter(text[i : i + n] for i in range(len(text) - n + 1))
+        for n in range(1, order + 1)
+    ]
+
+
+def chrf(
+    output: list[Counter[str]], reference: list[Counter[str]], beta: float = 2.0
+) -> float:
+    """Returns the F_β of character n-grams, 0 … 100, over the orders both have."""
+    figures = []
+    for found, wanted in zip(output, reference):
+        counts = found.total(), wanted.total()
+        if all(counts):
+            hits = (found & wanted).total()
+            figures.append((hits / counts[0], hits / counts[1]))
+    if not figures:
+        return 0.0
+    precision, recall = (sum(column) / len(figures) for column in zip(*figures))
+    if precision + recall == 0:
+        return 0.0
+    factor = beta**2
+    return 100 * (1 + factor) * precision * recall / (factor * precision + recall)

@@ -1,0 +1,1 @@
+"""A latent model as fixed graphs: their operators, export, and ONNX Runtime."""

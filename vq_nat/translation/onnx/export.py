@@ -1,0 +1,172 @@
+"""Writes a trained model as three ONNX graphs, with all that plain text needs."""
+
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Union
+
+import torch
+
+from ...bottleneck import BottleneckConfig
+from .graphs import Graph, graphs_of
+from .runtime import DESCRIPTION, FORMAT, require
+
+OPSET = 17  # the first with layer normalisation
+TEXT_FILES = ("text.json", "bpe.codes", "sentencepiece.model")
+QUANTIZED = ("MatMul", "Gemm")  # what 8-bit weights are for
+
+
+def export(
+    model: Any, dictionaries: dict[str, Any], data: Path, out: Path, int8: bool = False
+) -> None:
+    """Writes a folder that `vq_nat.load` reads; it appears when it is complete.
+
+    Args:
+        model: a latent model.
+        dictionaries: source and target, by language.
+        data: folder with `text.json` and the subword codes.
+        out: the folder, which must not exist yet.
+        int8: quantise the weights of matrix products to 8 bits, and their inputs while
+            they run (dynamic quantization).
+
+    Raises:
+        ValueError: for a model without codes, or if `out` exists.
+        ImportError: if onnx or onnxruntime is missing.
+    """
+    if not hasattr(model, "lookup") or model.cfg.vq_kind == "identity":
+        raise ValueError("only models with latent codes can be exported.")
+    if out.exists():
+        raise ValueError(f"{out} must not exist yet, but does.")
+    require("onnx")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-") as name:
+        folder = Path(name) / "export"
+        folder.mkdir()
+        model = model.float().cpu()
+        model.eval()  # returns nothing after fairseq's make_generation_fast_
+        for part, graph in graphs_of(model).items():
+            write_graph(graph, folder / f"{part}.onnx", int8)
+        for language, dictionary in dictionaries.items():
+            dictionary.save(str(folder / f"dict.{language}.txt"))
+        for file in TEXT_FILES:
+            if (data / file).is_file():
+                shutil.copyfile(data / file, folder / file)
+        text = json.dumps(describe(model, list(dictionaries), int8), indent=1)
+        (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+        folder.rename(out)
+
+
+def describe(model: Any, languages: list[str], int8: bool) -> dict[str, Any]:
+    """Returns what the exported model must know of itself."""
+    options = {field.name for field in fields(BottleneckConfig)}
+    options |= {"compression_steps", "shown_sentences"}
+    return {
+        "format": FORMAT,
+        "languages": languages,
+        "pad": model.pad,
+        "width": model.cfg.encoder_embed_dim,
+        "heads": model.cfg.encoder_attention_heads,
+        "predictor_layers": len(model.predictor.layers),
+        "decoder_layers": len(model.decoder.layers),
+        "slices": model.predictor.slices,
+        "codes": model.predictor.codes,
+        "max_latents": model.max_latents,
+        "max_positions": list(model.max_positions()),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "dtype": "int8" if int8 else "float32",
+        "options": {name: getattr(model.cfg, name) for name in sorted(options)},
+    }
+
+
+def write_graph(graph: Graph, path: Path, int8: bool) -> None:
+    """Writes one graph."""
+    with warnings.catch_warnings(), quiet_warnings_of_cpp():
+        # Of sizes that become constants, none of which depends on the input, and of
+        # an exporter that needs no further package.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph.module.eval(),
+            arguments(graph),
+            str(path),
+            input_names=list(graph.inputs),
+            output_names=graph.outputs,
+            dynamic_axes=graph.axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    if int8:
+        quantize(path)
+
+
+@contextmanager
+def quiet_warnings_of_cpp() -> Iterator[None]:
+    """Keeps standard error still: no filter reaches what the exporter writes there.
+
+    It says of every operator that is not of the standard that it cannot tell the shape
+    of its output, which no operator here asks for.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def arguments(graph: Graph) -> tuple[Any, ...]:
+    """Returns the inputs by position, numbered ones together as a list."""
+    found: dict[str, Any] = {}
+    for name, tensor in graph.inputs.items():
+        if name[-1].isdigit():
+            found.setdefault(name.rstrip("0123456789"), []).append(tensor)
+        else:
+            found[name] = tensor
+    return tuple(found.values())
+
+
+def quantize(path: Path) -> None:
+    """Quantises the weights of a graph's matrix products in place."""
+    quantization = require("onnxruntime.quantization")
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # a line for every product that stays as it is
+    try:
+        quantization.quantize_dynamic(
+            str(path),
+            str(path),
+            op_types_to_quantize=list(QUANTIZED),
+            per_channel=True,
+            weight_type=quantization.QuantType.QInt8,
+        )
+    finally:
+        logging.disable(before)
+
+
+def export_checkpoint(
+    path: Union[str, Path],
+    out: Union[str, Path],
+    data: Union[str, Path, None] = None,
+    int8: bool = False,
+) -> None:
+    """Exports a checkpoint, see `export`."""
+    from ..loading import checkpoint_path, find_data
+    from ..translator import Translator
+
+    translator = Translator.load(path, data=data)
+    task = translator.task
+    dictionaries = {
+        task.cfg.source_lang: task.source_dictionary,
+        task.cfg.target_lang: task.target_dictionary,
+    }
+    folder = find_data(checkpoint_path(path), data)
+    export(translator.model, dictionaries, folder, Path(out), int8)
