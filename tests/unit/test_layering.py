@@ -37,7 +37,7 @@ TABLE = {
     "translation.compressor": STAGE,
     "translation.predictor": STAGE,
     "translation.decoder": STAGE,
-    "translation.codec": "| torch fairseq sacremoses",
+    "translation.codec": "text.codec | torch",
     "translation.decoding*": SEARCH,
     "translation.criterion": f"{SEARCH} bottleneck",
     "translation.model": f"bottleneck {STAGE.split('|')[0]} fairseq_side.compat "
@@ -56,6 +56,9 @@ TABLE = {
     "translation.onnx.runtime",
     "translation": "translation.*",
     "image*": "image* bottleneck nn.* fairseq_side.* ",
+    "text*": "text* | sacremoses sentencepiece",
+    # Neither torch nor fairseq at run time: `weights` reads a model's attributes.
+    "engine*": "engine* text* | numpy",
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",
     "bench*": "*",
