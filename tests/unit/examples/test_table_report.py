@@ -273,9 +273,10 @@ def test_faults_of_all_systems_and_words_per_second_are_told(
     clock = {"device": "cpu", "threads": 1, "batch_size": 8, "largest": None}
     clock |= {"sentences_per_s": 40.0, "words_per_s": 444.4}
     faults = {"length_ratio": 0.914, "repetition_rate": 0.123}
+    faults["broken_words"] = 0.00456
     write_row(paper, "nat", 17.7, clocks=[clock], **faults, **ms(21.2))
     text = report(paper, read_entries(paper), [])
-    assert "| NAT + distillation | 0.91 | 12.3 % |" in text
+    assert "| NAT + distillation | 0.91 | 12.3 % | 0.46 % |" in text
     assert "## Clocks: words per second" in text
     assert "| NAT + distillation | 444 |" in text
 
