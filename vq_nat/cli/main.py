@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from .. import __version__, load
 from .arguments import count, device, positive
+from .diagnose import add_diagnose_command
 from .image import add_image_commands
 
 
@@ -197,6 +198,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     table.set_defaults(run=run_table)
 
+    add_diagnose_command(commands)
     add_image_commands(commands)
     return parser
 
