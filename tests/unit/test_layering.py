@@ -21,6 +21,7 @@ FRONT = f"bottleneck nn.* {SEARCH} translation.codec translation.fairseq_nat"
 # is that room's door; `x*` is a room and all that is in it.
 TABLE = {
     "": "image* translation translation.translator",
+    "light": "| ",
     "bottleneck*": "bottleneck* | torch",
     "nn*": "nn.* | torch fairseq",
     "fairseq_side*": "fairseq_side* bottleneck | torch fairseq numpy omegaconf hydra",
@@ -35,12 +36,13 @@ TABLE = {
     "translation.predictor": STAGE,
     "translation.decoder": STAGE,
     "translation.codec": "| torch fairseq sacremoses",
+    "translation.decoding.options": "| ",
     "translation.decoding*": SEARCH,
     "translation.criterion": f"{SEARCH} bottleneck",
     "translation.model": f"bottleneck {STAGE.split('|')[0]} fairseq_side.compat "
     "translation.encoder translation.compressor translation.predictor "
     "translation.decoder translation.schedule translation.noise "
-    "translation.teacher_start translation.decoding.search",
+    "translation.teacher_start",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.loading "
     "translation.translator | torch",
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.onnx*",
@@ -56,7 +58,7 @@ TABLE = {
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",
     "bench*": "*",
-    "cli*": "cli* bench* results* explain* translation.* image.sampling",
+    "cli*": "cli* light bench* results* explain* translation.* image.sampling",
 }
 
 
@@ -144,6 +146,8 @@ def tree(tmp_path: Path) -> Path:
         ("nn/transformer", "from ..translation.layers import Positions"),
         ("translation/model", "from .criterion import code_nll"),
         ("translation/model", "from ..bottleneck import assign"),
+        ("translation/model", "from .decoding.search import search"),
+        ("translation/decoding/options", "import torch"),
         ("translation/criterion", "from .encoder import SourceEncoder"),
         ("translation/criterion", "from .model import VQEMTransformer"),
         ("translation/decoding/search", "from ..predictor import LatentPredictor"),
