@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 else:  # torch takes seconds, which `vq-nat --help` does not have
     home = light_module("translation.decoding.options")
 
-INTEGERS = {0: count, 1: positive, None: int}  # by the least there may be
+INTEGERS: dict[float | None, Callable[[str], int]] = {0: count, 1: positive, None: int}
 
 
 def add_decoding(command: argparse.ArgumentParser) -> None:
