@@ -219,7 +219,7 @@ def run_translate(options: argparse.Namespace) -> None:
     # Silent unless standard error is a terminal.
     with tqdm(unit=" lines", disable=None, leave=False) as progress:
         while batch := list(islice(lines, options.batch_size)):
-            given = {}
+            given: dict[str, Any] = {}
             if references is not None:
                 given["references"] = references[done : done + len(batch)]
             for found in translator.nbest(
@@ -230,6 +230,11 @@ def run_translate(options: argparse.Namespace) -> None:
                     print(line)
             sys.stdout.flush()
             progress.update(len(batch))
+    if references is not None and len(references) != done:
+        raise ValueError(
+            f"{options.references} must have as many lines as the input ({done}), but "
+            f"has {len(references)} instead."
+        )
 
 
 def written(

@@ -75,9 +75,9 @@ def require_codes(translator: Translator) -> None:
             "codes, but is an exported one instead."
         )
     if not model.predicts_codes:
+        kind = translator.model.cfg.vq_kind
         raise ValueError(
-            f"the model must have codes, but its `vq_kind` is {model.cfg.vq_kind!r} "
-            "instead."
+            f"the model must have codes, but its `vq_kind` is {kind!r} instead."
         )
 
 

@@ -44,6 +44,7 @@ def export(
     """
     if not is_latent(model) or not model.predicts_codes:
         raise ValueError("only models with latent codes can be exported.")
+    assert isinstance(model, torch.nn.Module)
     if out.exists():
         raise ValueError(f"{out} must not exist yet, but does.")
     require("onnx")
