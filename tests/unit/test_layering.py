@@ -60,10 +60,10 @@ TABLE = {
     "explain*": "explain* results.* translation.*",
     "bench*": "*",
     "cli*": "cli* bench* results* explain* translation.* image.sampling",
-    "data_prep.lib*": "data_prep.lib* fairseq_side.compat translation "
+    "data_prep.lib*": "data_prep.lib* results.* fairseq_side.compat translation "
     "translation.ctranslate2",
-    "data_prep.distill": "data_prep.lib.* data_prep.prepare",
-    "data_prep*": "data_prep.lib.*",
+    "data_prep.distill": "data_prep.lib.* data_prep.prepare results.*",
+    "data_prep*": "data_prep.lib.* results.*",
     "examples.lib*": f"examples.lib* data_prep.lib.* {MEASURED}",
     "examples.paper_table*": f"examples.lib.* examples.paper_table.* data_prep.lib.* "
     f"data_prep.train_teacher {MEASURED}",
