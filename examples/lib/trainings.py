@@ -138,11 +138,10 @@ def make_ready(folder: Path, recipe: dict[str, Any]) -> None:
             )
         shutil.rmtree(folder)
     write_json(recipe, started)
-    last, best = folder / "checkpoint_last.pt", folder / "checkpoint_best.pt"
-    if last.exists() and not zipfile.is_zipfile(last):  # killed while it was written
+    last, others = folder / "checkpoint_last.pt", folder.glob("checkpoint*.pt")
+    # Half a file, which fairseq-train passes over for a whole one, if there is one.
+    if last.exists() and not any(map(zipfile.is_zipfile, others)):
         last.unlink()
-        if zipfile.is_zipfile(best):
-            shutil.copyfile(best, last)
 
 
 def describe_training(folder: Path) -> str:

@@ -16,7 +16,10 @@ HOUSES = ("vq_nat", "data_prep", "examples")
 STAGE = "nn.* translation.flow translation.config translation.layers | torch fairseq"
 SEARCH = "fairseq_side.* translation.flow translation.config translation.decoding*"
 FRONT = f"bottleneck nn.* {SEARCH} translation.codec translation.fairseq_nat"
-MEASURED = "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck"
+MEASURED = (
+    "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck text* "
+    "engine*"
+)
 
 # Module | what it may import: of the package | of all that is installed (without a
 # second bar: anything). The first pattern that fits a module counts. `bottleneck` alone
@@ -37,7 +40,7 @@ TABLE = {
     "translation.compressor": STAGE,
     "translation.predictor": STAGE,
     "translation.decoder": STAGE,
-    "translation.codec": "| torch fairseq sacremoses",
+    "translation.codec": "text.codec | torch",
     "translation.decoding*": SEARCH,
     "translation.criterion": f"{SEARCH} bottleneck",
     "translation.model": f"bottleneck {STAGE.split('|')[0]} fairseq_side.compat "
@@ -56,6 +59,9 @@ TABLE = {
     "translation.onnx.runtime",
     "translation": "translation.*",
     "image*": "image* bottleneck nn.* fairseq_side.* ",
+    "text*": "text* | sacremoses sentencepiece",
+    # Neither torch nor fairseq at run time: `weights` reads a model's attributes.
+    "engine*": "engine* text* | numpy",
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",
     "bench*": "*",

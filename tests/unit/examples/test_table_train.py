@@ -191,7 +191,7 @@ def test_a_trained_model_is_known_by_flags_text_and_teacher(
 ) -> None:
     text = prepared(tmp_path / "text")
     teacher = tmp_path / "teacher.pt"
-    torch.save({"model": {"weight": torch.zeros(2)}}, teacher)
+    torch.save({"model": {"weight": torch.zeros(2)}, "cfg": {}}, teacher)
     plan = make_plan(given={"distilled": text, "teacher": teacher})
     job = next(u.job for u in units_of(plan) if u.name == "vq-em10.seed2")
     assert not is_trained(plan, job)
@@ -200,9 +200,9 @@ def test_a_trained_model_is_known_by_flags_text_and_teacher(
     mark(plan.stamp(job.name), recipe, plan.checkpoint(job))
     assert is_trained(plan, job)
     assert not is_trained(plan, Job(job.model, 3))
-    torch.save({"model": {"weight": torch.zeros(2)}, "hours": 2}, teacher)
+    torch.save({"model": {"weight": torch.zeros(2)}, "cfg": {}, "hours": 2}, teacher)
     assert is_trained(plan, job)  # the same weights, trained again
-    torch.save({"model": {"weight": torch.ones(2)}}, teacher)
+    torch.save({"model": {"weight": torch.ones(2)}, "cfg": {}}, teacher)
     assert not is_trained(plan, job)
 
 

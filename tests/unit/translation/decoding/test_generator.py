@@ -332,3 +332,29 @@ def test_the_largest_is_what_torch_finds(shape) -> None:
     logits = torch.randn(shape, generator=torch.Generator().manual_seed(2))
     logits[..., 3] = -float("inf")
     assert torch.equal(largest(logits), logits.argmax(dim=-1))
+
+
+@pytest.mark.parametrize("refinement", ["mask", "latent", "both"])
+def test_a_sentence_that_stands_still_is_finished(
+    model, dictionary, make_batch, refinement
+) -> None:
+    """Words that depend on nothing are the same in the first pass: one is enough."""
+    with torch.no_grad():
+        model.decoder.layer_norm.weight.zero_()
+        model.decoder.layer_norm.bias.copy_(model.embed_tokens.weight[7] * 50)
+    rule = {"lengths": LengthRule(b=30), "refinement": refinement}
+    generator = IterativeLatentGenerator(
+        dictionary, max_iter=6, retain_history=True, **rule
+    )
+    passes = []
+    decode, generator._decode = generator._decode, None
+
+    def counted(*rest, **named):
+        passes.append(1)
+        return decode(*rest, **named)
+
+    generator._decode = counted
+    for found in translate(generator, model, make_batch([9, 4, 6])):
+        assert found["steps"] <= 2  # the second pass finds that nothing changes
+        assert len(found["history"]) == found["steps"] + 1
+    assert len(passes) <= 3
