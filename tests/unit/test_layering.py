@@ -16,7 +16,10 @@ HOUSES = ("vq_nat", "data_prep", "examples")
 STAGE = "nn.* translation.flow translation.config translation.layers | torch fairseq"
 SEARCH = "fairseq_side.* translation.flow translation.config translation.decoding*"
 FRONT = f"bottleneck nn.* {SEARCH} translation.codec translation.fairseq_nat"
-MEASURED = "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck"
+MEASURED = (
+    "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck text* "
+    "engine*"
+)
 
 # Module | what it may import: of the package | of all that is installed (without a
 # second bar: anything). The first pattern that fits a module counts. `bottleneck` alone
@@ -65,10 +68,10 @@ TABLE = {
     "explain*": "explain* results.* translation.*",
     "bench*": "*",
     "cli*": "cli* light bench* results* explain* translation.* image.sampling",
-    "data_prep.lib*": "data_prep.lib* fairseq_side.compat translation "
+    "data_prep.lib*": "data_prep.lib* results.* fairseq_side.compat translation "
     "translation.ctranslate2",
-    "data_prep.distill": "data_prep.lib.* data_prep.prepare",
-    "data_prep*": "data_prep.lib.*",
+    "data_prep.distill": "data_prep.lib.* data_prep.prepare results.*",
+    "data_prep*": "data_prep.lib.* results.*",
     "examples.lib*": f"examples.lib* data_prep.lib.* {MEASURED}",
     "examples.paper_table*": f"examples.lib.* examples.paper_table.* data_prep.lib.* "
     f"data_prep.train_teacher {MEASURED}",
