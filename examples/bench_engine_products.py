@@ -1,6 +1,6 @@
 """Times the engine's products: shapes × rows × instruction sets, one thread.
 
-    python -m examples.bench_engine_products --out products.json
+    python examples/bench_engine_products.py --out products.json
 
 Random weights. A product is what a model pays for it: rows are quantised, multiplied,
 scaled, and what follows is fused (ReLU, or argmax at the vocabulary). The weights of a
@@ -12,9 +12,13 @@ import argparse
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import numpy as np
 
@@ -37,7 +41,7 @@ def weights(inputs: int, outputs: int, number_format: str, rng: Any) -> Any:
 
 
 def microseconds(matrix: Any, x: Any, what: str) -> float:
-    """Returns the least time of a product, over about 0.1 s: others may use the core."""
+    """Returns the least time of a product, over about 0.1 s: cores may be shared."""
     first = max(engine().time(matrix, x, what, 3))
     repeats = int(min(max(0.1 / first, 5), 5000))
     return min(engine().time(matrix, x, what, repeats)) * 1e6
@@ -91,7 +95,9 @@ def main(arguments: list[str] | None = None) -> None:
             flush=True,
         )
     if options.out:
-        machine = {"machine": platform.processor() or platform.machine()}
+        machine: dict[str, Any] = {
+            "machine": platform.processor() or platform.machine()
+        }
         machine["load"] = os.getloadavg()[0]
         options.out.write_text(json.dumps({**machine, "rows": found}, indent=1) + "\n")
 

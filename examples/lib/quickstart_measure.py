@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import vq_nat
-from data_prep.lib.steps import sha256
+from data_prep.lib.steps import once, sha256
 from data_prep.lib.teachers import find_device
 from examples.lib.places import LANGS, corpus_stamp
 from examples.lib.progress import say
 from examples.lib.quickstart_plan import Plan
-from examples.lib.stamps import is_done, mark_done, read_json
 from examples.lib.trainings import RECIPE_VERSION
+from examples.lib.weights import weights_of
 from vq_nat.bench import systems
 from vq_nat.results import tables as report
+from vq_nat.results.rows import read_json
 
 EXAMPLES = 5
 
@@ -85,17 +86,19 @@ def measure_one(
         "corpus": f"{test_set.corpus}/{test_set.name}",
         "conditions": systems.describe_conditions(conditions),
         "inputs": {
-            "checkpoint": sha256(system.checkpoint),
+            "checkpoint": weights_of(system.checkpoint),
             "text": sha256(sources.with_name("raw.json")),
         },
     }
     stamp = plan.stamp(f"measure-{system.name}")
     path = systems.row_path(plan.rows, test_set.corpus, system.name)
-    if is_done(stamp, recipe, path):
-        return read_json(path), "reused"
-    row = systems.measure(system, [test_set], conditions)
-    mark_done(stamp, recipe, systems.write_row(row, plan.rows))
-    return row, "measured"
+
+    def make() -> None:
+        row = systems.measure(system, [test_set], conditions, beside=path)
+        systems.write_row(row, plan.rows)
+
+    state = "measured" if once(stamp, recipe, path, make) else "reused"
+    return read_json(path), state
 
 
 def read_conditions(plan: Plan) -> systems.Conditions:

@@ -9,9 +9,9 @@ from statistics import mean
 from typing import Any
 
 from examples.lib.experiment import mean_and_range
-from examples.lib.stamps import read_json
 from examples.paper_table.config import RowSpec
 from examples.paper_table.plan import MISSING, STALE, TablePlan, state_of, units_of
+from vq_nat.results.rows import read_json
 from vq_nat.results.tables import NOTHING, at
 
 Row = Mapping[str, Any]

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.lib.steps import PrepError, sha256
+from data_prep.lib.steps import UserError
 from data_prep.lib.teachers import find_device
+from examples.lib.curves import read_curves
 from examples.lib.places import LANGS
 from examples.lib.progress import say
+from examples.lib.weights import weights_of
 from examples.paper_table.compare import compare_all
 from examples.paper_table.config import TEACHER, RowSpec
-from examples.paper_table.curves import read_curves
 from examples.paper_table.plan import (
     KIND,
     TablePlan,
@@ -84,11 +85,11 @@ def refuse_other_device(plan: TablePlan) -> None:
     """Refuses to fill a table of a GPU on a CPU: its rows would be taken for the GPU's.
 
     Raises:
-        PrepError: where there is no GPU.
+        UserError: where there is no GPU.
     """
     for_gpu = not plan.table.measure.get("cpu-clocks", True)
     if for_gpu and find_device(plan.device) == CPU:
-        raise PrepError(
+        raise UserError(
             f"The device must be a GPU for the table {plan.table.name}, which has no "
             "clocks of a CPU (`cpu-clocks`), but is cpu instead."
         )
@@ -145,7 +146,7 @@ def measure(
         "model": model.name,
         "text": model.text,
         "inputs": {
-            "checkpoint": sha256(plan.checkpoint(unit.job)),
+            "checkpoint": weights_of(plan.checkpoint(unit.job)),
             **hash_inputs(plan, unit),
         },
         **row,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from data_prep.lib.steps import PrepError, write_text_atomically
+from data_prep.lib.steps import UserError
 from examples.lib.progress import say
 from examples.paper_table.cells import (
     clocks_table,
@@ -23,6 +23,7 @@ from examples.paper_table.entries import Entry, Row, by_name, read_entries
 from examples.paper_table.plan import TablePlan, needs_teacher, units_of
 from examples.paper_table.plots import draw_curves, draw_pareto
 from examples.paper_table.winners import comparable, is_system, winners
+from vq_nat.results.rows import write_text
 from vq_nat.results.tables import at, distinct, meanings
 
 REPORT = "report.md"
@@ -46,14 +47,14 @@ def make_report(plan: TablePlan) -> Path:
     """Writes report.md and its pictures beside the rows.
 
     Raises:
-        PrepError: without rows.
+        UserError: without rows.
     """
     entries = read_entries(plan)
     if not entries:
-        raise PrepError(f"{plan.rows} must hold a row of the table, but holds none.")
+        raise UserError(f"{plan.rows} must hold a row of the table, but holds none.")
     pictures = draw(plan, entries)
     path = plan.rows / REPORT
-    write_text_atomically(path, report(plan, entries, pictures))
+    write_text(report(plan, entries, pictures), path)
     return path
 
 
@@ -93,7 +94,7 @@ def report(plan: TablePlan, entries: Sequence[Entry], pictures: Sequence[str]) -
         *(f"![{name}]({name})" for name in pictures),
         section("Notes", "\n".join(f"- {note}" for note in notes(plan, entries))),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(part for part in parts if part)
 
 
 def section(title: str, text: str) -> str:

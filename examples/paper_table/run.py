@@ -21,9 +21,8 @@ from pathlib import Path
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from data_prep.lib.steps import PrepError, errors_as_sentences
-from examples.lib.places import ROOT
-from examples.lib.stamps import locked
+from data_prep.lib.steps import UserError, errors_as_sentences
+from examples.lib.places import ROOT, locked
 from examples.paper_table.config import TEACHER, TEXTS, Table, read_table
 from examples.paper_table.overview import overview
 from examples.paper_table.plan import TablePlan, choose_rows
@@ -40,7 +39,7 @@ def run(plan: TablePlan, args: argparse.Namespace) -> None:
     What fails is named at the end; it does not keep the other rows from being made.
 
     Raises:
-        PrepError: if anything has failed.
+        UserError: if anything has failed.
     """
     # Only now, as these bring torch and fairseq: wrong options are refused at once.
     from examples.paper_table.measure import (
@@ -62,7 +61,7 @@ def run(plan: TablePlan, args: argparse.Namespace) -> None:
         report(plan)
     if failed:
         reasons = "\n".join(f"{name}: {why}" for name, why in failed.items())
-        raise PrepError(f"{len(failed)} part(s) of the table failed.\n{reasons}")
+        raise UserError(f"{len(failed)} part(s) of the table failed.\n{reasons}")
 
 
 def report(plan: TablePlan) -> None:
@@ -76,14 +75,14 @@ def read_plan(args: argparse.Namespace) -> TablePlan:
     """Turns the command line into a plan.
 
     Raises:
-        PrepError: if an option cannot be used.
+        UserError: if an option cannot be used.
     """
     if args.threads < 1:
-        raise PrepError(f"--threads must be at least 1, but is {args.threads} instead.")
+        raise UserError(f"--threads must be at least 1, but is {args.threads} instead.")
     if args.jobs < 1:
-        raise PrepError(f"--jobs must be at least 1, but is {args.jobs} instead.")
+        raise UserError(f"--jobs must be at least 1, but is {args.jobs} instead.")
     if args.train_only and args.measure_only:
-        raise PrepError("--train-only must not go with --measure-only.")
+        raise UserError("--train-only must not go with --measure-only.")
     path = args.config or HERE / f"{args.table}.yaml"
     table = read_table(path)
     work = args.work or ROOT / "runs" / table.name
@@ -107,12 +106,12 @@ def read_seeds(seeds: list[int] | None, table: Table) -> tuple[int, ...]:
     """Returns the seeds that are wanted; none for all.
 
     Raises:
-        PrepError: for one that no model has.
+        UserError: for one that no model has.
     """
     known = {seed for model in table.models.values() for seed in model.seeds}
     for seed in seeds or ():
         if seed not in known:
-            raise PrepError(
+            raise UserError(
                 f"--seeds must be among {', '.join(map(str, sorted(known)))}, "
                 f"but one is {seed} instead."
             )
@@ -123,13 +122,13 @@ def read_given(words: list[str]) -> dict[str, Path]:
     """Reads NAME=PATH of what was made elsewhere.
 
     Raises:
-        PrepError: for an unknown name or a path that does not exist.
+        UserError: for an unknown name or a path that does not exist.
     """
     given: dict[str, Path] = {}
     for word in words:
         name, _, path = word.partition("=")
         if name not in GIVEN or not path:
-            raise PrepError(
+            raise UserError(
                 f"--use must be NAME=PATH with a NAME of {', '.join(GIVEN)}, "
                 f"but is `{word}` instead."
             )
@@ -137,7 +136,7 @@ def read_given(words: list[str]) -> dict[str, Path]:
         if name == TEACHER:
             found, kind = Path(path).is_file(), "file"
         if not found:
-            raise PrepError(f"--use {name} must be a {kind}, but {path} is not.")
+            raise UserError(f"--use {name} must be a {kind}, but {path} is not.")
         given[name] = Path(path).resolve()
     return given
 

@@ -16,7 +16,10 @@ HOUSES = ("vq_nat", "data_prep", "examples")
 STAGE = "nn.* translation.flow translation.config translation.layers | torch fairseq"
 SEARCH = "fairseq_side.* translation.flow translation.config translation.decoding*"
 FRONT = f"bottleneck nn.* {SEARCH} translation.codec translation.fairseq_nat"
-MEASURED = "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck"
+MEASURED = (
+    "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck text* "
+    "engine*"
+)
 
 # Module | what it may import: of the package | of all that is installed (without a
 # second bar: anything). The first pattern that fits a module counts. `bottleneck` alone
@@ -24,6 +27,7 @@ MEASURED = "bench* results* explain* fairseq_side* translation* image* nn.* bott
 # without it. A command imports no other command, but for what it repeats of one.
 TABLE = {
     "": "image* translation translation.translator",
+    "light": "| ",
     "bottleneck*": "bottleneck* | torch",
     "nn*": "nn.* | torch fairseq",
     "fairseq_side*": "fairseq_side* bottleneck | torch fairseq numpy omegaconf hydra",
@@ -38,12 +42,13 @@ TABLE = {
     "translation.predictor": STAGE,
     "translation.decoder": STAGE,
     "translation.codec": "text.codec | torch",
+    "translation.decoding.options": "| ",
     "translation.decoding*": SEARCH,
     "translation.criterion": f"{SEARCH} bottleneck",
     "translation.model": f"bottleneck {STAGE.split('|')[0]} fairseq_side.compat "
     "translation.encoder translation.compressor translation.predictor "
     "translation.decoder translation.schedule translation.noise "
-    "translation.teacher_start translation.decoding.search",
+    "translation.teacher_start",
     "translation.word_codes": f"bottleneck {SEARCH} translation.model "
     "translation.predictor translation.decoder | torch",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.loading "
@@ -64,11 +69,11 @@ TABLE = {
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",
     "bench*": "*",
-    "cli*": "cli* bench* results* explain* translation.* image.sampling",
-    "data_prep.lib*": "data_prep.lib* fairseq_side.compat translation "
+    "cli*": "cli* light bench* results* explain* translation.* image.sampling",
+    "data_prep.lib*": "data_prep.lib* results.* fairseq_side.compat translation "
     "translation.ctranslate2",
-    "data_prep.distill": "data_prep.lib.* data_prep.prepare",
-    "data_prep*": "data_prep.lib.*",
+    "data_prep.distill": "data_prep.lib.* data_prep.prepare results.*",
+    "data_prep*": "data_prep.lib.* results.*",
     "examples.lib*": f"examples.lib* data_prep.lib.* {MEASURED}",
     "examples.paper_table*": f"examples.lib.* examples.paper_table.* data_prep.lib.* "
     f"data_prep.train_teacher {MEASURED}",
@@ -171,6 +176,8 @@ def tree(tmp_path: Path) -> Path:
         ("nn/transformer", "from ..translation.layers import Positions"),
         ("translation/model", "from .criterion import code_nll"),
         ("translation/model", "from ..bottleneck import assign"),
+        ("translation/model", "from .decoding.search import search"),
+        ("translation/decoding/options", "import torch"),
         ("translation/criterion", "from .encoder import SourceEncoder"),
         ("translation/criterion", "from .model import VQEMTransformer"),
         ("translation/decoding/search", "from ..predictor import LatentPredictor"),

@@ -7,6 +7,7 @@ for the codes of the teacher's output and of the references, given those before 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..explain.inventory import require_codes
 from ..results.rows import Row
 from ..results.tables import Column, markdown, number, percent
 from ..translation.criterion import code_hits, code_losses, word_hits
+from ..translation.decoding.options import DecodingOptions
 from ..translation.translator import Hypothesis, Translator
 from .quality import score
 from .sentences import TestSet
@@ -59,9 +61,11 @@ def diagnose(
     texts = [one.text for one in taught]
     targets = {OF_TEACHER: texts, OF_REFERENCE: test_set.targets}
     found = {TEACHER: taught}
-    for name, options in origins(width).items():
+    for name, options in origins(width, translator.options.autocast).items():
         judge = teacher.model if name == RANKED else None
-        way = with_options(translator, options, judge)
+        way = Translator(
+            translator.model, translator.task, translator.codec, options, judge
+        )
         found[name] = way.hypotheses(sources, batch_size, references=targets.get(name))
     rows = [
         {"codes": name, **describe(one, taught, test_set)}
@@ -80,30 +84,17 @@ def diagnose(
     }
 
 
-def origins(width: int) -> dict[str, dict[str, Any]]:
-    """Returns the decoding options for each origin of codes."""
-    several = {"iter_decode_with_beam": width, "code_search": "beam"}
+def origins(width: int, autocast: str = "none") -> dict[str, DecodingOptions]:
+    """Returns how to decode for each origin of codes."""
+    greedy = DecodingOptions(autocast=autocast)
+    beam, given = replace(greedy, candidates=width), replace(greedy, true_codes=True)
     return {
-        GREEDY: {},
-        BEAM: several,
-        RANKED: {**several, "iter_decode_with_external_reranker": True},
-        OF_TEACHER: {"true_codes": True},
-        OF_REFERENCE: {"true_codes": True},
+        GREEDY: greedy,
+        BEAM: beam,
+        RANKED: replace(beam, teacher="given"),
+        OF_TEACHER: given,
+        OF_REFERENCE: given,
     }
-
-
-def with_options(
-    translator: Translator, options: Mapping[str, Any], teacher: Any
-) -> Translator:
-    """Returns the same model, decoding in another way."""
-    plain = {"beam": 1, "iter_decode_max_iter": 0, "iter_decode_with_beam": 1}
-    return Translator(
-        translator.model,
-        translator.task,
-        translator.codec,
-        {**plain, **options},
-        teacher,
-    )
 
 
 def describe(

@@ -228,7 +228,7 @@ def describe_latent(model: Any) -> dict[str, Any]:
         "codes": "learned",
         "slices": model.predictor.slices,
         "codes_per_slice": model.predictor.codes,
-        "chunk": 2**model.steps,
+        "chunk": model.chunk,
         "sees_words": bool(model.sees_words),
     }
 

@@ -68,7 +68,7 @@ class CausalPredictor(nn.Module):
         stride: int = 1,
     ) -> None:
         super().__init__()
-        self.slices, self.codes = slices, codes
+        self.slices, self.codes, self.max_latents = slices, codes, max_latents
         self.positions = Positions(size.width, max_latents + 1, stride)
         self.dropout = Dropout(size.dropout)
         self.layers = TransformerStack(*size.layer, layers)
@@ -221,12 +221,12 @@ class WordPredictor(CausalPredictor):
         super().__init__(size, layers, 1, vocabulary, max_latents, chunk)
         self.tied = (words,)  # a tuple: not a module of this stage as well
         self.scale = size.width**0.5
-        self.eos, self.never = eos, never
+        self.last_code, self.never = eos, never
 
     @property
     def begin(self) -> Tensor:  # type: ignore[override]
         """The end of sentence, as fairseq begins a sentence. Shape: (C,)."""
-        return self.tied[0].weight[self.eos] * self.scale
+        return self.tied[0].weight[self.last_code] * self.scale
 
     def embed(self, codes: Tensor) -> Tensor:
         """Embeds words. Shape: (B, L, 1) → (B, L, C)."""
@@ -239,6 +239,6 @@ class WordPredictor(CausalPredictor):
     def log_probs(self, logits: Tensor) -> Tensor:
         """Normalises in float32. Shape: (…, 1, V) → (…, 1, V + 1), the end behind."""
         words = torch.log_softmax(logits.float(), dim=-1)
-        found = torch.cat([words, words[..., self.eos, None]], dim=-1)
-        found[..., [self.eos, *self.never]] = -float("inf")
+        found = torch.cat([words, words[..., self.last_code, None]], dim=-1)
+        found[..., [self.last_code, *self.never]] = -float("inf")
         return found

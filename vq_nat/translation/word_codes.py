@@ -14,7 +14,6 @@ from torch import Tensor
 from ..bottleneck import BottleneckOutput
 from .config import WORDS, VQEMTransformerConfig
 from .decoder import ParallelDecoder
-from .decoding.search import GREEDY, CodeBounds, SearchOptions, search
 from .flow import (
     NO_CODE,
     DecodedWords,
@@ -46,7 +45,7 @@ class WordCodeTransformer(VQEMTransformer, kind=WORDS):
             cfg.predictor_layers,
             self.embed_tokens,
             self.chunk,
-            self.max_latents,
+            -(-cfg.max_target_positions // self.chunk),
             EOS,
             [BOS, self.pad],
         )
@@ -58,22 +57,6 @@ class WordCodeTransformer(VQEMTransformer, kind=WORDS):
         return True
 
     # -- the doors of decoding -----------------------------------------------------
-
-    @torch.no_grad()
-    def predict(
-        self,
-        source: EncodedSource,
-        bounds: CodeBounds,
-        options: SearchOptions = GREEDY,
-    ) -> LatentCodes:
-        """Searches for codes until their end, see `VQEMTransformer.predict`.
-
-        The last code is the end of sentence: the search looks for those before it.
-        """
-        most = bounds.most.clamp(1, self.max_latents)
-        least = torch.minimum(bounds.least.clamp(min=1), most)
-        bounds = bounds._replace(least=least - 1, most=most - 1)
-        return with_end(search(self.predictor, source, bounds, options))
 
     def score_codes(self, codes: LatentCodes, source: EncodedSource) -> Tensor:
         """Computes log p(codes | source), the end among them. Shape: (B,)."""
@@ -193,16 +176,6 @@ class WordCodeTransformer(VQEMTransformer, kind=WORDS):
 
 
 NEVER = -1e4  # log-probability of another word where one is given
-
-
-def with_end(codes: LatentCodes) -> LatentCodes:
-    """Adds the last chunk's code, the end. Shape: (R, L, 1) → (R, L + 1, 1)."""
-    before = torch.nn.functional.pad(codes.codes, (0, 0, 0, 1))
-    lengths = codes.mask.sum(dim=1)
-    rows = torch.arange(len(before), device=lengths.device)
-    before[rows, lengths] = EOS
-    mask = torch.nn.functional.pad(codes.mask, (1, 0), value=True)
-    return LatentCodes(before, mask, codes.score)
 
 
 def nothing_learned(codes: Tensor) -> BottleneckOutput:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from examples.lib.curves import read_curves, thin
 from examples.paper_table.cells import clocks_table, trained_on
 from examples.paper_table.claims import (
     HELD,
@@ -18,7 +19,6 @@ from examples.paper_table.claims import (
     judge,
 )
 from examples.paper_table.config import read_table
-from examples.paper_table.curves import read_curves, thin
 from examples.paper_table.entries import (
     Entry,
     Speed,

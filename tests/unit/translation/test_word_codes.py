@@ -6,9 +6,14 @@ import torch
 from tests.unit.translation.test_model import loss_of
 from vq_nat.translation import IterativeLatentGenerator
 from vq_nat.translation.decoding.lengths import LengthRule
-from vq_nat.translation.decoding.search import CodeBounds, SearchOptions
+from vq_nat.translation.decoding.search import (
+    CodeBounds,
+    SearchOptions,
+    search,
+    with_last,
+)
 from vq_nat.translation.flow import NO_CODE, LatentCodes, take
-from vq_nat.translation.word_codes import EOS, with_end
+from vq_nat.translation.word_codes import EOS
 
 PAD = 1
 
@@ -97,7 +102,7 @@ def test_codes_end_in_the_end_of_sentence_and_carry_their_score(
     keys = torch.arange(3) + 7
     width = 1 if kind == "greedy" else 3
     options = SearchOptions(kind, width, temperature=2.0)
-    codes = words.predict(source, bounds(3, 2)._replace(keys=keys), options)
+    codes = search(words.predictor, source, bounds(3, 2)._replace(keys=keys), options)
     lengths = codes.mask.sum(dim=1)
     assert int(lengths.min()) >= 2 and int(lengths.max()) <= 8
     for row, length in zip(codes.codes.squeeze(-1).tolist(), lengths.tolist()):
@@ -112,7 +117,7 @@ def test_codes_end_in_the_end_of_sentence_and_carry_their_score(
 def test_a_sentence_may_have_no_code_but_the_end(words, make_batch, kind) -> None:
     source = words.encode(make_batch([5, 4]))
     width = 1 if kind == "greedy" else 2
-    codes = words.predict(source, bounds(2, 1, 1), SearchOptions(kind, width))
+    codes = search(words.predictor, source, bounds(2, 1, 1), SearchOptions(kind, width))
     assert codes.codes.flatten().tolist() == [EOS] * 2 * width
     assert codes.mask.all()
     rows = torch.arange(2).repeat_interleave(width)
@@ -162,7 +167,7 @@ def test_hypotheses_do_not_depend_on_the_batch(words, make_batch, dictionary) ->
 
     def texts(rows):
         found = generator.generate([words], {"net_input": {"src_tokens": rows}})
-        return [[h["tokens"].tolist() for h in of_one] for of_one in found]
+        return [[h.tokens.tolist() for h in of_one] for of_one in found]
 
     together = texts(source)
     alone = [texts(row[row.ne(PAD)].unsqueeze(0))[0] for row in source]
@@ -180,7 +185,7 @@ def test_reference_codes_can_be_decoded_and_refined(make_model, make_batch, dict
     target = make_batch([8, 5])
     sample = {"net_input": {"src_tokens": make_batch([9, 4])}, "target": target}
     for row, found in zip(target, generator.generate([model], sample)):
-        tokens = found[0]["tokens"]
+        tokens = found[0].tokens
         length = int(row.ne(PAD).sum())
         ends = torch.arange(1, length - 1, 2)
         assert tokens[ends].equal(row[ends])
@@ -189,7 +194,7 @@ def test_reference_codes_can_be_decoded_and_refined(make_model, make_batch, dict
 def test_the_end_comes_behind_the_last_code() -> None:
     mask = torch.tensor([[True, True], [True, False], [False, False]])
     codes = torch.tensor([[7, 8], [9, 0], [0, 0]]).unsqueeze(-1)
-    found = with_end(LatentCodes(codes, mask, torch.zeros(3)))
+    found = with_last(LatentCodes(codes, mask, torch.zeros(3)), EOS)
     assert found.codes.squeeze(-1).tolist() == [[7, 8, EOS], [9, EOS, 0], [EOS, 0, 0]]
     assert found.mask.tolist() == [
         [True, True, True],

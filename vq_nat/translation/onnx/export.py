@@ -16,7 +16,8 @@ from typing import Any, Union
 import torch
 
 from ...bottleneck import BottleneckConfig
-from ..config import WORDS
+from ..decoding.search import EndsInACode
+from ..flow import is_latent
 from .graphs import Graph, graphs_of
 from .runtime import DESCRIPTION, FORMAT, require
 
@@ -42,9 +43,10 @@ def export(
         ValueError: for a model without learned codes, or if `out` exists.
         ImportError: if onnx or onnxruntime is missing.
     """
-    if not hasattr(model, "lookup") or model.cfg.vq_kind == "identity":
+    if not is_latent(model) or not model.predicts_codes:
         raise ValueError("only models with latent codes can be exported.")
-    if model.cfg.vq_kind == WORDS:
+    assert isinstance(model, torch.nn.Module)
+    if isinstance(model.predictor, EndsInACode):
         raise ValueError(
             "`vq_kind` must be one of learned codes to be exported as ONNX graphs, but "
             "is 'words' instead."
@@ -84,7 +86,7 @@ def describe(model: Any, languages: list[str], int8: bool) -> dict[str, Any]:
         "decoder_layers": len(model.decoder.layers),
         "slices": model.predictor.slices,
         "codes": model.predictor.codes,
-        "max_latents": model.max_latents,
+        "max_latents": model.predictor.max_latents,
         "max_positions": list(model.max_positions()),
         "parameters": sum(p.numel() for p in model.parameters()),
         "dtype": "int8" if int8 else "float32",
