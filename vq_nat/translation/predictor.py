@@ -163,8 +163,9 @@ class LatentPredictor(CausalPredictor):
         codes: int,
         max_latents: int,
     ) -> None:
+        embed_codes = nn.Embedding(slices * codes, size.width)  # first: seeds stay good
         super().__init__(size, layers, slices, codes, max_latents)
-        self.embed_codes = nn.Embedding(slices * codes, size.width)
+        self.embed_codes = embed_codes
         self.begin = nn.Parameter(torch.empty(size.width))
         self.output = nn.Linear(size.width, slices * (codes + 1))
         nn.init.normal_(self.embed_codes.weight, std=1.0)

@@ -332,6 +332,6 @@ def test_a_sentence_that_stands_still_is_finished(
 
     generator._decode = counted
     for found in translate(generator, model, make_batch([9, 4, 6])):
-        assert found["steps"] <= 2  # the second pass finds that nothing changes
-        assert len(found["history"]) == found["steps"] + 1
+        assert found.steps <= 2  # the second pass finds that nothing changes
+        assert len(found.history) == found.steps + 1
     assert len(passes) <= 3
