@@ -76,3 +76,14 @@ def test_models_without_codes_are_refused(models, tmp_corpus, tmp_path, capsys) 
     arguments = ["diagnose", teacher, "--teacher", teacher, "--raw", raw]
     assert cli.main(arguments) == 2
     assert "the model must have codes, but is a" in capsys.readouterr().err
+
+
+def test_a_verified_translation_is_that_of_the_verifier(models) -> None:
+    from vq_nat.translation.verified import VerifiedTranslator
+
+    texts = ["a b c", "", "d e f g h i j k", "k l m"]
+    verified = VerifiedTranslator.open(models["words"], models["teacher"])
+    assert verified.translate(texts) == vq_nat.load(models["teacher"]).translate(texts)
+    found = verified.hypotheses(texts)
+    passes = sorted(h.passes for h in found if h.tokens)
+    assert passes == sorted(len(gained) for gained in verified.gained[-3:])

@@ -59,6 +59,7 @@ TABLE = {
     "translation.loading",
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
+    "translation.verified": f"{FRONT} translation.loading translation.translator",
     "translation.translator": f"{FRONT} translation.loading translation.task "
     "translation.onnx.runtime",
     "translation": "translation.*",
