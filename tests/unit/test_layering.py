@@ -49,6 +49,7 @@ TABLE = {
     "translation.encoder translation.compressor translation.predictor "
     "translation.decoder translation.schedule translation.noise "
     "translation.teacher_start",
+    "translation.architectures": "translation.config translation.model | fairseq",
     "translation.word_codes": f"bottleneck {SEARCH} translation.model "
     "translation.predictor translation.decoder | torch",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.loading "

@@ -1,5 +1,6 @@
 """Source words → target words. Importing this room registers it with fairseq."""
 
+from . import architectures  # noqa: F401
 from .config import VQEMTransformerConfig
 from .criterion import LatentPredictionCriterion
 from .decoding.generator import IterativeLatentGenerator
