@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 if TYPE_CHECKING:
+    from .engine.runtime import EngineTranslator
     from .translation.translator import Translator
 
 __version__ = "0.1.0"
@@ -20,16 +21,26 @@ if "fairseq" in sys.modules:
     from . import image, translation  # noqa: F401
 
 
-def load(path: Union[str, Path], **options: object) -> "Translator":
+def load(
+    path: Union[str, Path], **options: object
+) -> "Union[Translator, EngineTranslator]":
     """Loads a trained model that translates raw text.
 
     Args:
-        path: a checkpoint, or a folder that holds `checkpoint_best.pt`.
-        **options: see `vq_nat.translation.translator.Translator.load`.
+        path: a folder that `vq-nat export` wrote, which is read without torch and
+            fairseq; a checkpoint; or a folder that holds `checkpoint_best.pt`.
+        **options: see `vq_nat.translation.translator.Translator.load`, and for a folder
+            `vq_nat.engine.runtime.load_folder`.
 
     Returns:
-        A `Translator`: `load(path).translate(["A man rides a bike."])`.
+        A translator: `load(path).translate(["A man rides a bike."])`.
     """
+    from .engine.folder import is_folder
+
+    if is_folder(path):
+        from .engine.runtime import load_folder
+
+        return load_folder(path, **options)  # type: ignore[arg-type]
     from .translation.translator import Translator
 
     return Translator.load(path, **options)  # type: ignore[arg-type]

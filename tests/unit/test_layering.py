@@ -20,7 +20,8 @@ FRONT = f"bottleneck nn.* {SEARCH} translation.codec translation.fairseq_nat"
 # second bar: anything). The first pattern that fits a module counts. `bottleneck` alone
 # is that room's door; `x*` is a room and all that is in it.
 TABLE = {
-    "": "image* translation translation.translator",
+    "": "image* translation translation.translator engine.folder engine.runtime",
+    "translated": "|",  # what every translator takes and gives
     "bottleneck*": "bottleneck* | torch",
     "nn*": "nn.* | torch fairseq",
     "fairseq_side*": "fairseq_side* bottleneck | torch fairseq numpy omegaconf hydra",
@@ -43,19 +44,21 @@ TABLE = {
     "translation.teacher_start translation.decoding.search",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.loading "
     "translation.translator | torch",
+    "translation.onnx.quantize": "engine.packing translation.onnx.runtime | numpy",
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.onnx*",
     "translation.fairseq_nat": f"{SEARCH} translation.teacher_start",
     "translation.ctranslate2": "fairseq_side.compat translation.codec "
     "translation.loading",
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
+    "translation.export": "translation.loading engine.export",
     "translation.translator": f"{FRONT} translation.loading translation.task "
-    "translation.onnx.runtime",
+    "translation.onnx.runtime translated",
     "translation": "translation.*",
     "image*": "image* bottleneck nn.* fairseq_side.* ",
     "text*": "text* | sacremoses sentencepiece",
     # Neither torch nor fairseq at run time: `weights` reads a model's attributes.
-    "engine*": "engine* text* | numpy",
+    "engine*": "engine* text* translated | numpy",
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",
     "bench*": "*",
