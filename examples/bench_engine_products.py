@@ -37,7 +37,7 @@ def weights(inputs: int, outputs: int, number_format: str, rng: Any) -> Any:
 
 
 def microseconds(matrix: Any, x: Any, what: str) -> float:
-    """Returns the least time of a product, over about 0.1 s: others may use the core."""
+    """Returns the least time of a product within 0.1 s: others may use the core."""
     first = max(engine().time(matrix, x, what, 3))
     repeats = int(min(max(0.1 / first, 5), 5000))
     return min(engine().time(matrix, x, what, repeats)) * 1e6

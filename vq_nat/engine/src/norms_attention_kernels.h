@@ -10,22 +10,6 @@
 namespace vq {
 namespace {
 
-// Calls part(at, n) for each 16 of `size` numbers, the last with fewer.
-template <class Part>
-inline void by_lanes(int size, Part part) {
-  int at = 0;
-  for (; at + kLanes <= size; at += kLanes) part(at, kLanes);
-  if (at < size) part(at, size - at);
-}
-
-inline F some(const float* p, int n) { return n == kLanes ? load(p) : load(p, n); }
-inline void put(const F& a, float* p, int n) { n == kLanes ? store(a, p) : store(a, p, n); }
-// a in the first n lanes, `other` behind them
-inline F first(const F& a, int n, float other) {
-  if (n == kLanes) return a;
-  return choose(to_float(alli(n)), to_float(count()), a, all(other));
-}
-
 void normalise_row(const Norm& norm, const float* x, float* y) {
   const float share = 1.0f / static_cast<float>(norm.width);
   F total = all(0.0f);
@@ -33,7 +17,7 @@ void normalise_row(const Norm& norm, const float* x, float* y) {
   const F mean = all(sum(total) * share);
   F squares = all(0.0f);
   by_lanes(norm.width, [&](int at, int n) {
-    const F d = first(some(x + at, n) - mean, n, 0.0f);
+    const F d = only(some(x + at, n) - mean, n, 0.0f);
     squares = fma(d, d, squares);
   });
   const F inverse = all(1.0f / std::sqrt(sum(squares) * share + norm.epsilon));
@@ -51,11 +35,11 @@ void layer_norm_kernel(const Norm& norm, const float* x, int rows, float* y) {
 // x becomes exp(x − max), of which the sum is returned; the rest of the last 16 are 0.
 inline float exponentials(float* x, int columns) {
   F most = all(-INFINITY);
-  by_lanes(columns, [&](int at, int n) { most = max(most, first(some(x + at, n), n, -INFINITY)); });
+  by_lanes(columns, [&](int at, int n) { most = max(most, only(some(x + at, n), n, -INFINITY)); });
   const F peak = all(largest(most));
   F total = all(0.0f);
   by_lanes(columns, [&](int at, int n) {
-    const F e = first(exponential(some(x + at, n) - peak), n, 0.0f);
+    const F e = only(exponential(some(x + at, n) - peak), n, 0.0f);
     total = total + e;
     put(e, x + at, n);
   });
@@ -64,10 +48,10 @@ inline float exponentials(float* x, int columns) {
 
 void log_softmax_row(float* x, int columns) {
   F most = all(-INFINITY), total = all(0.0f);
-  by_lanes(columns, [&](int at, int n) { most = max(most, first(some(x + at, n), n, -INFINITY)); });
+  by_lanes(columns, [&](int at, int n) { most = max(most, only(some(x + at, n), n, -INFINITY)); });
   const F peak = all(largest(most));
   by_lanes(columns, [&](int at, int n) {
-    total = total + first(exponential(some(x + at, n) - peak), n, 0.0f);
+    total = total + only(exponential(some(x + at, n) - peak), n, 0.0f);
   });
   const F less = peak + all(std::log(sum(total)));
   by_lanes(columns, [&](int at, int n) { put(some(x + at, n) - less, x + at, n); });
