@@ -144,7 +144,7 @@ class EngineTranslator(TextDoor):
         self.threads = threads or len(os.sched_getaffinity(0))
         if teacher is not None:
             self._check_teacher(teacher)
-        self._options(None, None)  # refuses wrong options at once
+        self._options()  # refuses wrong options at once
 
     @property
     def parallel(self) -> bool:
@@ -164,17 +164,33 @@ class EngineTranslator(TextDoor):
         Those of a sentence that is translated in pieces are joined by their ranks. The
         engine makes batches of its own: `batch_size` changes nothing.
         """
-        if references is not None:
-            raise ValueError(
-                "`references` must be None for an exported model: it has no compressor."
-            )
-        options = self._options(candidates, passes)
+        options = self._options(candidates, passes, references)
         rows, owners = self._pieces(checked(sentences, batch_size))
         start = time.perf_counter()
         found = self._run(rows, options)
         seconds = (time.perf_counter() - start) / max(1, len(rows))
         read = [[self._read(one, seconds) for one in of_row] for of_row in found]
         return [join([read[row] for row in own]) or [EMPTY] for own in owners]
+
+    def translate(
+        self,
+        sentences: Iterable[str],
+        batch_size: int = 64,
+        candidates: int | None = None,
+        passes: int | None = None,
+        references: Sequence[str] | None = None,
+    ) -> list[str]:
+        """Translates raw sentences; order and number are kept, empty stays empty.
+
+        The same as the best of `nbest`, but nothing is computed for scores alone.
+        """
+        options = self._options(candidates, passes, references)
+        options.want_scores = options.width > 1 or options.passes > 0
+        rows, owners = self._pieces(checked(sentences, batch_size))
+        texts = [
+            self.codec.sentence(found[0].tokens) for found in self._run(rows, options)
+        ]
+        return [" ".join(filter(None, texts[own.start : own.stop])) for own in owners]
 
     def _pieces(self, sentences: Iterable[str]) -> tuple[list[list[int]], list[range]]:
         """Returns the rows to translate, and which of them are each sentence's."""
@@ -209,12 +225,21 @@ class EngineTranslator(TextDoor):
 
     # -- options -------------------------------------------------------------------
 
-    def _options(self, candidates: int | None, passes: int | None) -> Any:
+    def _options(
+        self,
+        candidates: int | None = None,
+        passes: int | None = None,
+        references: Sequence[str] | None = None,
+    ) -> Any:
         """Returns the engine's options.
 
         Raises:
             ValueError: naming one that the engine cannot serve.
         """
+        if references is not None:
+            raise ValueError(
+                "`references` must be None for an exported model: it has no compressor."
+            )
         settings = dict(self.settings)
         if candidates is not None:
             settings["candidates" if self.parallel else "beam"] = candidates
