@@ -14,10 +14,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from download import fetch, read_checksums
-from steps import PrepError, Workspace, errors_as_sentences, report
+from data_prep.lib.download import fetch, read_checksums
+from data_prep.lib.steps import PrepError, Workspace, errors_as_sentences, report
 
 CIFAR = "https://www.cs.toronto.edu/~kriz/"
 ARCHIVE = "cifar-10-binary.tar.gz"

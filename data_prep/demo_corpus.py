@@ -11,12 +11,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from demo_frames import Sentence, draw_sentence, english_text, references
-from demo_phrases import Draw
-from steps import PrepError, Workspace, errors_as_sentences, report
-from text import write_lines
+from data_prep.lib.demo_frames import Sentence, draw_sentence, english_text, references
+from data_prep.lib.demo_phrases import Draw
+from data_prep.lib.steps import PrepError, Workspace, errors_as_sentences, report
+from data_prep.lib.text import write_lines
 
 GENERATOR_VERSION = 2  # raise when the same seed gives other sentences
 MAX_FAILURES = 10_000  # draws in a row that give no new sentence

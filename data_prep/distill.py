@@ -22,19 +22,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import pool
-import teachers
-from evaluate import evaluate, translate
-from filters import Limits, Pair, find_fault
-from manifest import read_counts, write_manifest
-from mono import digest, prepare_mono
-from prepare import Plan, copy_raw, make_bin, raw_files
-from shards import Shard, Store, cut, find_shard
-from steps import PrepError, Workspace, errors_as_sentences, report, sha256
-from teachers import Decoding
-from text import plain_text, read_lines, undo_bpe, write_lines
+from data_prep.lib import pool, teachers
+from data_prep.lib.evaluate import evaluate, translate
+from data_prep.lib.filters import Limits, Pair, find_fault
+from data_prep.lib.manifest import read_counts, write_manifest
+from data_prep.lib.mono import digest, prepare_mono
+from data_prep.lib.plan import Plan
+from data_prep.lib.shards import Shard, Store, cut, find_shard
+from data_prep.lib.steps import (
+    PrepError,
+    Workspace,
+    errors_as_sentences,
+    report,
+    sha256,
+)
+from data_prep.lib.teachers import Decoding
+from data_prep.lib.text import plain_text, read_lines, undo_bpe, write_lines
+from data_prep.prepare import copy_raw, make_bin, raw_files
 
 RECIPE_VERSION = 2  # raise when the same recipe gives other translations
 MIN_AGREEMENT = 90.0  # BLEU; int8 weights change some words, a wrong model changes all

@@ -8,10 +8,11 @@ import zlib
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from steps import PrepError, Workspace, errors_as_sentences, report
-from text import decode_line, write_lines
+from data_prep.lib.steps import PrepError, Workspace, errors_as_sentences, report
+from data_prep.lib.text import decode_line, write_lines
 
 # Of the text inside (a .gz file may be packed in many ways), at commit a3d2e0d.
 SHA256 = {

@@ -19,18 +19,20 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from sentencepiece import SentencePieceTrainer
-from steps import PrepError, Workspace, errors_as_sentences, report
 from subword_nmt.learn_bpe import learn_bpe
-from text import (
+
+from data_prep.lib.plan import CODES, Plan
+from data_prep.lib.steps import PrepError, Workspace, errors_as_sentences, report
+from data_prep.lib.text import (
     load_bpe,
     load_sentencepiece,
     map_lines,
@@ -43,55 +45,9 @@ from text import (
     write_lines,
 )
 
-CODES = {"subword_nmt": "bpe.codes", "sentencepiece": "sentencepiece.model"}
 FILES = ("train", "valid", "test")
 TEXT: dict[str, Any] = {"encoding": "utf-8", "newline": "\n"}
 LEARN_FROM = 2_000_000  # sentences, for SentencePiece, which keeps them in memory
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to prepare, and how; every step reads it and none changes it."""
-
-    raw: Path
-    out: Path
-    source_lang: str
-    target_lang: str
-    bpe_operations: int = 32_000
-    bpe_codes: Path | None = None
-    joined_dict: Path | None = None
-    max_length: int = 250
-    max_ratio: float | None = None
-    drop_tested: bool = False
-    bpe: str = "subword_nmt"
-    workers: int = 1
-
-    @property
-    def langs(self) -> tuple[str, str]:
-        """Source language, target language."""
-        return self.source_lang, self.target_lang
-
-    @property
-    def codes_name(self) -> str:
-        """Name of the file that splits words into subwords."""
-        return CODES[self.bpe]
-
-    @property
-    def tokenizer(self) -> str:
-        """fairseq's name of what makes words; SentencePiece needs none."""
-        return "moses" if self.bpe == "subword_nmt" else "space"
-
-    def splits(self) -> list[str]:
-        """Return train, valid, test and the numbered further test sets."""
-        names = ["train", "valid", "test"]
-        while (self.raw / f"test{len(names) - 2}.{self.source_lang}").exists():
-            names.append(f"test{len(names) - 2}")
-        return names
-
-    def files(self, folder: Path) -> dict[str, Path]:
-        """Return the text files of a folder by name, as a step's inputs."""
-        names = [f"{split}.{lang}" for split in self.splits() for lang in self.langs]
-        return {name: folder / name for name in names}
 
 
 def prepare(plan: Plan) -> None:
@@ -150,12 +106,12 @@ def check(plan: Plan) -> None:
     for path in plan.files(plan.raw).values():
         if not path.is_file():
             raise PrepError(f"The file {path} is missing.")
-    for path, what in (
+    for given, what in (
         (plan.bpe_codes, "of BPE codes"),
         (plan.joined_dict, "of the joint dictionary"),
     ):
-        if path is not None and not path.is_file():
-            raise PrepError(f"The file {what}, {path}, is missing.")
+        if given is not None and not given.is_file():
+            raise PrepError(f"The file {what}, {given}, is missing.")
     if plan.bpe_codes is not None:
         load = load_bpe if plan.bpe == "subword_nmt" else load_sentencepiece
         load(plan.bpe_codes)

@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from average import average_checkpoints, last_checkpoints
-from options import flags, read_yaml
-from steps import (
+from data_prep.lib.average import average_checkpoints, last_checkpoints
+from data_prep.lib.options import flags, read_yaml
+from data_prep.lib.steps import (
     PrepError,
     Workspace,
     errors_as_sentences,
@@ -21,7 +22,7 @@ from steps import (
     sha256,
     write_text_atomically,
 )
-from text import write_lines
+from data_prep.lib.text import write_lines
 
 HERE = Path(__file__).resolve().parent
 USER_DIR = HERE.parent / "vq_nat"

@@ -15,11 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from download import fetch, read_checksums
-from steps import PrepError, Workspace, errors_as_sentences, report
-from text import decode_line, read_pairs
+from data_prep.lib.download import fetch, read_checksums
+from data_prep.lib.steps import PrepError, Workspace, errors_as_sentences, report
+from data_prep.lib.text import decode_line, read_pairs
 
 LANGS = ("en", "de")
 SEGMENT = re.compile(r"<seg[^>]*>(.*?)</seg>", re.IGNORECASE)

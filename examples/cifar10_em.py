@@ -30,22 +30,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import cifar10_em_prior  # noqa: E402
-import cifar10_em_report  # noqa: E402
-import experiment  # noqa: E402
-from options import read_yaml  # noqa: E402
-from progress import minutes, say  # noqa: E402
-from side_by_side import side_by_side  # noqa: E402
-from stamps import locked  # noqa: E402
-from steps import PrepError, errors_as_sentences  # noqa: E402
-from trainings import call_fairseq_train, make_ready  # noqa: E402
-
-from vq_nat.bench.images import measure  # noqa: E402
-from vq_nat.bench.systems import Conditions  # noqa: E402
-from vq_nat.results.training_log import LogEntry, read_entry, read_log  # noqa: E402
+from data_prep.lib.options import read_yaml
+from data_prep.lib.steps import PrepError, errors_as_sentences
+from examples.lib import cifar10_em_prior, cifar10_em_report, experiment
+from examples.lib.places import ROOT
+from examples.lib.progress import minutes, say
+from examples.lib.side_by_side import side_by_side
+from examples.lib.stamps import locked
+from examples.lib.trainings import call_fairseq_train, make_ready
+from vq_nat.bench.images import measure
+from vq_nat.bench.systems import Conditions
+from vq_nat.results.training_log import LogEntry, read_entry, read_log
 
 Row = dict[str, Any]
 PRESETS = ROOT / "examples" / "presets"

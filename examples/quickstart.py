@@ -16,21 +16,22 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from corpora import distill, make_corpus  # noqa: E402
-from progress import minutes, say  # noqa: E402
-from quickstart_plan import Plan, read_preset  # noqa: E402
-from stamps import locked  # noqa: E402
-from steps import PrepError, errors_as_sentences  # noqa: E402
-from trainings import train  # noqa: E402
+from data_prep.lib.steps import PrepError, errors_as_sentences
+from examples.lib.corpora import distill, make_corpus
+from examples.lib.places import ROOT
+from examples.lib.progress import minutes, say
+from examples.lib.quickstart_plan import Plan, read_preset
+from examples.lib.stamps import locked
+from examples.lib.trainings import train
 
 
 def run(plan: Plan) -> None:
     """Runs all steps."""
     # Only now, as it brings torch and fairseq: wrong options are refused at once.
-    from quickstart_measure import measure, show_examples
+    from examples.lib.quickstart_measure import measure, show_examples
 
     preset = plan.preset
     make_it = partial(make_corpus, plan, preset["corpus"])

@@ -22,18 +22,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import experiment  # noqa: E402
-from progress import minutes, say  # noqa: E402
-from stamps import locked, read_json  # noqa: E402
-from steps import PrepError, errors_as_sentences  # noqa: E402
-from trainings import fairseq_train  # noqa: E402
-
-from vq_nat.bench.machine import commit, processor, versions  # noqa: E402
-from vq_nat.results import tables as report  # noqa: E402
-from vq_nat.results.training_log import LogEntry, read_entry, read_log  # noqa: E402
+from data_prep.lib.steps import PrepError, errors_as_sentences
+from examples.lib import experiment
+from examples.lib.places import ROOT
+from examples.lib.progress import minutes, say
+from examples.lib.stamps import locked, read_json
+from examples.lib.trainings import fairseq_train
+from vq_nat.bench.machine import commit, processor, versions
+from vq_nat.results import tables as report
+from vq_nat.results.training_log import LogEntry, read_entry, read_log
 
 Row = dict[str, Any]
 SIZES = tuple(2**power for power in range(8, 15))

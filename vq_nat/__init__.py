@@ -8,11 +8,7 @@ vq_nat.image`; `vq_nat.bottleneck` needs torch only.
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
-
-if TYPE_CHECKING:
-    from .engine.runtime import EngineTranslator
-    from .translation.translator import Translator
+from typing import Any, Union
 
 __version__ = "0.1.0"
 __all__ = ["load"]
@@ -21,9 +17,7 @@ if "fairseq" in sys.modules:
     from . import image, translation  # noqa: F401
 
 
-def load(
-    path: Union[str, Path], **options: object
-) -> "Union[Translator, EngineTranslator]":
+def load(path: Union[str, Path], **options: Any) -> Any:
     """Loads a trained model that translates raw text.
 
     Args:
@@ -33,14 +27,15 @@ def load(
             `vq_nat.engine.runtime.load_folder`.
 
     Returns:
-        A translator: `load(path).translate(["A man rides a bike."])`.
+        A `Translator`, or the `EngineTranslator` of a folder:
+        `load(path).translate(["A man rides a bike."])`.
     """
     from .engine.folder import is_folder
 
     if is_folder(path):
         from .engine.runtime import load_folder
 
-        return load_folder(path, **options)  # type: ignore[arg-type]
+        return load_folder(path, **options)
     from .translation.translator import Translator
 
-    return Translator.load(path, **options)  # type: ignore[arg-type]
+    return Translator.load(path, **options)

@@ -7,26 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
-
-DECODING = (
-    "code_search",
-    "length_mode",
-    "length_ratio",
-    "min_length_ratio",
-    "max_length_ratio",
-    "refinement",
-    "rescore",
-    "temperature",
-    "sampling_seed",
-    "lenpen",
-    "unnormalized",
-    "max_len_a",
-    "max_len_b",
-    "retain_iter_history",
-    "true_codes",
-    "true_latents",
-)
+from typing import NamedTuple
 
 
 class Hypothesis(NamedTuple):
@@ -41,6 +22,7 @@ class Hypothesis(NamedTuple):
     passes: int = 0  # refinement passes until it stood still
     seconds: float = 0.0  # the sentence's part of its batch's time
     teacher_seconds: float = 0.0  # of these in the teacher
+    history: tuple[str, ...] = ()  # the text of every pass, if it is kept
 
 
 class CodeMeaning(NamedTuple):
@@ -143,55 +125,6 @@ class TextDoor:
         return [hypotheses[0] for hypotheses in found]
 
 
-def refuse_unknown(decoding: dict[str, Any]) -> None:
-    """Refuses decoding options that do not exist.
-
-    Raises:
-        ValueError: naming one.
-    """
-    unknown = sorted(decoding.keys() - set(DECODING))
-    if unknown:
-        raise ValueError(
-            f"decoding options must be among {', '.join(DECODING)}, "
-            f"but one is {unknown[0]!r} instead."
-        )
-
-
-def refuse_unserved(
-    parallel: bool, beam: int, passes: int, candidates: int, teacher: Any
-) -> None:
-    """Refuses what would silently do nothing.
-
-    Args:
-        parallel: whether the model writes all words at once.
-        beam: beam width of an autoregressive model.
-        passes: refinement passes of a parallel one.
-        candidates: of a parallel one.
-        teacher: what ranks them, None without one.
-
-    Raises:
-        ValueError: naming the option.
-    """
-    if parallel and beam != 1:
-        raise ValueError(
-            "`beam` must be 1 for a model that writes all words at once, "
-            f"but is {beam} instead: use `candidates`."
-        )
-    if parallel:
-        return
-    if passes:
-        raise ValueError(
-            f"`passes` must be 0 for an autoregressive model, but is {passes} instead."
-        )
-    if candidates != 1:
-        raise ValueError(
-            "`candidates` must be 1 for an autoregressive model, "
-            f"but is {candidates} instead: use `beam`."
-        )
-    if teacher is not None:
-        raise ValueError("`teacher` must be None for an autoregressive model.")
-
-
 def join(pieces: list[list[Hypothesis]]) -> list[Hypothesis]:
     """Joins the translations of a sentence's pieces, the best with the best."""
     if not pieces:
@@ -213,9 +146,18 @@ def join(pieces: list[list[Hypothesis]]) -> list[Hypothesis]:
                 max(part.passes for part in parts),
                 sum(part.seconds for part in parts),
                 sum(part.teacher_seconds for part in parts),
+                joined_history([part.history for part in parts]),
             )
         )
     return found
+
+
+def joined_history(parts: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """Joins the passes of a sentence's pieces; one that stood still stays as it is."""
+    if not all(parts):
+        return ()
+    passes = range(max(map(len, parts)))
+    return tuple(" ".join(p[min(i, len(p) - 1)] for p in parts) for i in passes)
 
 
 def checked(sentences: Iterable[str], batch_size: int) -> Iterable[str]:

@@ -18,17 +18,18 @@ import warnings
 from functools import partial
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT), str(ROOT / "data_prep")]
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from stamps import locked  # noqa: E402
-from steps import PrepError, errors_as_sentences  # noqa: E402
-from table_config import TEACHER, TEXTS, Table, read_table  # noqa: E402
-from table_overview import overview  # noqa: E402
-from table_plan import TablePlan, choose_rows  # noqa: E402
+from data_prep.lib.steps import PrepError, errors_as_sentences
+from examples.lib.places import ROOT
+from examples.lib.stamps import locked
+from examples.paper_table.config import TEACHER, TEXTS, Table, read_table
+from examples.paper_table.overview import overview
+from examples.paper_table.plan import TablePlan, choose_rows
 
 PARTS = ("rows", "ablations")  # of tables, none themselves
+HERE = Path(__file__).resolve().parent
 TABLES = tuple(sorted(p.stem for p in HERE.glob("*.yaml") if p.stem not in PARTS))
 GIVEN = (TEACHER, "corpus", *TEXTS[1:])
 
@@ -42,8 +43,12 @@ def run(plan: TablePlan, args: argparse.Namespace) -> None:
         PrepError: if anything has failed.
     """
     # Only now, as these bring torch and fairseq: wrong options are refused at once.
-    from table_measure import measure_all, measure_ready, refuse_other_device
-    from table_train import train_all
+    from examples.paper_table.measure import (
+        measure_all,
+        measure_ready,
+        refuse_other_device,
+    )
+    from examples.paper_table.train import train_all
 
     refuse_other_device(plan)
     failed: dict[str, str] = {}
@@ -62,7 +67,7 @@ def run(plan: TablePlan, args: argparse.Namespace) -> None:
 
 def report(plan: TablePlan) -> None:
     """Writes the report and says where it is."""
-    from table_report import make_report
+    from examples.paper_table.report import make_report
 
     print(f"Report: {make_report(plan)}", flush=True)
 

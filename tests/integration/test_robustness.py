@@ -10,16 +10,13 @@ from typing import Any
 import pytest
 from fairseq.logging import metrics
 
+from data_prep.lib.steps import PrepError
+from examples import robustness
+from vq_nat.results.training_log import LogEntry
 from vq_nat.translation.criterion import LatentPredictionCriterion
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "robustness.py"
-sys.path.insert(0, str(SCRIPT.parent))
-
-import robustness  # noqa: E402
-from steps import PrepError  # noqa: E402
-
-from vq_nat.results.training_log import LogEntry  # noqa: E402
 
 POINT = (
     *("num_updates", "word_accuracy", "vq_posterior_entropy"),

@@ -3,41 +3,43 @@
 import os
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..light import light_module
 from ..text.codec import PIECE, IndexCodec
 from ..text.dictionary import Dictionary
-from ..translated import (
-    EMPTY,
-    Hypothesis,
-    TextDoor,
-    checked,
-    join,
-    refuse_unknown,
-    refuse_unserved,
-)
+from ..translated import EMPTY, Hypothesis, TextDoor, checked, join
 from . import engine
 from .folder import WEIGHTS, dictionary_name, languages_of, read_description
 
-# What an exported model has no weights for, and what only the checkpoint's door does.
-UNSERVED = {
-    "retain_iter_history": (False, None),
-    "true_codes": (False, None),
-    "true_latents": (False, None),
-    "rescore": ("model", None),
-    "refinement": ("mask", None),
-}
-DIRECT = {  # options of the engine by their names here
-    "temperature": "temperature",
-    "sampling_seed": "seed",
+if TYPE_CHECKING:
+    from ..translation.decoding import options as home
+else:
+    home = light_module("translation.decoding.options")
+
+# Options that mean the same to the engine, and what it calls them.
+SHARED = {
+    "lenpen": "",  # see `length_penalty`
+    "unnormalized": "",
     "max_len_a": "max_len_a",
     "max_len_b": "max_len_b",
+}
+LATENT = {
+    **SHARED,
+    "candidates": "width",
+    "code_search": "",  # see `search_of`
+    "temperature": "temperature",
+    "sampling_seed": "seed",
+    "teacher": "",
+    "passes": "passes",
+    "length_mode": "",
+    "length_ratio": "",
     "min_length_ratio": "min_length_ratio",
     "max_length_ratio": "max_length_ratio",
 }
-SEARCHES = ("beam", "sample", "lengths")
-LENGTH_MODES = ("free", "ratio")
+AUTOREGRESSIVE = {**SHARED, "beam": "width", "min_len": "min_length"}
 
 
 class Parts(NamedTuple):
@@ -57,11 +59,6 @@ def load_folder(
     path: str | Path,
     data: Any = None,
     device: str = "cpu",
-    autocast: str = "none",
-    beam: int = 1,
-    passes: int = 0,
-    candidates: int = 1,
-    teacher: str | Path | None = None,
     threads: int = 0,
     **decoding: Any,
 ) -> "EngineTranslator":
@@ -70,14 +67,10 @@ def load_folder(
     Args:
         path: the folder.
         data: must be None: the folder holds all there is.
-        device: "cpu".
-        autocast: "none" or "auto".
-        beam: beam width of an autoregressive model.
-        passes: refinement passes of a latent model.
-        candidates: translations of a latent model among which the best is chosen.
-        teacher: folder of an exported autoregressive model that chooses.
+        device: must be "cpu".
         threads: that compute; 0 = one for each processor. Results do not depend on it.
-        **decoding: those in `translated.DECODING`, by the names of their flags.
+        **decoding: the fields of `DecodingOptions`: `candidates`, `passes`, `beam` (of
+            an autoregressive model), `teacher` (the folder of one), ….
 
     Raises:
         FileNotFoundError: if a file is missing.
@@ -85,21 +78,20 @@ def load_folder(
             for files that are not what was exported.
         ImportError: if the engine was not compiled.
     """
-    refuse_unknown(decoding)
-    for name, value, allowed in (
-        ("data", data, (None,)),
-        ("device", device, ("cpu", "auto")),
-        ("autocast", autocast, ("none", "auto")),
-    ):
-        if value not in allowed:
+    teacher = decoding.get("teacher")
+    if teacher is not None:
+        decoding["teacher"] = str(teacher)
+    if decoding.get("autocast") == "auto":
+        del decoding["autocast"]
+    options = home.options_from(decoding)
+    for name, value, only in (("data", data, None), ("device", device, "cpu")):
+        if value != only:
             raise ValueError(
-                f"`{name}` must be {allowed[0]!r} for an exported model, but is "
-                f"{value!r} instead."
+                f"`{name}` must be {only!r} for an exported model, but is {value!r} "
+                "instead."
             )
     judge = None if teacher is None else open_folder(Path(teacher))
-    settings = {"beam": beam, "passes": passes, "candidates": candidates}
-    parts = open_folder(Path(path))
-    return EngineTranslator(parts, {**settings, **decoding}, judge, threads)
+    return EngineTranslator(open_folder(Path(path)), options, judge, threads)
 
 
 def open_folder(folder: Path) -> Parts:
@@ -127,7 +119,7 @@ class EngineTranslator(TextDoor):
 
     Args:
         parts: the model, with its text.
-        settings: `beam`, `passes`, `candidates` and decoding options, by name.
+        options: how it decodes.
         teacher: the model that ranks candidates.
         threads: that compute; 0 = one for each processor.
     """
@@ -135,11 +127,11 @@ class EngineTranslator(TextDoor):
     def __init__(
         self,
         parts: Parts,
-        settings: dict[str, Any],
+        options: "home.DecodingOptions",
         teacher: Parts | None = None,
         threads: int = 0,
     ) -> None:
-        self.parts, self.teacher, self.settings = parts, teacher, settings
+        self.parts, self.teacher, self.options = parts, teacher, options
         self.codec, self.description = parts.codec, parts.description
         self.threads = threads or len(os.sched_getaffinity(0))
         if teacher is not None:
@@ -240,59 +232,40 @@ class EngineTranslator(TextDoor):
             raise ValueError(
                 "`references` must be None for an exported model: it has no compressor."
             )
-        settings = dict(self.settings)
+        asked: dict[str, Any] = {}
         if candidates is not None:
-            settings["candidates" if self.parallel else "beam"] = candidates
+            asked["candidates" if self.parallel else "beam"] = candidates
         if passes is not None:
-            settings["passes"] = passes
-        beam, wide = settings["beam"], settings["candidates"]
-        refuse_unserved(self.parallel, beam, settings["passes"], wide, self.teacher)
-        self._refuse_others(settings)
-        options = engine().Options()
-        options.threads = self.threads
-        options.width = wide if self.parallel else beam
-        options.passes = settings["passes"]
-        options.search = self._search(settings, options.width)
-        penalty = 0.0 if settings.get("unnormalized") else settings.get("lenpen", 1.0)
-        options.length_penalty = options.rank_penalty = penalty
-        options.normalise = not settings.get("unnormalized", False)
-        for name, own in DIRECT.items():
-            if name in settings:
-                setattr(options, own, settings[name])
-        if settings.get("length_mode") == "ratio":
-            options.length_ratio = settings.get("length_ratio", 2.0)
-        options.guarded = self.parallel and not settings.get("max_length_ratio")
-        return options
+            asked["passes"] = passes
+        options = replace(self.options, **asked)
+        names = LATENT if self.parallel else AUTOREGRESSIVE
+        kind = self.description["kind"]
+        home.refuse_others(options, names, f"an exported model that is {kind}")
+        self._refuse_passes(options.passes)
+        found = engine().Options()
+        for name, own in names.items():
+            if own:
+                setattr(found, own, getattr(options, name))
+        found.threads = self.threads
+        found.search = search_of(options, self.parallel)
+        found.length_penalty = found.rank_penalty = options.length_penalty
+        found.normalise = not options.unnormalized
+        if options.length_mode == "ratio":
+            found.length_ratio = options.length_ratio
+        found.guarded = self.parallel and not options.max_length_ratio
+        return found
 
-    def _search(self, settings: dict[str, Any], width: int) -> str:
-        """Returns the name of the search."""
-        if not self.parallel:
-            return "greedy" if width == 1 else "beam"
-        search = settings.get("code_search", "beam")
-        return "greedy" if width == 1 and search != "sample" else search
-
-    def _refuse_others(self, settings: dict[str, Any]) -> None:
-        """Refuses values that the engine does not have.
+    def _refuse_passes(self, passes: int) -> None:
+        """Refuses passes that a model has not learned.
 
         Raises:
-            ValueError: naming the option.
+            ValueError: if there are any.
         """
-        for name, allowed in (
-            *UNSERVED.items(),
-            ("code_search", (*SEARCHES, None)),
-            ("length_mode", (*LENGTH_MODES, None)),
-        ):
-            if settings.get(name) not in allowed:
-                choices = " or ".join(repr(one) for one in allowed if one is not None)
-                raise ValueError(
-                    f"`{name}` must be {choices} for an exported model, but is "
-                    f"{settings[name]!r} instead."
-                )
-        if settings["passes"] and not self.description.get("sees_words", False):
+        if passes and not self.description.get("sees_words", False):
             raise ValueError(
-                f"`passes` must be 0, but is {settings['passes']} instead: the model "
-                "was trained without shown words (--shown-sentences), and cannot "
-                "predict words again around others."
+                f"`passes` must be 0, but is {passes} instead: the model was trained "
+                "without shown words (--shown-sentences), and cannot predict words "
+                "again around others."
             )
 
     def _check_teacher(self, teacher: Parts) -> None:
@@ -310,3 +283,11 @@ class EngineTranslator(TextDoor):
                     f"the teacher's {side} dictionary must be that of the student, but "
                     "is another."
                 )
+
+
+def search_of(options: "home.DecodingOptions", parallel: bool) -> str:
+    """Returns the engine's name of a search."""
+    if not parallel:
+        return "greedy" if options.beam == 1 else "beam"
+    greedy = options.candidates == 1 and options.code_search != "sample"
+    return "greedy" if greedy else options.code_search

@@ -29,6 +29,9 @@ from fairseq.trainer import Trainer
 from omegaconf import DictConfig, ValueNode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from .checkpoint_options import check_options
+from .guard import guard_files
+
 logger = logging.getLogger(__name__)
 
 AUTOCAST_DTYPES = {
@@ -72,7 +75,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not a fairseq checkpoint.
+        ValueError: if it is not a fairseq checkpoint, or its options are refused.
         RefusedPickle: if it calls functions.
     """
     return _load_checkpoint(path)["model"]
@@ -83,7 +86,7 @@ def load_config(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not a fairseq checkpoint.
+        ValueError: if it is not a fairseq checkpoint, or its options are refused.
         RefusedPickle: if it calls functions.
     """
     return _load_checkpoint(path)["cfg"]
@@ -118,6 +121,7 @@ def _load_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} must hold its options as `cfg`, but has those of a fairseq "
             "before 0.10 instead: load it with fairseq 0.10 to 0.12 and save it again."
         )
+    check_options(state, path)
     return state
 
 
@@ -233,6 +237,16 @@ class EverySentence:
         options["required_batch_size_multiple"] = 1
         return super().get_batch_iterator(dataset, **options)  # type: ignore[misc]
 
+    def can_reuse_epoch_itr(self, dataset: Any) -> bool:
+        """Tells whether an epoch may have the batches of the one before.
+
+        Not in training. fairseq draws which sentences share a batch under the seed and
+        the epoch that a run begins with, and keeps them to its end: so a run that was
+        broken off went on with others than the unbroken one. Here every epoch draws.
+        """
+        trained_on = self.datasets.get(self.cfg.train_subset)  # type: ignore[attr-defined]
+        return dataset is not trained_on and super().can_reuse_epoch_itr(dataset)  # type: ignore[misc]
+
 
 def training_attention(device: torch.device) -> AbstractContextManager[Any]:
     """Returns the context in which fairseq's own attention trains fastest.
@@ -324,4 +338,5 @@ def relieve_trainer(
 
 
 allow_fairseq_checkpoints()
+guard_files()
 allow_workers_without_gpus()

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import prepare
 import pytest
 from corpus_helpers import ENGLISH, GERMAN, leftovers, read_folder
+
+from data_prep import prepare
 
 Run = Callable[..., Path]
 
@@ -127,7 +128,7 @@ def test_workers_do_not_change_the_result(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("text.LINES_PER_CHUNK", 7)
+    monkeypatch.setattr("data_prep.lib.text.LINES_PER_CHUNK", 7)
     lines = {"en": ENGLISH * 20, "de": GERMAN * 20}
     raw = write_raw(**{f"train_{k}": "\n".join(v) for k, v in lines.items()})
     one = run_prepare(raw, out=tmp_path / "one")

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import prepare
 import pytest
-import text
 from corpus_helpers import leftovers, read_folder
-from steps import PrepError, Workspace, errors_as_sentences
+
+from data_prep import prepare
+from data_prep.lib import text
+from data_prep.lib.steps import PrepError, Workspace, errors_as_sentences
 
 Run = Callable[..., Path]
 

@@ -5,11 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import average
 import pytest
 import torch
-import train_teacher
-from steps import PrepError
+
+from data_prep import train_teacher
+from data_prep.lib import average
+from data_prep.lib.steps import PrepError
 
 PRESETS = train_teacher.HERE / "presets"
 

@@ -17,6 +17,7 @@ from vq_nat.engine.export import export
 from vq_nat.engine.folder import read_description
 from vq_nat.engine.runtime import EngineTranslator, load_folder
 from vq_nat.translation.codec import TextCodec
+from vq_nat.translation.decoding.options import DecodingOptions
 from vq_nat.translation.task import (
     DiscreteLatentTranslationConfig,
     DiscreteLatentTranslationTask,
@@ -86,7 +87,7 @@ def by_torch(data: Path) -> Any:
             )
         )
         codec = TextCodec(data, task.source_dictionary, task.target_dictionary)
-        return Translator(model, task, codec, {"beam": 1, **options})
+        return Translator(model, task, codec, DecodingOptions(**options))
 
     return make
 
@@ -158,13 +159,13 @@ def test_threads_and_number_formats_change_no_order(
 REFUSED = [
     ({"beams": 2}, "decoding options must be among .* but one is 'beams' instead"),
     ({"device": "cuda"}, "`device` must be 'cpu' for an exported model, but is 'cuda'"),
-    ({"autocast": "bfloat16"}, "`autocast` must be 'none' for an exported model"),
     ({"data": "x"}, "`data` must be None for an exported model, but is 'x' instead"),
-    ({"beam": 2}, "`beam` must be 1 for a model that writes all words at once"),
-    ({"rescore": "chrf"}, "`rescore` must be 'model' for an exported model"),
+    ({"autocast": "bfloat16"}, "`autocast` must be 'none' for an exported model that"),
+    ({"beam": 2}, "`beam` must be 1 for an exported model that is latent, but is 2"),
+    ({"rescore": "chrf"}, "`rescore` must be 'model' for an exported model that is"),
     ({"refinement": "latent"}, "`refinement` must be 'mask' for an exported model"),
-    ({"true_codes": True}, "`true_codes` must be False for an exported model"),
-    ({"code_search": "x"}, "`code_search` must be 'beam' or 'sample' or 'lengths'"),
+    ({"true_codes": True}, "`true_codes` must be False for an exported model that is"),
+    ({"code_search": "x"}, "`code_search` must be one of beam, sample, lengths, but"),
     ({"passes": 1}, "`passes` must be 0, but is 1 instead: the model was trained with"),
 ]
 
@@ -181,7 +182,7 @@ def test_what_the_engine_cannot_serve_is_refused(
         translator.translate(["a"], references=["b"])
     with pytest.raises(ValueError, match="`sentences` must be a list of strings"):
         translator.translate("a b")
-    with pytest.raises(ValueError, match="`passes` must be 0 for an autoregressive"):
+    with pytest.raises(ValueError, match="`passes` must be 0 for an exported model"):
         vq_nat.load(exported(teacher_of(True), name="teacher"), passes=1)
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
-from steps import PrepError
-from table_config import (
+
+from data_prep.lib.steps import PrepError
+from examples.paper_table.config import (
     MEASURE_KEYS,
     Table,
     digest,
@@ -15,8 +16,7 @@ from table_config import (
     row_config,
     training_config,
 )
-from table_layers import overlay, settled
-
+from examples.paper_table.layers import overlay, settled
 from vq_nat.bench.systems import Conditions
 
 TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"

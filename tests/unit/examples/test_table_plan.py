@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import run as table_run
 import torch
-from places import corpus_stamp
-from steps import PrepError
-from table_overview import overview
-from table_plan import (
+
+from data_prep.lib.steps import PrepError
+from examples.lib.places import corpus_stamp
+from examples.paper_table import run as table_run
+from examples.paper_table.overview import overview
+from examples.paper_table.plan import (
     FINISHED,
     MISSING,
     STALE,

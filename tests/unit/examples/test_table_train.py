@@ -8,18 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import table_compare
-import table_measure
-import table_plan
-import table_train
 import torch
-import trainings
-from stamps import mark_done, write_json
-from steps import PrepError
-from table_measure import read_clocks, read_conditions, refuse_other_device
-from table_plan import Job, TablePlan, digest_of, is_ready, is_trained, units_of
-from trainings import for_machine, make_ready, recipe_of
 
+from data_prep.lib.steps import PrepError
+from examples.lib import trainings
+from examples.lib.stamps import mark_done, write_json
+from examples.lib.trainings import for_machine, make_ready, recipe_of
+from examples.paper_table import compare as table_compare
+from examples.paper_table import measure as table_measure
+from examples.paper_table import plan as table_plan
+from examples.paper_table import train as table_train
+from examples.paper_table.measure import (
+    read_clocks,
+    read_conditions,
+    refuse_other_device,
+)
+from examples.paper_table.plan import (
+    Job,
+    TablePlan,
+    digest_of,
+    is_ready,
+    is_trained,
+    units_of,
+)
 from vq_nat.bench.systems import Clock
 from vq_nat.results.rows import write_outputs
 
