@@ -52,7 +52,7 @@ struct Store {
     const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * stride + first;
     const std::ptrdiff_t step = stride;
     float* to = y + at;
-    const float* more = residual + (after == After::residual ? at : 0);
+    const float* more = after == After::residual ? residual + at : y;
     for (int r = 0; r < rows; ++r, to += step) {
       F value = values(r);
       if (after == After::relu) value = max(value, all(0.0f));
@@ -195,6 +195,19 @@ struct DenseArgmax : Argmax<with_sum> {
 
 // ---- the functions of the table
 
+// Rows first … first + count of x.
+inline Rows slice(const Rows& x, int first, int count) {
+  Rows part = x;
+  part.rows = count;
+  if (x.format == Format::float32) {
+    part.x += static_cast<std::ptrdiff_t>(first) * x.stride;
+  } else {
+    part.values += static_cast<std::ptrdiff_t>(first) * x.depth();
+    part.scales += first;
+  }
+  return part;
+}
+
 template <After after>
 void linear_after(const Linear& w, const Rows& x, float* y, int stride, const float* from) {
   if (w.format == Format::float32)
@@ -203,12 +216,24 @@ void linear_after(const Linear& w, const Rows& x, float* y, int stride, const fl
   products(w, x, sink);
 }
 
+// How many rows pass all weights together: so many that reading the weights is little
+// work beside, but so few that what is written stays in few pages and the second cache.
+inline int rows_together(const Linear& w) {
+  constexpr std::ptrdiff_t kSecondCache = 1 << 20;
+  const std::ptrdiff_t bytes = w.format == Format::int8 ? 1 : 4;
+  return bytes * w.in * w.out <= kSecondCache ? 64 : 256;
+}
+
 void linear_kernel(const Linear& w, const Rows& x, float* y, int stride, After after,
                    const float* residual) {
-  switch (after) {
-    case After::nothing: return linear_after<After::nothing>(w, x, y, stride, residual);
-    case After::relu: return linear_after<After::relu>(w, x, y, stride, residual);
-    case After::residual: return linear_after<After::residual>(w, x, y, stride, residual);
+  const auto work = after == After::relu       ? linear_after<After::relu>
+                    : after == After::residual ? linear_after<After::residual>
+                                               : linear_after<After::nothing>;
+  const int most = rows_together(w);
+  for (int row = 0; row < x.rows; row += most) {
+    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * stride;
+    const Rows part = slice(x, row, x.rows - row < most ? x.rows - row : most);
+    work(w, part, y + at, stride, residual ? residual + at : nullptr);
   }
 }
 
