@@ -65,7 +65,8 @@ def require_codes(translator: Translator) -> None:
         ValueError: saying what it is instead.
     """
     model: Any = getattr(translator, "model", None)  # the engine's has no such door
-    if model is not None and not is_latent(model):
+    latent = is_latent(model)
+    if model is not None and not latent:
         raise ValueError(
             f"the model must have codes, but is a {type(model).__name__} instead."
         )
