@@ -1,5 +1,8 @@
 """Products: every instruction set gives the integers of NumPy, and the same floats."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -194,6 +197,21 @@ def test_a_set_that_is_not_there_is_refused_in_a_sentence():
         engine().choose("altivec")
     engine().choose("")
     assert engine().instruction_set() == SETS[-1]
+
+
+def run_with(instruction_set):
+    """Imports the engine in a process of its own, forced to an instruction set."""
+    code = "from vq_nat.engine import engine; print(engine().instruction_set())"
+    environment = {**os.environ, "VQ_NAT_ISA": instruction_set}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_the_environment_forces_a_set():
+    assert run_with("portable").stdout.strip() == "portable"
+    refused = run_with("mmx").stderr
+    assert "ImportError: The instruction set (`VQ_NAT_ISA`) must be one that" in refused
+    assert "but is mmx instead." in refused
 
 
 def test_wrong_shapes_are_refused_in_sentences():
