@@ -16,7 +16,8 @@ HOUSES = ("vq_nat", "data_prep", "examples")
 STAGE = "nn.* translation.flow translation.config translation.layers | torch fairseq"
 SEARCH = "fairseq_side.* translation.flow translation.config translation.decoding*"
 FRONT = f"bottleneck nn.* {SEARCH} translation.codec translation.fairseq_nat"
-MEASURED = "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck"
+MEASURED = "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck "
+MEASURED += "engine* text*"
 
 # Module | what it may import: of the package | of all that is installed (without a
 # second bar: anything). The first pattern that fits a module counts. `bottleneck` alone
@@ -63,7 +64,7 @@ TABLE = {
     "image*": "image* bottleneck nn.* fairseq_side.* ",
     "text*": "text* | sacremoses sentencepiece",
     # Neither torch nor fairseq at run time: `weights` reads a model's attributes.
-    "engine.runtime": "engine* text* translated light translation.decoding | ",
+    "engine.runtime": "engine* text* translated light translation.decoding.options | ",
     "engine*": "engine* text* | numpy",
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",
