@@ -46,9 +46,11 @@ TABLE = {
     "translation.encoder translation.compressor translation.predictor "
     "translation.decoder translation.schedule translation.noise "
     "translation.teacher_start",
-    "translation.onnx.export": f"{FRONT} translation.onnx* translation.loading "
+    "translation.onnx.export": f"{FRONT} translation.onnx* translation.model "
+    "translation.loading "
     "translation.translator | torch",
-    "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.onnx*",
+    "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.model "
+    "translation.onnx*",
     "translation.fairseq_nat": f"{SEARCH} translation.teacher_start",
     "translation.ctranslate2": "fairseq_side.compat translation.codec "
     "translation.loading",
