@@ -48,7 +48,7 @@ TABLE = {
     "translation.teacher_start",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.model "
     "translation.loading "
-    "translation.translator | torch",
+    "translation.translator | torch fairseq",
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.model "
     "translation.onnx*",
     "translation.fairseq_nat": f"{SEARCH} translation.teacher_start",
@@ -58,7 +58,7 @@ TABLE = {
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
     "translation.translator": f"{FRONT} translation.loading translation.task "
     "translation.onnx.runtime",
-    "translation": "translation.*",
+    "translation": "translation.* fairseq_side.patches",
     "image*": "image* bottleneck nn.* fairseq_side.* ",
     "text*": "text* | sacremoses sentencepiece",
     # Neither torch nor fairseq at run time: `weights` reads a model's attributes.

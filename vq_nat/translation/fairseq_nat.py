@@ -29,6 +29,7 @@ from fairseq.tasks.translation_lev import (
 from torch import Tensor
 
 from ..fairseq_side.compat import EverySentence, load_weights
+from ..fairseq_side.patches import PatchedTask
 from .decoding.flags import Given, refuse_ignored, settle_beam
 from .decoding.rescoring import EncoderOut, TeacherScore
 from .flow import Candidate, align_left, pieces
@@ -208,7 +209,7 @@ class MendedLevenshteinConfig(TranslationLevenshteinConfig):
 
 
 @register_task("translation_lev_mended", dataclass=MendedLevenshteinConfig)
-class MendedLevenshteinTask(EverySentence, TranslationLevenshteinTask):
+class MendedLevenshteinTask(PatchedTask, EverySentence, TranslationLevenshteinTask):
     """fairseq's task for parallel models with a generator that serves them."""
 
     cfg: MendedLevenshteinConfig
