@@ -49,9 +49,11 @@ TABLE = {
     "translation.encoder translation.compressor translation.predictor "
     "translation.decoder translation.schedule translation.noise "
     "translation.teacher_start",
-    "translation.onnx.export": f"{FRONT} translation.onnx* translation.loading "
-    "translation.translator | torch",
-    "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.onnx*",
+    "translation.onnx.export": f"{FRONT} translation.onnx* translation.model "
+    "translation.loading "
+    "translation.translator | torch fairseq",
+    "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.model "
+    "translation.onnx*",
     "translation.fairseq_nat": f"{SEARCH} translation.teacher_start",
     "translation.ctranslate2": "fairseq_side.compat translation.codec "
     "translation.loading",
@@ -59,7 +61,7 @@ TABLE = {
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
     "translation.translator": f"{FRONT} translation.loading translation.task "
     "translation.onnx.runtime",
-    "translation": "translation.*",
+    "translation": "translation.* fairseq_side.patches",
     "image*": "image* bottleneck nn.* fairseq_side.* ",
     "text*": "text* | sacremoses sentencepiece",
     # Neither torch nor fairseq at run time: `weights` reads a model's attributes.

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Optional, Union
 
 import torch
 from fairseq.data.data_utils import collate_tokens
+from fairseq.models import BaseFairseqModel
+from fairseq.tasks.translation import TranslationTask
 
 from .codec import PIECE, TextCodec
 from .decoding.build import build_generator
@@ -27,6 +29,7 @@ from .decoding.options import (
 from .fairseq_nat import candidate_of
 from .flow import Candidate, device_of, is_latent
 from .loading import load_teacher, open_model
+from .task import Generator
 
 
 class Hypothesis(NamedTuple):
@@ -76,10 +79,10 @@ class Translator:
     def __init__(
         self,
         model: Any,
-        task: Any,
+        task: TranslationTask,
         codec: TextCodec,
         options: DecodingOptions,
-        teacher: Any = None,
+        teacher: Optional[BaseFairseqModel] = None,
     ) -> None:
         self.model, self.task, self.codec, self.teacher = model, task, codec, teacher
         self.options = options
@@ -283,14 +286,14 @@ class Translator:
             targets += [target] * full
         return rows, owners, targets
 
-    def _generator(self, candidates: Optional[int], passes: Optional[int]) -> Any:
+    def _generator(self, candidates: Optional[int], passes: Optional[int]) -> Generator:
         """Returns this thread's generator for some settings."""
         kept = self._local.__dict__.setdefault("generators", {})
         if (candidates, passes) not in kept:
             kept[candidates, passes] = self._build(candidates, passes)
         return kept[candidates, passes]
 
-    def _build(self, candidates: Optional[int], passes: Optional[int]) -> Any:
+    def _build(self, candidates: Optional[int], passes: Optional[int]) -> Generator:
         asked: dict[str, Any] = {}
         if candidates is not None:
             asked["candidates" if self.parallel else "beam"] = candidates
@@ -300,11 +303,10 @@ class Translator:
         self._refuse_unserved(options)
         if self.parallel and options.candidates == 1:
             options = replace(options, teacher=None)  # nothing to rank
-        teachers = [] if options.teacher is None else [self.teacher]
+        models = [self.model] if options.teacher is None else [self.model, self.teacher]
         if is_latent(self.model):
-            models = [self.model, *teachers]
             return build_generator(options, models, self.task.target_dictionary)
-        return self.task.build_generator([self.model, *teachers], write_flags(options))
+        return self.task.build_generator(models, write_flags(options))
 
     def _refuse_unserved(self, options: DecodingOptions) -> None:
         """Refuses what would silently do nothing.
@@ -322,7 +324,7 @@ class Translator:
 
     def _translate(
         self,
-        generator: Any,
+        generator: Generator,
         rows: list[torch.Tensor],
         targets: Optional[list[torch.Tensor]] = None,
     ) -> list[list[Hypothesis]]:
@@ -334,7 +336,7 @@ class Translator:
 
     def _generate(
         self,
-        generator: Any,
+        generator: Generator,
         rows: list[torch.Tensor],
         targets: Optional[list[torch.Tensor]] = None,
     ) -> list[list[Candidate]]:
