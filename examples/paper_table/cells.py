@@ -85,7 +85,7 @@ def calibration(entry: Entry) -> str:
 def differing_table(entries: Sequence[Entry]) -> str:
     """Returns the lines that were made with something else, and with what."""
     columns: list[EntryColumn] = [("other", lambda e: ", ".join(e.differs))]
-    columns += [*quality_columns(entries), ("ms/sentence (p90)", latency)]
+    columns += [*quality_columns(entries)[:-1], ("ms/sentence (p90)", latency)]
     return table_of(entries, columns) if entries else ""
 
 
