@@ -27,6 +27,7 @@ MEASURED = (
 # without it. A command imports no other command, but for what it repeats of one.
 TABLE = {
     "": "image* translation translation.translator",
+    "light": "| ",
     "bottleneck*": "bottleneck* | torch",
     "nn*": "nn.* | torch fairseq",
     "fairseq_side*": "fairseq_side* bottleneck | torch fairseq numpy omegaconf hydra",
@@ -41,12 +42,13 @@ TABLE = {
     "translation.predictor": STAGE,
     "translation.decoder": STAGE,
     "translation.codec": "text.codec | torch",
+    "translation.decoding.options": "| ",
     "translation.decoding*": SEARCH,
     "translation.criterion": f"{SEARCH} bottleneck",
     "translation.model": f"bottleneck {STAGE.split('|')[0]} fairseq_side.compat "
     "translation.encoder translation.compressor translation.predictor "
     "translation.decoder translation.schedule translation.noise "
-    "translation.teacher_start translation.decoding.search",
+    "translation.teacher_start",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.loading "
     "translation.translator | torch",
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.onnx*",
@@ -65,7 +67,7 @@ TABLE = {
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",
     "bench*": "*",
-    "cli*": "cli* bench* results* explain* translation.* image.sampling",
+    "cli*": "cli* light bench* results* explain* translation.* image.sampling",
     "data_prep.lib*": "data_prep.lib* results.* fairseq_side.compat translation "
     "translation.ctranslate2",
     "data_prep.distill": "data_prep.lib.* data_prep.prepare results.*",
@@ -172,6 +174,8 @@ def tree(tmp_path: Path) -> Path:
         ("nn/transformer", "from ..translation.layers import Positions"),
         ("translation/model", "from .criterion import code_nll"),
         ("translation/model", "from ..bottleneck import assign"),
+        ("translation/model", "from .decoding.search import search"),
+        ("translation/decoding/options", "import torch"),
         ("translation/criterion", "from .encoder import SourceEncoder"),
         ("translation/criterion", "from .model import VQEMTransformer"),
         ("translation/decoding/search", "from ..predictor import LatentPredictor"),
