@@ -1,7 +1,6 @@
 """Writes a trained model as three ONNX graphs, with all that plain text needs."""
 
 import json
-import logging
 import os
 import shutil
 import sys
@@ -20,11 +19,11 @@ from torch import nn
 from ...bottleneck import BottleneckConfig
 from ..model import VQEMTransformer
 from .graphs import Graph, graphs_of
+from .quantize import quantize
 from .runtime import DESCRIPTION, FORMAT, require
 
 OPSET = 17  # the first with layer normalisation
 TEXT_FILES = ("text.json", "bpe.codes", "sentencepiece.model")
-QUANTIZED = ("MatMul", "Gemm")  # what 8-bit weights are for
 
 
 def export(
@@ -42,7 +41,7 @@ def export(
         data: folder with `text.json` and the subword codes.
         out: the folder, which must not exist yet.
         int8: quantise the weights of matrix products to 8 bits, and their inputs while
-            they run (dynamic quantization).
+            they run, each row by itself.
 
     Raises:
         ValueError: for a model without codes, or if `out` exists.
@@ -142,23 +141,6 @@ def arguments(graph: Graph) -> tuple[Any, ...]:
         else:
             found[name] = tensor
     return tuple(found.values())
-
-
-def quantize(path: Path) -> None:
-    """Quantises the weights of a graph's matrix products in place."""
-    quantization = require("onnxruntime.quantization")
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # a line for every product that stays as it is
-    try:
-        quantization.quantize_dynamic(
-            str(path),
-            str(path),
-            op_types_to_quantize=list(QUANTIZED),
-            per_channel=True,
-            weight_type=quantization.QuantType.QInt8,
-        )
-    finally:
-        logging.disable(before)
 
 
 def export_checkpoint(

@@ -30,7 +30,7 @@ from ..flow import (
 
 DESCRIPTION = "export.json"
 GRAPHS = ("encode", "step", "decode")
-FORMAT = 2  # of the graphs, raised when their inputs or outputs change
+FORMAT = 3  # of the graphs, raised when their inputs, outputs or results change
 Array = NDArray[Any]
 Item = TypeVar("Item")
 
