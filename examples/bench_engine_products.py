@@ -1,6 +1,6 @@
 """Times the engine's products: shapes × rows × instruction sets, one thread.
 
-    python -m examples.bench_engine_products --out products.json
+    python examples/bench_engine_products.py --out products.json
 
 Random weights. A product is what a model pays for it: rows are quantised, multiplied,
 scaled, and what follows is fused (ReLU, or argmax at the vocabulary). `--compare` adds
@@ -13,10 +13,14 @@ import argparse
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import thread_time
 from typing import Any
+
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import numpy as np
 
@@ -181,7 +185,9 @@ def main(arguments: list[str] | None = None) -> None:
             flush=True,
         )
     if options.out:
-        machine = {"machine": platform.processor() or platform.machine()}
+        machine: dict[str, Any] = {
+            "machine": platform.processor() or platform.machine()
+        }
         machine["load"] = os.getloadavg()[0]
         options.out.write_text(json.dumps({**machine, "rows": found}, indent=1) + "\n")
 

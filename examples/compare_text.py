@@ -21,15 +21,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from fairseq.data import Dictionary, encoders  # noqa: E402
-from sacremoses import MosesPunctNormalizer  # noqa: E402
+from fairseq.data import Dictionary, encoders
+from sacremoses import MosesPunctNormalizer
 
-from vq_nat.text.codec import IndexCodec  # noqa: E402
-from vq_nat.text.dictionary import Dictionary as OwnDictionary  # noqa: E402
-from vq_nat.text.punctuation import normalise  # noqa: E402
+from vq_nat.text.codec import IndexCodec
+from vq_nat.text.dictionary import Dictionary as OwnDictionary
+from vq_nat.text.punctuation import normalise
 
 Process = Callable[[str], Any]
 SHOWN = 5  # differences

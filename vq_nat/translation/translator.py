@@ -9,6 +9,8 @@ from typing import Any, Optional, Union
 
 import torch
 from fairseq.data.data_utils import collate_tokens
+from fairseq.models import BaseFairseqModel
+from fairseq.tasks.translation import TranslationTask
 
 from ..translated import EMPTY, Hypothesis, TextDoor, checked, join
 from .codec import PIECE, TextCodec
@@ -26,6 +28,7 @@ from .decoding.options import (
 from .fairseq_nat import candidate_of
 from .flow import Candidate, device_of, is_latent
 from .loading import load_teacher, open_model
+from .task import Generator
 
 
 class Translator(TextDoor):
@@ -50,10 +53,10 @@ class Translator(TextDoor):
     def __init__(
         self,
         model: Any,
-        task: Any,
+        task: TranslationTask,
         codec: TextCodec,
         options: DecodingOptions,
-        teacher: Any = None,
+        teacher: Optional[BaseFairseqModel] = None,
     ) -> None:
         self.model, self.task, self.codec, self.teacher = model, task, codec, teacher
         self.options = options
@@ -182,14 +185,14 @@ class Translator(TextDoor):
             targets += [target] * full
         return rows, owners, targets
 
-    def _generator(self, candidates: Optional[int], passes: Optional[int]) -> Any:
+    def _generator(self, candidates: Optional[int], passes: Optional[int]) -> Generator:
         """Returns this thread's generator for some settings."""
         kept = self._local.__dict__.setdefault("generators", {})
         if (candidates, passes) not in kept:
             kept[candidates, passes] = self._build(candidates, passes)
         return kept[candidates, passes]
 
-    def _build(self, candidates: Optional[int], passes: Optional[int]) -> Any:
+    def _build(self, candidates: Optional[int], passes: Optional[int]) -> Generator:
         asked: dict[str, Any] = {}
         if candidates is not None:
             asked["candidates" if self.parallel else "beam"] = candidates
@@ -199,11 +202,10 @@ class Translator(TextDoor):
         self._refuse_unserved(options)
         if self.parallel and options.candidates == 1:
             options = replace(options, teacher=None)  # nothing to rank
-        teachers = [] if options.teacher is None else [self.teacher]
+        models = [self.model] if options.teacher is None else [self.model, self.teacher]
         if is_latent(self.model):
-            models = [self.model, *teachers]
             return build_generator(options, models, self.task.target_dictionary)
-        return self.task.build_generator([self.model, *teachers], write_flags(options))
+        return self.task.build_generator(models, write_flags(options))
 
     def _refuse_unserved(self, options: DecodingOptions) -> None:
         """Refuses what would silently do nothing.
@@ -221,7 +223,7 @@ class Translator(TextDoor):
 
     def _translate(
         self,
-        generator: Any,
+        generator: Generator,
         rows: list[torch.Tensor],
         targets: Optional[list[torch.Tensor]] = None,
     ) -> list[list[Hypothesis]]:
@@ -233,7 +235,7 @@ class Translator(TextDoor):
 
     def _generate(
         self,
-        generator: Any,
+        generator: Generator,
         rows: list[torch.Tensor],
         targets: Optional[list[torch.Tensor]] = None,
     ) -> list[list[Candidate]]:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, Union
 
 import torch
+from fairseq.data import Dictionary
+from torch import nn
 
 from ...bottleneck import BottleneckConfig
-from ..flow import is_latent
+from ..model import VQEMTransformer
 from .graphs import Graph, graphs_of
 from .quantize import quantize
 from .runtime import DESCRIPTION, FORMAT, require
@@ -25,7 +27,11 @@ TEXT_FILES = ("text.json", "bpe.codes", "sentencepiece.model")
 
 
 def export(
-    model: Any, dictionaries: dict[str, Any], data: Path, out: Path, int8: bool = False
+    model: nn.Module,
+    dictionaries: dict[str, Dictionary],
+    data: Path,
+    out: Path,
+    int8: bool = False,
 ) -> None:
     """Writes a folder that `vq_nat.load` reads; it appears when it is complete.
 
@@ -41,9 +47,8 @@ def export(
         ValueError: for a model without codes, or if `out` exists.
         ImportError: if onnx or onnxruntime is missing.
     """
-    if not is_latent(model) or not model.predicts_codes:
+    if not isinstance(model, VQEMTransformer) or not model.predicts_codes:
         raise ValueError("only models with latent codes can be exported.")
-    assert isinstance(model, torch.nn.Module)
     if out.exists():
         raise ValueError(f"{out} must not exist yet, but does.")
     require("onnx")
@@ -51,7 +56,7 @@ def export(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-") as name:
         folder = Path(name) / "export"
         folder.mkdir()
-        model = model.float().cpu()
+        model.float().cpu()
         model.eval()  # returns nothing after fairseq's make_generation_fast_
         for part, graph in graphs_of(model).items():
             write_graph(graph, folder / f"{part}.onnx", int8)
@@ -65,7 +70,9 @@ def export(
         folder.rename(out)
 
 
-def describe(model: Any, languages: list[str], int8: bool) -> dict[str, Any]:
+def describe(
+    model: VQEMTransformer, languages: list[str], int8: bool
+) -> dict[str, Any]:
     """Returns what the exported model must know of itself."""
     options = {field.name for field in fields(BottleneckConfig)}
     options |= {"compression_steps", "shown_sentences"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.lib.options import read_yaml
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
 
 Keys = dict[str, Any]
 
@@ -16,17 +16,17 @@ def read_layers(path: Path, seen: tuple[Path, ...] = ()) -> Keys:
     """Reads a file and its bases, and lays them over each other.
 
     Raises:
-        PrepError: if a file is missing, no mapping, or a base of itself.
+        UserError: if a file is missing, no mapping, or a base of itself.
     """
     path = path.resolve()
     if path in seen:
-        raise PrepError(f"{path} must not be a base of itself.")
+        raise UserError(f"{path} must not be a base of itself.")
     try:
         keys = read_yaml(path)
     except FileNotFoundError:
-        raise PrepError(f"The configuration {path} is missing.") from None
+        raise UserError(f"The configuration {path} is missing.") from None
     if not isinstance(keys, dict):
-        raise PrepError(f"{path} must hold sections, but does not.")
+        raise UserError(f"{path} must hold sections, but does not.")
     result: Keys = {}
     for base in as_list(keys.pop("base", [])):
         result = overlay(result, read_layers(path.parent / base, (*seen, path)))
@@ -73,13 +73,13 @@ def inherit(entries: Mapping[str, Any], name: str, what: str, *seen: str) -> Key
         seen: the entries whose base this is.
 
     Raises:
-        PrepError: if there is no such entry, or one is its own base.
+        UserError: if there is no such entry, or one is its own base.
     """
     if name in seen:
-        raise PrepError(f"The {what} `{name}` must not be a base of itself.")
+        raise UserError(f"The {what} `{name}` must not be a base of itself.")
     if not isinstance(entries.get(name), dict):
         known = ", ".join(entries)
-        raise PrepError(f"A {what} must be one of {known}, but is `{name}` instead.")
+        raise UserError(f"A {what} must be one of {known}, but is `{name}` instead.")
     keys = dict(entries[name])
     base = keys.pop("base", None)
     if base is None:
