@@ -7,6 +7,7 @@ import pytest
 from fairseq_commands import TEACHER
 
 import vq_nat
+from vq_nat import engine as native
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.significance import compare_rows
 from vq_nat.bench.systems import Clock, Conditions, System, measure
@@ -137,6 +138,27 @@ def test_exported_model_is_measured_like_its_checkpoint(
     assert onnx_row["engine_versions"].keys() == {"onnxruntime"}
     with pytest.raises(ValueError, match="`compute_type` must be one of .*'int3'"):
         System("x", "x", checkpoint, None, "onnx", {"compute_type": "int3"}).open(
+            "cpu", 1, "none"
+        )
+
+
+def test_our_engine_is_measured_like_the_checkpoint(
+    checkpoint, test_set, tmp_path
+) -> None:
+    if not native.available():
+        pytest.skip("the engine is missing")
+    rows = {}
+    for engine in ("torch", "vq-nat"):
+        system = System(engine, engine, checkpoint, None, engine)
+        beside = tmp_path / f"{engine}.json"
+        rows[engine] = measure(system, [test_set], CONDITIONS, beside=beside)
+    torch_row, row = rows["torch"], rows["vq-nat"]
+    for same in ("bleu", "chrf", "n_c", "n_s", "codebook_size", "slices", "passes"):
+        assert row[same] == torch_row[same]
+    assert (row["engine"], row["dtype"]) == ("vq-nat", "float32")
+    assert row["parameters"] == torch_row["parameters"]
+    with pytest.raises(ValueError, match="`compute_type` must be one of .*'int3'"):
+        System("x", "x", checkpoint, None, "vq-nat", {"compute_type": "int3"}).open(
             "cpu", 1, "none"
         )
 

@@ -192,14 +192,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     measure.add_argument(
         "--engine",
-        choices=("torch", "onnx", "ctranslate2"),
+        choices=("torch", "onnx", "ctranslate2", "vq-nat"),
         default="torch",
         help="what runs it; onnx for latent models, ctranslate2 for autoregressive "
-        "ones (default: torch)",
+        "ones, vq-nat for both (default: torch)",
     )
     measure.add_argument(
         "--compute-type",
-        help="of onnx and ctranslate2: float32, int8, … (default: float32)",
+        help="of other engines than torch: float32, int8, … (default: float32)",
     )
     add_decoding(measure)
     measure.set_defaults(run=run_measure)
