@@ -43,6 +43,7 @@ TITLES = {
     "fairseq-nat": "Non-autoregressive Transformer (fairseq's)",
     "bottlenecks": "Other bottlenecks in our architecture",
     "vqvae": "Vector quantisation",
+    "words": "Words as codes",
     "engine": "Ours, and the same autoregressive models, in our engine",
     "onnx": "Ours in ONNX Runtime",
     "extras": "What the paper does not have",

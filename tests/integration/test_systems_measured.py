@@ -153,7 +153,8 @@ def test_our_engine_is_measured_like_the_checkpoint(
         beside = tmp_path / f"{engine}.json"
         rows[engine] = measure(system, [test_set], CONDITIONS, beside=beside)
     torch_row, row = rows["torch"], rows["vq-nat"]
-    for same in ("bleu", "chrf", "n_c", "n_s", "codebook_size", "slices", "passes"):
+    sizes = ("n_c", "words_per_code", "n_s", "codebook_size", "slices", "passes")
+    for same in ("bleu", "chrf", *sizes):
         assert row[same] == torch_row[same]
     assert (row["engine"], row["dtype"]) == ("vq-nat", "float32")
     assert row["parameters"] == torch_row["parameters"]

@@ -64,6 +64,7 @@ class NativeEngine:
             "beam": None if latent else self.decoding.get("beam", 1),
             "passes": self.decoding.get("passes", 0) if latent else None,
             "n_c": description["chunk"].bit_length() - 1 if learned else None,
+            "words_per_code": description["chunk"] if latent else None,
             "n_s": description.get("samples"),
             "codebook_size": description["codes_per_slice"] if learned else None,
             "slices": description["slices"] if learned else None,

@@ -88,7 +88,7 @@ def read_chunks(
 ) -> Iterator[Chunk]:
     """Yields every chunk of the references of a split, with its codes."""
     model, task = translator.model, translator.task
-    device, size = next(model.parameters()).device, 2**model.steps
+    device, size = next(model.parameters()).device, model.chunk
     task.load_dataset(split)
     dataset = task.dataset(split)
     for start in range(0, len(dataset), batch_size):
@@ -113,8 +113,7 @@ def some_sentences(translator: Translator, split: str, count: int = 3) -> list[s
     places = [i * len(dataset) // count for i in range(min(count, len(dataset)))]
     rows = [dataset[place]["source"] for place in places]
     return [
-        codec.tokenizer.decode(codec.bpe.decode(dictionary.string(row)))
-        for row in rows
+        codec.tokenizer.decode(codec.bpe.decode(dictionary.string(row))) for row in rows
     ]
 
 
