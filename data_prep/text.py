@@ -6,22 +6,30 @@ escapes on), so that ``fairseq-interactive`` sees words exactly as training did 
 """
 
 import contextlib
+import gzip
 import io
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from itertools import islice, zip_longest
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
 from sentencepiece import SentencePieceProcessor
 from steps import PrepError
 from subword_nmt.apply_bpe import BPE
 from tqdm import tqdm
+
+from vq_nat.plain_text import NotUTF8Error, clean
+from vq_nat.plain_text import decode_line as decode
 
 LINES_PER_CHUNK = 2_000
 BLANK = "\u2581"  # how SentencePiece writes a blank
@@ -34,28 +42,28 @@ def decode_line(line: bytes, path: Path, number: int) -> str:
         PrepError: If it is not UTF-8 (file, line and byte).
     """
     try:
-        return line.decode("utf-8").removeprefix("\ufeff").strip()
-    except UnicodeDecodeError as error:
-        raise PrepError(
-            f"{path}, line {number}: byte {error.start + 1} of the line "
-            f"(0x{line[error.start]:02x}) is not UTF-8."
-        ) from None
+        return decode(line, str(path), number).strip()
+    except NotUTF8Error as error:
+        raise PrepError(str(error)) from None
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Yield the stripped lines of a UTF-8 file.
+    """Yield the stripped lines of a UTF-8 file, which may be a .gz file.
 
-    Only a line feed ends a line: other Unicode line separators inside a sentence
-    must not shift one side of the corpus against the other.
+    Only a line feed ends a line, as everywhere in this project.
 
     Raises:
-        PrepError: If the file is missing or is not UTF-8.
+        PrepError: If the file is missing, damaged, or not UTF-8.
     """
     if not path.is_file():
         raise PrepError(f"The file {path} is missing.")
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            yield decode_line(line, path, number)
+    unpack = gzip.open if path.suffix == ".gz" else open
+    try:
+        with unpack(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield decode_line(line, path, number)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise PrepError(f"{path} is not a complete .gz file: {error}.") from None
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> int:
@@ -98,14 +106,16 @@ def _moses(lang: str) -> tuple[MosesPunctNormalizer, MosesTokenizer]:
 
 def normalize(sentence: str, lang: str) -> str:
     """Normalise punctuation, for subwords that need no words."""
-    return " ".join(_moses(lang)[0].normalize(sentence).split())
+    return " ".join(_moses(lang)[0].normalize(clean(sentence)).split())
 
 
 def tokenize(sentence: str, lang: str) -> str:
     """Normalise punctuation and split a sentence into words."""
     normalizer, tokenizer = _moses(lang)
     return tokenizer.tokenize(
-        normalizer.normalize(sentence), aggressive_dash_splits=True, return_str=True
+        normalizer.normalize(clean(sentence)),
+        aggressive_dash_splits=True,
+        return_str=True,
     )
 
 

@@ -14,12 +14,14 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 STAGE = "nn.* translation.flow translation.config translation.layers | torch fairseq"
 SEARCH = "fairseq_side.* translation.flow translation.config translation.decoding*"
-FRONT = f"bottleneck nn.* {SEARCH} translation.codec translation.fairseq_nat"
+FRONT = f"bottleneck nn.* {SEARCH} translation.binding translation.codec "
+FRONT += "translation.validation translation.fairseq_nat plain_text"
 
 # Module | what it may import: of the package | of all that is installed (without a
 # second bar: anything). The first pattern that fits a module counts. `bottleneck` alone
 # is that room's door; `x*` is a room and all that is in it.
 TABLE = {
+    "plain_text": "| ",
     "": "image* translation translation.translator",
     "bottleneck*": "bottleneck* | torch",
     "nn*": "nn.* | torch fairseq",
@@ -34,19 +36,23 @@ TABLE = {
     "translation.compressor": STAGE,
     "translation.predictor": STAGE,
     "translation.decoder": STAGE,
-    "translation.codec": "| torch fairseq sacremoses",
+    "translation.binding": "fairseq_side.compat | ",
+    "translation.scores": "| sacrebleu",
+    "translation.validation": "translation.scores | torch fairseq sacrebleu",
+    "translation.codec": "plain_text | torch fairseq sacremoses",
     "translation.decoding*": SEARCH,
     "translation.criterion": f"{SEARCH} bottleneck",
     "translation.model": f"bottleneck {STAGE.split('|')[0]} fairseq_side.compat "
     "translation.encoder translation.compressor translation.predictor "
-    "translation.decoder translation.schedule translation.noise "
+    "translation.decoder translation.schedule translation.noise translation.binding "
     "translation.teacher_start translation.decoding.search",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.loading "
     "translation.translator | torch",
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.onnx*",
-    "translation.fairseq_nat": f"{SEARCH} translation.teacher_start",
+    "translation.fairseq_nat": f"{SEARCH} translation.binding translation.validation "
+    "translation.teacher_start",
     "translation.ctranslate2": "fairseq_side.compat translation.codec "
-    "translation.loading",
+    "translation.binding translation.loading",
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
     "translation.translator": f"{FRONT} translation.loading translation.task "
@@ -56,7 +62,7 @@ TABLE = {
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",
     "bench*": "*",
-    "cli*": "cli* bench* results* explain* translation.* image.sampling",
+    "cli*": "cli* plain_text bench* results* explain* translation.* image.sampling",
 }
 
 

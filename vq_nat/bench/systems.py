@@ -14,6 +14,7 @@ from typing import Any
 
 from ..results.rows import Row, row_path, write_json, write_outputs, write_row
 from ..results.training_log import TrainingLog, read_log
+from ..translation.loading import languages_of
 from .clocks import Clock, Rules, measure_clock
 from .engines import (
     NEED_REFERENCES,
@@ -24,7 +25,7 @@ from .engines import (
 )
 from .machine import all_threads, calibrate, describe_machine, processor, versions
 from .quality import Quality, comet, score
-from .sentences import TestSet, read_lines, spread
+from .sentences import TestSet, spread
 from .stages import profile_stages
 from .timing import (
     INCLUDES,
@@ -44,7 +45,6 @@ __all__ = [
     "describe_quality",
     "describe_training",
     "measure",
-    "read_lines",
     "row_path",
     "spread",
     "write_json",
@@ -158,6 +158,7 @@ def measure(
     """
     if not test_sets:
         raise ValueError("`test_sets` must hold at least one, but are empty instead.")
+    refuse_other_direction(system, test_sets)
     log = read_log(system.log) if system.log else None
     opened = Opened(system, conditions)
     engine = opened(conditions.device, conditions.threads)
@@ -187,6 +188,23 @@ def measure(
         "engine_versions": engine_versions(system.engine),
         "calibration": calibrate(),
     }
+
+
+def refuse_other_direction(system: System, test_sets: Sequence[TestSet]) -> None:
+    """Refuses test sets to be translated the other way than the system was trained.
+
+    Raises:
+        FileNotFoundError: if the checkpoint is missing.
+        ValueError: naming the test set.
+    """
+    trained = languages_of(system.checkpoint, system.decoding.get("data"))
+    for one in test_sets:
+        if one.languages is not None and one.languages == trained[::-1]:
+            raise ValueError(
+                f"the test set {one.name} must be translated from {trained[0]} to "
+                f"{trained[1]}, as {system.checkpoint} was trained, but is to be from "
+                f"{trained[1]} to {trained[0]} instead."
+            )
 
 
 class Opened:
@@ -220,7 +238,7 @@ def measure_quality(
     with pinned_threads(conditions.threads):
         outputs = engine.translate(test_set.sources, conditions.batch_size, references)
     quality = describe_quality(
-        score(outputs, test_set.references, test_set.complete),
+        score(outputs, test_set.references, test_set.complete, test_set.target_lang),
         comet(test_set.sources, outputs, test_set.targets, conditions.comet),
     )
     if beside is not None:

@@ -6,11 +6,11 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import __version__, load
+from ..plain_text import NotUTF8Error, decode_lines, in_batches
 from .arguments import count, device, positive
 from .image import add_image_commands
 
@@ -144,7 +144,10 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add_argument("checkpoint", type=Path, help="its checkpoint")
     measure.add_argument("--label", help="name for readers (default: that of the row)")
     measure.add_argument(
-        "--raw", type=Path, required=True, help="folder with test.en and test.de"
+        "--raw",
+        type=Path,
+        required=True,
+        help="folder with test.SOURCE and test.TARGET, in the checkpoint's languages",
     )
     measure.add_argument("--corpus", required=True, help="name of the corpus")
     measure.add_argument("--test-set", default="test", help="name of the test set")
@@ -286,7 +289,7 @@ def run_translate(options: argparse.Namespace) -> None:
     lines, done = read_lines(options.invalid_utf8), 0
     # Silent unless standard error is a terminal.
     with tqdm(unit=" lines", disable=None, leave=False) as progress:
-        while batch := list(islice(lines, options.batch_size)):
+        for batch in in_batches(lines, options.batch_size):
             for found in translator.nbest(batch, batch_size=options.batch_size):
                 done += 1
                 for line in written(done, found, options):
@@ -339,14 +342,10 @@ def read_lines(invalid: str) -> Iterator[str]:
         ValueError: if a line is not UTF-8.
     """
     errors = "strict" if invalid == "fail" else "replace"
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            yield line.decode("utf-8", errors).rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"line {number} of the input must be UTF-8, but is not "
-                "(--invalid-utf8 replace goes on)."
-            ) from error
+    try:
+        yield from decode_lines(sys.stdin.buffer, "standard input", errors)
+    except NotUTF8Error as error:
+        raise ValueError(f"{error} (--invalid-utf8 replace goes on)") from error
 
 
 def run_export(options: argparse.Namespace) -> None:
@@ -388,6 +387,7 @@ def run_measure(options: argparse.Namespace) -> None:
     """Measures one system and prints where its row is."""
     from ..bench.systems import Clock, Conditions, System, TestSet, measure
     from ..results.rows import row_path, write_json
+    from ..translation.loading import languages_of
 
     system = System(
         options.system,
@@ -397,7 +397,8 @@ def run_measure(options: argparse.Namespace) -> None:
         options.engine,
         measured_decoding(options),
     )
-    test_set = TestSet.read(options.raw, options.corpus, options.test_set)
+    languages = languages_of(options.checkpoint)
+    test_set = TestSet.read(options.raw, options.corpus, options.test_set, languages)
     conditions = Conditions(
         device=options.device,
         threads=options.threads,

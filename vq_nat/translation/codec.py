@@ -4,13 +4,16 @@ import json
 from argparse import Namespace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from fairseq.data import encoders
 from sacremoses import MosesPunctNormalizer
 
+from ..plain_text import clean
+
 TEXT_FILE = "text.json"
+SIDES = ("source_lang", "target_lang")
 PIECE = 128  # subwords; a longer sentence is translated in pieces
 
 
@@ -21,14 +24,26 @@ class TextCodec:
         folder: holds `text.json` and `bpe.codes` or `sentencepiece.model`.
         source: source dictionary.
         target: target dictionary.
+        languages: source and target of the model, which may translate against the
+            direction that the text was prepared for; None = as prepared.
+
+    Raises:
+        ValueError: if the text was prepared for other languages.
     """
 
-    def __init__(self, folder: Path, source: Any, target: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        source: Any,
+        target: Any,
+        languages: Optional[tuple[str, str]] = None,
+    ) -> None:
         text = json.loads((folder / TEXT_FILE).read_text(encoding="utf-8"))
-        languages = {k: text[k] for k in ("source_lang", "target_lang")}
-        self.normalizer = normalizer_of(languages["source_lang"])
+        text |= dict(zip(SIDES, fitting(folder, text, languages)))
+        languages_of = {side: text[side] for side in SIDES}
+        self.normalizer = normalizer_of(text["source_lang"])
         self.tokenizer = encoders.build_tokenizer(
-            Namespace(tokenizer=text["tokenizer"], **languages)
+            Namespace(tokenizer=text["tokenizer"], **languages_of)
         )
         subwords = {
             "bpe_codes": str(folder / "bpe.codes"),
@@ -41,13 +56,13 @@ class TextCodec:
 
     def encode(self, sentence: str) -> torch.Tensor:
         """Turns a raw sentence into source indices, end of sentence included."""
-        words = self.tokenizer.encode(self.normalizer.normalize(sentence))
+        words = self.tokenizer.encode(self.normalizer.normalize(clean(sentence)))
         return self._index(words, self.source)
 
     def encode_target(self, sentence: str) -> torch.Tensor:
         """Turns a raw reference into target indices, end of sentence included."""
         normalizer, tokenizer = self._of_target
-        words = tokenizer.encode(normalizer.normalize(sentence))
+        words = tokenizer.encode(normalizer.normalize(clean(sentence)))
         return self._index(words, self.target)
 
     @cached_property
@@ -99,6 +114,30 @@ class TextCodec:
     def subwords(self, tokens: torch.Tensor) -> list[str]:
         """Names the target indices."""
         return [self.target[int(token)] for token in tokens]
+
+
+def fitting(
+    folder: Path, text: dict[str, Any], languages: Optional[tuple[str, str]]
+) -> tuple[str, str]:
+    """Returns the languages of a model, for which the text must have been prepared.
+
+    Args:
+        folder: of the text, for the message.
+        text: what its `text.json` says.
+        languages: source and target; None = as prepared.
+
+    Raises:
+        ValueError: if they are others than those of the text.
+    """
+    prepared = text["source_lang"], text["target_lang"]
+    if languages is None:
+        return prepared
+    if sorted(languages) != sorted(prepared):
+        raise ValueError(
+            f"{folder / TEXT_FILE} must be of the model's languages "
+            f"({', '.join(languages)}), but is of {', '.join(prepared)} instead."
+        )
+    return languages
 
 
 def normalizer_of(language: str) -> MosesPunctNormalizer:

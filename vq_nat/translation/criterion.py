@@ -10,7 +10,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch import Tensor
 
-from ..fairseq_side.training import log_bottleneck
+from ..fairseq_side.training import log_bottleneck, require_task
 from .flow import TrainingOutput
 
 LN2 = 0.6931471805599453
@@ -65,6 +65,16 @@ class LatentPredictionCriterion(FairseqCriterion):
         self.latent_loss_weight = latent_loss_weight
         self.latent_loss_start = latent_loss_start
         self.word_smoothing = word_smoothing
+
+    @classmethod
+    def build_criterion(cls, cfg: Any, task: Any) -> Any:
+        """Builds it for fairseq's commands.
+
+        Raises:
+            ValueError: for a task that makes no M-step.
+        """
+        require_task(task, "discrete_latent_translation")
+        return super().build_criterion(cfg, task)
 
     def forward(
         self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True

@@ -21,10 +21,12 @@ from fairseq.tasks.translation_lev import (
 )
 from torch import Tensor
 
-from ..fairseq_side.compat import EverySentence, load_weights
+from ..fairseq_side.compat import EverySentence, load_task_state, load_weights
+from .binding import BoundToText
 from .decoding.rescoring import TeacherScore
 from .flow import align_left, pieces
 from .teacher_start import copy_weights, layers_of
+from .validation import BleuByLanguage
 
 ONE_PASS = (NATransformerModel, NACRFTransformerModel)
 
@@ -168,7 +170,9 @@ class MendedLevenshteinConfig(TranslationLevenshteinConfig):
 
 
 @register_task("translation_lev_mended", dataclass=MendedLevenshteinConfig)
-class MendedLevenshteinTask(EverySentence, TranslationLevenshteinTask):
+class MendedLevenshteinTask(
+    BoundToText, BleuByLanguage, EverySentence, TranslationLevenshteinTask
+):
     """fairseq's task for parallel models with a generator that serves them."""
 
     cfg: MendedLevenshteinConfig
@@ -183,6 +187,7 @@ class MendedLevenshteinTask(EverySentence, TranslationLevenshteinTask):
         # None: a checkpoint of fairseq's own task knows no such flag.
         teacher = getattr(self.cfg, "init_from_teacher", None)
         if teacher and not from_checkpoint:
+            self.check_state(load_task_state(teacher), f"the teacher {teacher}")
             init_from_teacher(model, teacher)
         return model
 

@@ -1,12 +1,14 @@
 """From disk to a model that is ready to decode, with its task and its dictionaries."""
 
+import json
 from pathlib import Path
 from typing import Any, Union
 
 from fairseq import checkpoint_utils
 from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 
-from ..fairseq_side.compat import load_config, load_weights
+from ..fairseq_side.compat import load_config, load_task_state, load_weights
+from .binding import is_of_other_size
 from .codec import TEXT_FILE
 from .fairseq_nat import MendedLevenshteinTask
 from .onnx.runtime import DESCRIPTION, ExportedModel
@@ -54,13 +56,22 @@ def open_checkpoint(
 
     Raises:
         FileNotFoundError: if one of them is missing.
+        ValueError: if the dictionaries are not those of the training.
     """
     checkpoint = checkpoint_path(path)
     folder = find_data(checkpoint, data)
     overrides = {"data": str(folder), "autocast": autocast, "eval_bleu": False}
-    models, _, task = checkpoint_utils.load_model_ensemble_and_task(
-        [str(checkpoint)], arg_overrides=overrides
-    )
+    try:
+        models, _, task = checkpoint_utils.load_model_ensemble_and_task(
+            [str(checkpoint)], arg_overrides=overrides
+        )
+    except RuntimeError as error:
+        if not is_of_other_size(error):
+            raise
+        raise ValueError(
+            f"the dictionaries in {folder} must be those that {checkpoint} was trained "
+            "with, but have another size instead."
+        ) from error
     return models[0], mended(task), folder
 
 
@@ -107,7 +118,7 @@ def load_teacher(path: Union[str, Path], task: Any, device: str) -> Any:
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
-        ValueError: if its dictionary has another size.
+        ValueError: if its dictionary is another, or it translates the other way.
     """
     checkpoint, size = checkpoint_path(path), len(task.target_dictionary)
     embedding = load_weights(checkpoint).get("decoder.embed_tokens.weight")
@@ -116,8 +127,36 @@ def load_teacher(path: Union[str, Path], task: Any, device: str) -> Any:
             f"the teacher's dictionary must hold {size} symbols, as the student's, "
             f"but that of {checkpoint} holds {len(embedding)} instead."
         )
+    if hasattr(task, "check_state"):
+        task.check_state(load_task_state(checkpoint), f"the teacher {checkpoint}")
     models, _ = checkpoint_utils.load_model_ensemble([str(checkpoint)], task=task)
     return ready(models[0], device)
+
+
+def languages_of(
+    path: Union[str, Path], data: Union[str, Path, None] = None
+) -> tuple[str, str]:
+    """Returns the languages that a model translates from and to.
+
+    Args:
+        path: a checkpoint, its folder, or an exported folder.
+        data: folder of the text processing; it is asked if the checkpoint was trained
+            without --source-lang and --target-lang.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint, or no text processing.
+        ValueError: if it cannot be read.
+    """
+    if (Path(path) / DESCRIPTION).is_file():
+        text = (Path(path) / DESCRIPTION).read_text(encoding="utf-8")
+        source, target = json.loads(text)["languages"]
+        return source, target
+    checkpoint = checkpoint_path(path)
+    task = load_config(checkpoint)["task"]
+    if not (task.get("source_lang") and task.get("target_lang")):
+        file = find_data(checkpoint, data) / TEXT_FILE
+        task = json.loads(file.read_text(encoding="utf-8"))
+    return task["source_lang"], task["target_lang"]
 
 
 def find_data(checkpoint: Path, data: Union[str, Path, None] = None) -> Path:

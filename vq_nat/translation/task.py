@@ -15,14 +15,16 @@ from fairseq.tasks.translation import (
 )
 from sacrebleu.metrics import BLEU
 
-from ..fairseq_side.compat import EverySentence, autocast
+from ..fairseq_side.compat import EverySentence, autocast, load_task_state
 from ..fairseq_side.training import AUTOCAST_HELP, LatentTraining
+from .binding import BoundToText
 from .config import DecodingConfig
 from .decoding.generator import REFINEMENTS, IterativeLatentGenerator
 from .decoding.lengths import LengthRule
 from .decoding.rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
 from .decoding.search import SearchOptions
 from .flow import device_of
+from .validation import BleuByLanguage
 
 
 @dataclass
@@ -44,7 +46,9 @@ class DiscreteLatentTranslationConfig(DecodingConfig, TranslationConfig):
 
 
 @register_task("discrete_latent_translation", dataclass=DiscreteLatentTranslationConfig)
-class DiscreteLatentTranslationTask(EverySentence, LatentTraining, TranslationTask):
+class DiscreteLatentTranslationTask(
+    BoundToText, BleuByLanguage, EverySentence, LatentTraining, TranslationTask
+):
     """fairseq's translation task for latent models and their teachers alike.
 
     Models without latents (`--arch transformer`) train and decode as in fairseq's own
@@ -65,6 +69,7 @@ class DiscreteLatentTranslationTask(EverySentence, LatentTraining, TranslationTa
         model = super().build_model(cfg, from_checkpoint)
         teacher = getattr(cfg, "init_from_teacher", None)
         if teacher and not from_checkpoint:
+            self.check_state(load_task_state(teacher), f"the teacher {teacher}")
             model.init_from_teacher(teacher)
         return model
 

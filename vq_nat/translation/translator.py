@@ -5,13 +5,14 @@ import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
 import torch
 from fairseq.data.data_utils import collate_tokens
 
+from ..plain_text import in_batches
 from .codec import PIECE, TextCodec
 from .flow import device_of
 from .loading import load_teacher, open_model
@@ -133,7 +134,12 @@ class Translator:
                 f"but one is {unknown[0]!r} instead."
             )
         model, task, folder = open_model(path, data, device, autocast, beam)
-        codec = TextCodec(folder, task.source_dictionary, task.target_dictionary)
+        codec = TextCodec(
+            folder,
+            task.source_dictionary,
+            task.target_dictionary,
+            (task.cfg.source_lang, task.cfg.target_lang),
+        )
         options = {
             "beam": beam,
             "iter_decode_max_iter": passes,
@@ -180,8 +186,8 @@ class Translator:
         passes: Optional[int] = None,
     ) -> Iterator[str]:
         """Translates sentences as they come, and reads `batch_size` of them ahead."""
-        lines = iter(checked(sentences, batch_size))
-        while batch := list(islice(lines, batch_size)):
+        lines = checked(sentences, batch_size)
+        for batch in in_batches(lines, batch_size):
             yield from self.translate(batch, batch_size, candidates, passes)
 
     def codes(
@@ -433,12 +439,12 @@ def join(pieces: list[list[Hypothesis]]) -> list[Hypothesis]:
     return found
 
 
-def checked(sentences: Iterable[str], batch_size: int) -> Iterable[str]:
-    """Returns the sentences.
+def checked(sentences: Iterable[str], batch_size: int) -> Iterator[str]:
+    """Returns the sentences, each of which is looked at when it is reached.
 
     Raises:
-        ValueError: if they are one string, whose letters would be translated, or
-            batches have no size.
+        ValueError: if they are one string, whose letters would be translated, if one
+            is no string, or batches have no size.
     """
     if isinstance(sentences, str):
         raise ValueError(
@@ -449,7 +455,21 @@ def checked(sentences: Iterable[str], batch_size: int) -> Iterable[str]:
         raise ValueError(
             f"`batch_size` must be at least 1, but is {batch_size} instead."
         )
-    return sentences
+    return map(string, sentences, count(1))
+
+
+def string(sentence: str, number: int) -> str:
+    """Returns a sentence.
+
+    Raises:
+        ValueError: if it is no string.
+    """
+    if not isinstance(sentence, str):
+        raise ValueError(
+            f"`sentences` must be strings, but number {number} is of type "
+            f"{type(sentence).__name__} instead."
+        )
+    return sentence
 
 
 def chunks(items: list[int], size: int) -> Iterator[list[int]]:

@@ -1,9 +1,17 @@
 """Tests of text.py: reading lines, words and back."""
 
+import gzip
+import json
+import unicodedata
 from pathlib import Path
 
 import pytest
-from text import apply_bpe, detokenize, read_lines, tokenize, undo_bpe
+from fairseq.data import Dictionary
+from steps import PrepError
+from text import apply_bpe, detokenize, normalize, read_lines, tokenize, undo_bpe
+
+from vq_nat import plain_text
+from vq_nat.translation.codec import TextCodec
 
 
 @pytest.mark.parametrize(
@@ -34,6 +42,51 @@ def test_words_are_those_of_fairseq(lang: str) -> None:
         assert tokenize(sentence, lang) == tokenizer.encode(sentence)
         words = tokenize(sentence, lang)
         assert detokenize(words, lang) == tokenizer.decode(words)
+
+
+@pytest.mark.parametrize("lang", ["en", "de"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        unicodedata.normalize("NFD", "Ein Mädchen läuft für Björn."),
+        "\ufeffEin\u200b Mädchen\u2060 läuft für Bj\u00adörn.",
+        "Ein Mädchen\u2028läuft\x00für Björn.",
+    ],
+)
+def test_both_doors_clean_alike(tmp_path: Path, raw: str, lang: str) -> None:
+    """Training's words are those of use, and those of the clean text."""
+    text = {"source_lang": lang, "target_lang": lang}
+    text |= {"tokenizer": "moses", "bpe": "subword_nmt"}
+    (tmp_path / "text.json").write_text(json.dumps(text))
+    (tmp_path / "bpe.codes").write_text("#version: 0.2\na b</w>\n")
+    words = tokenize("Ein Mädchen läuft für Björn.", lang)
+    assert tokenize(raw, lang) == words
+    assert normalize(raw, lang) == "Ein Mädchen läuft für Björn."
+    dictionary = Dictionary()
+    for subword in apply_bpe(words, tmp_path / "bpe.codes").split():
+        dictionary.add_symbol(subword)
+    codec = TextCodec(tmp_path, dictionary, dictionary)
+    for encode in (codec.encode, codec.encode_target):
+        assert dictionary.unk() not in encode(raw)
+        assert codec.decode(encode(raw)[:-1]) == "Ein Mädchen läuft für Björn."
+
+
+def test_lines_are_counted_as_in_measuring(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(b"one\rhalf\ntwo\x0b\xc2\x85\n\nfour")
+    found = plain_text.read_lines(path)
+    assert [line.strip() for line in found] == list(read_lines(path))
+    path.write_bytes(b"")
+    assert plain_text.read_lines(path) == list(read_lines(path)) == []
+
+
+def test_a_packed_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "text.gz"
+    path.write_bytes(gzip.compress("für\nalle\n".encode()))
+    assert list(read_lines(path)) == ["für", "alle"]
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(PrepError, match="is not a complete .gz file"):
+        list(read_lines(path))
 
 
 def test_punctuation_is_normalised() -> None:
