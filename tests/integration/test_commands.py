@@ -29,7 +29,8 @@ def hypotheses(printed: str) -> dict[int, str]:
 
 
 def test_the_readmes_commands_train_and_translate(tmp_corpus, tmp_path) -> None:
-    readme = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
+    page = Path(__file__).parents[2] / "vq_nat" / "translation" / "README.md"
+    readme = page.read_text("utf-8")
     run = {}
     for command in ("train", "generate"):
         line = re.search(rf"^(fairseq-{command} (?:.*\\\n)*.*)$", readme, re.MULTILINE)

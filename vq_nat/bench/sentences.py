@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from ..plain_text import read_lines
+from ..text.lines import read_lines
 
 Item = TypeVar("Item")
 

@@ -10,8 +10,8 @@ from typing import cast
 from sacrebleu.metrics import CHRF
 from sacrebleu.significance import PairedTest, Result
 
-from ..plain_text import read_lines
 from ..results.rows import Row, outputs_path
+from ..text.lines import read_lines
 from ..translation.scores import bleu_of
 from .quality import reference_streams
 

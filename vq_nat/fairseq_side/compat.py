@@ -29,6 +29,9 @@ from fairseq.trainer import Trainer
 from omegaconf import DictConfig, ValueNode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from .checkpoint_options import check_options
+from .guard import guard_files
+
 logger = logging.getLogger(__name__)
 
 AUTOCAST_DTYPES = {
@@ -72,7 +75,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not a fairseq checkpoint.
+        ValueError: if it is not a fairseq checkpoint, or its options are refused.
         RefusedPickle: if it calls functions.
     """
     return _load_checkpoint(path)["model"]
@@ -83,7 +86,7 @@ def load_config(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is not a fairseq checkpoint.
+        ValueError: if it is not a fairseq checkpoint, or its options are refused.
         RefusedPickle: if it calls functions.
     """
     return _load_checkpoint(path)["cfg"]
@@ -141,6 +144,7 @@ def _load_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} must hold its options as `cfg`, but has those of a fairseq "
             "before 0.10 instead: load it with fairseq 0.10 to 0.12 and save it again."
         )
+    check_options(state, path)
     return state
 
 
@@ -357,4 +361,5 @@ def relieve_trainer(
 
 
 allow_fairseq_checkpoints()
+guard_files()
 allow_workers_without_gpus()

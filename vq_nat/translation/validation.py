@@ -26,7 +26,7 @@ class BleuByLanguage:
     target_dictionary: Any
 
     def _inference_with_bleu(
-        self, generator: Any, sample: dict[str, Any], model: torch.nn.Module
+        self, generator: Any, sample: dict[str, Any], model: Any
     ) -> Any:
         """Decodes a batch, and scores it against its targets."""
         found = self.inference_step(generator, [model], sample, prefix_tokens=None)  # type: ignore[attr-defined]

@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 from fairseq.data import Dictionary
-from steps import PrepError
-from text import apply_bpe, detokenize, normalize, read_lines, tokenize, undo_bpe
 
-from vq_nat import plain_text
+from data_prep.lib.steps import UserError
+from data_prep.lib.text import (
+    apply_bpe,
+    detokenize,
+    normalize,
+    read_lines,
+    tokenize,
+    undo_bpe,
+)
+from vq_nat.text import lines
 from vq_nat.translation.codec import TextCodec
 
 
@@ -74,10 +81,10 @@ def test_both_doors_clean_alike(tmp_path: Path, raw: str, lang: str) -> None:
 def test_lines_are_counted_as_in_measuring(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_bytes(b"one\rhalf\ntwo\x0b\xc2\x85\n\nfour")
-    found = plain_text.read_lines(path)
+    found = lines.read_lines(path)
     assert [line.strip() for line in found] == list(read_lines(path))
     path.write_bytes(b"")
-    assert plain_text.read_lines(path) == list(read_lines(path)) == []
+    assert lines.read_lines(path) == list(read_lines(path)) == []
 
 
 def test_a_packed_file_is_read(tmp_path: Path) -> None:
@@ -85,7 +92,7 @@ def test_a_packed_file_is_read(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress("für\nalle\n".encode()))
     assert list(read_lines(path)) == ["für", "alle"]
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(PrepError, match="is not a complete .gz file"):
+    with pytest.raises(UserError, match="is not a complete .gz file"):
         list(read_lines(path))
 
 

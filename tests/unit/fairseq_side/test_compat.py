@@ -80,7 +80,7 @@ def test_what_fairseq_saves_is_loaded(value: object, tmp_path: Path) -> None:
 def test_the_weights_and_options_of_a_checkpoint_are_read(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     weight = torch.arange(3.0)
-    cfg = {"task": argparse.Namespace(data="bin")}
+    cfg = {"task": {"_name": "translation", "data": "bin"}}
     torch.save({"cfg": cfg, "model": {"weight": weight}}, path)
     assert torch.equal(compat.load_weights(path)["weight"], weight)
     assert compat.load_config(str(path)) == cfg
@@ -88,7 +88,7 @@ def test_the_weights_and_options_of_a_checkpoint_are_read(tmp_path: Path) -> Non
 
 def test_torchs_older_format_is_read(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
-    state = {"cfg": {"task": 1}, "model": {"weight": torch.arange(3.0)}}
+    state = {"cfg": {"task": None}, "model": {"weight": torch.arange(3.0)}}
     torch.save(state, path, _use_new_zipfile_serialization=False)
     assert torch.equal(compat.load_weights(path)["weight"], torch.arange(3.0))
     path.write_bytes(path.read_bytes()[:60])

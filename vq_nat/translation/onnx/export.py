@@ -16,6 +16,7 @@ from typing import Any, Union
 import torch
 
 from ...bottleneck import BottleneckConfig
+from ..flow import is_latent
 from .graphs import Graph, graphs_of
 from .runtime import DESCRIPTION, FORMAT, require
 
@@ -41,8 +42,9 @@ def export(
         ValueError: for a model without codes, or if `out` exists.
         ImportError: if onnx or onnxruntime is missing.
     """
-    if not hasattr(model, "lookup") or model.cfg.vq_kind == "identity":
+    if not is_latent(model) or not model.predicts_codes:
         raise ValueError("only models with latent codes can be exported.")
+    assert isinstance(model, torch.nn.Module)
     if out.exists():
         raise ValueError(f"{out} must not exist yet, but does.")
     require("onnx")
@@ -91,7 +93,7 @@ def describe(model: Any, languages: list[str], int8: bool) -> dict[str, Any]:
         "decoder_layers": len(model.decoder.layers),
         "slices": model.predictor.slices,
         "codes": model.predictor.codes,
-        "max_latents": model.max_latents,
+        "max_latents": model.predictor.max_latents,
         "max_positions": list(model.max_positions()),
         "parameters": sum(p.numel() for p in model.parameters()),
         "dtype": "int8" if int8 else "float32",
