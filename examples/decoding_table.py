@@ -29,6 +29,7 @@ from vq_nat.bench.decoding import (
     write_mode,
 )
 from vq_nat.bench.systems import Conditions, TestSet
+from vq_nat.translation.loading import languages_of
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

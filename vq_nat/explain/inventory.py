@@ -110,10 +110,8 @@ def some_sentences(translator: Translator, split: str, count: int = 3) -> list[s
     dataset = task.dataset(split)
     places = [i * len(dataset) // count for i in range(min(count, len(dataset)))]
     rows = [dataset[place]["source"] for place in places]
-    return [
-        codec.tokenizer.decode(codec.bpe.decode(codec.source.string(row)))
-        for row in rows
-    ]
+    lines = (" ".join(codec.source[word] for word in row.tolist()[:-1]) for row in rows)
+    return [codec.tokenizer.decode(codec.bpe.decode(line)) for line in lines]
 
 
 def count_codes(chunks: Iterator[Chunk]) -> Inventory:

@@ -19,6 +19,7 @@ import numpy
 import torch
 from fairseq import utils
 from fairseq.distributed import utils as distributed
+from fairseq.models.ema.ema import EMA
 from fairseq.optim import (
     AMPOptimizer,
     FP16Optimizer,
@@ -341,6 +342,28 @@ def read_options_directly() -> None:
     DictConfig.__getattr__ = read  # type: ignore[method-assign]
 
 
+def average_numbers_alone() -> None:
+    """Keeps counters out of `--store-ema`, which would multiply them by its decay.
+
+    A bottleneck counts its updates, and how long each code has been without use. Such
+    buffers of whole numbers are copied, as fairseq does with what it is told to skip.
+    """
+    step = EMA._step_internal
+    if hasattr(step, "__wrapped__"):
+        return
+
+    @wraps(step)
+    def step_internal(self: EMA, new_model: Any, updates: Any = None) -> None:
+        self.skip_keys |= {
+            name
+            for name, value in new_model.state_dict().items()
+            if torch.is_tensor(value) and not value.is_floating_point()
+        }
+        step(self, new_model, updates)
+
+    EMA._step_internal = step_internal
+
+
 def put_in_place(step: Callable[..., Any], total_norm: Callable[..., Any]) -> None:
     """Puts a faster Adam and norm of gradients in fairseq's place, see `optimizer`.
 
@@ -361,5 +384,6 @@ def relieve_trainer(
 
 
 allow_fairseq_checkpoints()
+average_numbers_alone()
 guard_files()
 allow_workers_without_gpus()

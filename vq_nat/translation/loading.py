@@ -1,6 +1,7 @@
 """From disk to a model that is ready to decode, with its task and its dictionaries."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Union
 
@@ -169,9 +170,29 @@ def find_data(checkpoint: Path, data: Union[str, Path, None] = None) -> Path:
     candidates = [Path(data)] if data else [checkpoint.parent, trained_on]
     for folder in candidates:
         if (folder / TEXT_FILE).is_file():
+            refuse_taken_apart(folder)
             return folder
-    places = " nor ".join(str(folder) for folder in candidates)
+    if data:
+        raise FileNotFoundError(
+            f"{data} must hold dictionaries, subword codes and {TEXT_FILE}, but has no "
+            f"{TEXT_FILE}: `prepare.py --describe` writes it."
+        )
     raise FileNotFoundError(
-        f"dictionaries, bpe.codes and {TEXT_FILE} must stand in the checkpoint's "
-        f"folder or the data folder, but {places} has no {TEXT_FILE}."
+        f"dictionaries, subword codes and {TEXT_FILE} must stand beside the checkpoint "
+        f"in {checkpoint.parent}, or in {trained_on.absolute()}, which it was trained "
+        "on, but do not: name their folder as `data`."
     )
+
+
+def refuse_taken_apart(folder: Path) -> None:
+    """Refuses a path that fairseq takes for several, or for the name of an option.
+
+    Raises:
+        ValueError: naming the sign.
+    """
+    for sign in (os.pathsep, "${"):
+        if sign in str(folder):
+            raise ValueError(
+                f"`data` must have no {sign!r} in its path, which fairseq takes apart, "
+                f"but is {folder} instead."
+            )
