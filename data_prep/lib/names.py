@@ -6,7 +6,7 @@ fairseq takes some names apart, and says so after hours of work, or not at all.
 from pathlib import Path
 
 from data_prep.lib.steps import UserError
-from data_prep.lib.text import read_lines
+from vq_nat.text.lines import NotUTF8Error, read_lines
 
 TAKEN_APART = {
     ":": "takes for several folders",
@@ -59,7 +59,7 @@ def check_dictionary(path: Path) -> None:
     Raises:
         UserError: Naming file and line.
     """
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(read_dictionary(path), start=1):
         symbol, _, count = line.removesuffix(OVERWRITE).rpartition(" ")
         if not symbol or not count.isdecimal():
             hint = VOCABULARY if "\t" in line else ""
@@ -67,6 +67,18 @@ def check_dictionary(path: Path) -> None:
                 f"{path}, line {number}: must be a symbol, a blank and a count, but is "
                 f"{line!r} instead{hint}."
             )
+
+
+def read_dictionary(path: Path) -> list[str]:
+    """Return the lines of a dictionary, with the blanks that may be symbols.
+
+    Raises:
+        UserError: If it is not UTF-8.
+    """
+    try:
+        return read_lines(path)
+    except NotUTF8Error as error:
+        raise UserError(str(error)) from None
 
 
 VOCABULARY = (

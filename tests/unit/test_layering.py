@@ -56,9 +56,10 @@ TABLE = {
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.loading "
     "translation.translator | torch",
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.onnx*",
-    "translation.fairseq_nat": f"{SEARCH} translation.teacher_start",
+    "translation.fairseq_nat": f"translation.binding translation.validation {SEARCH} "
+    "translation.teacher_start",
     "translation.ctranslate2": "fairseq_side.compat translation.codec "
-    "translation.loading",
+    "translation.binding translation.loading",
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
     "translation.translator": f"{FRONT} translation.loading translation.task "

@@ -1,6 +1,7 @@
 """What fairseq takes apart is refused before any work; own folders are described."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,10 @@ from vq_nat.translation.codec import TextCodec
 
 @pytest.mark.parametrize("sign", [":", ",", "${"])
 def test_paths_that_fairseq_takes_apart(tmp_path: Path, sign: str) -> None:
-    with pytest.raises(
-        UserError, match=rf"--out must have no '{sign[0]}.*' in its path"
-    ):
+    message = re.escape(f"--out must have no {sign!r} in its path")
+    with pytest.raises(UserError, match=message):
         check_path(tmp_path / f"a{sign}b", "--out")
-    check_path(tmp_path / "a-b.c_d", "--out")
+    check_path(Path("a-b.c_d"), "--out")
 
 
 @pytest.mark.parametrize("out", ["a,b", "a:b", "a${x}b"])
@@ -117,7 +117,7 @@ def test_a_folder_made_elsewhere_is_described(own: Path, tmp_path: Path) -> None
 def test_what_a_description_lacks_is_named(own: Path) -> None:
     with pytest.raises(SystemExit, match=r"bpe\.codes is missing; --bpe-codes FILE"):
         describe(own)
-    (own / "bpe.codes").write_text("no codes")
+    (own / "bpe.codes").write_text("nonsense")
     with pytest.raises(SystemExit, match="does not hold BPE codes"):
         describe(own)
     (own / "dict.de.txt").unlink()
