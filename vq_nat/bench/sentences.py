@@ -24,6 +24,7 @@ class TestSet:
     references: list[list[str]]
     complete: bool = False  # the references are all correct translations there are
     languages: tuple[str, str] | None = None  # source and target, if known
+    training_text: Path | None = None  # target side, of which all words are known
 
     @classmethod
     def read(
@@ -59,7 +60,16 @@ class TestSet:
             )
         several = known_renderings(raw / f"{file}.refs.json", target)
         references = several or [[line] for line in target]
-        return cls(corpus, name, source, references, bool(several), languages)
+        training = raw / f"train.{languages[1]}"
+        return cls(
+            corpus,
+            name,
+            source,
+            references,
+            bool(several),
+            languages,
+            training if training.is_file() else None,
+        )
 
     @property
     def target_lang(self) -> str:

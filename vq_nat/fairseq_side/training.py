@@ -14,24 +14,14 @@ import torch
 from fairseq.logging import metrics
 
 from ..bottleneck import Bottleneck
-from . import resuming
 from .compat import (
     Refused,
     autocast,
     fairseq_autocast,
-    put_in_place,
-    read_options_directly,
     refuse_reduced_precision,
-    relieve_trainer,
     training_attention,
 )
-from .host import log_stats, set_seed
-from .optimizer import step, total_norm
-
-resuming.apply()
-put_in_place(step, total_norm)
-read_options_directly()
-relieve_trainer(set_seed, log_stats)
+from .patches import PatchedTask
 
 PRECISIONS = ("fp16", "bf16", "amp")  # of fairseq, see `refuse_reduced_precision`
 
@@ -41,7 +31,7 @@ AUTOCAST_HELP = (
 )
 
 
-class LatentTraining:
+class LatentTraining(PatchedTask):
     """A task's steps: one E-step per batch, one M-step per update, under autocast.
 
     To be inherited before a fairseq task whose options have `autocast`.

@@ -8,8 +8,10 @@ ONNX Runtime, whose operators cost a fraction of eager PyTorch's at batch size 1
 import importlib
 import json
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Optional
+from types import ModuleType
+from typing import Any, NamedTuple, NoReturn, Optional, TypeVar
 
 import numpy
 import torch
@@ -28,8 +30,9 @@ from ..flow import (
 
 DESCRIPTION = "export.json"
 GRAPHS = ("encode", "step", "decode")
-FORMAT = 2  # of the graphs, raised when their inputs or outputs change
+FORMAT = 3  # of the graphs, raised when their inputs, outputs or results change
 Array = NDArray[Any]
+Item = TypeVar("Item")
 
 
 class Sessions:
@@ -201,7 +204,7 @@ class ExportedModel(nn.Module):
             )
         require("onnxruntime")
         self.sizes, self.cfg = sizes, Namespace(**sizes["options"])
-        self.pad, self.steps = sizes["pad"], self.cfg.compression_steps
+        self.pad, self.chunk = sizes["pad"], 2**self.cfg.compression_steps
         sessions = Sessions(folder)
         self.sessions, self.predictor = sessions, ExportedPredictor(sessions, sizes)
 
@@ -244,7 +247,7 @@ class ExportedModel(nn.Module):
         shown: Optional[Tensor] = None,
     ) -> DecodedWords:
         """Predicts every word at once, see `VQEMTransformer.decode`."""
-        mask = word_mask(latents.mask, self.steps)
+        mask = word_mask(latents.mask, self.chunk)
         if words is None or shown is None:
             words, shown = mask.new_zeros(mask.shape).long(), torch.zeros_like(mask)
         first = 2 * self.predictor.layers * self.predictor.heads
@@ -297,12 +300,12 @@ def per_layer(memory: Tensor, heads: int) -> list[Tensor]:
     return [part.contiguous() for part in memory.split(heads, dim=1)]
 
 
-def numbered(name: str, items: list[Any]) -> dict[str, Any]:
+def numbered(name: str, items: Sequence[Item]) -> dict[str, Item]:
     """Names the inputs of the layers."""
     return {f"{name}{i}": item for i, item in enumerate(items)}
 
 
-def require(name: str) -> Any:
+def require(name: str) -> ModuleType:
     """Imports a module of the extra `onnx`.
 
     Raises:
