@@ -37,7 +37,9 @@ def teacher(train_into, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def test_set(tmp_corpus) -> TestSet:
     """Ten sentences to copy."""
-    return TestSet.read(tmp_corpus.parent / "raw", "copies").first(10)
+    return TestSet.read(
+        tmp_corpus.parent / "raw", "copies", "test", ("en", "de")
+    ).first(10)
 
 
 def test_both_engines_write_the_same_from_the_same_model(teacher, test_set) -> None:
