@@ -19,7 +19,8 @@ from pathlib import Path
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from data_prep.lib.steps import UserError, errors_as_sentences
+from data_prep.lib.steps import UserError, errors_as_sentences, once, sha256
+from data_prep.lib.teachers import find_device
 from examples.lib.corpora import distill, make_corpus
 from examples.lib.places import ROOT, locked
 from examples.lib.progress import minutes, say
@@ -44,16 +45,11 @@ def run(plan: Plan) -> None:
     ]
     for name, corpus in plan.students.items():
         text = "the human text" if corpus == plan.corpus else "the teacher's output"
-        train_it = partial(
-            train,
-            plan,
-            name,
-            plan.work / name,
-            preset["student"],
-            corpus,
-            plan.teacher,
-        )
-        steps.append((f"Student: a latent model on {text}", train_it))
+        title = f"Student: a latent model on {text}"
+        steps.append((title, partial(train_student, plan, name, corpus)))
+        if preset["student"].get("average"):
+            title = "Its checkpoint: the best of the last ones and their mean"
+            steps.append((title, partial(select_checkpoint, plan, name)))
     steps.append(("Measurement: quality and time", partial(measure, plan)))
     steps.append(
         ("Examples: translations and their codes", partial(show_examples, plan))
@@ -63,6 +59,45 @@ def run(plan: Plan) -> None:
         say(f"[{number}/{len(steps)}] {title}")
         say(f"      {action()}")
     say(f"All done in {minutes(time.monotonic() - begin)}.")
+
+
+def train_student(plan: Plan, name: str, corpus: Path) -> str:
+    """Trains a student; its checkpoint is chosen afterwards if several are kept."""
+    options = {k: v for k, v in plan.preset["student"].items() if k != "average"}
+    kept = "last" if plan.preset["student"].get("average") else "best"
+    return train(
+        plan,
+        name,
+        plan.work / name,
+        options,
+        corpus,
+        plan.teacher,
+        f"checkpoint_{kept}.pt",
+    )
+
+
+def select_checkpoint(plan: Plan, name: str) -> str:
+    """Lets a student's last checkpoints and their mean translate the validation set."""
+    from examples.lib import selection
+    from examples.lib.quickstart_measure import read_test_set
+
+    folder, number = plan.work / name, int(plan.preset["student"]["average"])
+    recipe = {
+        "version": 1,
+        "options": {"number": number},
+        "inputs": {"last": sha256(folder / "checkpoint_last.pt")},
+    }
+    valid = read_test_set(plan, "valid")
+    decode = selection.decoder(
+        plan.corpus / "bin", find_device(plan.device), valid.sources
+    )
+    out, found = folder / "checkpoint_best.pt", []
+
+    def make() -> None:
+        found.append(selection.select(folder, number, valid, decode, out))
+
+    once(plan.stamp(f"{name}-selected"), recipe, out, make)
+    return f"done: {found[0]}" if found else "reused"
 
 
 def read_plan(args: argparse.Namespace) -> Plan:

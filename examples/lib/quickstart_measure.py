@@ -128,11 +128,12 @@ def read_conditions(plan: Plan) -> systems.Conditions:
     )
 
 
-def read_test_set(plan: Plan) -> systems.TestSet:
-    """Reads the raw test set and all its references."""
+def read_test_set(plan: Plan, name: str | None = None) -> systems.TestSet:
+    """Reads a raw test set and all its references; None = the preset's test set."""
     corpus = plan.preset["corpus"]
+    shown = name or corpus.get("test-set", "test")
     return systems.TestSet.read(
-        plan.corpus / "raw", corpus["name"], corpus.get("test-set", "test"), LANGS
+        plan.corpus / "raw", corpus["name"], shown, LANGS, name or "test"
     )
 
 
