@@ -11,6 +11,7 @@ from data_prep.lib.teachers import find_device
 from examples.lib.places import LANGS, corpus_stamp
 from examples.lib.progress import say
 from examples.lib.quickstart_plan import Plan
+from examples.lib.selection import SELECTION
 from examples.lib.trainings import RECIPE_VERSION
 from examples.lib.weights import weights_of
 from vq_nat.bench import systems
@@ -114,6 +115,8 @@ def measure_one(
             base.name: systems.measure_in_turn(base, system, test_set, conditions)
             for base in bases
         }
+        if selection := read_json(system.checkpoint.with_name(SELECTION)):
+            row["selection"] = selection  # its checkpoint is not the log's best one
         systems.write_row(row, plan.rows)
 
     state = "measured" if once(stamp, recipe, path, make) else "reused"
