@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
+from fairseq.tasks import FairseqTask
 from torch import Tensor
 
 from ..fairseq_side.training import log_bottleneck
@@ -56,7 +57,7 @@ class LatentPredictionCriterion(FairseqCriterion):
 
     def __init__(
         self,
-        task: Any,
+        task: FairseqTask,
         latent_loss_weight: float,
         latent_loss_start: int,
         word_smoothing: float,

@@ -1,7 +1,7 @@
 """The wiring of the four stages, the named sizes, and a start from the teacher."""
 
 from argparse import Namespace
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,8 @@ from fairseq.models import (
     register_model,
     register_model_architecture,
 )
+from fairseq.tasks.translation import TranslationTask
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from ..bottleneck import build_bottleneck
@@ -76,14 +78,16 @@ class VQEMTransformer(BaseFairseqModel):
         self.num_updates = 0
 
     @classmethod
-    def build_model(cls, cfg: Any, task: Any) -> "VQEMTransformer":
+    def build_model(
+        cls, cfg: Union[Namespace, DictConfig], task: TranslationTask
+    ) -> "VQEMTransformer":
         """Builds a model for `task`, which must have a joint dictionary.
 
         Raises:
             ValueError: if source and target dictionary differ.
         """
         # fairseq hands over a Namespace or omegaconf's copy, which has no properties.
-        cfg = VQEMTransformerConfig.from_namespace(cfg)
+        options = VQEMTransformerConfig.from_namespace(cfg)
         if task.source_dictionary != task.target_dictionary:
             raise ValueError(
                 "source and target dictionary must be the same, but differ in "
@@ -91,7 +95,7 @@ class VQEMTransformer(BaseFairseqModel):
                 "--joined-dictionary`."
             )
         dictionary = task.target_dictionary
-        return cls(cfg, len(dictionary), dictionary.pad())
+        return cls(options, len(dictionary), dictionary.pad())
 
     @property
     def sees_words(self) -> bool:
@@ -293,7 +297,9 @@ class VQEMTransformer(BaseFairseqModel):
         super().set_num_updates(num_updates)
         self.num_updates = num_updates
 
-    def load_state_dict(self, state_dict: Any, strict: bool = True, **rest: Any) -> Any:
+    def load_state_dict(
+        self, state_dict: dict[str, Any], strict: bool = True, **rest: Any
+    ) -> object:
         """Loads a checkpoint's weights.
 
         Raises:
@@ -312,7 +318,10 @@ class VQEMTransformer(BaseFairseqModel):
         return self.cfg.max_source_positions, self.cfg.max_target_positions
 
     def get_normalized_probs(
-        self, net_output: Any, log_probs: bool, sample: Any = None
+        self,
+        net_output: TrainingOutput,
+        log_probs: bool,
+        sample: Optional[dict[str, Any]] = None,
     ) -> Tensor:
         """Normalises the hidden words' logits in float32. Shape: (P, V)."""
         normalise = F.log_softmax if log_probs else F.softmax
