@@ -11,7 +11,6 @@ import argparse
 import logging
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,12 +18,14 @@ from pathlib import Path
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from data_prep.lib.steps import UserError, errors_as_sentences, once, sha256
+from data_prep.lib.steps import UserError, once, sha256
 from data_prep.lib.teachers import find_device
 from examples.lib.corpora import distill, make_corpus
+from examples.lib.experiment import require_positive
 from examples.lib.places import ROOT, locked
 from examples.lib.progress import minutes, say
 from examples.lib.quickstart_plan import Plan, read_preset
+from examples.lib.scripts import add_machine, planned
 from examples.lib.trainings import train
 
 
@@ -106,8 +107,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
     Raises:
         UserError: if an option cannot be used.
     """
-    if args.threads < 1:
-        raise UserError(f"--threads must be at least 1, but is {args.threads} instead.")
+    require_positive(args, ("threads",))
     if args.data is not None and args.corpus == "demo":
         raise UserError("--data must go with --corpus multi30k; the demo needs none.")
     if args.data is not None and not args.data.is_dir():
@@ -136,24 +136,15 @@ def build_parser() -> argparse.ArgumentParser:
     add("--work", type=Path, help="folder for everything (default: runs/CORPUS)")
     add("--rows", type=Path, help="folder for result rows (default: WORK/rows)")
     add("--preset", type=Path, help="default: examples/presets/CORPUS.yaml")
-    add("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    add(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="auto takes the GPU if there is one",
-    )
+    add_machine(parser)
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the command line."""
     args = build_parser().parse_args(argv)
-    warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
-    with errors_as_sentences():
-        plan = read_plan(args)
-        with locked(plan.work, "quickstart"):
-            run(plan)
+    with planned(args, read_plan) as plan, locked(plan.work, "quickstart"):
+        run(plan)
 
 
 if __name__ == "__main__":

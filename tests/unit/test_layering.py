@@ -58,8 +58,7 @@ TABLE = {
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.model "
     "translation.onnx*",
     "translation.fairseq_nat": f"{SEARCH} translation.teacher_start",
-    "translation.ctranslate2": "fairseq_side.compat translation.codec "
-    "translation.loading",
+    "translation.ctranslate2": "fairseq_side.* translation.codec translation.loading",
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
     "translation.translator": f"{FRONT} translation.loading translation.task "

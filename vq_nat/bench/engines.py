@@ -10,13 +10,13 @@ from typing import Any, Protocol
 import torch
 
 from .. import load
+from ..fairseq_side.checkpoints import checkpoint_path
 from ..results.rows import Row
+from ..results.versions import distribution_version
 from ..translation.ctranslate2 import CTranslate2Translator
 from ..translation.flow import is_latent
-from ..translation.loading import checkpoint_path
 from ..translation.onnx.export import export_checkpoint
 from ..translation.onnx.runtime import FORMAT
-from .machine import distribution_version
 
 ENGINES = ("torch", "onnx", "ctranslate2")
 COMPUTE_TYPES = ("float32", "int8")  # of exported graphs

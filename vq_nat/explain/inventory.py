@@ -113,8 +113,7 @@ def some_sentences(translator: Translator, split: str, count: int = 3) -> list[s
     places = [i * len(dataset) // count for i in range(min(count, len(dataset)))]
     rows = [dataset[place]["source"] for place in places]
     return [
-        codec.tokenizer.decode(codec.bpe.decode(dictionary.string(row)))
-        for row in rows
+        codec.tokenizer.decode(codec.bpe.decode(dictionary.string(row))) for row in rows
     ]
 
 

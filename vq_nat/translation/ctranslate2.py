@@ -14,9 +14,10 @@ from typing import Protocol
 import torch
 from fairseq.data import Dictionary
 
+from ..fairseq_side.checkpoints import checkpoint_path
 from ..fairseq_side.compat import load_config, load_weights
 from .codec import TextCodec
-from .loading import checkpoint_path, find_data
+from .loading import find_data
 
 COMPUTE_TYPES = ("float32", "int8", "int8_float32", "float16", "bfloat16")
 LONGEST = 200  # words of an output, as in fairseq
