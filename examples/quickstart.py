@@ -46,7 +46,7 @@ def run(plan: Plan) -> None:
     ]
     for name, corpus in plan.students.items():
         text = "the human text" if corpus == plan.corpus else "the teacher's output"
-        title = f"Student: a latent model on {text}"
+        title = f"Student `{name}`: a latent model on {text}"
         steps.append((title, partial(train_student, plan, name, corpus)))
         if preset["student"].get("average"):
             title = "Its checkpoint: the best of the last ones and their mean"
@@ -64,7 +64,7 @@ def run(plan: Plan) -> None:
 
 def train_student(plan: Plan, name: str, corpus: Path) -> str:
     """Trains a student; its checkpoint is chosen afterwards if several are kept."""
-    options = {k: v for k, v in plan.preset["student"].items() if k != "average"}
+    options = {k: v for k, v in plan.flags_of(name).items() if k != "average"}
     kept = "last" if plan.preset["student"].get("average") else "best"
     return train(
         plan,
@@ -123,6 +123,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
         threads=args.threads,
         device=args.device,
         compare=args.compare,
+        seeds=tuple(args.seeds),
     )
 
 
@@ -133,6 +134,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--corpus", choices=("demo", "multi30k"), default="demo", help="what to learn")
     add("--data", type=Path, help="multi30k: folder of the raw files (else: download)")
     add("--compare", action="store_true", help="train a student on the human text too")
+    add(
+        "--seeds", type=int, nargs="+", default=[], help="of further students: a spread"
+    )
     add("--work", type=Path, help="folder for everything (default: runs/CORPUS)")
     add("--rows", type=Path, help="folder for result rows (default: WORK/rows)")
     add("--preset", type=Path, help="default: examples/presets/CORPUS.yaml")
