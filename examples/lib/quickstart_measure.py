@@ -172,7 +172,7 @@ def read_test_set(plan: Plan, name: str | None = None) -> systems.TestSet:
 def show_examples(plan: Plan) -> str:
     """Prints translations, with the words that each code produced."""
     student = vq_nat.load(plan.work / "student", device=find_device(plan.device))
-    words_per_code = 2**student.model.cfg.compression_steps
+    words_per_code = student.model.chunk
     sources = read_test_set(plan).sources[:EXAMPLES]
     for source, found in zip(sources, student.hypotheses(sources), strict=True):
         say(f"\n      {LANGS[0]}  {source}\n      {LANGS[1]}  {found.text}")

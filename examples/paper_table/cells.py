@@ -194,6 +194,7 @@ def faults_table(entries: Sequence[Entry]) -> str:
             ("system", label),
             ("length ratio", lambda e: number(e.mean("length_ratio"), 2)),
             ("repeated words", mean_of("repetition_rate", percent)),
+            ("broken words", lambda e: percent(e.mean("broken_words"), 2)),
         ],
     )
 

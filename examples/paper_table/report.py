@@ -43,6 +43,7 @@ TITLES = {
     "fairseq-nat": "Non-autoregressive Transformer (fairseq's)",
     "bottlenecks": "Other bottlenecks in our architecture",
     "vqvae": "Vector quantisation",
+    "words": "Words as codes",
     "onnx": "Ours in ONNX Runtime",
     "extras": "What the paper does not have",
     "ctranslate2": "The same autoregressive models in CTranslate2",

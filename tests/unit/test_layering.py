@@ -50,13 +50,15 @@ TABLE = {
     "translation.encoder translation.compressor translation.predictor "
     "translation.decoder translation.schedule translation.noise "
     "translation.teacher_start",
+    "translation.word_codes": f"bottleneck {SEARCH} translation.model "
+    "translation.predictor translation.decoder | torch",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.model "
     "translation.loading "
     "translation.translator | torch fairseq",
     "translation.onnx.quantize": "engine.packing translation.onnx.runtime | numpy",
     "translation.export": "translation.loading engine.export",
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.model "
-    "translation.onnx*",
+    "translation.predictor translation.onnx*",
     "translation.fairseq_nat": f"{SEARCH} translation.teacher_start",
     "translation.ctranslate2": "fairseq_side.* translation.codec translation.loading",
     "translation.task": f"{FRONT} translation.loading",

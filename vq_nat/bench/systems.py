@@ -43,6 +43,7 @@ from .timing import (
     pinned_threads,
     synchronizer,
 )
+from .words import broken_share, words_in
 
 LEAST_GAIN = 1.2  # of several threads over one, or the cores are not free
 
@@ -237,10 +238,19 @@ def measure_quality(
         score(outputs, test_set.references, test_set.complete),
         comet(test_set.sources, outputs, test_set.targets, conditions.comet),
     )
+    quality["broken_words"] = measure_broken_words(outputs, test_set)
     if beside is not None:
         kept = write_outputs(outputs, beside, test_set.name)
         return {**quality, "outputs": kept.name}
     return {**quality, "outputs": None}
+
+
+def measure_broken_words(outputs: list[str], test_set: TestSet) -> float | None:
+    """Returns the share of broken words; None without the training text."""
+    if test_set.training_text is None:
+        return None
+    known = words_in(test_set.training_text)
+    return round(broken_share(outputs, test_set.sources, known), 5)
 
 
 def measure_speed(opened: Opened, test_set: TestSet, conditions: Conditions) -> Row:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from .. import __version__, load
 from .arguments import device, positive
 from .decoding import add_decoding, chosen
+from .diagnose import add_diagnose_command
 from .image import add_image_commands
 
 INTERRUPTED = 130  # as a shell says of a program that SIGINT has ended: 128 + 2
@@ -219,6 +220,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     table.set_defaults(run=run_table)
 
+    add_diagnose_command(commands)
     add_image_commands(commands)
     return parser
 

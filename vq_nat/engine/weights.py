@@ -241,15 +241,9 @@ def describe_latent(model: Any) -> dict[str, Any]:
         "codes_per_slice": len(model.embed_tokens.weight)
         if words
         else model.predictor.codes,
-        "chunk": chunk_of(model),
+        "chunk": model.chunk,
         "sees_words": bool(model.sees_words),
     }
-
-
-def chunk_of(model: Any) -> int:
-    """Returns the words of a code."""
-    chunk = getattr(model, "chunk", 0)
-    return chunk or 2**model.steps
 
 
 def describe_teacher(model: Any) -> dict[str, Any]:

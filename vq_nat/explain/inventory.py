@@ -88,7 +88,7 @@ def read_chunks(
 ) -> Iterator[Chunk]:
     """Yields every chunk of the references of a split, with its codes."""
     model, task = translator.model, translator.task
-    device, size = next(model.parameters()).device, 2**model.steps
+    device, size = next(model.parameters()).device, model.chunk
     task.load_dataset(split)
     dataset = task.dataset(split)
     for start in range(0, len(dataset), batch_size):

@@ -125,7 +125,7 @@ def share(name: str) -> Callable[[Row], str]:
 
 def latent_table(rows: list[Row]) -> str:
     """Returns what the log of the latent systems says; empty if there is none."""
-    latent = [row for row in sorted(rows, key=rank) if row.get("n_c") is not None]
+    latent = [row for row in sorted(rows, key=rank) if words_per_code(row)]
     if not latent:
         return ""
 
@@ -137,7 +137,7 @@ def latent_table(rows: list[Row]) -> str:
     perplexity = valid("perplexity")
     columns: list[Column] = [
         ("latent system", label),
-        ("words per code", lambda row: str(2 ** row["n_c"])),
+        ("words per code", lambda row: str(words_per_code(row))),
         ("codes", lambda row: str(row.get("codebook_size") or NOTHING)),
         ("samples", lambda row: text_or_nothing(row.get("n_s"))),
         ("valid BLEU (one reference)", lambda row: number(bleu(row))),
@@ -146,9 +146,16 @@ def latent_table(rows: list[Row]) -> str:
         ("perplexity", lambda row: number(perplexity(row), 0)),
         ("posterior entropy", lambda row: number(entropy(row), 2)),
         ("repeated words", lambda row: percent(row.get("repetition_rate"))),
+        ("broken words", lambda row: percent(row.get("broken_words"), 2)),
         ("length ratio", lambda row: number(row.get("length_ratio"), 2)),
     ]
     return markdown(columns, latent)
+
+
+def words_per_code(row: Row) -> int | None:
+    """Returns how many words a code stands for; None without codes."""
+    halvings = row.get("n_c")
+    return row.get("words_per_code") if halvings is None else 2**halvings
 
 
 def training_table(rows: list[Row]) -> str:
@@ -300,9 +307,9 @@ def number(value: float | None, digits: int = 1) -> str:
     return NOTHING if value is None else f"{value:.{digits}f}"
 
 
-def percent(share: float | None) -> str:
+def percent(share: float | None, digits: int = 1) -> str:
     """Writes a share."""
-    return NOTHING if share is None else f"{100 * share:.1f} %"
+    return NOTHING if share is None else f"{100 * share:.{digits}f} %"
 
 
 def text_or_nothing(value: object) -> str:

@@ -316,9 +316,10 @@ def test_faults_of_all_systems_and_words_per_second_are_told(
     clock = {"device": "cpu", "threads": 1, "batch_size": 8, "largest": None}
     clock |= {"sentences_per_s": 40.0, "words_per_s": 444.4}
     faults = {"length_ratio": 0.914, "repetition_rate": 0.123}
+    faults["broken_words"] = 0.00456
     write_row(paper, "nat", 17.7, clocks=[clock], **faults, **ms(21.2))
     text = report(paper, read_entries(paper), [])
-    assert "| NAT + distillation | 0.91 | 12.3 % |" in text
+    assert "| NAT + distillation | 0.91 | 12.3 % | 0.46 % |" in text
     assert "## Clocks: words per second" in text
     assert "| NAT + distillation | 444 |" in text
 
@@ -364,7 +365,10 @@ def test_the_report_is_made_of_rows_alone(paper: TablePlan, write_row: Write) ->
     assert "15.61× | 15.60× |" in text
     assert "12.3 (12.3–12.3)" in text
     assert "- Distillation helps: **held** – “VQ-VAE (hard EM) + distillation" in text
-    assert "Not measured yet: tuned, tuned-onnx, tuned-onnx-int8" in text
+    assert (
+        "Not measured yet: tuned, tuned-regular, words-k2, words-k3, words-k4, tuned-"
+        in text
+    )
     assert "†: of another configuration, teacher or corpus;" in text
     assert (paper.rows / "pareto.png").stat().st_size > 10_000
     assert "![pareto.png](pareto.png)" in text and "curves.png" not in text

@@ -17,6 +17,7 @@ from fairseq.data import Dictionary
 from torch import nn
 
 from ...bottleneck import BottleneckConfig
+from ..decoding.search import EndsInACode
 from ..model import VQEMTransformer
 from .graphs import Graph, graphs_of
 from .quantize import quantize
@@ -44,11 +45,16 @@ def export(
             they run, each row by itself.
 
     Raises:
-        ValueError: for a model without codes, or if `out` exists.
+        ValueError: for a model without learned codes, or if `out` exists.
         ImportError: if onnx or onnxruntime is missing.
     """
     if not isinstance(model, VQEMTransformer) or not model.predicts_codes:
         raise ValueError("only models with latent codes can be exported.")
+    if isinstance(model.predictor, EndsInACode):
+        raise ValueError(
+            "`vq_kind` must be one of learned codes to be exported as ONNX graphs, but "
+            "is 'words' instead."
+        )
     if out.exists():
         raise ValueError(f"{out} must not exist yet, but does.")
     require("onnx")
