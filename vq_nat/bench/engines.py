@@ -10,13 +10,13 @@ import torch
 
 from .. import load
 from ..engine.folder import sha256_of
+from ..fairseq_side.checkpoints import checkpoint_path
 from ..results.rows import Row
+from ..results.versions import distribution_version
 from ..translation.ctranslate2 import CTranslate2Translator
 from ..translation.flow import is_latent
-from ..translation.loading import checkpoint_path
 from ..translation.onnx.export import export_checkpoint
 from ..translation.onnx.runtime import FORMAT
-from .machine import distribution_version
 from .native import NativeEngine
 
 ENGINES = ("torch", "onnx", "ctranslate2", "vq-nat")

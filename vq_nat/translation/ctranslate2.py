@@ -14,10 +14,11 @@ from typing import Protocol
 import torch
 from fairseq.data import Dictionary
 
+from ..fairseq_side.checkpoints import checkpoint_path
 from ..fairseq_side.compat import load_task_state, load_weights
 from .binding import KEY, check_text, describe_text
 from .codec import TextCodec
-from .loading import checkpoint_path, find_data, languages_of
+from .loading import find_data, languages_of
 
 COMPUTE_TYPES = ("float32", "int8", "int8_float32", "float16", "bfloat16")
 LONGEST = 200  # words of an output, as in fairseq

@@ -169,7 +169,8 @@ def export_checkpoint(
     int8: bool = False,
 ) -> None:
     """Exports a checkpoint, see `export`."""
-    from ..loading import checkpoint_path, find_data
+    from ...fairseq_side.checkpoints import checkpoint_path
+    from ..loading import find_data
     from ..translator import Translator
 
     translator = Translator.load(path, data=data)
