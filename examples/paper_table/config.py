@@ -32,7 +32,7 @@ CONFIG_VERSION = 1  # raise when a row changes for the same configuration
 TEACHER = "teacher"  # the name of the model that teaches, and of its recipe
 STUDENT = "student"
 TEXTS = ("human", "distilled", "distilled-mono")
-ENGINES = ("torch", "onnx", "ctranslate2")
+ENGINES = ("torch", "onnx", "ctranslate2", "vq-nat")
 CHECKPOINTS = ("best", "last", "average")
 PAPER = ("bleu", "latency_ms", "speedup")
 SECTIONS = ("corpus", "teacher", "distill", "student", "measure", "models", "rows")
@@ -43,7 +43,7 @@ ROW_KEYS = (
 MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
 MEASURE_KEYS = (
     *("autocast", "batch-size", "timed-sentences", "warm-up", "repeats", "clocks"),
-    *("stages", "memory-limit-gb", "comet", "threads", "cpu-clocks"),
+    *("stages", "memory-limit-gb", "comet", "threads", "cpu-clocks", "in-turn"),
 )
 CLOCK = re.compile(r"\d+:\d+")  # batch size, threads
 NEEDED = {

@@ -14,15 +14,16 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import warnings
 from functools import partial
 from pathlib import Path
 
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from data_prep.lib.steps import UserError, errors_as_sentences
+from data_prep.lib.steps import UserError
+from examples.lib.experiment import require_positive
 from examples.lib.places import ROOT, locked
+from examples.lib.scripts import add_machine, planned
 from examples.paper_table.config import TEACHER, TEXTS, Table, read_table
 from examples.paper_table.overview import overview
 from examples.paper_table.plan import TablePlan, choose_rows
@@ -46,18 +47,22 @@ def run(plan: TablePlan, args: argparse.Namespace) -> None:
         measure_all,
         measure_ready,
         refuse_other_device,
+        time_again,
     )
     from examples.paper_table.train import train_all
 
     refuse_other_device(plan)
     failed: dict[str, str] = {}
-    if not args.train_only:
+    if args.time:
+        time_again(plan, failed)
+    elif not args.train_only:
         measure_ready(plan, failed)
-    if not args.measure_only:
+    if not args.measure_only and not args.time:
         then = partial(measure_ready, plan, failed)
         train_all(plan, failed, (lambda: None) if args.train_only else then)
     if not args.train_only:
-        measure_all(plan, failed)
+        if not args.time:
+            measure_all(plan, failed)
         report(plan)
     if failed:
         reasons = "\n".join(f"{name}: {why}" for name, why in failed.items())
@@ -77,10 +82,7 @@ def read_plan(args: argparse.Namespace) -> TablePlan:
     Raises:
         UserError: if an option cannot be used.
     """
-    if args.threads < 1:
-        raise UserError(f"--threads must be at least 1, but is {args.threads} instead.")
-    if args.jobs < 1:
-        raise UserError(f"--jobs must be at least 1, but is {args.jobs} instead.")
+    require_positive(args, ("threads", "jobs"))
     if args.train_only and args.measure_only:
         raise UserError("--train-only must not go with --measure-only.")
     path = args.config or HERE / f"{args.table}.yaml"
@@ -155,6 +157,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="say what there is to do, and how long")
     add("--train-only", action="store_true", help="measure nothing")
     add("--measure-only", action="store_true", help="train nothing")
+    add("--time", action="store_true", help="only time all finished rows anew")
     add("--report", action="store_true", help="only make the report from the rows")
     add("--work", type=Path, help="corpus and models (default: runs/TABLE)")
     add("--data", type=Path, help="folder of the raw files (else: download)")
@@ -166,29 +169,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME=PATH",
         help=f"take what was made elsewhere: {', '.join(GIVEN)}",
     )
-    add("--threads", type=int, default=2, help="of trainings (default: 2)")
-    add(
-        "--jobs",
-        type=int,
-        default=1,
-        help="trainings side by side, on all GPUs that CUDA_VISIBLE_DEVICES names "
-        "(default: 1)",
-    )
-    add(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="auto takes the GPU if there is one",
-    )
+    add_machine(parser, jobs=True)
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the command line."""
     args = build_parser().parse_args(argv)
-    warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
-    with errors_as_sentences():
-        plan = read_plan(args)
+    with planned(args, read_plan) as plan:
         if args.dry_run:
             print(overview(plan))
             return

@@ -15,7 +15,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 HOUSES = ("vq_nat", "data_prep", "examples")
 STAGE = "nn.* translation.flow translation.config translation.layers | torch fairseq"
 SEARCH = "fairseq_side.* translation.flow translation.config translation.decoding*"
-FRONT = f"bottleneck nn.* {SEARCH} translation.codec translation.fairseq_nat"
+FRONT = f"bottleneck nn.* {SEARCH} translation.binding translation.codec "
+FRONT += "translation.validation translation.fairseq_nat text.lines"
 MEASURED = (
     "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck text* "
     "engine*"
@@ -26,7 +27,8 @@ MEASURED = (
 # is that room's door; `x*` is a room and all that is in it. Names of vq_nat stand
 # without it. A command imports no other command, but for what it repeats of one.
 TABLE = {
-    "": "image* translation translation.translator",
+    "": "image* translation translation.translator engine.folder engine.runtime",
+    "translated": "text.lines |",  # what every translator takes and gives
     "light": "| ",
     "bottleneck*": "bottleneck* | torch",
     "nn*": "nn.* | torch fairseq",
@@ -41,39 +43,49 @@ TABLE = {
     "translation.compressor": STAGE,
     "translation.predictor": STAGE,
     "translation.decoder": STAGE,
+    "translation.binding": "fairseq_side.compat | ",
+    "translation.scores": "| sacrebleu",
+    "translation.validation": "translation.scores | torch fairseq sacrebleu",
     "translation.codec": "text.codec | torch",
     "translation.decoding.options": "| ",
     "translation.decoding*": SEARCH,
     "translation.criterion": f"{SEARCH} bottleneck",
     "translation.model": f"bottleneck {STAGE.split('|')[0]} fairseq_side.compat "
     "translation.encoder translation.compressor translation.predictor "
-    "translation.decoder translation.schedule translation.noise "
+    "translation.decoder translation.schedule translation.noise translation.binding "
     "translation.teacher_start",
     "translation.architectures": "translation.config translation.model | fairseq",
     "translation.word_codes": f"bottleneck {SEARCH} translation.model "
     "translation.predictor translation.decoder | torch",
-    "translation.onnx.export": f"{FRONT} translation.onnx* translation.loading "
-    "translation.translator | torch",
-    "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.onnx*",
-    "translation.fairseq_nat": f"{SEARCH} translation.teacher_start",
-    "translation.ctranslate2": "fairseq_side.compat translation.codec "
-    "translation.loading",
+    "translation.onnx.export": f"{FRONT} translation.onnx* translation.model "
+    "translation.loading "
+    "translation.translator | torch fairseq",
+    "translation.onnx.quantize": "engine.packing translation.onnx.runtime | numpy",
+    "translation.export": "translation.loading engine.export",
+    "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.model "
+    "translation.predictor translation.onnx*",
+    "translation.fairseq_nat": f"translation.binding translation.validation {SEARCH} "
+    "translation.teacher_start",
+    "translation.ctranslate2": "fairseq_side.* translation.codec "
+    "translation.binding translation.loading",
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
     "translation.verified": f"{FRONT} translation.loading translation.translator",
     "translation.translator": f"{FRONT} translation.loading translation.task "
-    "translation.onnx.runtime",
-    "translation": "translation.*",
+    "translation.onnx.runtime translated",
+    "translation": "translation.* fairseq_side.patches",
     "image*": "image* bottleneck nn.* fairseq_side.* ",
     "text*": "text* | sacremoses sentencepiece",
     # Neither torch nor fairseq at run time: `weights` reads a model's attributes.
+    "engine.runtime": "engine* text* translated light translation.decoding.options | ",
     "engine*": "engine* text* | numpy",
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",
     "bench*": "*",
-    "cli*": "cli* light bench* results* explain* translation.* image.sampling",
-    "data_prep.lib*": "data_prep.lib* results.* fairseq_side.compat translation "
-    "translation.ctranslate2",
+    "cli*": "cli* light text.lines bench* results* explain* translation.* "
+    "image.sampling",
+    "data_prep.lib*": "data_prep.lib* results.* text.lines fairseq_side.compat "
+    "translation translation.binding translation.ctranslate2 translation.scores",
     "data_prep.distill": "data_prep.lib.* data_prep.prepare results.*",
     "data_prep*": "data_prep.lib.* results.*",
     "examples.lib*": f"examples.lib* data_prep.lib.* {MEASURED}",

@@ -13,11 +13,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ..results.rows import Row, write_json
+from ..results.rows import Row, write_json, write_outputs
+from ..results.speed import times_as_fast
 from ..results.tables import at, latency, markdown, number, percent
 from ..translation.decoding.options import DecodingOptions
 from ..translation.translator import Translator
-from .machine import describe_machine
+from .machine import calibrate, describe_machine
 from .quality import score
 from .sentences import TestSet, spread
 from .significance import compare
@@ -130,6 +131,7 @@ def measure_modes(
     chosen: list[Mode],
     test_set: TestSet,
     conditions: Conditions,
+    folder: Path | None = None,
 ) -> Iterator[Row]:
     """Yields a row for each mode, compared with the plain one.
 
@@ -138,6 +140,7 @@ def measure_modes(
         chosen: the modes, plain first.
         test_set: is translated once as a whole, and in part for the times.
         conditions: how the times are measured.
+        folder: of all rows; the outputs are kept beside them. None = they are not.
     """
     plain: list[str] = []
     for mode in chosen:
@@ -146,19 +149,28 @@ def measure_modes(
             outputs = decoder.translate(test_set.sources, conditions.batch_size)
             speed = measure_times(decoder, test_set.sources, conditions, mode.teacher)
         plain = plain or outputs
-        quality = score(outputs, test_set.references, test_set.complete)
+        quality = score(
+            outputs, test_set.references, test_set.complete, test_set.target_lang
+        )
+        names = {"system": mode.name, "corpus": test_set.corpus}
+        kept = None
+        if folder is not None:
+            kept = write_outputs(outputs, row_path(folder, names), test_set.name).name
         yield {
             "kind": FOLDER,
-            "system": mode.name,
+            **names,
             "label": mode.label,
-            "corpus": test_set.corpus,
+            "outputs": kept,
             "test_set": test_set.name,
             "sentences": len(test_set.sources),
             "decoding": mode.options,
             **describe_quality(quality),
-            "against_plain": against(plain, outputs, test_set.references),
+            "against_plain": against(
+                plain, outputs, test_set.references, test_set.target_lang
+            ),
             **speed,
             **describe_machine(conditions.device, conditions.threads),
+            "calibration": calibrate(),
         }
 
 
@@ -213,10 +225,13 @@ def measure_times(
 
 
 def against(
-    plain: list[str], outputs: list[str], references: list[list[str]]
+    plain: list[str],
+    outputs: list[str],
+    references: list[list[str]],
+    language: str = "",
 ) -> Row | None:
     """Compares outputs with the plain ones; None for the plain outputs themselves."""
-    return None if outputs is plain else compare(plain, outputs, references)
+    return None if outputs is plain else compare(plain, outputs, references, language)
 
 
 # ----------------------------------------------------------------------- rows and table
@@ -252,7 +267,11 @@ def decoding_table(rows: list[Row]) -> str:
     plain = next((row for row in rows if row["system"] == PLAIN), None)
     if plain is None:
         raise ValueError("`rows` must hold one of plain decoding, but hold none.")
-    base = plain["latency_ms"]["median"]
+
+    def slower(row: Row) -> str:
+        times = times_as_fast(row, plain)
+        return "–" if times is None else f"{times:.2f}"
+
     columns = [
         ("decoding", lambda row: row["label"]),
         ("BLEU", lambda row: number(row["bleu"])),
@@ -265,7 +284,7 @@ def decoding_table(rows: list[Row]) -> str:
     columns += [
         ("ms/sentence (p90)", latency),
         ("in the teacher", lambda row: number(row["teacher_ms"])),
-        ("× plain", lambda row: f"{row['latency_ms']['median'] / base:.2f}"),
+        ("× plain", slower),
         ("sentences/s (batch)", throughput),
     ]
     table = markdown(columns, rows)

@@ -12,9 +12,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..results.rows import Row, row_path, write_json, write_outputs, write_row
 from ..results.training_log import TrainingLog, read_log
 from ..translation.decoding.options import NEED_REFERENCES
+from ..translation.loading import languages_of
 from .clocks import Clock, Rules, measure_clock
 from .engines import (
     Engine,
@@ -22,9 +25,17 @@ from .engines import (
     engine_versions,
     open_engine,
 )
-from .machine import all_threads, calibrate, describe_machine, processor, versions
+from .machine import (
+    all_threads,
+    calibrate,
+    describe_machine,
+    gain_of_threads,
+    processor,
+    versions,
+)
+from .pairs import time_in_turn
 from .quality import Quality, comet, score
-from .sentences import TestSet, read_lines, spread
+from .sentences import TestSet, spread
 from .stages import profile_stages
 from .timing import (
     INCLUDES,
@@ -34,6 +45,8 @@ from .timing import (
     synchronizer,
 )
 from .words import broken_share, words_in
+
+LEAST_GAIN = 1.2  # of several threads over one, or the cores are not free
 
 __all__ = [
     "Clock",
@@ -45,7 +58,8 @@ __all__ = [
     "describe_quality",
     "describe_training",
     "measure",
-    "read_lines",
+    "measure_in_turn",
+    "measure_times",
     "row_path",
     "spread",
     "write_json",
@@ -159,6 +173,7 @@ def measure(
     """
     if not test_sets:
         raise ValueError("`test_sets` must hold at least one, but are empty instead.")
+    refuse_other_direction(system, test_sets)
     log = read_log(system.log) if system.log else None
     opened = Opened(system, conditions)
     engine = opened(conditions.device, conditions.threads)
@@ -188,6 +203,26 @@ def measure(
         "engine_versions": engine_versions(system.engine),
         "calibration": calibrate(),
     }
+
+
+def refuse_other_direction(system: System, test_sets: Sequence[TestSet]) -> None:
+    """Refuses test sets to be translated the other way than the system was trained.
+
+    Raises:
+        FileNotFoundError: if the checkpoint is missing.
+        ValueError: naming the test set.
+    """
+    known = [one for one in test_sets if one.languages is not None]
+    if not known:
+        return
+    trained = languages_of(system.checkpoint, system.decoding.get("data"))
+    for one in known:
+        if one.languages == trained[::-1]:
+            raise ValueError(
+                f"the test set {one.name} must be translated from {trained[0]} to "
+                f"{trained[1]}, as {system.checkpoint} was trained, but is to be from "
+                f"{trained[1]} to {trained[0]} instead."
+            )
 
 
 class Opened:
@@ -221,7 +256,7 @@ def measure_quality(
     with pinned_threads(conditions.threads):
         outputs = engine.translate(test_set.sources, conditions.batch_size, references)
     quality = describe_quality(
-        score(outputs, test_set.references, test_set.complete),
+        score(outputs, test_set.references, test_set.complete, test_set.target_lang),
         comet(test_set.sources, outputs, test_set.targets, conditions.comet),
     )
     quality["broken_words"] = measure_broken_words(outputs, test_set)
@@ -240,10 +275,17 @@ def measure_broken_words(outputs: list[str], test_set: TestSet) -> float | None:
 
 
 def measure_speed(opened: Opened, test_set: TestSet, conditions: Conditions) -> Row:
-    """Reads all clocks, and times the whole test set in batches."""
+    """Reads all clocks, and times the whole test set in batches.
+
+    Clocks of several threads are left out, by name, where the cores are not free.
+    """
     timed = test_set.spread(conditions.timed_sentences)
-    clocks = []
+    clocks: list[Row] = []
+    left_out: list[str] = []
     for clock in conditions.all_clocks():
+        if clocks and is_crowded(clock):
+            left_out.append(f"{clock.batch_size}:{clock.threads}")
+            continue
         translate = translation(opened, timed, clock)
         wait = synchronizer(clock.device)
         with pinned_threads(clock.threads):
@@ -264,7 +306,46 @@ def measure_speed(opened: Opened, test_set: TestSet, conditions: Conditions) -> 
             "batch_size": conditions.batch_size,
         },
         "clocks": clocks,
+        "clocks_left_out": left_out,
     }
+
+
+def is_crowded(clock: Clock) -> bool:
+    """Tells whether others use the cores of a CPU's clock."""
+    if clock.threads == 1 or torch.device(clock.device).type != "cpu":
+        return False
+    return gain_of_threads(clock.threads) < LEAST_GAIN
+
+
+def measure_times(system: System, test_set: TestSet, conditions: Conditions) -> Row:
+    """Returns all of a row that is about time, and about what it was timed on."""
+    opened = Opened(system, conditions)
+    return {
+        **measure_speed(opened, test_set, conditions),
+        "stages_ms": measure_stages(opened, test_set, conditions),
+        **describe_machine(conditions.device, conditions.threads),
+        "engine_versions": engine_versions(system.engine),
+        "calibration": calibrate(),
+    }
+
+
+def measure_in_turn(
+    base: System, system: System, test_set: TestSet, conditions: Conditions
+) -> Row:
+    """Times a system beside another one, see `pairs.time_in_turn`."""
+    timed = test_set.spread(conditions.timed_sentences)
+    clock = Clock(1, conditions.threads, conditions.device)
+    calls = [
+        translation(Opened(one, conditions), timed, clock) for one in (base, system)
+    ]
+    with pinned_threads(conditions.threads):
+        return time_in_turn(
+            calls[0],
+            calls[1],
+            timed.sources,
+            conditions.rules,
+            synchronizer(conditions.device),
+        )
 
 
 def translation(opened: Opened, test_set: TestSet, clock: Clock) -> Translate:

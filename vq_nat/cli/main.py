@@ -6,11 +6,13 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from .. import __version__, load
+from ..text.lines import NotUTF8Error, decode_lines, in_batches, read_lines
 from .arguments import device, positive
 from .decoding import add_decoding, chosen
 from .diagnose import add_diagnose_command
@@ -45,7 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
         "each line in, written as soon as a batch of lines is done.",
     )
     translate.add_argument(
-        "model", metavar="MODEL", help="checkpoint, or folder with checkpoint_best.pt"
+        "model",
+        metavar="MODEL",
+        help="folder that export wrote, checkpoint, or folder with checkpoint_best.pt",
     )
     translate.add_argument(
         "--data",
@@ -89,12 +93,14 @@ def build_parser() -> argparse.ArgumentParser:
 
     exported = commands.add_parser(
         "export",
-        help="write a latent model as ONNX graphs, which decode faster",
-        description="Writes a folder that translate and measure read as a MODEL. It "
-        "runs on ONNX Runtime, on CPUs, several times as fast as the checkpoint at "
-        "batch size 1.",
+        help="write a model for the engine, which decodes faster",
+        description="Writes a folder that translate reads as a MODEL, without torch, "
+        "fairseq or any other file. It runs on CPUs, many times as fast as the "
+        "checkpoint at batch size 1.",
     )
-    exported.add_argument("model", metavar="MODEL", help="a latent model's checkpoint")
+    exported.add_argument(
+        "model", metavar="MODEL", help="checkpoint of a latent model, or of a teacher"
+    )
     exported.add_argument("out", metavar="OUT", help="the folder to make")
     exported.add_argument(
         "--data",
@@ -103,7 +109,24 @@ def build_parser() -> argparse.ArgumentParser:
         "checkpoint's folder, or the data it was trained on)",
     )
     exported.add_argument(
-        "--int8", action="store_true", help="quantise matrix products to 8 bits"
+        "--format",
+        dest="kind",
+        choices=("engine", "onnx"),
+        default="engine",
+        help="engine: this project's own; onnx: graphs of a latent model for ONNX "
+        "Runtime (default: engine)",
+    )
+    exported.add_argument(
+        "--number-format",
+        choices=("int8", "float32"),
+        help="of matrix products (default: int8, with --format onnx float32)",
+    )
+    exported.add_argument(
+        "--int8",
+        dest="number_format",
+        action="store_const",
+        const="int8",
+        help="the same as --number-format int8",
     )
     exported.set_defaults(run=run_export)
 
@@ -147,7 +170,10 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add_argument("checkpoint", type=Path, help="its checkpoint")
     measure.add_argument("--label", help="name for readers (default: that of the row)")
     measure.add_argument(
-        "--raw", type=Path, required=True, help="folder with test.en and test.de"
+        "--raw",
+        type=Path,
+        required=True,
+        help="folder with test.SOURCE and test.TARGET, in the checkpoint's languages",
     )
     measure.add_argument("--corpus", required=True, help="name of the corpus")
     measure.add_argument("--test-set", default="test", help="name of the test set")
@@ -170,14 +196,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     measure.add_argument(
         "--engine",
-        choices=("torch", "onnx", "ctranslate2"),
+        choices=("torch", "onnx", "ctranslate2", "vq-nat"),
         default="torch",
         help="what runs it; onnx for latent models, ctranslate2 for autoregressive "
-        "ones (default: torch)",
+        "ones, vq-nat for both (default: torch)",
     )
     measure.add_argument(
         "--compute-type",
-        help="of onnx and ctranslate2: float32, int8, … (default: float32)",
+        help="of other engines than torch: float32, int8, … (default: float32)",
     )
     add_decoding(measure)
     measure.set_defaults(run=run_measure)
@@ -209,18 +235,15 @@ def run_where(options: argparse.Namespace) -> None:
 
 def run_translate(options: argparse.Namespace) -> None:
     """Translates standard input, a batch of lines at a time."""
-    from tqdm import tqdm
-
     decoding = chosen(options)
     references = read_references(options.references)
     translator = load(
         options.model, data=options.data, device=options.device, **decoding
     )
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-    lines, done = read_lines(options.invalid_utf8), 0
-    # Silent unless standard error is a terminal.
-    with tqdm(unit=" lines", disable=None, leave=False) as progress:
-        while batch := list(islice(lines, options.batch_size)):
+    lines, done = input_lines(options.invalid_utf8), 0
+    with line_counter() as progress:
+        for batch in in_batches(lines, options.batch_size):
             given: dict[str, Any] = {}
             if references is not None:
                 given["references"] = references[done : done + len(batch)]
@@ -237,6 +260,15 @@ def run_translate(options: argparse.Namespace) -> None:
             f"{options.references} must have as many lines as the input ({done}), but "
             f"has {len(references)} instead."
         )
+
+
+def line_counter() -> Any:
+    """Shows how many lines are done, if standard error is a terminal."""
+    if not sys.stderr.isatty():
+        return nullcontext(SimpleNamespace(update=lambda lines: None))
+    from tqdm import tqdm
+
+    return tqdm(unit=" lines", leave=False)
 
 
 def written(
@@ -278,10 +310,10 @@ def read_references(path: Path | None) -> list[str] | None:
     """Reads the translations that are given, if there are any."""
     if path is None:
         return None
-    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    return read_lines(path)
 
 
-def read_lines(invalid: str) -> Iterator[str]:
+def input_lines(invalid: str) -> Iterator[str]:
     """Yields the lines of standard input; only a line feed ends one.
 
     Args:
@@ -291,21 +323,23 @@ def read_lines(invalid: str) -> Iterator[str]:
         ValueError: if a line is not UTF-8.
     """
     errors = "strict" if invalid == "fail" else "replace"
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            yield line.decode("utf-8", errors).rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"line {number} of the input must be UTF-8, but is not "
-                "(--invalid-utf8 replace goes on)."
-            ) from error
+    try:
+        yield from decode_lines(sys.stdin.buffer, "standard input", errors)
+    except NotUTF8Error as error:
+        raise ValueError(f"{error} (--invalid-utf8 replace goes on)") from error
 
 
 def run_export(options: argparse.Namespace) -> None:
     """Exports a model, and prints where it is."""
-    from ..translation.onnx.export import export_checkpoint
+    place = (options.model, options.out, options.data)
+    if options.kind == "onnx":
+        from ..translation.onnx.export import export_checkpoint as export_onnx
 
-    export_checkpoint(options.model, options.out, options.data, options.int8)
+        export_onnx(*place, int8=options.number_format == "int8")
+    else:
+        from ..translation.export import export_checkpoint
+
+        export_checkpoint(*place, number_format=options.number_format or "int8")
     print(options.out)
 
 
@@ -322,7 +356,7 @@ def run_codes(options: argparse.Namespace) -> None:
     from ..explain.page import draw, page
     from ..results.rows import write_text
 
-    translator = load(options.model, data=options.data, device=options.device)
+    translator: Any = load(options.model, data=options.data, device=options.device)
     require_codes(translator)
     sentences = options.sentence or some_sentences(translator, options.split)
     pictures = [draw(translator, sentence, options.swaps) for sentence in sentences]
@@ -340,6 +374,7 @@ def run_measure(options: argparse.Namespace) -> None:
     """Measures one system and prints where its row is."""
     from ..bench.systems import Clock, Conditions, System, TestSet, measure
     from ..results.rows import row_path, write_json
+    from ..translation.loading import languages_of
 
     system = System(
         options.system,
@@ -349,7 +384,8 @@ def run_measure(options: argparse.Namespace) -> None:
         options.engine,
         measured_decoding(options),
     )
-    test_set = TestSet.read(options.raw, options.corpus, options.test_set)
+    languages = languages_of(options.checkpoint)
+    test_set = TestSet.read(options.raw, options.corpus, options.test_set, languages)
     conditions = Conditions(
         device=options.device,
         threads=options.threads,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .rows import Row, replacing
+from .speed import times_as_fast
 
 Column = tuple[str, Callable[[Row], str]]  # head, and cell of a row
 
@@ -17,9 +18,11 @@ ORDER = (BEAM, GREEDY, "student", "student-raw")
 NEEDED = ("system", "corpus", "test_set", "bleu", "chrf", "latency_ms")
 NOTHING = "–"
 BASELINE = (
-    "The speed-ups are against fairseq's own decoder, a PyTorch program that keeps "
-    "keys and values in a cache; faster runtimes for autoregressive models exist "
-    "(CTranslate2, for one); `examples/paper_table` measures them beside ours."
+    "Speed-ups are those of systems timed in turn, or on machines that did fixed "
+    "pieces of work as fast as each other (within 10 %). They are against fairseq's "
+    "own decoder, a PyTorch program that keeps keys and values in a cache; faster "
+    "runtimes for autoregressive models exist (CTranslate2, for one); "
+    "`examples/paper_table` measures them beside ours."
 )
 MEANINGS = {
     "correct": "Correct: the output is, letter by letter, one of the references.",
@@ -325,8 +328,6 @@ def latency(row: Row) -> str:
 
 
 def speed_up(baseline: Row | None, row: Row) -> str:
-    """Writes how many times as fast as a baseline a system is."""
-    if baseline is None:
-        return NOTHING
-    ratio = baseline["latency_ms"]["median"] / row["latency_ms"]["median"]
-    return f"{ratio:.2f}×"
+    """Writes how many times as fast as the baseline a system is, if that is known."""
+    ratio = None if baseline is None else times_as_fast(baseline, row)
+    return NOTHING if ratio is None else f"{ratio:.2f}×"

@@ -1,5 +1,10 @@
-"""Source words → target words. Importing this room registers it with fairseq."""
+"""Source words → target words. Importing this room registers it with fairseq.
 
+
+What it changes in fairseq is listed in `vq_nat.fairseq_side.patches`.
+"""
+
+from ..fairseq_side import patches
 from . import architectures  # noqa: F401
 from .config import VQEMTransformerConfig
 from .criterion import LatentPredictionCriterion
@@ -9,6 +14,8 @@ from .model import VQEMTransformer
 from .task import DiscreteLatentTranslationTask
 from .translator import Translator
 from .word_codes import WordCodeTransformer
+
+patches.apply(at_import=True)
 
 __all__ = [
     "DiscreteLatentTranslationTask",

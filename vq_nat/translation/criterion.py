@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
+from fairseq.tasks import FairseqTask
 from torch import Tensor
 
-from ..fairseq_side.training import log_bottleneck
+from ..fairseq_side.training import log_bottleneck, require_task
 from .flow import NO_CODE, TrainingOutput, normalise_codes
 
 LN2 = 0.6931471805599453
@@ -61,7 +62,7 @@ class LatentPredictionCriterion(FairseqCriterion):
 
     def __init__(
         self,
-        task: Any,
+        task: FairseqTask,
         latent_loss_weight: float,
         latent_loss_start: int,
         word_smoothing: float,
@@ -72,6 +73,16 @@ class LatentPredictionCriterion(FairseqCriterion):
         self.latent_loss_start = latent_loss_start
         self.word_smoothing = word_smoothing
         self.code_smoothing = code_smoothing
+
+    @classmethod
+    def build_criterion(cls, cfg: Any, task: Any) -> Any:
+        """Builds it for fairseq's commands.
+
+        Raises:
+            ValueError: for a task that makes no M-step.
+        """
+        require_task(task, "discrete_latent_translation")
+        return super().build_criterion(cfg, task)
 
     def forward(
         self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True

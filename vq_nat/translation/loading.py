@@ -1,12 +1,18 @@
 """From disk to a model that is ready to decode, with its task and its dictionaries."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any, Union
 
 from fairseq import checkpoint_utils
+from fairseq.models import BaseFairseqModel
+from fairseq.tasks.translation import TranslationTask
 from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 
-from ..fairseq_side.compat import load_config, load_weights
+from ..fairseq_side.checkpoints import checkpoint_path
+from ..fairseq_side.compat import load_config, load_task_state, load_weights
+from .binding import is_of_other_size
 from .codec import TEXT_FILE
 from .fairseq_nat import MendedLevenshteinTask
 from .onnx.runtime import DESCRIPTION, ExportedModel
@@ -19,7 +25,7 @@ def open_model(
     device: str,
     autocast: str,
     beam: int,
-) -> tuple[Any, Any, Path]:
+) -> tuple[Any, TranslationTask, Path]:
     """Returns a model, its task, and the folder of its text processing.
 
     Args:
@@ -41,30 +47,35 @@ def open_model(
     return ready(model, device, beam), task, folder
 
 
-def checkpoint_path(path: Union[str, Path]) -> Path:
-    """Returns a checkpoint, the best one of a folder."""
-    path = Path(path)
-    return path / "checkpoint_best.pt" if path.is_dir() else path
-
-
 def open_checkpoint(
     path: Union[str, Path], data: Union[str, Path, None], autocast: str
-) -> tuple[Any, Any, Path]:
+) -> tuple[Any, TranslationTask, Path]:
     """Returns a checkpoint's model and task, and the folder of its text processing.
 
     Raises:
         FileNotFoundError: if one of them is missing.
+        ValueError: if the dictionaries are not those of the training.
     """
     checkpoint = checkpoint_path(path)
     folder = find_data(checkpoint, data)
     overrides = {"data": str(folder), "autocast": autocast, "eval_bleu": False}
-    models, _, task = checkpoint_utils.load_model_ensemble_and_task(
-        [str(checkpoint)], arg_overrides=overrides
-    )
+    try:
+        models, _, task = checkpoint_utils.load_model_ensemble_and_task(
+            [str(checkpoint)], arg_overrides=overrides
+        )
+    except RuntimeError as error:
+        if not is_of_other_size(error):
+            raise
+        raise ValueError(
+            f"the dictionaries in {folder} must be those that {checkpoint} was trained "
+            "with, but have another size instead."
+        ) from error
     return models[0], mended(task), folder
 
 
-def open_exported(folder: Path, device: str, autocast: str) -> tuple[Any, Any, Path]:
+def open_exported(
+    folder: Path, device: str, autocast: str
+) -> tuple[Any, TranslationTask, Path]:
     """Returns an exported model, a task for it, and its folder.
 
     Raises:
@@ -87,7 +98,7 @@ def open_exported(folder: Path, device: str, autocast: str) -> tuple[Any, Any, P
     return model, DiscreteLatentTranslationTask.setup_task(config), folder
 
 
-def ready(model: Any, device: str, beam: int = 1) -> Any:
+def ready(model: BaseFairseqModel, device: str, beam: int = 1) -> BaseFairseqModel:
     """Prepares a model as fairseq-generate does, to be as fast here as there."""
     model = model.to(device)
     model.eval()
@@ -95,19 +106,21 @@ def ready(model: Any, device: str, beam: int = 1) -> Any:
     return model
 
 
-def mended(task: Any) -> Any:
+def mended(task: TranslationTask) -> TranslationTask:
     """Returns the task with the generator that serves fairseq's parallel models."""
     if type(task) is TranslationLevenshteinTask:
         return MendedLevenshteinTask(task.cfg, task.src_dict, task.tgt_dict)
     return task
 
 
-def load_teacher(path: Union[str, Path], task: Any, device: str) -> Any:
+def load_teacher(
+    path: Union[str, Path], task: TranslationTask, device: str
+) -> BaseFairseqModel:
     """Loads an autoregressive model that shares the dictionaries of a task.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
-        ValueError: if its dictionary has another size.
+        ValueError: if its dictionary is another, or it translates the other way.
     """
     checkpoint, size = checkpoint_path(path), len(task.target_dictionary)
     embedding = load_weights(checkpoint).get("decoder.embed_tokens.weight")
@@ -116,8 +129,36 @@ def load_teacher(path: Union[str, Path], task: Any, device: str) -> Any:
             f"the teacher's dictionary must hold {size} symbols, as the student's, "
             f"but that of {checkpoint} holds {len(embedding)} instead."
         )
+    if hasattr(task, "check_state"):
+        task.check_state(load_task_state(checkpoint), f"the teacher {checkpoint}")
     models, _ = checkpoint_utils.load_model_ensemble([str(checkpoint)], task=task)
     return ready(models[0], device)
+
+
+def languages_of(
+    path: Union[str, Path], data: Union[str, Path, None] = None
+) -> tuple[str, str]:
+    """Returns the languages that a model translates from and to.
+
+    Args:
+        path: a checkpoint, its folder, or an exported folder.
+        data: folder of the text processing; it is asked if the checkpoint was trained
+            without --source-lang and --target-lang.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint, or no text processing.
+        ValueError: if it cannot be read.
+    """
+    if (Path(path) / DESCRIPTION).is_file():
+        text = (Path(path) / DESCRIPTION).read_text(encoding="utf-8")
+        source, target = json.loads(text)["languages"]
+        return source, target
+    checkpoint = checkpoint_path(path)
+    task = load_config(checkpoint)["task"]
+    if not (task.get("source_lang") and task.get("target_lang")):
+        file = find_data(checkpoint, data) / TEXT_FILE
+        task = json.loads(file.read_text(encoding="utf-8"))
+    return task["source_lang"], task["target_lang"]
 
 
 def find_data(checkpoint: Path, data: Union[str, Path, None] = None) -> Path:
@@ -130,9 +171,29 @@ def find_data(checkpoint: Path, data: Union[str, Path, None] = None) -> Path:
     candidates = [Path(data)] if data else [checkpoint.parent, trained_on]
     for folder in candidates:
         if (folder / TEXT_FILE).is_file():
+            refuse_taken_apart(folder)
             return folder
-    places = " nor ".join(str(folder) for folder in candidates)
+    if data:
+        raise FileNotFoundError(
+            f"{data} must hold dictionaries, subword codes and {TEXT_FILE}, but has no "
+            f"{TEXT_FILE}: `prepare.py --describe` writes it."
+        )
     raise FileNotFoundError(
-        f"dictionaries, bpe.codes and {TEXT_FILE} must stand in the checkpoint's "
-        f"folder or the data folder, but {places} has no {TEXT_FILE}."
+        f"dictionaries, subword codes and {TEXT_FILE} must stand beside the checkpoint "
+        f"in {checkpoint.parent}, or in {trained_on.absolute()}, which it was trained "
+        "on, but do not: name their folder as `data`."
     )
+
+
+def refuse_taken_apart(folder: Path) -> None:
+    """Refuses a path that fairseq takes for several, or for the name of an option.
+
+    Raises:
+        ValueError: naming the sign.
+    """
+    for sign in (os.pathsep, "${"):
+        if sign in str(folder):
+            raise ValueError(
+                f"`data` must have no {sign!r} in its path, which fairseq takes apart, "
+                f"but is {folder} instead."
+            )

@@ -1,14 +1,18 @@
 """The wiring of the four stages, and a start from the teacher."""
 
-from typing import Any, ClassVar, Optional
+from argparse import Namespace
+from typing import Any, ClassVar, Optional, Union
 
 import torch
 import torch.nn.functional as F
 from fairseq.models import BaseFairseqModel, register_model
+from fairseq.tasks.translation import TranslationTask
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from ..bottleneck import Prior, build_bottleneck
 from ..fairseq_side.compat import load_weights
+from .binding import is_of_other_size
 from .compressor import TargetCompressor
 from .config import VQEMTransformerConfig, check
 from .decoder import ParallelDecoder
@@ -26,7 +30,7 @@ from .flow import (
 from .noise import draw_kept, shuffle_locally
 from .predictor import CausalPredictor, LatentPredictor
 from .schedule import draw_shown, growth, latent_share
-from .teacher_start import copy_weights, layers_of
+from .teacher_start import copy_weights, for_student
 
 
 @register_model("vq_em_transformer", dataclass=VQEMTransformerConfig)
@@ -45,6 +49,8 @@ class VQEMTransformer(BaseFairseqModel):
         vocabulary: V, of the joint dictionary.
         pad: index of the padding symbol.
     """
+
+    criterion_name = "latent_prediction"  # what it trains with
 
     def __init__(self, cfg: VQEMTransformerConfig, vocabulary: int, pad: int) -> None:
         super().__init__()
@@ -90,14 +96,16 @@ class VQEMTransformer(BaseFairseqModel):
             VQEMTransformer.kinds[kind] = cls
 
     @classmethod
-    def build_model(cls, cfg: Any, task: Any) -> "VQEMTransformer":
+    def build_model(
+        cls, cfg: Union[Namespace, DictConfig], task: TranslationTask
+    ) -> "VQEMTransformer":
         """Builds a model for `task`, which must have a joint dictionary.
 
         Raises:
             ValueError: if source and target dictionary differ.
         """
         # fairseq hands over a Namespace or omegaconf's copy, which has no properties.
-        cfg = VQEMTransformerConfig.from_namespace(cfg)
+        options = VQEMTransformerConfig.from_namespace(cfg)
         if task.source_dictionary != task.target_dictionary:
             raise ValueError(
                 "source and target dictionary must be the same, but differ in "
@@ -105,8 +113,8 @@ class VQEMTransformer(BaseFairseqModel):
                 "--joined-dictionary`."
             )
         dictionary = task.target_dictionary
-        kind = cls.kinds.get(cfg.vq_kind, cls)
-        return kind(cfg, len(dictionary), dictionary.pad())
+        kind = cls.kinds.get(options.vq_kind, cls)
+        return kind(options, len(dictionary), dictionary.pad())
 
     @property
     def sees_words(self) -> bool:
@@ -267,8 +275,9 @@ class VQEMTransformer(BaseFairseqModel):
         """
         if target is None:
             raise ValueError(
-                "`target` must be given to train, but is None instead; "
-                "use `encode`, `predict`, `lookup` and `decode` to translate."
+                "`target` must be given to train, as `--task "
+                "discrete_latent_translation --criterion latent_prediction` do, but is "
+                "None instead; `vq_nat.load` returns what translates."
             )
         return target
 
@@ -339,7 +348,9 @@ class VQEMTransformer(BaseFairseqModel):
         super().set_num_updates(num_updates)
         self.num_updates = num_updates
 
-    def load_state_dict(self, state_dict: Any, strict: bool = True, **rest: Any) -> Any:
+    def load_state_dict(
+        self, state_dict: dict[str, Any], strict: bool = True, **rest: Any
+    ) -> object:
         """Loads a checkpoint's weights.
 
         Raises:
@@ -348,6 +359,12 @@ class VQEMTransformer(BaseFairseqModel):
         try:
             return super().load_state_dict(state_dict, strict, **rest)
         except RuntimeError as error:
+            if is_of_other_size(error):
+                raise RuntimeError(
+                    "the dictionary must be the one that the checkpoint was trained "
+                    "with, but has another size (or `--encoder-embed-dim` differs): "
+                    f"{error}"
+                ) from error
             raise RuntimeError(
                 "the checkpoint was trained with another architecture: check "
                 f"`--arch` and the model's flags. {error}"
@@ -358,7 +375,10 @@ class VQEMTransformer(BaseFairseqModel):
         return self.cfg.max_source_positions, self.cfg.max_target_positions
 
     def get_normalized_probs(
-        self, net_output: Any, log_probs: bool, sample: Any = None
+        self,
+        net_output: TrainingOutput,
+        log_probs: bool,
+        sample: Optional[dict[str, Any]] = None,
     ) -> Tensor:
         """Normalises the hidden words' logits in float32. Shape: (P, V)."""
         normalise = F.log_softmax if log_probs else F.softmax
@@ -379,13 +399,4 @@ class VQEMTransformer(BaseFairseqModel):
         Raises:
             ValueError: if the teacher's shapes do not fit.
         """
-        teacher = load_weights(path)
-        renamed = {"embed_tokens.weight": teacher["decoder.embed_tokens.weight"]}
-        for stage, origin in (
-            ("encoder", "encoder"),
-            ("decoder", "decoder"),
-            ("predictor", "decoder"),
-        ):
-            layers = layers_of(teacher, origin)
-            renamed |= {f"{stage}.{name}": tensor for name, tensor in layers.items()}
-        return copy_weights(self, renamed, path)
+        return copy_weights(self, for_student(load_weights(path)), path)

@@ -1,7 +1,6 @@
 """Owns how a student starts from its teacher: what is copied, and when that fails."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -24,7 +23,19 @@ def layers_of(weights: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     return {name: t for name, t in found.items() if name.startswith(LAYERS)}
 
 
-def copy_weights(model: nn.Module, weights: Mapping[str, Tensor], origin: Any) -> int:
+def for_student(teacher: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns a teacher's tensors by the names of a latent model's stages."""
+    renamed = {"embed_tokens.weight": teacher["decoder.embed_tokens.weight"]}
+    stages = {"encoder": "encoder", "decoder": "decoder", "predictor": "decoder"}
+    for stage, origin in stages.items():
+        layers = layers_of(teacher, origin)
+        renamed |= {f"{stage}.{name}": tensor for name, tensor in layers.items()}
+    return renamed
+
+
+def copy_weights(
+    model: nn.Module, weights: Mapping[str, Tensor], origin: object
+) -> int:
     """Copies those of a teacher's tensors that a student has under the same name.
 
     Args:

@@ -18,6 +18,7 @@ from ..flow import (
     LatentModel,
     Latents,
     align_left,
+    is_latent,
     row_slices,
     rows_at_once,
     take,
@@ -351,7 +352,7 @@ class IterativeLatentGenerator:
 # -------------------------------------------------------------------------- small parts
 
 
-def only(models: list[Any]) -> LatentModel:
+def only(models: Sequence[LatentModel | nn.Module]) -> LatentModel:
     """Returns the one latent model there is.
 
     Raises:
@@ -362,8 +363,8 @@ def only(models: list[Any]) -> LatentModel:
             f"`models` must hold one model, but holds {len(models)} instead: every "
             "model has codes of its own."
         )
-    model: LatentModel = models[0]
-    return model
+    assert is_latent(models[0])
+    return models[0]
 
 
 def different(rows: list[Candidate]) -> list[Candidate]:

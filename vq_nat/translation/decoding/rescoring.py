@@ -5,20 +5,25 @@ or which one the others agree with.
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 import torch
+from fairseq.data import Dictionary
+from fairseq.models import FairseqEncoderDecoderModel
 from torch import Tensor
 
 from ..flow import Candidate, align_left, pieces
 
 Candidates = list[Candidate]  # of one sentence
+EncoderOut = dict[str, Any]  # of fairseq's encoders
 
 
 class Rescorer(Protocol):
     """Ranks the candidates of each sentence."""
 
-    teacher: Any  # the model that scores, None without one
+    teacher: Optional[
+        FairseqEncoderDecoderModel
+    ]  # the model that scores, None without one
 
     def rank(
         self, src_tokens: Tensor, candidates: list[Candidates]
@@ -79,8 +84,8 @@ class TeacherScore:
 
     def __init__(
         self,
-        teacher: Any,
-        tgt_dict: Any,
+        teacher: FairseqEncoderDecoderModel,
+        tgt_dict: Dictionary,
         length_penalty: float = 1.0,
         bos: int | None = None,
         logits_at_once: int = 0,
@@ -157,7 +162,7 @@ class TeacherScore:
         ends = len(words) > 0 and int(words[-1]) == self.eos
         return words if ends else torch.cat([words, words.new_tensor([self.eos])])
 
-    def encode(self, src_tokens: Tensor) -> Any:
+    def encode(self, src_tokens: Tensor) -> EncoderOut:
         """Encodes sources as the teacher knows them. Shape: (B, S)."""
         tokens = align_left(src_tokens, self.pad)
         if self.bos is not None and bool(tokens[:, 0].eq(self.bos).all()):
@@ -170,11 +175,11 @@ class TeacherScore:
         left = tokens.gather(1, places.clamp(min=0)).masked_fill(places < 0, self.pad)
         return self.teacher.encoder(left, src_lengths=lengths)
 
-    def _score(self, encoded: Any, words: Tensor, owners: Tensor) -> Tensor:
+    def _score(self, encoded: EncoderOut, words: Tensor, owners: Tensor) -> Tensor:
         logp = self.read(encoded, words, owners).log_softmax(dim=2)
         return logp.gather(2, words.unsqueeze(2)).squeeze(2) * words.ne(self.pad)
 
-    def read(self, encoded: Any, words: Tensor, owners: Tensor) -> Tensor:
+    def read(self, encoded: EncoderOut, words: Tensor, owners: Tensor) -> Tensor:
         """Returns the teacher's logits of each word after those before it.
 
         Args:

@@ -8,8 +8,10 @@ ONNX Runtime, whose operators cost a fraction of eager PyTorch's at batch size 1
 import importlib
 import json
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Optional
+from types import ModuleType
+from typing import Any, NamedTuple, NoReturn, Optional, TypeVar
 
 import numpy
 import torch
@@ -28,8 +30,9 @@ from ..flow import (
 
 DESCRIPTION = "export.json"
 GRAPHS = ("encode", "step", "decode")
-FORMAT = 2  # of the graphs, raised when their inputs or outputs change
+FORMAT = 3  # of the graphs, raised when their inputs, outputs or results change
 Array = NDArray[Any]
+Item = TypeVar("Item")
 
 
 class Sessions:
@@ -297,12 +300,12 @@ def per_layer(memory: Tensor, heads: int) -> list[Tensor]:
     return [part.contiguous() for part in memory.split(heads, dim=1)]
 
 
-def numbered(name: str, items: list[Any]) -> dict[str, Any]:
+def numbered(name: str, items: Sequence[Item]) -> dict[str, Item]:
     """Names the inputs of the layers."""
     return {f"{name}{i}": item for i, item in enumerate(items)}
 
 
-def require(name: str) -> Any:
+def require(name: str) -> ModuleType:
     """Imports a module of the extra `onnx`.
 
     Raises:
