@@ -50,6 +50,7 @@ TABLE = {
     "translation.decoding.options": "| ",
     "translation.decoding*": SEARCH,
     "translation.criterion": f"{SEARCH} bottleneck",
+    "translation.risk": f"{SEARCH} translation.criterion",
     "translation.model": f"bottleneck {STAGE.split('|')[0]} fairseq_side.compat "
     "translation.encoder translation.compressor translation.predictor "
     "translation.decoder translation.schedule translation.noise translation.binding "

@@ -60,6 +60,7 @@ TASKS = (
 )
 CRITERIA = (
     "latent_prediction",
+    "minimum_risk",
     "bits_per_dim",
     "code_nll",
     "cross_entropy",

@@ -11,6 +11,7 @@ from .criterion import LatentPredictionCriterion
 from .decoding.generator import IterativeLatentGenerator
 from .fairseq_nat import MendedLevenshteinTask
 from .model import VQEMTransformer
+from .risk import MinimumRiskCriterion
 from .task import DiscreteLatentTranslationTask
 from .translator import Translator
 from .word_codes import WordCodeTransformer
@@ -22,6 +23,7 @@ __all__ = [
     "IterativeLatentGenerator",
     "LatentPredictionCriterion",
     "MendedLevenshteinTask",
+    "MinimumRiskCriterion",
     "Translator",
     "VQEMTransformer",
     "VQEMTransformerConfig",
