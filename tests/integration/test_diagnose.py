@@ -103,3 +103,16 @@ def test_words_as_codes_are_counted_and_swapped(models, tmp_corpus, tmp_path) ->
     assert all(0 < step.probability <= 1 for step in picture.steps)
     for step in picture.steps:
         assert all(0 < swap.probability <= 1 for swap in step.swaps)
+
+
+def test_verifying_is_measured(models, tmp_corpus, capsys) -> None:
+    from examples.bench_verified import main
+
+    raw = str(tmp_corpus.parent / "raw")
+    models = [str(models["words"]), "--verifier", str(models["teacher"])]
+    main([*models, "--raw", raw, "--sentences", "10", "--timed", "2"])
+    row = json.loads(capsys.readouterr().out)
+    assert row["exact"] == 1.0 and row["passes"] >= 1
+    assert row["ways"]["verified"]["bleu"] == row["ways"]["greedy"]["bleu"]
+    words = row["words_per_pass"] * row["passes"]
+    assert row["first_pass"] <= words and row["words_per_pass"] >= 1
