@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,10 +9,10 @@ from typing import Any, Protocol
 import torch
 
 from .. import load
+from ..fairseq_side.compat import checkpoint_path, file_hash
 from ..results.rows import Row
 from ..translation.ctranslate2 import CTranslate2Translator
 from ..translation.flow import is_latent
-from ..translation.loading import checkpoint_path
 from ..translation.onnx.export import export_checkpoint
 from ..translation.onnx.runtime import FORMAT
 from .machine import distribution_version
@@ -126,9 +125,8 @@ class OnnxEngine(TorchEngine):
 def exported_folder(checkpoint: Path, compute_type: str, data: Path | None) -> Path:
     """Exports a checkpoint once, into a folder named after what it holds."""
     checkpoint = checkpoint_path(checkpoint)
-    with open(checkpoint, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    folder = checkpoint.parent / f"onnx{FORMAT}-{compute_type}-{digest[:16]}"
+    digest = file_hash(checkpoint)[:16]
+    folder = checkpoint.parent / f"onnx{FORMAT}-{compute_type}-{digest}"
     if not folder.is_dir():
         export_checkpoint(checkpoint, folder, data, int8=compute_type == "int8")
     return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import collections
 import errno
+import hashlib
 import logging
 import os
 import pickle
@@ -83,6 +84,38 @@ def load_config(path: str | Path) -> dict[str, Any]:
         RefusedPickle: if it calls functions.
     """
     return _load_checkpoint(path)["cfg"]
+
+
+def checkpoint_path(path: str | Path) -> Path:
+    """Returns a checkpoint, the best one of a folder."""
+    path = Path(path)
+    return path / "checkpoint_best.pt" if path.is_dir() else path
+
+
+def file_hash(path: str | Path) -> str:
+    """Returns the SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class OneArchitecture:
+    """Refuses the weights of another architecture; stands before a fairseq model."""
+
+    def load_state_dict(
+        self, state_dict: dict[str, Any], strict: bool = True, **rest: Any
+    ) -> Any:
+        """Loads a checkpoint's weights.
+
+        Raises:
+            RuntimeError: if they are those of another architecture.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict, **rest)  # type: ignore[misc]
+        except RuntimeError as error:
+            raise RuntimeError(
+                "the checkpoint was trained with another architecture: check "
+                f"`--arch` and the model's flags. {error}"
+            ) from error
 
 
 class RefusedPickle(pickle.UnpicklingError, ValueError):

@@ -11,8 +11,8 @@ from fairseq.logging import metrics
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
-from ..fairseq_side.training import log_bottleneck
-from .flow import TrainingOutput
+from ..fairseq_side.training import log_bottleneck, totals
+from .flow import TrainingOutput, normalise_codes
 
 LN2 = 0.6931471805599453
 
@@ -114,23 +114,19 @@ class LatentPredictionCriterion(FairseqCriterion):
     @classmethod
     def reduce_metrics(cls, logging_outputs: Iterable[dict[str, Any]]) -> None:
         """Logs each part by its own name, losses in bits as fairseq does."""
-        logs = list(logging_outputs)
-
-        def total(key: str) -> float:
-            return float(sum(log.get(key, 0) for log in logs))
-
-        words, codes = total("words"), total("codes")
+        total = totals(logging_outputs)
+        words, codes = total["words"], total["codes"]
         if words == 0:
             return
         per_word = {"loss": LN2, "word_nll": LN2, "vq_loss": 1.0}
         for key, unit in per_word.items():
-            metrics.log_scalar(key, total(key) / words / unit, words, round=3)
-        metrics.log_scalar("code_nll", total("code_nll") / codes / LN2, codes, round=3)
+            metrics.log_scalar(key, total[key] / words / unit, words, round=3)
+        metrics.log_scalar("code_nll", total["code_nll"] / codes / LN2, codes, round=3)
         for name, of in (("word", "hidden_words"), ("code", "latents")):
-            count = total(of)
-            share = total(f"{name}_hits") / max(count, 1)
+            count = total[of]
+            share = total[f"{name}_hits"] / max(count, 1)
             metrics.log_scalar(f"{name}_accuracy", share, count, round=4)
-        log_bottleneck(logs, known=per_word)
+        log_bottleneck(total, known=per_word)
 
 
 def code_nll(out: TrainingOutput) -> Tensor:
@@ -138,12 +134,7 @@ def code_nll(out: TrainingOutput) -> Tensor:
 
     The target is the average of the M one-hots (Roy et al. 2018, section 3.1).
     """
-    logits = out.code_logits.float()
-    if logits.size(2) > 1:  # only slice 0 knows the end of codes
-        logits = logits.clone()
-        logits[:, :, 1:, -1] = torch.finfo(logits.dtype).min
-    log_probs = F.log_softmax(logits, dim=-1)
-    return -(out.code_targets * log_probs).sum()
+    return -(out.code_targets * normalise_codes(out.code_logits)).sum()
 
 
 def code_count(out: TrainingOutput) -> int:

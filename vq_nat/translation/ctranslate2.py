@@ -4,7 +4,6 @@ translates raw text with them as `vq_nat.load` does.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -14,9 +13,14 @@ from typing import Protocol
 import torch
 from fairseq.data import Dictionary
 
-from ..fairseq_side.compat import load_config, load_weights
+from ..fairseq_side.compat import (
+    checkpoint_path,
+    file_hash,
+    load_config,
+    load_weights,
+)
 from .codec import TextCodec
-from .loading import checkpoint_path, find_data
+from .loading import find_data
 
 COMPUTE_TYPES = ("float32", "int8", "int8_float32", "float16", "bfloat16")
 LONGEST = 200  # words of an output, as in fairseq
@@ -52,9 +56,7 @@ def convert(
     Raises:
         ValueError: if the engine does not know this kind of model.
     """
-    with open(checkpoint, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    final = folder / f"ctranslate2-{digest[:16]}"
+    final = folder / f"ctranslate2-{file_hash(checkpoint)[:16]}"
     if final.is_dir():
         return final
     import_ctranslate2()

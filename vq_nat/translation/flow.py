@@ -200,12 +200,13 @@ def pad_to_chunks(tokens: Tensor, steps: int, pad: int) -> Tensor:
 def normalise_codes(logits: Tensor) -> Tensor:
     """Normalises code logits in float32. Shape: (…, G, K + 1).
 
-    Symbol K, the end of codes, is one of slice 0 alone.
+    Symbol K, the end of codes, is one of slice 0 alone; in the others it has the least
+    number there is, so that times a target of 0 it is 0.
     """
     logits = logits.float()
     if logits.size(-2) > 1:
         logits = logits.clone()
-        logits[..., 1:, -1] = -float("inf")
+        logits[..., 1:, -1] = torch.finfo(torch.float32).min
     return torch.log_softmax(logits, dim=-1)
 
 

@@ -8,7 +8,7 @@ from fairseq.models import BaseFairseqModel
 from fairseq.tasks.translation import TranslationTask
 from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 
-from ..fairseq_side.compat import load_config, load_weights
+from ..fairseq_side.compat import checkpoint_path, load_config, load_weights
 from .codec import TEXT_FILE
 from .fairseq_nat import MendedLevenshteinTask
 from .onnx.runtime import DESCRIPTION, ExportedModel
@@ -41,12 +41,6 @@ def open_model(
         return open_exported(Path(path), device, autocast)
     model, task, folder = open_checkpoint(path, data, autocast)
     return ready(model, device, beam), task, folder
-
-
-def checkpoint_path(path: Union[str, Path]) -> Path:
-    """Returns a checkpoint, the best one of a folder."""
-    path = Path(path)
-    return path / "checkpoint_best.pt" if path.is_dir() else path
 
 
 def open_checkpoint(

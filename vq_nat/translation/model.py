@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from ..bottleneck import build_bottleneck
-from ..fairseq_side.compat import load_weights
+from ..fairseq_side.compat import OneArchitecture, load_weights
 from .compressor import TargetCompressor
 from .config import PRESETS, VQEMTransformerConfig, check
 from .decoder import ParallelDecoder
@@ -37,7 +37,7 @@ from .teacher_start import copy_weights, layers_of
 
 
 @register_model("vq_em_transformer", dataclass=VQEMTransformerConfig)
-class VQEMTransformer(BaseFairseqModel):
+class VQEMTransformer(OneArchitecture, BaseFairseqModel):
     """Encoder, compressor, bottleneck, latent predictor and parallel decoder.
 
     Decoding speaks through the methods of `flow.LatentModel` only, each of fixed
@@ -69,9 +69,9 @@ class VQEMTransformer(BaseFairseqModel):
         self.bottleneck = build_bottleneck(cfg, size.width)
         self.predictor = LatentPredictor(
             size,
-            cfg.predictor_layers,
-            self.bottleneck.num_slices,
-            self.bottleneck.num_codes,  # 1 without discretisation
+            layers=cfg.predictor_layers,
+            slices=self.bottleneck.num_slices,
+            codes=self.bottleneck.num_codes,  # 1 without discretisation
             max_latents=-(-cfg.max_target_positions // 2**self.steps),
         )
         self.decoder = ParallelDecoder(size, self.steps, cfg.decoder_layers)
@@ -296,22 +296,6 @@ class VQEMTransformer(BaseFairseqModel):
         """Tells the schedules how far training is; fairseq calls it."""
         super().set_num_updates(num_updates)
         self.num_updates = num_updates
-
-    def load_state_dict(
-        self, state_dict: dict[str, Any], strict: bool = True, **rest: Any
-    ) -> object:
-        """Loads a checkpoint's weights.
-
-        Raises:
-            RuntimeError: if they are those of another architecture.
-        """
-        try:
-            return super().load_state_dict(state_dict, strict, **rest)
-        except RuntimeError as error:
-            raise RuntimeError(
-                "the checkpoint was trained with another architecture: check "
-                f"`--arch` and the model's flags. {error}"
-            ) from error
 
     def max_positions(self) -> tuple[int, int]:
         """Longest source and target, in subword tokens."""

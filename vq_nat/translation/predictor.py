@@ -68,7 +68,7 @@ class LatentPredictor(nn.Module):
         self.begin = nn.Parameter(torch.empty(size.width))
         self.positions = Positions(size.width, max_latents + 1)
         self.dropout = Dropout(size.dropout)
-        self.layers = TransformerStack(*size.layer, layers)
+        self.layers = TransformerStack(count=layers, **size.layer._asdict())
         self.layer_norm = Fp32LayerNorm(size.width)
         self.output = nn.Linear(size.width, slices * (codes + 1))
         nn.init.normal_(self.embed_codes.weight, std=1.0)

@@ -18,6 +18,7 @@ from fairseq.data import Dictionary
 from torch import nn
 
 from ...bottleneck import BottleneckConfig
+from ...fairseq_side.compat import checkpoint_path
 from ..model import VQEMTransformer
 from .graphs import Graph, graphs_of
 from .runtime import DESCRIPTION, FORMAT, require
@@ -168,7 +169,7 @@ def export_checkpoint(
     int8: bool = False,
 ) -> None:
     """Exports a checkpoint, see `export`."""
-    from ..loading import checkpoint_path, find_data
+    from ..loading import find_data
     from ..translator import Translator
 
     translator = Translator.load(path, data=data)
