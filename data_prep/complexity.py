@@ -12,7 +12,6 @@ x are the types of source words. Both are in nats.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -27,8 +26,9 @@ from numpy.typing import NDArray
 
 from data_prep.lib.align import Vocabulary, align, list_candidates
 from data_prep.lib.manifest import read_manifest
-from data_prep.lib.steps import PrepError, errors_as_sentences, write_text_atomically
+from data_prep.lib.steps import UserError, errors_as_sentences
 from data_prep.lib.text import read_lines, read_pairs, undo_bpe
+from vq_nat.results.rows import write_json
 
 SMOOTHING = 0.01  # added to each count under the logarithm of a Kullback-Leibler term
 Triple = tuple[str, str, str]  # source, human target, distilled target
@@ -51,7 +51,7 @@ def read_triples(human: Path, distilled: Path, langs: list[str]) -> Iterator[Tri
         while number < int(line):
             found = next(pairs, None)
             if found is None:
-                raise PrepError(
+                raise UserError(
                     f"{sides[0]} must be the corpus that {distilled} was made from, "
                     f"but has {number} lines where line {line} is asked for."
                 )
@@ -155,16 +155,15 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with errors_as_sentences():
         if args.pairs < 1:
-            raise PrepError(f"--pairs must be at least 1, but is {args.pairs} instead.")
+            raise UserError(f"--pairs must be at least 1, but is {args.pairs} instead.")
         langs = read_manifest(args.distilled)["langs"]
         triples = read_triples(args.human, args.distilled, langs)
         chosen = list(islice(triples, args.pairs))
         if not chosen:
-            raise PrepError(f"{args.distilled} has no translation of {args.human}.")
+            raise UserError(f"{args.distilled} has no translation of {args.human}.")
         result = measure(chosen)
         if args.out is not None:
-            text = json.dumps(result, indent=1, sort_keys=True) + "\n"
-            write_text_atomically(args.out, text)
+            write_json(result, args.out)
         print(show(result))
 
 

@@ -16,7 +16,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 
 from data_prep.lib.demo_frames import Sentence, draw_sentence, english_text, references
 from data_prep.lib.demo_phrases import Draw
-from data_prep.lib.steps import PrepError, Workspace, errors_as_sentences, report
+from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, report
 from data_prep.lib.text import write_lines
 
 GENERATOR_VERSION = 2  # raise when the same seed gives other sentences
@@ -27,7 +27,7 @@ def draw_corpus(draw: Draw, size: int) -> list[Sentence]:
     """Draw sentences that all differ in English.
 
     Raises:
-        PrepError: If there are not that many different sentences.
+        UserError: If there are not that many different sentences.
     """
     corpus: dict[str, Sentence] = {}
     failures = 0
@@ -37,7 +37,7 @@ def draw_corpus(draw: Draw, size: int) -> list[Sentence]:
         failures = failures + 1 if text in corpus else 0
         corpus.setdefault(text, sentence)
         if failures > MAX_FAILURES:
-            raise PrepError(
+            raise UserError(
                 f"--train, --valid and --test ask for {size} different sentences, "
                 f"but there are only about {len(corpus)}."
             )
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     with errors_as_sentences():
         for split, size in sizes.items():
             if size < 1:
-                raise PrepError(f"--{split} must be at least 1, but is {size} instead.")
+                raise UserError(f"--{split} must be at least 1, but is {size} instead.")
         with Workspace(args.out) as work:
             options = {
                 "version": GENERATOR_VERSION,

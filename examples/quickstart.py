@@ -19,12 +19,11 @@ from pathlib import Path
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from data_prep.lib.steps import PrepError, errors_as_sentences
+from data_prep.lib.steps import UserError, errors_as_sentences
 from examples.lib.corpora import distill, make_corpus
-from examples.lib.places import ROOT
+from examples.lib.places import ROOT, locked
 from examples.lib.progress import minutes, say
 from examples.lib.quickstart_plan import Plan, read_preset
-from examples.lib.stamps import locked
 from examples.lib.trainings import train
 
 
@@ -70,14 +69,14 @@ def read_plan(args: argparse.Namespace) -> Plan:
     """Turns the command line into a plan.
 
     Raises:
-        PrepError: if an option cannot be used.
+        UserError: if an option cannot be used.
     """
     if args.threads < 1:
-        raise PrepError(f"--threads must be at least 1, but is {args.threads} instead.")
+        raise UserError(f"--threads must be at least 1, but is {args.threads} instead.")
     if args.data is not None and args.corpus == "demo":
-        raise PrepError("--data must go with --corpus multi30k; the demo needs none.")
+        raise UserError("--data must go with --corpus multi30k; the demo needs none.")
     if args.data is not None and not args.data.is_dir():
-        raise PrepError(f"--data must be a folder, but {args.data} is not.")
+        raise UserError(f"--data must be a folder, but {args.data} is not.")
     preset = args.preset or ROOT / "examples" / "presets" / f"{args.corpus}.yaml"
     work = (args.work or ROOT / "runs" / args.corpus).resolve()
     return Plan(

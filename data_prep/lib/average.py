@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
 
 # checkpoint_EPOCH_UPDATES.pt and checkpointEPOCH.pt
 BY_UPDATES = re.compile(r"checkpoint_\d+_(\d+)\.pt")
@@ -16,7 +16,7 @@ def last_checkpoints(folder: Path, number: int) -> list[Path]:
     """Return the newest checkpoints that were saved at intervals, in their order.
 
     Raises:
-        PrepError: If there are fewer.
+        UserError: If there are fewer.
     """
     for pattern in (BY_UPDATES, BY_EPOCH):
         found = {
@@ -27,7 +27,7 @@ def last_checkpoints(folder: Path, number: int) -> list[Path]:
         if found:
             break
     if len(found) < number:
-        raise PrepError(
+        raise UserError(
             f"{folder} must hold {number} checkpoints to be averaged, but holds "
             f"{len(found)} instead; save more of them."
         )
@@ -38,7 +38,7 @@ def average_checkpoints(paths: list[Path], out: Path) -> None:
     """Write a checkpoint with the mean of the weights, ready for decoding.
 
     Raises:
-        PrepError: If the checkpoints are of different models.
+        UserError: If the checkpoints are of different models.
     """
     import torch
 
@@ -49,7 +49,7 @@ def average_checkpoints(paths: list[Path], out: Path) -> None:
     for path, state in zip(paths[1:], states, strict=True):
         other = {name: tensor.shape for name, tensor in state["model"].items()}
         if other != {name: tensor.shape for name, tensor in weights.items()}:
-            raise PrepError(f"{path} and {paths[0]} must be of one model, but are not.")
+            raise UserError(f"{path} and {paths[0]} must be of one model, but are not.")
         for name, tensor in state["model"].items():
             sums[name] += tensor.double()
     result["model"] = {
@@ -66,12 +66,12 @@ def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint.
 
     Raises:
-        PrepError: If it is missing.
+        UserError: If it is missing.
     """
     import torch
 
     import vq_nat.fairseq_side.compat  # noqa: F401  names the data types that may be read
 
     if not path.is_file():
-        raise PrepError(f"The checkpoint {path} is missing.")
+        raise UserError(f"The checkpoint {path} is missing.")
     return torch.load(path, map_location="cpu", weights_only=True)

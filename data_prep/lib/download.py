@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_prep.lib.steps import PrepError, report
+from data_prep.lib.steps import UserError, report
 
 BLOCK = 1 << 20
 TIMEOUT = 60  # seconds without a byte
@@ -26,7 +26,7 @@ def fetch(url: str, path: Path, checksum: str | None) -> None:
         checksum: "sha256:..." or "md5:...", if one is known.
 
     Raises:
-        PrepError: If it cannot be had, is cut off, or is another one.
+        UserError: If it cannot be had, is cut off, or is another one.
     """
     if path.is_file():
         check(path, checksum)
@@ -43,12 +43,12 @@ def fetch(url: str, path: Path, checksum: str | None) -> None:
         ConnectionError,
     ) as error:
         reason = getattr(error, "reason", None) or error
-        raise PrepError(
+        raise UserError(
             f"{url} could not be downloaded ({reason}); run this again."
         ) from None
     try:
         check(part, checksum)
-    except PrepError:
+    except UserError:
         part.unlink()
         raise
     os.replace(part, path)
@@ -58,7 +58,7 @@ def transfer(url: str, part: Path) -> None:
     """Append to a file what is missing of it.
 
     Raises:
-        PrepError: If fewer bytes arrive than were announced.
+        UserError: If fewer bytes arrive than were announced.
     """
     request = urllib.request.Request(as_url(url))
     have = part.stat().st_size if part.exists() else 0
@@ -93,7 +93,7 @@ def transfer(url: str, part: Path) -> None:
                 bar.update(len(block))
             arrived = file.tell() - before
     if arrived < rest:
-        raise PrepError(
+        raise UserError(
             f"{url} broke off after {arrived} of {rest} bytes; run this again to "
             "continue."
         )
@@ -108,7 +108,7 @@ def check(path: Path, checksum: str | None) -> None:
     """Compare a file with its checksum.
 
     Raises:
-        PrepError: If it is another file.
+        UserError: If it is another file.
     """
     if checksum is None:
         return
@@ -116,7 +116,7 @@ def check(path: Path, checksum: str | None) -> None:
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, kind).hexdigest()
     if found != expected:
-        raise PrepError(
+        raise UserError(
             f"{path} must have the {kind} {expected}, but has {found} instead; delete "
             "it and run this again."
         )

@@ -14,9 +14,10 @@ from typing import Any
 from data_prep.lib import teachers
 from data_prep.lib.plan import Plan
 from data_prep.lib.pool import Job
-from data_prep.lib.steps import report, write_text_atomically
+from data_prep.lib.steps import report
 from data_prep.lib.teachers import Teacher, batches_by_length
 from data_prep.lib.text import plain_text, read_lines, undo_bpe
+from vq_nat.results.rows import write_json
 
 
 def evaluate(job: Job, corpus: Plan, splits: list[str], path: Path) -> None:
@@ -47,7 +48,7 @@ def evaluate(job: Job, corpus: Plan, splits: list[str], path: Path) -> None:
             result[split][name] = bleu(texts, references(corpus, split))
             figure = result[split][name]["bleu"]
             report(f"evaluation: {split}, {name}: BLEU {figure:.2f}")
-    write_text_atomically(path, json.dumps(result, indent=1, sort_keys=True) + "\n")
+    write_json(result, path)
 
 
 def translate(teacher: Teacher, sources: list[str], max_tokens: int) -> list[str]:

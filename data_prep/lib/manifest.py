@@ -10,7 +10,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from data_prep.lib.steps import PrepError, Workspace, write_text_atomically
+from data_prep.lib.steps import UserError, Workspace
+from vq_nat.results.rows import read_json, write_json
 
 NAME = "manifest.json"
 MANIFEST_VERSION = 1
@@ -41,8 +42,7 @@ def write_manifest(work: Workspace, about: dict[str, Any]) -> None:
     }:
         return
     content["made_with"] = versions()
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write_text_atomically(work.out / NAME, text)
+    write_json(content, work.out / NAME)
 
 
 def stamped_files(work: Workspace) -> dict[str, str]:
@@ -69,25 +69,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest of a corpus.
 
     Raises:
-        PrepError: If there is none that can be read.
+        UserError: If there is none that can be read.
     """
     path = folder / NAME
     if not path.is_file():
-        raise PrepError(f"The file {path} is missing.")
+        raise UserError(f"The file {path} is missing.")
     content = read_json(path)
     if not isinstance(content, dict) or content.get("version") != MANIFEST_VERSION:
-        raise PrepError(
+        raise UserError(
             f"{path} must be a manifest of version {MANIFEST_VERSION}, but is not."
         )
     return content
-
-
-def read_json(path: Path) -> Any:
-    """Return what a JSON file holds, None if it is missing or broken."""
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def read_counts(path: Path) -> dict[str, int]:

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from data_prep.lib.plan import Plan
-from data_prep.lib.steps import PrepError, Workspace, report
+from data_prep.lib.steps import UserError, Workspace, report
 from data_prep.lib.text import (
     decode_line,
     map_lines,
@@ -27,20 +27,22 @@ from data_prep.lib.text import (
 PATIENCE = 3_600.0  # seconds; all shards want this text, and one of them makes it
 
 
-def prepare_mono(data: Plan, out: Path, paths: tuple[Path, ...]) -> Path:
+def prepare_mono(
+    data: Plan, out: Path, paths: tuple[Path, ...], dry_run: bool = False
+) -> Path:
     """Return the file of subwords made of raw text files (.gz or not).
 
     Raises:
-        PrepError: If a file is missing, damaged or not UTF-8.
+        UserError: If a file is missing, damaged or not UTF-8.
     """
     for path in paths:
         if not path.is_file():
-            raise PrepError(f"The file {path} is missing.")
+            raise UserError(f"The file {path} is missing.")
     codes = data.out / "bpe" / data.codes_name
     inputs = {f"{number}.{path.name}": path for number, path in enumerate(paths)}
     inputs |= {data.codes_name: codes} | source_files(data)
     options = {"lang": data.source_lang, "max_length": data.max_length}
-    with Workspace(out / "mono", PATIENCE) as work:
+    with Workspace(out / "mono", PATIENCE, dry_run) as work:
         work.step("text", inputs, options, partial(make_text, data, paths))
     return out / "mono" / "text" / f"mono.{data.source_lang}"
 
@@ -73,14 +75,14 @@ def make_text(data: Plan, paths: tuple[Path, ...], folder: Path) -> None:
     lines = (f"{name}\t{count}" for name, count in sorted(counts.items()))
     write_lines(folder / "counts.tsv", lines)
     if not counts["kept"]:
-        raise PrepError(f"No sentence of {paths[0]} can be used.")
+        raise UserError(f"No sentence of {paths[0]} can be used.")
 
 
 def read_text(path: Path) -> Iterator[str]:
     """Yield the lines of a file that may be a .gz file.
 
     Raises:
-        PrepError: If it is damaged or not UTF-8.
+        UserError: If it is damaged or not UTF-8.
     """
     if path.suffix != ".gz":
         yield from read_lines(path)
@@ -90,7 +92,7 @@ def read_text(path: Path) -> Iterator[str]:
             for number, line in enumerate(file, start=1):
                 yield decode_line(line, path, number)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise PrepError(f"{path} is not a complete .gz file: {error}.") from None
+        raise UserError(f"{path} is not a complete .gz file: {error}.") from None
 
 
 def digest(words: str) -> bytes:

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
 
 
 def read_yaml(path: Path) -> Any:
@@ -13,13 +13,13 @@ def read_yaml(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        PrepError: If it is not YAML.
+        UserError: If it is not YAML.
     """
     try:
         return yaml.safe_load(path.read_text("utf-8"))
     except yaml.YAMLError as error:
         place = " ".join(str(error).split())
-        raise PrepError(
+        raise UserError(
             f"The preset {path} must be YAML, but is not: {place}"
         ) from None
 

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from data_prep.lib import teachers
 from data_prep.lib.shards import Chunk, Store
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
 from data_prep.lib.teachers import Decoding, Hypothesis, Teacher, batches_by_length
 from data_prep.lib.text import start_worker
 
@@ -94,12 +94,12 @@ def decode_chunk(
     """Return the hypotheses of each line of a chunk, in the order of the lines.
 
     Raises:
-        PrepError: If the teacher cannot take a line.
+        UserError: If the teacher cannot take a line.
     """
     lines = chunk.read()
     for number, line in enumerate(lines, start=chunk.first):
         if len(line.split()) > teacher.longest:
-            raise PrepError(
+            raise UserError(
                 f"{chunk.path}, line {number}: the sentence has {len(line.split())} "
                 f"subwords, but the teacher takes at most {teacher.longest}."
             )
@@ -180,7 +180,7 @@ def run_workers(job: Job, chunks: list[Chunk], workers: int, bar: tqdm) -> None:
                 for future in done:
                     future.result()
         except BrokenProcessPool:
-            raise PrepError(
+            raise UserError(
                 "A worker was killed, perhaps for want of memory; run the same command "
                 "again, with fewer --workers or --max-tokens."
             ) from None

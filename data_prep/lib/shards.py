@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
 from data_prep.lib.text import decode_line
 
 SHARDS = ".shards"  # below the output folder; goes when its content is merged
@@ -142,7 +142,7 @@ class Store:
         """Write PART.jsonl for each source, one line for each of its lines.
 
         Raises:
-            PrepError: If chunks are missing.
+            UserError: If chunks are missing.
         """
         for part in dict.fromkeys(chunk.part for chunk in chunks):
             own = [chunk for chunk in chunks if chunk.part == part]
@@ -155,7 +155,7 @@ class Store:
         lines = self.read(chunk)
         if lines is None:
             last = chunk.first + chunk.lines - 1
-            raise PrepError(
+            raise UserError(
                 f"The translations of lines {chunk.first} to {last} of {chunk.path} "
                 f"are missing from {self.folder}; run their shard again."
             )
@@ -201,10 +201,10 @@ def find_shard(
     SLURM_ARRAY_TASK_ID.
 
     Raises:
-        PrepError: If the numbers do not make sense.
+        UserError: If the numbers do not make sense.
     """
     if count is None and index is not None:
-        raise PrepError("--shard must go with --shards, but that is missing.")
+        raise UserError("--shard must go with --shards, but that is missing.")
     rank, task = env.get("RANK"), env.get("SLURM_ARRAY_TASK_ID")
     if count is None and int(env.get("WORLD_SIZE", "1")) > 1:
         count, index = int(env["WORLD_SIZE"]), int(rank or 0)
@@ -215,12 +215,12 @@ def find_shard(
     elif count is not None and index is None:
         found = rank if rank is not None else task
         if found is None and count > 1:
-            raise PrepError("--shards must go with --shard, but that is missing.")
+            raise UserError("--shards must go with --shard, but that is missing.")
         index = int(found or 0)
     if count is None or index is None:
         return None
     if not 0 <= index < count:
-        raise PrepError(
+        raise UserError(
             f"The shard must be a number from 0 to {count - 1}, but is {index} instead."
         )
     return Shard(index, count)

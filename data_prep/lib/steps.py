@@ -1,9 +1,10 @@
-"""Owns resumable steps: stamps, all-or-nothing output folders, errors as sentences.
+"""Owns "what is finished stays finished": stamps, whole outputs, locks, one sentence.
 
-A step reads some files and makes one folder. It writes under a temporary name,
-the folder is renamed when it is complete, and only then is the stamp written:
-the hashes of everything that went in and came out. A later run reuses a step
-whose stamp still fits, and redoes any other step together with all later ones.
+A piece of work has a recipe (its options, and hashes of its inputs) and an output, a
+file or a folder. Its stamp, written last, names the recipe and the hashes of what came
+out. Work whose stamp still fits is not repeated; what was made by another recipe is
+stale. In a `Workspace` work is done in steps that make a folder each: under a temporary
+name, renamed when it is complete; a step that is redone redoes all later ones.
 """
 
 import contextlib
@@ -19,15 +20,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
+
+from vq_nat.results.rows import read_json, write_json
 
 STAMP_VERSION = 1  # raise when a step's output changes for the same input
 LOCK_PATIENCE = 10.0  # seconds; the workers of a killed run take a moment to end
+FINISHED, STALE, MISSING = "finished", "stale", "missing"
+Recipe = Mapping[str, Any]
 
 
-class PrepError(Exception):
+class UserError(Exception):
     """A problem for the user to solve; its text is one complete sentence."""
+
+
+# ------------------------------------------------------------------------------- stamps
 
 
 def sha256(path: Path) -> str:
@@ -42,14 +49,72 @@ def hash_folder(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 
-def write_text_atomically(path: Path, text: str) -> None:
-    """Write a small file so that it is never seen half-written."""
-    temporary = path.with_name(f".tmp-{path.name}")
-    with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+def hash_output(output: Path) -> dict[str, str]:
+    """Return the hashes of a file or of a folder's files, by name."""
+    return hash_folder(output) if output.is_dir() else {output.name: sha256(output)}
+
+
+def compare(known: Any, wanted: Any) -> str:
+    """Return what there is, by what is known of it (None: nothing) and is wanted."""
+    if known is None:
+        return MISSING
+    return FINISHED if known == wanted else STALE
+
+
+def state_of(stamp: Path, recipe: Recipe, output: Path) -> str:
+    """Tell whether an output is finished, missing, or of another recipe or changed."""
+    known = read_json(stamp)
+    if not output.exists() or not isinstance(known, dict):
+        return MISSING
+    wanted = json.loads(json.dumps({**recipe}))  # as it will be read back
+    return compare(known, {**wanted, "outputs": hash_output(output)})
+
+
+def mark(stamp: Path, recipe: Recipe, output: Path) -> None:
+    """Stamp a finished output."""
+    write_json({**recipe, "outputs": hash_output(output)}, stamp)
+
+
+def once(stamp: Path, recipe: Recipe, output: Path, make: Callable[[], object]) -> bool:
+    """Make an output unless a stamp says that it is there; return whether it was."""
+    if state_of(stamp, recipe, output) == FINISHED:
+        return False
+    stamp.unlink(missing_ok=True)
+    make()
+    mark(stamp, recipe, output)
+    return True
+
+
+@contextlib.contextmanager
+def locked(
+    folder: Path, sentence: str, patience: float = 0.0, name: str = ".lock"
+) -> Iterator[None]:
+    """Let one process at a time work in a folder.
+
+    Args:
+        folder: Where; it is made if need be.
+        sentence: The error if another one does.
+        patience: Seconds to wait for it.
+        name: Of the file that is locked.
+
+    Raises:
+        UserError: With the sentence.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience
+    with open(folder / name, "a") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise UserError(sentence) from None
+                time.sleep(0.1)
+        yield
+
+
+# -------------------------------------------------------------------------------- steps
 
 
 class Workspace:
@@ -59,47 +124,37 @@ class Workspace:
 
         with Workspace(out) as work:
             work.step("tok", inputs={"train.en": path}, options={}, make=tokenise)
+
+    Args:
+        out: The folder.
+        patience: Seconds to wait for another process (None: `LOCK_PATIENCE`).
+        dry_run: Only say what there is to do.
     """
 
-    def __init__(self, out: Path, patience: float | None = None) -> None:
-        self.out = out
-        self.patience = patience  # seconds to wait for another process
+    def __init__(
+        self, out: Path, patience: float | None = None, dry_run: bool = False
+    ) -> None:
+        self.out, self.patience, self.dry_run = out, patience, dry_run
         self.stamps = out / ".done"
         self._redo_rest = False
-        self._lock = -1
+        self._open = contextlib.ExitStack()
 
     def __enter__(self) -> "Workspace":
         """Create the folder, lock it and clear what a killed run left behind."""
-        self.stamps.mkdir(parents=True, exist_ok=True)
-        self._lock = self._take_lock(self.stamps / "lock")
+        if self.dry_run:
+            return self
+        patience = LOCK_PATIENCE if self.patience is None else self.patience
+        sentence = f"Another run is writing to {self.out}; wait for its end."
+        self._open.enter_context(locked(self.stamps, sentence, patience, "lock"))
         self._remove_leftovers()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Release the lock; drop unfinished output, which also frees the disk."""
-        with contextlib.suppress(OSError):
-            self._remove_leftovers()
-        os.close(self._lock)
-
-    def _take_lock(self, path: Path) -> int:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        patience = LOCK_PATIENCE if self.patience is None else self.patience
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return lock
-            except BlockingIOError:
-                if time.monotonic() < deadline:
-                    time.sleep(0.1)
-                    continue
-            os.close(lock)
-            raise PrepError(f"Another run is writing to {self.out}; wait for its end.")
+        if not self.dry_run:
+            with contextlib.suppress(OSError):
+                self._remove_leftovers()
+        self._open.close()
 
     def _remove_leftovers(self) -> None:
         for path in (*self.out.glob(".tmp-*"), *self.stamps.glob(".tmp-*")):
@@ -129,46 +184,49 @@ class Workspace:
         Returns:
             Whether the step was run (False: the finished folder was reused).
         """
-        stamp = {
-            "version": STAMP_VERSION,
-            "options": json.loads(json.dumps(options)),  # as it will be read back
-            "inputs": {key: sha256(path) for key, path in inputs.items()},
-        }
-        final = self.out / name
-        if not self._redo_rest and self._is_done(name, stamp, final):
+        if self.dry_run and not all(path.is_file() for path in inputs.values()):
+            self._redo_rest = True  # an earlier step makes them
+            recipe: Recipe = {}
+        else:
+            hashes = {key: sha256(path) for key, path in inputs.items()}
+            recipe = {"version": STAMP_VERSION, "options": options, "inputs": hashes}
+        stamp, final = self.stamps / f"{name}.json", self.out / name
+        state = state_of(stamp, recipe, final)
+        if state == FINISHED and self._redo_rest:
+            state = STALE
+        if state == FINISHED:
             report(f"{name}: already done, reused")
             return False
         self._redo_rest = True
-        temporary = self.out / f".tmp-{name}-{os.getpid()}-{time.time_ns()}"
-        temporary.mkdir()
+        if self.dry_run:
+            report(f"{name}: {state}, to be made{' anew' * (state == STALE)}")
+            return False
+        if state == STALE:
+            report(f"{name}: stale, made anew")
         try:
-            make(temporary)
-            self._publish(temporary, final, name, stamp)
+            self._make(final, stamp, recipe, make)
         except OSError as error:
             # A failed write does not know its file; a reader of the message needs one.
             error.filename = error.filename or str(final)
             raise
         return True
 
-    def _is_done(self, name: str, stamp: dict[str, Any], final: Path) -> bool:
-        try:
-            old = json.loads((self.stamps / f"{name}.json").read_text("utf-8"))
-            outputs = old.pop("outputs")
-        except (OSError, ValueError, KeyError, AttributeError):
-            return False
-        return old == stamp and outputs == hash_folder(final)
-
-    def _publish(
-        self, temporary: Path, final: Path, name: str, stamp: dict[str, Any]
+    def _make(
+        self, final: Path, stamp: Path, recipe: Recipe, make: Callable[[Path], None]
     ) -> None:
-        """Swap the finished folder in. Killed in between, no stamp is left."""
-        path = self.stamps / f"{name}.json"
-        path.unlink(missing_ok=True)
+        """Make a folder and swap it in. Killed in between, no stamp is left."""
+        name = f".tmp-{final.name}-{os.getpid()}-{time.time_ns()}"
+        temporary = self.out / name
+        temporary.mkdir()
+        make(temporary)
+        stamp.unlink(missing_ok=True)
         if final.exists():
-            os.rename(final, temporary.with_name(f"{temporary.name}-old"))
+            os.rename(final, temporary.with_name(f"{name}-old"))
         os.rename(temporary, final)
-        stamp = {**stamp, "outputs": hash_folder(final)}
-        write_text_atomically(path, json.dumps(stamp, indent=1, sort_keys=True) + "\n")
+        mark(stamp, recipe, final)
+
+
+# ------------------------------------------------------------------------------- errors
 
 
 def report(message: str) -> None:
@@ -182,7 +240,7 @@ def errors_as_sentences() -> Iterator[None]:
     with exit_on_termination():
         try:
             yield
-        except PrepError as error:
+        except UserError as error:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt:
             report("stopped; run the same command again to continue")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from data_prep.lib.search import MAX_LENGTH_EXTRA, MAX_LENGTH_FACTOR, Search, Symbols
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
 
 # A translation in subwords and its log-probability per subword.
 Hypothesis = tuple[float, str]
@@ -127,7 +127,7 @@ def load_model(checkpoint: Path, data: Path) -> tuple[Any, Any]:
     """Return a checkpoint's autoregressive model and its task.
 
     Raises:
-        PrepError: If it is no such checkpoint, or was trained on other subwords.
+        UserError: If it is no such checkpoint, or was trained on other subwords.
     """
     logging.getLogger("fairseq").setLevel(logging.WARNING)
     from fairseq import checkpoint_utils
@@ -141,19 +141,19 @@ def load_model(checkpoint: Path, data: Path) -> tuple[Any, Any]:
     except RuntimeError as error:
         if "size mismatch" not in str(error):
             raise
-        raise PrepError(
+        raise UserError(
             f"The teacher {checkpoint} must have been trained with the dictionaries "
             f"of {data}, but has others."
         ) from None
     except Exception as error:  # unpickling an arbitrary file can raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-        raise PrepError(
+        raise UserError(
             f"The teacher {checkpoint} must be a checkpoint of fairseq, but could not "
             f"be read: {reason}."
         ) from None
     model = models[0].eval()
     if not hasattr(model.decoder, "reorder_incremental_state_scripting"):
-        raise PrepError(
+        raise UserError(
             f"The teacher {checkpoint} must be autoregressive, but is a "
             f"{type(model).__name__} instead."
         )
@@ -217,7 +217,7 @@ def import_ctranslate2() -> Any:
     try:
         return ctranslate2.import_ctranslate2()
     except ValueError:
-        raise PrepError(
+        raise UserError(
             "--backend ctranslate2 needs the package ctranslate2; install it with "
             "`pip install -e .[ctranslate2]`."
         ) from None
@@ -229,7 +229,7 @@ def convert_for_ctranslate2(
     """Convert a teacher once, and return the folder of the converted model.
 
     Raises:
-        PrepError: If the engine does not know this kind of model.
+        UserError: If the engine does not know this kind of model.
     """
     from vq_nat.translation import ctranslate2
 
@@ -237,7 +237,7 @@ def convert_for_ctranslate2(
     try:
         return ctranslate2.convert(checkpoint, data, langs, folder)
     except ValueError as error:
-        raise PrepError(str(error)) from None
+        raise UserError(str(error)) from None
 
 
 # ----------------------------------------------------------------------------- batches

@@ -22,7 +22,7 @@ from sentencepiece import SentencePieceProcessor
 from subword_nmt.apply_bpe import BPE
 from tqdm import tqdm
 
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
 
 LINES_PER_CHUNK = 2_000
 BLANK = "\u2581"  # how SentencePiece writes a blank
@@ -32,12 +32,12 @@ def decode_line(line: bytes, path: Path, number: int) -> str:
     """Return a line as text, without the blanks at its ends.
 
     Raises:
-        PrepError: If it is not UTF-8 (file, line and byte).
+        UserError: If it is not UTF-8 (file, line and byte).
     """
     try:
         return line.decode("utf-8").removeprefix("\ufeff").strip()
     except UnicodeDecodeError as error:
-        raise PrepError(
+        raise UserError(
             f"{path}, line {number}: byte {error.start + 1} of the line "
             f"(0x{line[error.start]:02x}) is not UTF-8."
         ) from None
@@ -50,10 +50,10 @@ def read_lines(path: Path) -> Iterator[str]:
     must not shift one side of the corpus against the other.
 
     Raises:
-        PrepError: If the file is missing or is not UTF-8.
+        UserError: If the file is missing or is not UTF-8.
     """
     if not path.is_file():
-        raise PrepError(f"The file {path} is missing.")
+        raise UserError(f"The file {path} is missing.")
     with open(path, "rb") as file:
         for number, line in enumerate(file, start=1):
             yield decode_line(line, path, number)
@@ -73,7 +73,7 @@ def read_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
     """Yield the aligned lines of the two sides.
 
     Raises:
-        PrepError: If one side has more lines than the other.
+        UserError: If one side has more lines than the other.
     """
     counts = [0, 0]
     for pair in zip_longest(read_lines(source), read_lines(target)):
@@ -83,7 +83,7 @@ def read_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
         if counts[0] == counts[1]:
             yield pair
     if counts[0] != counts[1]:
-        raise PrepError(
+        raise UserError(
             f"Both sides must have the same number of lines, but {source} has "
             f"{counts[0]} and {target} has {counts[1]} instead."
         )
@@ -130,7 +130,7 @@ def load_bpe(codes: Path) -> BPE:
     """Return the subword splitter that a file of subword-nmt's codes describes.
 
     Raises:
-        PrepError: If the file does not hold such codes.
+        UserError: If the file does not hold such codes.
     """
     try:
         # subword-nmt prints its complaint and exits
@@ -140,7 +140,7 @@ def load_bpe(codes: Path) -> BPE:
         ):
             return BPE(file)
     except (SystemExit, ValueError, IndexError):
-        raise PrepError(f"The file {codes} does not hold BPE codes.") from None
+        raise UserError(f"The file {codes} does not hold BPE codes.") from None
 
 
 def apply_bpe(words: str, codes: Path) -> str:
@@ -153,12 +153,12 @@ def load_sentencepiece(model: Path) -> SentencePieceProcessor:
     """Return the subword splitter of a SentencePiece model.
 
     Raises:
-        PrepError: If the file does not hold one.
+        UserError: If the file does not hold one.
     """
     try:
         return SentencePieceProcessor(model_file=str(model))
     except (RuntimeError, OSError):
-        raise PrepError(
+        raise UserError(
             f"The file {model} does not hold a SentencePiece model."
         ) from None
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
 from examples.lib import experiment
-from examples.lib.stamps import read_json
 from examples.lib.trainings import call_fairseq_train, make_ready
 from vq_nat.bench.images import code_nats, nats_per_bit_per_dim
 from vq_nat.bench.machine import describe_machine
 from vq_nat.bench.systems import Conditions
+from vq_nat.results.rows import read_json
 from vq_nat.results.training_log import read_log
 
 Row = dict[str, Any]
@@ -66,7 +66,7 @@ def train(plan: PriorPlan, name: str, row: Row, inputs: Row) -> tuple[Row, str]:
         inputs: hashes of the data.
 
     Raises:
-        PrepError: if the autoencoder is gone, or is not that of the row.
+        UserError: if the autoencoder is gone, or is not that of the row.
     """
     autoencoder = plan.work / name / "checkpoint_last.pt"
     options = options_of(plan, autoencoder, row["seed"])
@@ -79,7 +79,7 @@ def train(plan: PriorPlan, name: str, row: Row, inputs: Row) -> tuple[Row, str]:
 
     def make() -> Row:
         if not autoencoder.is_file():
-            raise PrepError(
+            raise UserError(
                 f"{autoencoder} must be there to train a prior of its codes, but is "
                 "not; remove its row to train it again, or give --no-prior."
             )
@@ -100,7 +100,7 @@ def make_row(plan: PriorPlan, row: Row, autoencoder: Path, folder: Path) -> Row:
     """Measures a prior on the test set.
 
     Raises:
-        PrepError: if the autoencoder is not that of the row.
+        UserError: if the autoencoder is not that of the row.
     """
     from vq_nat.image import open_images
     from vq_nat.image.checkpoints import fingerprint, load_autoencoder, load_prior
@@ -108,7 +108,7 @@ def make_row(plan: PriorPlan, row: Row, autoencoder: Path, folder: Path) -> Row:
 
     model = load_autoencoder(autoencoder, plan.device)
     if fingerprint(model) != row["fingerprint"]:
-        raise PrepError(
+        raise UserError(
             f"{autoencoder} must be the model of its row, but has other weights; "
             "remove the row to train it again."
         )

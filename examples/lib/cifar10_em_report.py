@@ -9,11 +9,11 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
 from examples.lib.cifar10_em_prior import joined
 from examples.lib.experiment import draw_seeds, mean_and_range
-from examples.lib.stamps import read_json
 from vq_nat.results import tables as report
+from vq_nat.results.rows import read_json
 
 Row = dict[str, Any]
 BASELINE = "hard"
@@ -39,11 +39,11 @@ def write(folder: Path, order: list[str], collapsed: float) -> str:
         The text, or text and how to get the plot.
 
     Raises:
-        PrepError: without rows.
+        UserError: without rows.
     """
     found = load_rows(folder, order)
     if not found:
-        raise PrepError(f"{folder} must hold rows, but holds none.")
+        raise UserError(f"{folder} must hold rows, but holds none.")
     rows, others = alike(found)
     parts = [table(rows), findings(rows), notes(rows, collapsed), left_out(others)]
     text = "\n\n".join(part for part in parts if part) + "\n"

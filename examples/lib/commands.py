@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
 
 # glibc gives every large tensor back to the kernel, which hands it out again page by
 # page; keeping the memory makes training on a CPU about 1.3 times as fast.
@@ -59,7 +59,7 @@ def run_logged(
             the log does not need.
 
     Raises:
-        PrepError: if the command fails.
+        UserError: if the command fails.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     terminal, end_of_child = os.openpty()
@@ -83,7 +83,7 @@ def run_logged(
                 process.terminate()
                 raise
     if process.returncode != 0:
-        raise PrepError(describe_failure(command, process.returncode, log))
+        raise UserError(describe_failure(command, process.returncode, log))
 
 
 class Bar(Protocol):

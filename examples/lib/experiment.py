@@ -8,11 +8,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from data_prep.lib.steps import PrepError, sha256
+from data_prep.lib.steps import UserError, once, sha256
 from examples.lib.commands import environment, run_with_bar
 from examples.lib.progress import TrainingBar
-from examples.lib.stamps import is_done, mark_done, read_json
-from vq_nat.results.rows import write_json
+from vq_nat.results.rows import read_json, write_json
 
 Row = dict[str, Any]
 
@@ -31,12 +30,8 @@ def made_once(
     Returns:
         The row, and "reused" or "trained".
     """
-    if is_done(stamp, recipe, path):
-        return read_json(path), "reused"
-    row = make()
-    write_json(row, path)
-    mark_done(stamp, recipe, path)
-    return row, "trained"
+    made = once(stamp, recipe, path, lambda: write_json(make(), path))
+    return read_json(path), "trained" if made else "reused"
 
 
 def train(
@@ -50,7 +45,7 @@ def train(
     """Runs a training with a progress bar; a name tells it from others.
 
     Raises:
-        PrepError: if it fails.
+        UserError: if it fails.
     """
     run_with_bar(command, log, environment(threads, device), TrainingBar(updates, name))
 
@@ -64,12 +59,12 @@ def require_positive(args: argparse.Namespace, names: tuple[str, ...]) -> None:
     """Refuses options below 1.
 
     Raises:
-        PrepError: naming the first of them.
+        UserError: naming the first of them.
     """
     for name in names:
         if getattr(args, name) < 1:
             flag = name.replace("_", "-")
-            raise PrepError(
+            raise UserError(
                 f"--{flag} must be at least 1, but is {getattr(args, name)} instead."
             )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from data_prep.lib import steps
 
 ROOT = Path(__file__).resolve().parents[2]
 LANGS = ("en", "de")
@@ -33,3 +36,20 @@ class Place:
 def corpus_stamp(corpus: Path) -> Path:
     """Returns what data_prep writes last: the hashes of a corpus's files."""
     return corpus / ".done" / "bin.json"
+
+
+def locked(folder: Path, program: str) -> AbstractContextManager[None]:
+    """Lets one process at a time work in a folder.
+
+    Args:
+        folder: where.
+        program: what works there, as a noun.
+
+    Raises:
+        UserError: on entering, if another one does.
+    """
+    sentence = (
+        f"Another {program} is working in {folder}; wait for its end or give this one "
+        "another folder with --work."
+    )
+    return steps.locked(folder, sentence)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.lib.options import read_yaml
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
 from examples.lib.places import Place
 
 SECTIONS = ("corpus", "teacher", "distill", "student", "measure")
@@ -42,15 +42,15 @@ def read_preset(path: Path) -> dict[str, dict[str, Any]]:
     """Reads and checks a preset.
 
     Raises:
-        PrepError: if it is missing or incomplete.
+        UserError: if it is missing or incomplete.
     """
     try:
         preset = read_yaml(path)
     except FileNotFoundError:
-        raise PrepError(f"The preset {path} is missing.") from None
+        raise UserError(f"The preset {path} is missing.") from None
     for section in SECTIONS:
         if not isinstance(preset, dict) or not isinstance(preset.get(section), dict):
-            raise PrepError(f"The preset {path} must have a section `{section}`.")
+            raise UserError(f"The preset {path} must have a section `{section}`.")
     for section, name in (
         ("corpus", "name"),
         ("corpus", "bpe-operations"),
@@ -58,5 +58,5 @@ def read_preset(path: Path) -> dict[str, dict[str, Any]]:
         ("student", "max-update"),
     ):
         if name not in preset[section]:
-            raise PrepError(f"Section `{section}` of {path} must have `{name}`.")
+            raise UserError(f"Section `{section}` of {path} must have `{name}`.")
     return preset

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.lib.options import flags
-from data_prep.lib.steps import PrepError, sha256
+from data_prep.lib.steps import UserError, once, sha256
 from examples.lib.commands import environment, run_with_bar
 from examples.lib.places import LANGS, ROOT, Place, corpus_stamp
 from examples.lib.progress import TrainingBar, minutes
-from examples.lib.stamps import is_done, mark_done, read_json, write_json
+from examples.lib.weights import weights_of
+from vq_nat.results.rows import read_json, write_json
 from vq_nat.results.training_log import read_log
 
 TEACHER = "TEACHER"  # stands for the teacher's checkpoint in a preset
@@ -43,17 +44,17 @@ def train(
         output: the file that the training is for.
     """
     recipe = recipe_of(options, corpus, teacher)
-    state = "reused"
-    if not is_done(place.stamp(name), recipe, folder / output):
-        state = "done"
+
+    def make() -> None:
         make_ready(folder, recipe)
         env = environment(place.threads, place.device)
         own = {k: teacher if v == TEACHER else v for k, v in options.items()}
         command = fairseq_train(corpus / "bin", folder, for_machine(own, env))
         bar = TrainingBar(int(options["max-update"]), name if place.jobs > 1 else "")
         run_with_bar(command, folder / "train.log", env, bar)
-        mark_done(place.stamp(name), recipe, folder / output)
-    return f"{state}: {describe_training(folder)}"
+
+    made = once(place.stamp(name), recipe, folder / output, make)
+    return f"{'done' if made else 'reused'}: {describe_training(folder)}"
 
 
 def for_machine(options: dict[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
@@ -84,7 +85,7 @@ def recipe_of(
     """Returns all that a training depends on, as its stamp names it."""
     inputs = {"corpus": sha256(corpus_stamp(corpus))}
     if TEACHER in options.values() and teacher is not None:
-        inputs["teacher"] = sha256(teacher)
+        inputs["teacher"] = weights_of(teacher)
     return {"version": RECIPE_VERSION, "flags": dict(options), "inputs": inputs}
 
 
@@ -124,19 +125,19 @@ def make_ready(folder: Path, recipe: dict[str, Any]) -> None:
     """Keeps what an interrupted training with the same recipe has left; nothing else.
 
     Raises:
-        PrepError: if the folder holds something that is not ours.
+        UserError: if the folder holds something that is not ours.
     """
     started = folder / "started.json"
     before = read_json(started)
     if folder.exists() and before != recipe:
         ours = isinstance(before, dict) and before.keys() == recipe.keys()
         if any(folder.iterdir()) and not ours:
-            raise PrepError(
+            raise UserError(
                 f"{folder} must be a folder of this script, but holds other files; "
                 "choose another one with --work."
             )
         shutil.rmtree(folder)
-    write_json(started, recipe)
+    write_json(recipe, started)
     last, others = folder / "checkpoint_last.pt", folder.glob("checkpoint*.pt")
     # Half a file, which fairseq-train passes over for a whole one, if there is one.
     if last.exists() and not any(map(zipfile.is_zipfile, others)):

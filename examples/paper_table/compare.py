@@ -14,12 +14,11 @@ from typing import Any
 from data_prep.lib.steps import sha256
 from examples.lib.places import LANGS
 from examples.lib.progress import say
-from examples.lib.stamps import read_json
 from examples.paper_table.claims import PAIRS, ROWS
 from examples.paper_table.plan import TablePlan, Unit, units_of
 from vq_nat.bench import systems
 from vq_nat.bench.significance import compare_rows
-from vq_nat.results.rows import outputs_path
+from vq_nat.results.rows import outputs_path, read_json
 
 BASELINE = "teacher-greedy"
 GREEDY = "against_greedy"  # of a row

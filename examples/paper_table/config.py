@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
 from data_prep.train_teacher import find_preset, read_preset
-from examples.lib.trainings import TEACHER as CHECKPOINT_OF_TEACHER
-from examples.paper_table.layers import (
+from examples.lib.layers import (
     Keys,
     as_list,
     inherit,
@@ -26,6 +25,7 @@ from examples.paper_table.layers import (
     read_layers,
     settled,
 )
+from examples.lib.trainings import TEACHER as CHECKPOINT_OF_TEACHER
 
 PRESETS = Path(__file__).resolve().parents[2] / "data_prep" / "presets"
 CONFIG_VERSION = 1  # raise when a row changes for the same configuration
@@ -43,7 +43,7 @@ ROW_KEYS = (
 MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
 MEASURE_KEYS = (
     *("autocast", "batch-size", "timed-sentences", "warm-up", "repeats", "clocks"),
-    *("stages", "memory-limit-gb", "comet", "threads", "cpu-clocks"),
+    *("stages", "memory-limit-gb", "comet", "threads", "cpu-clocks", "in-turn"),
 )
 CLOCK = re.compile(r"\d+:\d+")  # batch size, threads
 NEEDED = {
@@ -137,17 +137,17 @@ def read_table(path: Path) -> Table:
     """Reads a table's configuration.
 
     Raises:
-        PrepError: if something is missing, unknown or out of its range.
+        UserError: if something is missing, unknown or out of its range.
     """
     keys = read_layers(path)
     for section in SECTIONS:
         if not isinstance(keys.get(section), dict):
-            raise PrepError(f"{path} must have a section `{section}`.")
+            raise UserError(f"{path} must have a section `{section}`.")
     keys[TEACHER] = expand_preset(keys[TEACHER])
     for section, names in NEEDED.items():
         for key in names:
             if keys[section].get(key) is None:
-                raise PrepError(f"Section `{section}` of {path} must have `{key}`.")
+                raise UserError(f"Section `{section}` of {path} must have `{key}`.")
     check_measure(keys["measure"], path)
     # The sections of the preset are the recipes that all others start from.
     recipes = {name: keys[name] for name in (TEACHER, STUDENT)}
@@ -178,12 +178,12 @@ def check_measure(section: Keys, path: Path) -> None:
     """Refuses ways of measuring that do not exist.
 
     Raises:
-        PrepError: naming the first.
+        UserError: naming the first.
     """
     refuse_unknown(f"`measure` of {path}", section, MEASURE_KEYS)
     threads = section.get("threads", 1)
     if not isinstance(threads, int) or threads < 1:
-        raise PrepError(
+        raise UserError(
             f"`threads` of `measure` of {path} must be a whole number of at least 1, "
             f"but is {threads!r} instead."
         )
@@ -194,11 +194,11 @@ def check_clocks(where: str, words: Any) -> None:
     """Refuses clocks that cannot be read.
 
     Raises:
-        PrepError: naming the first.
+        UserError: naming the first.
     """
     for word in as_list(words or []):
         if not isinstance(word, str) or not CLOCK.fullmatch(word):
-            raise PrepError(
+            raise UserError(
                 f"`clocks` of {where} must be BATCH:THREADS as in "
                 f'"8:1", with quotes, but one is {word!r} instead.'
             )
@@ -221,7 +221,7 @@ def existing(names: list[str], rows: Mapping[str, RowSpec], path: Path) -> list[
     """Refuses names of rows that do not exist.
 
     Raises:
-        PrepError: naming the first.
+        UserError: naming the first.
     """
     for name in names:
         require_one_of(f"A row of `only` in {path}", name, tuple(rows))
@@ -246,14 +246,14 @@ def read_model(name: str, entries: Keys, recipes: Keys) -> Model:
     """Returns a model with all its flags.
 
     Raises:
-        PrepError: if it is not complete.
+        UserError: if it is not complete.
     """
     keys = inherit(entries, name, "model")
     changed = keys.pop("set", None) or {}  # its None takes flags away
     keys = settled(keys)
     refuse_unknown(f"The model `{name}`", keys, MODEL_KEYS)
     if "recipe" not in keys:
-        raise PrepError(f"The model `{name}` must have a `recipe`.")
+        raise UserError(f"The model `{name}` must have a `recipe`.")
     flags = settled(overlay(inherit(recipes, keys["recipe"], "recipe"), changed))
     of_recipe = flags.pop("average", 0)
     average = int(keys.get("average", of_recipe) or 0)
@@ -262,10 +262,10 @@ def read_model(name: str, entries: Keys, recipes: Keys) -> Model:
     require_one_of(f"`text` of the model `{name}`", text, TEXTS)
     require_one_of(f"`checkpoint` of the model `{name}`", checkpoint, CHECKPOINTS)
     if not str(flags.get("max-update", "")).isdigit():
-        raise PrepError(f"The model `{name}` must have a number of `max-update`.")
+        raise UserError(f"The model `{name}` must have a number of `max-update`.")
     seeds = as_list(keys.get("seeds", []))
     if not all(isinstance(seed, int) for seed in seeds):
-        raise PrepError(f"`seeds` of the model `{name}` must be whole numbers.")
+        raise UserError(f"`seeds` of the model `{name}` must be whole numbers.")
     return Model(name, flags, text, tuple(seeds), checkpoint, average)
 
 
@@ -273,13 +273,13 @@ def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
     """Returns a row.
 
     Raises:
-        PrepError: if it is not complete.
+        UserError: if it is not complete.
     """
     keys = settled(inherit(entries, name, "row"))
     refuse_unknown(f"The row `{name}`", keys, ROW_KEYS)
     for needed in ("group", "label", "model"):
         if needed not in keys:
-            raise PrepError(f"The row `{name}` must have a `{needed}`.")
+            raise UserError(f"The row `{name}` must have a `{needed}`.")
     require_one_of(f"`model` of the row `{name}`", keys["model"], tuple(models))
     engine = keys.get("engine", ENGINES[0])
     require_one_of(f"`engine` of the row `{name}`", engine, ENGINES)
@@ -309,11 +309,11 @@ def refuse_shared_names(rows: Mapping[str, RowSpec]) -> None:
     """Refuses a group that is called like a row: which of them would be meant?
 
     Raises:
-        PrepError: naming it.
+        UserError: naming it.
     """
     for row in rows.values():
         if row.group in rows:
-            raise PrepError(
+            raise UserError(
                 f"`group` of the row `{row.name}` must not be the name of a row, "
                 f"but is `{row.group}`."
             )
@@ -323,10 +323,10 @@ def require_one_of(what: str, value: Any, known: tuple[Any, ...]) -> None:
     """Refuses a value that does not exist.
 
     Raises:
-        PrepError: naming it.
+        UserError: naming it.
     """
     if value not in known:
-        raise PrepError(
+        raise UserError(
             f"{what} must be one of {', '.join(map(str, known))}, "
             f"but is {value!r} instead."
         )
@@ -336,7 +336,7 @@ def refuse_unknown(what: str, keys: Mapping[str, Any], known: tuple[str, ...]) -
     """Refuses keys that do not exist.
 
     Raises:
-        PrepError: naming the first.
+        UserError: naming the first.
     """
     for key in keys:
         require_one_of(f"A key of {what[0].lower() + what[1:]}", key, known)
@@ -346,11 +346,11 @@ def refuse_missing_mono(table: Table, path: Path) -> None:
     """Refuses a model that wants more text than there is.
 
     Raises:
-        PrepError: naming it.
+        UserError: naming it.
     """
     for model in table.models.values():
         if model.text == "distilled-mono" and not table.mono:
-            raise PrepError(
+            raise UserError(
                 f"{path} must name files as `mono`, as the model `{model.name}` is "
                 "trained on their translations, but names none."
             )

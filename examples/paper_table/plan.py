@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import FINISHED, MISSING, STALE, UserError, compare, sha256
+from data_prep.lib.steps import state_of as stamped
 from data_prep.lib.teachers import find_device
 from examples.lib.places import Place, corpus_stamp
-from examples.lib.stamps import is_done, read_json
 from examples.lib.trainings import recipe_of
+from examples.lib.weights import weights_of
 from examples.paper_table.config import (
     TEACHER,
     Model,
@@ -21,10 +22,9 @@ from examples.paper_table.config import (
     row_config,
     training_config,
 )
-from examples.paper_table.hashes import hash_file, hash_weights
+from vq_nat.results.rows import read_json
 
 KIND = "paper_table"  # of the rows, so that other tables leave them alone
-FINISHED, STALE, MISSING = "finished", "stale", "missing"
 OUTPUTS = {
     "best": "checkpoint_best.pt",
     "last": "checkpoint_last.pt",
@@ -140,13 +140,13 @@ def choose_rows(table: Table, names: Sequence[str] | None) -> tuple[str, ...]:
     """Returns the rows of some names and groups, all by default.
 
     Raises:
-        PrepError: for a name that does not exist.
+        UserError: for a name that does not exist.
     """
     if not names:
         return tuple(table.rows)
     for name in names:
         if name not in table.rows and name not in table.groups:
-            raise PrepError(
+            raise UserError(
                 f"--rows must be names or groups ({', '.join(table.groups)}) of rows "
                 f"of the table {table.name}, but one is `{name}` instead; its rows: "
                 f"{', '.join(table.rows)}."
@@ -196,25 +196,20 @@ def state_of(plan: TablePlan, unit: Unit) -> str:
     row = read_json(plan.row_path(unit))
     if not isinstance(row, dict):
         return MISSING
-    if row.get("config") != unit.hash:
-        return STALE
-    return STALE if is_of_other_parts(plan, unit, row.get("inputs") or {}) else FINISHED
+    wanted = {"config": unit.hash, **given_inputs(plan, unit)}
+    known = {"config": row.get("config"), **(row.get("inputs") or {})}
+    # Rows of old do not name all that they were made from.
+    return compare({k: known.get(k, v) for k, v in wanted.items()}, wanted)
 
 
-def is_of_other_parts(plan: TablePlan, unit: Unit, known: Mapping[str, str]) -> bool:
-    """Tells whether a row was made from another teacher or corpus than those given.
+def given_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
+    """Returns the hashes of what a row is made from and was made elsewhere.
 
     What this folder's own runs make, the configuration answers for.
-
-    Args:
-        plan: says what is given.
-        unit: the row.
-        known: hashes of what the row was made from.
     """
     parts = {"corpus": "corpus", TEACHER: TEACHER, unit.job.model.text: "text"}
     names = {parts[part] for part in plan.given if part in parts}
-    now = {k: v for k, v in hash_inputs(plan, unit).items() if k in names}
-    return any(known.get(name, value) != value for name, value in now.items())
+    return {k: v for k, v in hash_inputs(plan, unit).items() if k in names}
 
 
 def hash_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
@@ -223,10 +218,10 @@ def hash_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
         "corpus": corpus_stamp(plan.corpus),
         "text": corpus_stamp(plan.text(unit.job.model.text)),
     }
-    found = {name: hash_file(path) for name, path in texts.items() if path.is_file()}
+    found = {name: sha256(path) for name, path in texts.items() if path.is_file()}
     taught = unit.job.model.name == TEACHER or needs_teacher(unit)
     if taught and plan.teacher.is_file():
-        found[TEACHER] = hash_weights(plan.teacher)
+        found[TEACHER] = weights_of(plan.teacher)
     return found
 
 
@@ -248,7 +243,8 @@ def is_trained(plan: TablePlan, job: Job) -> bool:
     if read_json(plan.configuration(job)) != digest_of(plan, job):
         return False
     recipe = recipe_of(job.flags, text, teacher)
-    return is_done(plan.stamp(job.name), recipe, plan.folder(job) / job.output)
+    output = plan.folder(job) / job.output
+    return stamped(plan.stamp(job.name), recipe, output) == FINISHED
 
 
 def digest_of(plan: TablePlan, job: Job) -> str:

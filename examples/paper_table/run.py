@@ -21,9 +21,8 @@ from pathlib import Path
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from data_prep.lib.steps import PrepError, errors_as_sentences
-from examples.lib.places import ROOT
-from examples.lib.stamps import locked
+from data_prep.lib.steps import UserError, errors_as_sentences
+from examples.lib.places import ROOT, locked
 from examples.paper_table.config import TEACHER, TEXTS, Table, read_table
 from examples.paper_table.overview import overview
 from examples.paper_table.plan import TablePlan, choose_rows
@@ -40,29 +39,33 @@ def run(plan: TablePlan, args: argparse.Namespace) -> None:
     What fails is named at the end; it does not keep the other rows from being made.
 
     Raises:
-        PrepError: if anything has failed.
+        UserError: if anything has failed.
     """
     # Only now, as these bring torch and fairseq: wrong options are refused at once.
     from examples.paper_table.measure import (
         measure_all,
         measure_ready,
         refuse_other_device,
+        time_again,
     )
     from examples.paper_table.train import train_all
 
     refuse_other_device(plan)
     failed: dict[str, str] = {}
-    if not args.train_only:
+    if args.time:
+        time_again(plan, failed)
+    elif not args.train_only:
         measure_ready(plan, failed)
-    if not args.measure_only:
+    if not args.measure_only and not args.time:
         then = partial(measure_ready, plan, failed)
         train_all(plan, failed, (lambda: None) if args.train_only else then)
     if not args.train_only:
-        measure_all(plan, failed)
+        if not args.time:
+            measure_all(plan, failed)
         report(plan)
     if failed:
         reasons = "\n".join(f"{name}: {why}" for name, why in failed.items())
-        raise PrepError(f"{len(failed)} part(s) of the table failed.\n{reasons}")
+        raise UserError(f"{len(failed)} part(s) of the table failed.\n{reasons}")
 
 
 def report(plan: TablePlan) -> None:
@@ -76,14 +79,14 @@ def read_plan(args: argparse.Namespace) -> TablePlan:
     """Turns the command line into a plan.
 
     Raises:
-        PrepError: if an option cannot be used.
+        UserError: if an option cannot be used.
     """
     if args.threads < 1:
-        raise PrepError(f"--threads must be at least 1, but is {args.threads} instead.")
+        raise UserError(f"--threads must be at least 1, but is {args.threads} instead.")
     if args.jobs < 1:
-        raise PrepError(f"--jobs must be at least 1, but is {args.jobs} instead.")
+        raise UserError(f"--jobs must be at least 1, but is {args.jobs} instead.")
     if args.train_only and args.measure_only:
-        raise PrepError("--train-only must not go with --measure-only.")
+        raise UserError("--train-only must not go with --measure-only.")
     path = args.config or HERE / f"{args.table}.yaml"
     table = read_table(path)
     work = args.work or ROOT / "runs" / table.name
@@ -107,12 +110,12 @@ def read_seeds(seeds: list[int] | None, table: Table) -> tuple[int, ...]:
     """Returns the seeds that are wanted; none for all.
 
     Raises:
-        PrepError: for one that no model has.
+        UserError: for one that no model has.
     """
     known = {seed for model in table.models.values() for seed in model.seeds}
     for seed in seeds or ():
         if seed not in known:
-            raise PrepError(
+            raise UserError(
                 f"--seeds must be among {', '.join(map(str, sorted(known)))}, "
                 f"but one is {seed} instead."
             )
@@ -123,13 +126,13 @@ def read_given(words: list[str]) -> dict[str, Path]:
     """Reads NAME=PATH of what was made elsewhere.
 
     Raises:
-        PrepError: for an unknown name or a path that does not exist.
+        UserError: for an unknown name or a path that does not exist.
     """
     given: dict[str, Path] = {}
     for word in words:
         name, _, path = word.partition("=")
         if name not in GIVEN or not path:
-            raise PrepError(
+            raise UserError(
                 f"--use must be NAME=PATH with a NAME of {', '.join(GIVEN)}, "
                 f"but is `{word}` instead."
             )
@@ -137,7 +140,7 @@ def read_given(words: list[str]) -> dict[str, Path]:
         if name == TEACHER:
             found, kind = Path(path).is_file(), "file"
         if not found:
-            raise PrepError(f"--use {name} must be a {kind}, but {path} is not.")
+            raise UserError(f"--use {name} must be a {kind}, but {path} is not.")
         given[name] = Path(path).resolve()
     return given
 
@@ -156,6 +159,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="say what there is to do, and how long")
     add("--train-only", action="store_true", help="measure nothing")
     add("--measure-only", action="store_true", help="train nothing")
+    add("--time", action="store_true", help="only time all finished rows anew")
     add("--report", action="store_true", help="only make the report from the rows")
     add("--work", type=Path, help="corpus and models (default: runs/TABLE)")
     add("--data", type=Path, help="folder of the raw files (else: download)")

@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from data_prep.lib.average import average_checkpoints, last_checkpoints
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
 from examples.lib.corpora import distill, make_corpus
 from examples.lib.places import corpus_stamp
 from examples.lib.progress import say
 from examples.lib.side_by_side import side_by_side
-from examples.lib.stamps import read_json, write_json
 from examples.lib.trainings import train
 from examples.paper_table.config import TEACHER
 from examples.paper_table.plan import (
@@ -24,6 +23,7 @@ from examples.paper_table.plan import (
     texts_of,
     wanted,
 )
+from vq_nat.results.rows import read_json, write_json
 
 
 def train_all(
@@ -58,7 +58,7 @@ def train_all(
             if job.model.text in lost:
                 raise lost[job.model.text]
             say(f"      {job.name}: {train_job(plan, job)}")
-        except PrepError as error:
+        except UserError as error:
             failed[job.name] = str(error)
             say(f"      {job.name} failed: {error}")
             return
@@ -84,14 +84,14 @@ def check_corpus(plan: TablePlan) -> None:
     """Refuses a given corpus that is not the one of the configuration.
 
     Raises:
-        PrepError: if it has another number of merges, or is not prepared.
+        UserError: if it has another number of merges, or is not prepared.
     """
     recipe = read_json(plan.corpus / ".done" / "bpe.json")
     if recipe is None or not corpus_stamp(plan.corpus).is_file():
-        raise PrepError(f"{plan.corpus} must be a prepared corpus, but is not.")
+        raise UserError(f"{plan.corpus} must be a prepared corpus, but is not.")
     merges = recipe.get("options", {}).get("operations")
     if merges != plan.table.corpus["bpe-operations"]:
-        raise PrepError(
+        raise UserError(
             f"{plan.corpus} must have {plan.table.corpus['bpe-operations']} merges, "
             f"but has {merges} instead."
         )
@@ -104,14 +104,14 @@ def train_teacher(plan: TablePlan, job: Job) -> str:
     return train_job(plan, job)
 
 
-def make_texts(plan: TablePlan, names: Sequence[str]) -> dict[str, PrepError]:
+def make_texts(plan: TablePlan, names: Sequence[str]) -> dict[str, UserError]:
     """Makes texts, and returns those that fail with their reasons."""
     lost = {}
     for name in names:
         say(f"Text `{name}`")
         try:
             say(f"      {make_text(plan, name)}")
-        except PrepError as error:
+        except UserError as error:
             lost[name] = error
             say(f"      failed: {error}")
     return lost
@@ -122,7 +122,7 @@ def make_text(plan: TablePlan, name: str) -> str:
     out = plan.text(name)
     if name in plan.given:
         if not corpus_stamp(out).is_file():
-            raise PrepError(f"{out} must be a distilled corpus, but is not.")
+            raise UserError(f"{out} must be a distilled corpus, but is not.")
         return f"given: {out}"
     mono = mono_files(plan) if name == "distilled-mono" else []
     return distill(plan, plan.teacher, out, plan.table.distill, mono)
@@ -132,13 +132,13 @@ def mono_files(plan: TablePlan) -> Sequence[Path]:
     """Returns the files of further sources.
 
     Raises:
-        PrepError: if one is missing.
+        UserError: if one is missing.
     """
     folder = plan.data or plan.corpus / "download"
     files = [folder / name for name in plan.table.mono]
     for file in files:
         if not file.is_file():
-            raise PrepError(
+            raise UserError(
                 f"The file {file}, which the text `distilled-mono` is made of, is "
                 "missing; --data must name its folder."
             )
@@ -155,5 +155,5 @@ def train_job(plan: TablePlan, job: Job) -> str:
     ):
         paths = last_checkpoints(folder, job.model.average)
         average_checkpoints(paths, averaged)
-    write_json(plan.configuration(job), digest_of(plan, job))
+    write_json(digest_of(plan, job), plan.configuration(job))
     return state

@@ -16,14 +16,18 @@ HOUSES = ("vq_nat", "data_prep", "examples")
 STAGE = "nn.* translation.flow translation.config translation.layers | torch fairseq"
 SEARCH = "fairseq_side.* translation.flow translation.config translation.decoding*"
 FRONT = f"bottleneck nn.* {SEARCH} translation.codec translation.fairseq_nat"
-MEASURED = "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck"
+MEASURED = (
+    "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck text* "
+    "engine*"
+)
 
 # Module | what it may import: of the package | of all that is installed (without a
 # second bar: anything). The first pattern that fits a module counts. `bottleneck` alone
 # is that room's door; `x*` is a room and all that is in it. Names of vq_nat stand
 # without it. A command imports no other command, but for what it repeats of one.
 TABLE = {
-    "": "image* translation translation.translator",
+    "": "image* translation translation.translator engine.folder engine.runtime",
+    "translated": "|",  # what every translator takes and gives
     "light": "| ",
     "bottleneck*": "bottleneck* | torch",
     "nn*": "nn.* | torch fairseq",
@@ -46,31 +50,36 @@ TABLE = {
     "translation.encoder translation.compressor translation.predictor "
     "translation.decoder translation.schedule translation.noise "
     "translation.teacher_start",
+    "translation.word_codes": f"bottleneck {SEARCH} translation.model "
+    "translation.predictor translation.decoder | torch",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.model "
     "translation.loading "
     "translation.translator | torch fairseq",
+    "translation.onnx.quantize": "engine.packing translation.onnx.runtime | numpy",
+    "translation.export": "translation.loading engine.export",
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.model "
-    "translation.onnx*",
+    "translation.predictor translation.onnx*",
     "translation.fairseq_nat": f"{SEARCH} translation.teacher_start",
     "translation.ctranslate2": "fairseq_side.compat translation.codec "
     "translation.loading",
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
     "translation.translator": f"{FRONT} translation.loading translation.task "
-    "translation.onnx.runtime",
+    "translation.onnx.runtime translated",
     "translation": "translation.* fairseq_side.patches",
     "image*": "image* bottleneck nn.* fairseq_side.* ",
     "text*": "text* | sacremoses sentencepiece",
     # Neither torch nor fairseq at run time: `weights` reads a model's attributes.
+    "engine.runtime": "engine* text* translated light translation.decoding | ",
     "engine*": "engine* text* | numpy",
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",
     "bench*": "*",
     "cli*": "cli* light bench* results* explain* translation.* image.sampling",
-    "data_prep.lib*": "data_prep.lib* fairseq_side.compat translation "
+    "data_prep.lib*": "data_prep.lib* results.* fairseq_side.compat translation "
     "translation.ctranslate2",
-    "data_prep.distill": "data_prep.lib.* data_prep.prepare",
-    "data_prep*": "data_prep.lib.*",
+    "data_prep.distill": "data_prep.lib.* data_prep.prepare results.*",
+    "data_prep*": "data_prep.lib.* results.*",
     "examples.lib*": f"examples.lib* data_prep.lib.* {MEASURED}",
     "examples.paper_table*": f"examples.lib.* examples.paper_table.* data_prep.lib.* "
     f"data_prep.train_teacher {MEASURED}",

@@ -11,6 +11,7 @@ from .fairseq_nat import MendedLevenshteinTask
 from .model import VQEMTransformer
 from .task import DiscreteLatentTranslationTask
 from .translator import Translator
+from .word_codes import WordCodeTransformer
 
 patches.apply(at_import=True)
 
@@ -22,4 +23,5 @@ __all__ = [
     "Translator",
     "VQEMTransformer",
     "VQEMTransformerConfig",
+    "WordCodeTransformer",
 ]

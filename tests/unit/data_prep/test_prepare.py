@@ -257,7 +257,7 @@ def test_failure_of_fairseq_is_passed_on(
 
     plan = prepare.Plan(write_raw(), tmp_path / "out", "en", "de")
     fail_with("Traceback\nValueError: no such thing.\n")
-    with pytest.raises(prepare.PrepError, match="failed: ValueError: no such thing.$"):
+    with pytest.raises(prepare.UserError, match="failed: ValueError: no such thing.$"):
         prepare.run_fairseq_preprocess(plan, tmp_path)
     fail_with("Traceback\nOSError: [Errno 28] No space left on device\n")
     with pytest.raises(OSError, match="No space left"):

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from data_prep.lib.steps import PrepError
+from data_prep.lib.steps import UserError
+from examples.lib.layers import overlay, settled
 from examples.paper_table.config import (
     MEASURE_KEYS,
     Table,
@@ -16,7 +17,6 @@ from examples.paper_table.config import (
     row_config,
     training_config,
 )
-from examples.paper_table.layers import overlay, settled
 from vq_nat.bench.systems import Conditions
 
 TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
@@ -182,19 +182,19 @@ def test_what_is_wrong_is_said_in_a_sentence(
     for name in path:
         keys = keys[name]
     keys[last] = value
-    with pytest.raises(PrepError, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         read(small)
 
 
 def test_what_can_be_measured_is_known_without_torch() -> None:
     known = {f.name.replace("_", "-") for f in fields(Conditions)}
-    assert set(MEASURE_KEYS) - {"cpu-clocks"} == known - {"device"}
+    assert set(MEASURE_KEYS) - {"cpu-clocks", "in-turn"} == known - {"device"}
 
 
 def test_a_group_is_not_called_like_a_row(tmp_path: Path) -> None:
     path = tmp_path / "table.yaml"
     path.write_text(f"base: {TABLES / 'demo.yaml'}\nrows: {{vq: {{group: nat}}}}\n")
-    with pytest.raises(PrepError, match="must not be the name of a row, but is `nat`"):
+    with pytest.raises(UserError, match="must not be the name of a row, but is `nat`"):
         read_table(path)
 
 

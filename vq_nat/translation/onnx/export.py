@@ -1,7 +1,6 @@
 """Writes a trained model as three ONNX graphs, with all that plain text needs."""
 
 import json
-import logging
 import os
 import shutil
 import sys
@@ -19,13 +18,14 @@ from torch import nn
 
 from ...bottleneck import BottleneckConfig
 from ...fairseq_side.compat import checkpoint_path
+from ..decoding.search import EndsInACode
 from ..model import VQEMTransformer
 from .graphs import Graph, graphs_of
+from .quantize import quantize
 from .runtime import DESCRIPTION, FORMAT, require
 
 OPSET = 17  # the first with layer normalisation
 TEXT_FILES = ("text.json", "bpe.codes", "sentencepiece.model")
-QUANTIZED = ("MatMul", "Gemm")  # what 8-bit weights are for
 
 
 def export(
@@ -43,14 +43,19 @@ def export(
         data: folder with `text.json` and the subword codes.
         out: the folder, which must not exist yet.
         int8: quantise the weights of matrix products to 8 bits, and their inputs while
-            they run (dynamic quantization).
+            they run, each row by itself.
 
     Raises:
-        ValueError: for a model without codes, or if `out` exists.
+        ValueError: for a model without learned codes, or if `out` exists.
         ImportError: if onnx or onnxruntime is missing.
     """
     if not isinstance(model, VQEMTransformer) or not model.predicts_codes:
         raise ValueError("only models with latent codes can be exported.")
+    if isinstance(model.predictor, EndsInACode):
+        raise ValueError(
+            "`vq_kind` must be one of learned codes to be exported as ONNX graphs, but "
+            "is 'words' instead."
+        )
     if out.exists():
         raise ValueError(f"{out} must not exist yet, but does.")
     require("onnx")
@@ -143,23 +148,6 @@ def arguments(graph: Graph) -> tuple[Any, ...]:
         else:
             found[name] = tensor
     return tuple(found.values())
-
-
-def quantize(path: Path) -> None:
-    """Quantises the weights of a graph's matrix products in place."""
-    quantization = require("onnxruntime.quantization")
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # a line for every product that stays as it is
-    try:
-        quantization.quantize_dynamic(
-            str(path),
-            str(path),
-            op_types_to_quantize=list(QUANTIZED),
-            per_channel=True,
-            weight_type=quantization.QuantType.QInt8,
-        )
-    finally:
-        logging.disable(before)
 
 
 def export_checkpoint(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..flow import normalise_codes
 from ..layers import ResidualConv
 from ..model import VQEMTransformer
+from ..predictor import LatentPredictor
 from .operators import reshape
 from .packed import KeyValue, PackedDoubling, PackedLayer, joined, plain_norm
 
@@ -60,7 +61,7 @@ class StepGraph(nn.Module):
 
     def __init__(self, model: VQEMTransformer) -> None:
         super().__init__()
-        predictor = model.predictor
+        predictor = cast(LatentPredictor, model.predictor)  # export refuses others
         self.predictor = predictor
         self.layers = nn.ModuleList(map(PackedLayer, predictor.layers))
         self.norm = plain_norm(predictor.layer_norm)
@@ -246,7 +247,7 @@ class Example:
     def decode(self) -> Graph:
         """Returns the third graph."""
         shape = (self.batch, self.latents)
-        words = torch.zeros(self.batch, self.latents * 2**self.model.steps).long()
+        words = torch.zeros(self.batch, self.latents * self.model.chunk).long()
         memory = self.heads("memory", len(self.model.decoder.layers), self.source)
         return Graph(
             DecodeGraph(self.model),

@@ -30,7 +30,7 @@ from ..flow import (
 
 DESCRIPTION = "export.json"
 GRAPHS = ("encode", "step", "decode")
-FORMAT = 2  # of the graphs, raised when their inputs or outputs change
+FORMAT = 3  # of the graphs, raised when their inputs, outputs or results change
 Array = NDArray[Any]
 Item = TypeVar("Item")
 
@@ -204,7 +204,7 @@ class ExportedModel(nn.Module):
             )
         require("onnxruntime")
         self.sizes, self.cfg = sizes, Namespace(**sizes["options"])
-        self.pad, self.steps = sizes["pad"], self.cfg.compression_steps
+        self.pad, self.chunk = sizes["pad"], 2**self.cfg.compression_steps
         sessions = Sessions(folder)
         self.sessions, self.predictor = sessions, ExportedPredictor(sessions, sizes)
 
@@ -247,7 +247,7 @@ class ExportedModel(nn.Module):
         shown: Optional[Tensor] = None,
     ) -> DecodedWords:
         """Predicts every word at once, see `VQEMTransformer.decode`."""
-        mask = word_mask(latents.mask, self.steps)
+        mask = word_mask(latents.mask, self.chunk)
         if words is None or shown is None:
             words, shown = mask.new_zeros(mask.shape).long(), torch.zeros_like(mask)
         first = 2 * self.predictor.layers * self.predictor.heads
