@@ -65,7 +65,7 @@ TABLE = {
     "translation.predictor translation.onnx*",
     "translation.fairseq_nat": f"translation.binding translation.validation {SEARCH} "
     "translation.teacher_start",
-    "translation.ctranslate2": "fairseq_side.* translation.codec "
+    "translation.ctranslate2": "engine.folder fairseq_side.* translation.codec "
     "translation.binding translation.loading",
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",

@@ -108,6 +108,26 @@ class Refused(ValueError, SystemExit):
         self.code = sentence
 
 
+class OneArchitecture:
+    """Refuses the weights of another architecture; stands before a fairseq model."""
+
+    def load_state_dict(
+        self, state_dict: dict[str, Any], strict: bool = True, **rest: Any
+    ) -> Any:
+        """Loads a checkpoint's weights.
+
+        Raises:
+            RuntimeError: if they are those of another architecture.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict, **rest)  # type: ignore[misc]
+        except RuntimeError as error:
+            raise RuntimeError(
+                "the checkpoint was trained with another architecture: check "
+                f"`--arch` and the model's flags. {error}"
+            ) from error
+
+
 class RefusedPickle(pickle.UnpicklingError, ValueError):
     """A checkpoint that would call functions; for who knows of torch or of files."""
 

@@ -4,7 +4,6 @@ translates raw text with them as `vq_nat.load` does.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Protocol
 import torch
 from fairseq.data import Dictionary
 
+from ..engine.folder import sha256_of
 from ..fairseq_side.checkpoints import checkpoint_path
 from ..fairseq_side.compat import load_task_state, load_weights
 from .binding import KEY, check_text, describe_text
@@ -56,9 +56,7 @@ def convert(
             are not those of the training.
     """
     refuse_other_text(checkpoint, data, languages)
-    with open(checkpoint, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    final = folder / f"ctranslate2-{digest[:16]}"
+    final = folder / f"ctranslate2-{sha256_of(checkpoint)[:16]}"
     if final.is_dir():
         return final
     import_ctranslate2()

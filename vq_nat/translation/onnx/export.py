@@ -17,6 +17,7 @@ from fairseq.data import Dictionary
 from torch import nn
 
 from ...bottleneck import BottleneckConfig
+from ...fairseq_side.checkpoints import checkpoint_path
 from ..decoding.search import EndsInACode
 from ..model import VQEMTransformer
 from .graphs import Graph, graphs_of
@@ -169,7 +170,6 @@ def export_checkpoint(
     int8: bool = False,
 ) -> None:
     """Exports a checkpoint, see `export`."""
-    from ...fairseq_side.checkpoints import checkpoint_path
     from ..loading import find_data
     from ..translator import Translator
 
