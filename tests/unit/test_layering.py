@@ -15,7 +15,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 HOUSES = ("vq_nat", "data_prep", "examples")
 STAGE = "nn.* translation.flow translation.config translation.layers | torch fairseq"
 SEARCH = "fairseq_side.* translation.flow translation.config translation.decoding*"
-FRONT = f"bottleneck nn.* {SEARCH} translation.codec translation.fairseq_nat"
+FRONT = f"bottleneck nn.* {SEARCH} translation.binding translation.codec "
+FRONT += "translation.validation translation.fairseq_nat text.lines"
 MEASURED = (
     "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck text* "
     "engine*"
@@ -27,7 +28,7 @@ MEASURED = (
 # without it. A command imports no other command, but for what it repeats of one.
 TABLE = {
     "": "image* translation translation.translator engine.folder engine.runtime",
-    "translated": "|",  # what every translator takes and gives
+    "translated": "text.lines |",  # what every translator takes and gives
     "light": "| ",
     "bottleneck*": "bottleneck* | torch",
     "nn*": "nn.* | torch fairseq",
@@ -42,13 +43,16 @@ TABLE = {
     "translation.compressor": STAGE,
     "translation.predictor": STAGE,
     "translation.decoder": STAGE,
+    "translation.binding": "fairseq_side.compat | ",
+    "translation.scores": "| sacrebleu",
+    "translation.validation": "translation.scores | torch fairseq sacrebleu",
     "translation.codec": "text.codec | torch",
     "translation.decoding.options": "| ",
     "translation.decoding*": SEARCH,
     "translation.criterion": f"{SEARCH} bottleneck",
     "translation.model": f"bottleneck {STAGE.split('|')[0]} fairseq_side.compat "
     "translation.encoder translation.compressor translation.predictor "
-    "translation.decoder translation.schedule translation.noise "
+    "translation.decoder translation.schedule translation.noise translation.binding "
     "translation.teacher_start",
     "translation.word_codes": f"bottleneck {SEARCH} translation.model "
     "translation.predictor translation.decoder | torch",
@@ -59,8 +63,10 @@ TABLE = {
     "translation.export": "translation.loading engine.export",
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.model "
     "translation.predictor translation.onnx*",
-    "translation.fairseq_nat": f"{SEARCH} translation.teacher_start",
-    "translation.ctranslate2": "fairseq_side.* translation.codec translation.loading",
+    "translation.fairseq_nat": f"translation.binding translation.validation {SEARCH} "
+    "translation.teacher_start",
+    "translation.ctranslate2": "engine.folder fairseq_side.* translation.codec "
+    "translation.binding translation.loading",
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
     "translation.translator": f"{FRONT} translation.loading translation.task "
@@ -74,9 +80,10 @@ TABLE = {
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",
     "bench*": "*",
-    "cli*": "cli* light bench* results* explain* translation.* image.sampling",
-    "data_prep.lib*": "data_prep.lib* results.* fairseq_side.compat translation "
-    "translation.ctranslate2",
+    "cli*": "cli* light text.lines bench* results* explain* translation.* "
+    "image.sampling",
+    "data_prep.lib*": "data_prep.lib* results.* text.lines fairseq_side.compat "
+    "translation translation.binding translation.ctranslate2 translation.scores",
     "data_prep.distill": "data_prep.lib.* data_prep.prepare results.*",
     "data_prep*": "data_prep.lib.* results.*",
     "examples.lib*": f"examples.lib* data_prep.lib.* {MEASURED}",

@@ -26,9 +26,17 @@ from .config import BottleneckConfig, plain_config
 from .fsq import FiniteScalarQuantization
 from .gumbel import GumbelSoftmax
 from .semhash import SemanticHashing
+from .usage import perplexity, used_share
 from .vector_quantizer import VectorQuantizer
 
-__all__ = ["Bottleneck", "BottleneckConfig", "BottleneckOutput", "build_bottleneck"]
+__all__ = [
+    "Bottleneck",
+    "BottleneckConfig",
+    "BottleneckOutput",
+    "build_bottleneck",
+    "perplexity",
+    "used_share",
+]
 
 _MEMBERS: dict[str, type[Bottleneck]] = {
     "vq": VectorQuantizer,

@@ -85,6 +85,49 @@ def load_config(path: str | Path) -> dict[str, Any]:
     return _load_checkpoint(path)["cfg"]
 
 
+def load_task_state(path: str | Path) -> dict[str, Any]:
+    """Reads what a fairseq checkpoint keeps of its task; fairseq's own keep nothing.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a fairseq checkpoint.
+        RefusedPickle: if it calls functions.
+    """
+    return _load_checkpoint(path).get("task_state") or {}
+
+
+class Refused(ValueError, SystemExit):
+    """What a user asked for and cannot have.
+
+    A ValueError to who calls us. Under fairseq's commands, which catch nothing, Python
+    ends with the sentence alone instead of a traceback.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = sentence
+
+
+class OneArchitecture:
+    """Refuses the weights of another architecture; stands before a fairseq model."""
+
+    def load_state_dict(
+        self, state_dict: dict[str, Any], strict: bool = True, **rest: Any
+    ) -> Any:
+        """Loads a checkpoint's weights.
+
+        Raises:
+            RuntimeError: if they are those of another architecture.
+        """
+        try:
+            return super().load_state_dict(state_dict, strict, **rest)  # type: ignore[misc]
+        except RuntimeError as error:
+            raise RuntimeError(
+                "the checkpoint was trained with another architecture: check "
+                f"`--arch` and the model's flags. {error}"
+            ) from error
+
+
 class RefusedPickle(pickle.UnpicklingError, ValueError):
     """A checkpoint that would call functions; for who knows of torch or of files."""
 

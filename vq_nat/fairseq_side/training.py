@@ -6,6 +6,7 @@ fairseq's own task; its criterion logs the figures with `log_bottleneck`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -15,12 +16,15 @@ from fairseq.logging import metrics
 
 from ..bottleneck import Bottleneck
 from .compat import (
+    Refused,
     autocast,
     fairseq_autocast,
     refuse_reduced_precision,
     training_attention,
 )
 from .patches import PatchedTask
+
+PRECISIONS = ("fp16", "bf16", "amp")  # of fairseq, see `refuse_reduced_precision`
 
 AUTOCAST_HELP = (
     "run matrix products in this type: none, auto (bfloat16 where the hardware "
@@ -33,6 +37,27 @@ class LatentTraining(PatchedTask):
 
     To be inherited before a fairseq task whose options have `autocast`.
     """
+
+    def refuse_training(
+        self, common: Any, model: torch.nn.Module, criterion: Any
+    ) -> None:
+        """Refuses, before the first update, what would fail or do nothing in it.
+
+        Args:
+            common: fairseq's common options.
+            model: to train.
+            criterion: to train it with.
+
+        Raises:
+            Refused: naming the option.
+        """
+        require_criterion(model, criterion)
+        flags = [name for name in PRECISIONS if getattr(common, name, False)]
+        if flags and any(bottlenecks(model)):
+            raise Refused(
+                f"--{flags[0]} must be off for a model with latents; for products in "
+                "half precision give --autocast auto, bfloat16 or float16 instead."
+            )
 
     def train_step(
         self,
@@ -92,6 +117,41 @@ class LatentTraining(PatchedTask):
         super().reduce_metrics(on_host(logging_outputs), criterion)  # type: ignore[misc]
 
 
+def require_task(task: Any, name: str) -> None:
+    """Refuses a task that makes no M-step: codes would stay what they were at first.
+
+    Args:
+        task: fairseq's or ours.
+        name: of the one to use.
+
+    Raises:
+        Refused: if it is not one of ours.
+    """
+    if not isinstance(task, LatentTraining):
+        raise Refused(
+            f"`--task` must be {name}, which moves the codes after each update, but is "
+            f"a {type(task).__name__} instead, which leaves them as they are at first."
+        )
+
+
+def require_criterion(model: Any, criterion: Any) -> None:
+    """Refuses fairseq's criterions, none of which knows a latent model's loss.
+
+    Args:
+        model: says what it needs as `criterion_name`; one that does not is free.
+        criterion: fairseq's, ours, or a user's own.
+
+    Raises:
+        Refused: if it is one of fairseq's.
+    """
+    needed = getattr(model, "criterion_name", None)
+    if needed is not None and type(criterion).__module__.startswith("fairseq."):
+        raise Refused(
+            f"`--criterion` must be {needed} for a {type(model).__name__}, but is a "
+            f"{type(criterion).__name__} instead."
+        )
+
+
 def on_host(logs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns logging outputs whose figures are numbers, all fetched together.
 
@@ -137,17 +197,26 @@ def gathering(model: torch.nn.Module, dummy: bool = False) -> Iterator[None]:
             raise
 
 
-def log_bottleneck(logs: list[dict[str, Any]], known: Iterable[str] = ()) -> None:
+def totals(logs: Iterable[dict[str, Any]]) -> dict[str, float]:
+    """Adds up the figures of logging outputs by name; what none of them has is 0."""
+    found: dict[str, float] = defaultdict(float)
+    for log in logs:
+        for key, value in log.items():
+            if not torch.is_tensor(value) or value.numel() == 1:
+                found[key] += float(value)
+    return found
+
+
+def log_bottleneck(total: dict[str, float], known: Iterable[str] = ()) -> None:
     """Logs the bottleneck's figures, which logging outputs hold as `vq_…`.
 
     Args:
-        logs: logging outputs, each with `batches` and sums over these.
+        total: of the logging outputs, with `batches` and sums over these.
         known: names that are logged elsewhere.
     """
-    batches = float(sum(log.get("batches", 0) for log in logs))
-    names = {key for log in logs for key in log if key.startswith("vq_")}
+    names = {key for key in total if key.startswith("vq_")}
     for key in sorted(names - set(known)):
         # Shares of codes: 1 of 16,384 must not come out as 2.
         digits = 6 if key.endswith("_codes") else 4
-        figure = float(sum(log.get(key, 0) for log in logs)) / batches
-        metrics.log_scalar(key, figure, batches, round=digits)
+        batches = total["batches"]
+        metrics.log_scalar(key, total[key] / batches, batches, round=digits)

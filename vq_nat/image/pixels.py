@@ -66,6 +66,7 @@ def decode(origin: str, content: bytes) -> numpy.ndarray:
     try:
         with image_module.open(io.BytesIO(content)) as image:
             image.load()
+            image = three_colours(image)
             mode, pixels = image.mode, numpy.asarray(image)
     except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as e:
         # Of an unknown format Pillow says nothing but where the bytes lie in memory.
@@ -81,6 +82,22 @@ def decode(origin: str, content: bytes) -> numpy.ndarray:
 
 
 GREY = ", a grey-scale image"
+
+
+def three_colours(image: Any) -> Any:
+    """Returns an image in mode RGB, if nothing is lost by that.
+
+    A palette names colours, and where everything is opaque an alpha channel says
+    nothing. What is transparent would take a colour that nobody has chosen.
+
+    Args:
+        image: Pillow's, loaded.
+    """
+    if image.mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    if image.mode == "RGBA" and image.getextrema()[3] == (255, 255):
+        return image.convert("RGB")
+    return image
 
 
 def pillow() -> Any:

@@ -28,12 +28,14 @@ from fairseq.tasks.translation_lev import (
 )
 from torch import Tensor
 
-from ..fairseq_side.compat import EverySentence, load_weights
+from ..fairseq_side.compat import EverySentence, load_task_state, load_weights
 from ..fairseq_side.patches import PatchedTask
+from .binding import BoundToText
 from .decoding.flags import Given, refuse_ignored, settle_beam
 from .decoding.rescoring import EncoderOut, TeacherScore
 from .flow import Candidate, align_left, pieces
 from .teacher_start import copy_weights, layers_of
+from .validation import BleuByLanguage
 
 OF_PARALLEL_MODELS = (
     "iter_decode_eos_penalty",
@@ -239,7 +241,13 @@ class MendedLevenshteinConfig(TranslationLevenshteinConfig):
 
 
 @register_task("translation_lev_mended", dataclass=MendedLevenshteinConfig)
-class MendedLevenshteinTask(PatchedTask, EverySentence, TranslationLevenshteinTask):
+class MendedLevenshteinTask(
+    PatchedTask,
+    BoundToText,
+    BleuByLanguage,
+    EverySentence,
+    TranslationLevenshteinTask,
+):
     """fairseq's task for parallel models with a generator that serves them."""
 
     cfg: MendedLevenshteinConfig
@@ -256,6 +264,7 @@ class MendedLevenshteinTask(PatchedTask, EverySentence, TranslationLevenshteinTa
         # None: a checkpoint of fairseq's own task knows no such flag.
         teacher = getattr(self.cfg, "init_from_teacher", None)
         if teacher and not from_checkpoint:
+            self.check_state(load_task_state(teacher), f"the teacher {teacher}")
             init_from_teacher(model, teacher)
         return model
 

@@ -15,7 +15,8 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from ..bottleneck import build_bottleneck
-from ..fairseq_side.compat import load_weights
+from ..fairseq_side.compat import OneArchitecture, load_weights
+from .binding import is_of_other_size
 from .compressor import TargetCompressor
 from .config import PRESETS, VQEMTransformerConfig, check
 from .decoder import ParallelDecoder
@@ -37,7 +38,7 @@ from .teacher_start import copy_weights, layers_of
 
 
 @register_model("vq_em_transformer", dataclass=VQEMTransformerConfig)
-class VQEMTransformer(BaseFairseqModel):
+class VQEMTransformer(OneArchitecture, BaseFairseqModel):
     """Encoder, compressor, bottleneck, latent predictor and parallel decoder.
 
     Decoding speaks through the methods of `flow.LatentModel` only, each of fixed
@@ -52,6 +53,8 @@ class VQEMTransformer(BaseFairseqModel):
         vocabulary: V, of the joint dictionary.
         pad: index of the padding symbol.
     """
+
+    criterion_name = "latent_prediction"  # what it trains with
 
     def __init__(self, cfg: VQEMTransformerConfig, vocabulary: int, pad: int) -> None:
         super().__init__()
@@ -78,9 +81,9 @@ class VQEMTransformer(BaseFairseqModel):
         self.bottleneck = build_bottleneck(cfg, width)
         self.predictor: CausalPredictor = LatentPredictor(
             cfg.size_of("predictor"),
-            cfg.predictor_layers,
-            self.bottleneck.num_slices,
-            self.bottleneck.num_codes,  # 1 without discretisation
+            layers=cfg.predictor_layers,
+            slices=self.bottleneck.num_slices,
+            codes=self.bottleneck.num_codes,  # 1 without discretisation
             max_latents=-(-cfg.max_target_positions // self.chunk),
         )
         self.decoder = ParallelDecoder(
@@ -255,8 +258,9 @@ class VQEMTransformer(BaseFairseqModel):
         """
         if target is None:
             raise ValueError(
-                "`target` must be given to train, but is None instead; "
-                "use `encode`, `predict`, `lookup` and `decode` to translate."
+                "`target` must be given to train, as `--task "
+                "discrete_latent_translation --criterion latent_prediction` do, but is "
+                "None instead; `vq_nat.load` returns what translates."
             )
         return target
 
@@ -333,15 +337,18 @@ class VQEMTransformer(BaseFairseqModel):
         """Loads a checkpoint's weights.
 
         Raises:
-            RuntimeError: if they are those of another architecture.
+            RuntimeError: if they are those of another dictionary or architecture.
         """
         try:
             return super().load_state_dict(state_dict, strict, **rest)
         except RuntimeError as error:
-            raise RuntimeError(
-                "the checkpoint was trained with another architecture: check "
-                f"`--arch` and the model's flags. {error}"
-            ) from error
+            if is_of_other_size(error):
+                raise RuntimeError(
+                    "the dictionary must be the one that the checkpoint was trained "
+                    "with, but has another size (or `--encoder-embed-dim` differs): "
+                    f"{error}"
+                ) from error
+            raise
 
     def max_positions(self) -> tuple[int, int]:
         """Longest source and target, in subword tokens."""

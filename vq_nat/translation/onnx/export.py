@@ -17,6 +17,7 @@ from fairseq.data import Dictionary
 from torch import nn
 
 from ...bottleneck import BottleneckConfig
+from ...fairseq_side.checkpoints import checkpoint_path
 from ..decoding.search import EndsInACode
 from ..model import VQEMTransformer
 from .graphs import Graph, graphs_of
@@ -71,9 +72,22 @@ def export(
         for file in TEXT_FILES:
             if (data / file).is_file():
                 shutil.copyfile(data / file, folder / file)
+        set_direction(folder / TEXT_FILES[0], list(dictionaries))
         text = json.dumps(describe(model, list(dictionaries), int8), indent=1)
         (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
         folder.rename(out)
+
+
+def set_direction(path: Path, languages: list[str]) -> None:
+    """Writes a model's source and target into a copy of its text's description.
+
+    Args:
+        path: of the copy; the text may have been prepared for the other direction.
+        languages: source and target.
+    """
+    text = json.loads(path.read_text(encoding="utf-8"))
+    text |= {"source_lang": languages[0], "target_lang": languages[1]}
+    path.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
 
 def describe(
@@ -156,7 +170,6 @@ def export_checkpoint(
     int8: bool = False,
 ) -> None:
     """Exports a checkpoint, see `export`."""
-    from ...fairseq_side.checkpoints import checkpoint_path
     from ..loading import find_data
     from ..translator import Translator
 
