@@ -75,7 +75,7 @@ TABLE = {
     "image*": "image* bottleneck nn.* fairseq_side.* ",
     "text*": "text* | sacremoses sentencepiece",
     # Neither torch nor fairseq at run time: `weights` reads a model's attributes.
-    "engine.runtime": "engine* text* translated light translation.decoding | ",
+    "engine.runtime": "engine* text* translated light translation.decoding.options | ",
     "engine*": "engine* text* | numpy",
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",
