@@ -12,6 +12,7 @@ from fairseq_commands import OPTIMIZER, STUDENT, TEACHER, USER_DIR, call, task
 import vq_nat
 from vq_nat.cli import main as cli
 from vq_nat.translation.loading import languages_of, load_teacher
+from vq_nat.translation.onnx.export import export_checkpoint
 
 
 def backwards(data: Path, save: Path, model: list[str]) -> Path:
@@ -52,7 +53,7 @@ def test_direction_is_the_checkpoints(back: Path, tmp_path: Path) -> None:
 
 def test_an_exported_model_keeps_its_direction(back: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    assert cli.main(["export", str(back), str(tmp_path / "out")]) == 0
+    export_checkpoint(back, tmp_path / "out")
     assert languages_of(tmp_path / "out") == ("de", "en")
     text = json.loads((tmp_path / "out" / "text.json").read_text())
     assert (text["source_lang"], text["target_lang"]) == ("de", "en")
