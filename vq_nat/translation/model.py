@@ -30,7 +30,7 @@ from .flow import (
 from .noise import draw_kept, shuffle_locally
 from .predictor import CausalPredictor, LatentPredictor
 from .schedule import draw_shown, growth, latent_share
-from .teacher_start import copy_weights, layers_of
+from .teacher_start import copy_weights, for_student
 
 
 @register_model("vq_em_transformer", dataclass=VQEMTransformerConfig)
@@ -396,13 +396,4 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         Raises:
             ValueError: if the teacher's shapes do not fit.
         """
-        teacher = load_weights(path)
-        renamed = {"embed_tokens.weight": teacher["decoder.embed_tokens.weight"]}
-        for stage, origin in (
-            ("encoder", "encoder"),
-            ("decoder", "decoder"),
-            ("predictor", "decoder"),
-        ):
-            layers = layers_of(teacher, origin)
-            renamed |= {f"{stage}.{name}": tensor for name, tensor in layers.items()}
-        return copy_weights(self, renamed, path)
+        return copy_weights(self, for_student(load_weights(path)), path)
