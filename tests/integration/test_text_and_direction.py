@@ -43,7 +43,7 @@ def test_direction_is_the_checkpoints(back: Path, tmp_path: Path) -> None:
     (raw / "test.en").write_text("e f g\nh i j\n")
     assert languages_of(back) == ("de", "en")
     translator = vq_nat.load(back)
-    assert translator.codec.text["source_lang"] == "de"
+    assert translator.codec.recipe.languages == ("de", "en")
     words = ["measure", "back", str(back), "--raw", str(raw), "--corpus", "copies"]
     assert cli.main([*words, "--rows", str(rows), "--threads", "1"]) == 0
     written = (rows / "copies" / "back.test.txt").read_text().split("\n")[:-1]
@@ -56,7 +56,7 @@ def test_an_exported_model_keeps_its_direction(back: Path, tmp_path: Path) -> No
     assert languages_of(tmp_path / "out") == ("de", "en")
     text = json.loads((tmp_path / "out" / "text.json").read_text())
     assert (text["source_lang"], text["target_lang"]) == ("de", "en")
-    assert vq_nat.load(tmp_path / "out").codec.text["source_lang"] == "de"
+    assert vq_nat.load(tmp_path / "out").codec.recipe.languages == ("de", "en")
 
 
 def test_a_teacher_of_the_other_direction_is_refused(

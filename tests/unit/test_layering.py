@@ -54,6 +54,7 @@ TABLE = {
     "translation.encoder translation.compressor translation.predictor "
     "translation.decoder translation.schedule translation.noise translation.binding "
     "translation.teacher_start",
+    "translation.architectures": "translation.config translation.model | fairseq",
     "translation.word_codes": f"bottleneck {SEARCH} translation.model "
     "translation.predictor translation.decoder | torch",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.model "
@@ -69,6 +70,7 @@ TABLE = {
     "translation.binding translation.loading",
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
+    "translation.verified": f"{FRONT} translation.loading translation.translator",
     "translation.translator": f"{FRONT} translation.loading translation.task "
     "translation.onnx.runtime translated",
     "translation": "translation.* fairseq_side.patches",

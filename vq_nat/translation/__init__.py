@@ -4,6 +4,7 @@ What it changes in fairseq is listed in `vq_nat.fairseq_side.patches`.
 """
 
 from ..fairseq_side import patches
+from . import architectures  # noqa: F401
 from .config import VQEMTransformerConfig
 from .criterion import LatentPredictionCriterion
 from .decoding.generator import IterativeLatentGenerator

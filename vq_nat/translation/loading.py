@@ -149,11 +149,10 @@ def languages_of(
         FileNotFoundError: if there is no such checkpoint, or no text processing.
         ValueError: if it cannot be read.
     """
-    if (Path(path) / DESCRIPTION).is_file():
-        text = (Path(path) / DESCRIPTION).read_text(encoding="utf-8")
-        source, target = json.loads(text)["languages"]
-        return source, target
-    checkpoint = checkpoint_path(path)
+    checkpoint, exported = checkpoint_path(path), Path(path) / TEXT_FILE
+    if exported.is_file() and not checkpoint.is_file():
+        task = json.loads(exported.read_text(encoding="utf-8"))
+        return task["source_lang"], task["target_lang"]
     task = load_config(checkpoint)["task"]
     if not (task.get("source_lang") and task.get("target_lang")):
         file = find_data(checkpoint, data) / TEXT_FILE
