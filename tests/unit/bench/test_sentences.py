@@ -52,7 +52,7 @@ def test_the_other_direction_is_not_measured(
     raw: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = raw / "checkpoint.pt"
-    task = {"source_lang": "de", "target_lang": "en"}
+    task = {"_name": "translation", "source_lang": "de", "target_lang": "en"}
     monkeypatch.setattr(loading, "load_config", lambda path: {"task": task})
     test_set = TestSet.read(raw, "c", "test", ("en", "de"))
     message = "the test set test must be translated from de to en, as .* was trained"
