@@ -69,12 +69,13 @@ def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint.
 
     Raises:
-        PrepError: If it is missing.
+        PrepError: If it is missing, or damaged.
     """
-    import torch
-
-    import vq_nat.fairseq_side.compat  # noqa: F401  names the data types that may be read
+    from vq_nat.fairseq_side.compat import load_state
 
     if not path.is_file():
         raise PrepError(f"The checkpoint {path} is missing.")
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        return load_state(path)
+    except ValueError as error:
+        raise PrepError(f"The checkpoint {error}") from None

@@ -29,8 +29,9 @@ from fairseq.trainer import Trainer
 from omegaconf import DictConfig, ValueNode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ..files import BadFile
 from .checkpoint_options import check_options
-from .guard import guard_files
+from .guard import check_archive, guard_files
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
         ValueError: if it is not a fairseq checkpoint, or its options are refused.
         RefusedPickle: if it calls functions.
     """
-    return _load_checkpoint(path)["model"]
+    return load_state(path)["model"]
 
 
 def load_config(path: str | Path) -> dict[str, Any]:
@@ -89,21 +90,30 @@ def load_config(path: str | Path) -> dict[str, Any]:
         ValueError: if it is not a fairseq checkpoint, or its options are refused.
         RefusedPickle: if it calls functions.
     """
-    return _load_checkpoint(path)["cfg"]
+    return load_state(path)["cfg"]
 
 
 class RefusedPickle(pickle.UnpicklingError, ValueError):
     """A checkpoint that would call functions; for who knows of torch or of files."""
 
 
-def _load_checkpoint(path: str | Path) -> dict[str, Any]:
+def load_state(path: str | Path) -> dict[str, Any]:
+    """Reads all that a fairseq checkpoint holds, onto the CPU.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a fairseq checkpoint, or its options are refused.
+        RefusedPickle: if it calls functions.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f"the checkpoint {path} does not exist.")
     try:
         state = _load(path)
     except RefusedPickle:
         raise
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+    except Exception as error:  # of damaged pickles torch says whatever befalls it
+        if isinstance(error, BadFile):
+            raise
         # Of a file cut off to 4 to 69 kB torch looks for the end before its beginning.
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
@@ -127,6 +137,7 @@ def _load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def _load(path: str | Path) -> Any:
     """Reads a file of torch's format, or of the one before torch 1.6."""
+    check_archive(path)
     with open(path, "rb") as file:
         mmap = file.read(2) == b"PK"  # of the older one there is no mapping
     try:

@@ -1,6 +1,5 @@
 """Raw text to subword indices and back."""
 
-import json
 from argparse import Namespace
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +9,10 @@ import torch
 from fairseq.data import encoders
 from sacremoses import MosesPunctNormalizer
 
-TEXT_FILE = "text.json"
+from ..files import reading
+from .text_folder import CODES, TEXT_FILE, read_description
+
+__all__ = ["PIECE", "TEXT_FILE", "TextCodec", "normalizer_of"]
 PIECE = 128  # subwords; a longer sentence is translated in pieces
 
 
@@ -21,10 +23,14 @@ class TextCodec:
         folder: holds `text.json` and `bpe.codes` or `sentencepiece.model`.
         source: source dictionary.
         target: target dictionary.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        BadFile: if one is not what it must be, or not what it was.
     """
 
     def __init__(self, folder: Path, source: Any, target: Any) -> None:
-        text = json.loads((folder / TEXT_FILE).read_text(encoding="utf-8"))
+        text = read_description(folder)
         languages = {k: text[k] for k in ("source_lang", "target_lang")}
         self.normalizer = normalizer_of(languages["source_lang"])
         self.tokenizer = encoders.build_tokenizer(
@@ -34,7 +40,9 @@ class TextCodec:
             "bpe_codes": str(folder / "bpe.codes"),
             "sentencepiece_model": str(folder / "sentencepiece.model"),
         }
-        self.bpe = encoders.build_bpe(Namespace(bpe=text["bpe"], **subwords))
+        codes = folder / CODES[text["bpe"]]
+        with reading(codes, f"the subword codes of {text['bpe']}"):
+            self.bpe = encoders.build_bpe(Namespace(bpe=text["bpe"], **subwords))
         self.spaced = text["bpe"] == "sentencepiece"  # marks words where they begin
         self.source, self.target = source, target
         self.text = text

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any, Union
 
-from fairseq import checkpoint_utils
 from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 
 from ..fairseq_side.compat import load_config, load_weights
-from .codec import TEXT_FILE
+from ..fairseq_side.guard import load_models
 from .fairseq_nat import MendedLevenshteinTask
 from .onnx.runtime import DESCRIPTION, ExportedModel
 from .task import DiscreteLatentTranslationConfig, DiscreteLatentTranslationTask
+from .text_folder import TEXT_FILE
 
 
 def open_model(
@@ -58,9 +58,7 @@ def open_checkpoint(
     checkpoint = checkpoint_path(path)
     folder = find_data(checkpoint, data)
     overrides = {"data": str(folder), "autocast": autocast, "eval_bleu": False}
-    models, _, task = checkpoint_utils.load_model_ensemble_and_task(
-        [str(checkpoint)], arg_overrides=overrides
-    )
+    models, _, task = load_models(checkpoint, arg_overrides=overrides)
     return models[0], mended(task), folder
 
 
@@ -116,7 +114,7 @@ def load_teacher(path: Union[str, Path], task: Any, device: str) -> Any:
             f"the teacher's dictionary must hold {size} symbols, as the student's, "
             f"but that of {checkpoint} holds {len(embedding)} instead."
         )
-    models, _ = checkpoint_utils.load_model_ensemble([str(checkpoint)], task=task)
+    models, _, _ = load_models(checkpoint, task=task)
     return ready(models[0], device)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Union
 import torch
 
 from ...bottleneck import BottleneckConfig
+from ...files import hashes
 from .graphs import Graph, graphs_of
 from .runtime import DESCRIPTION, FORMAT, require
 
@@ -59,7 +60,9 @@ def export(
         for file in TEXT_FILES:
             if (data / file).is_file():
                 shutil.copyfile(data / file, folder / file)
-        text = json.dumps(describe(model, list(dictionaries), int8), indent=1)
+        description = describe(model, list(dictionaries), int8)
+        description["sha256"] = hashes(folder)  # of all that is there by now
+        text = json.dumps(description, indent=1)
         (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
         folder.rename(out)
 

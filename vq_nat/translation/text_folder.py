@@ -1,0 +1,71 @@
+"""Owns what a folder says of its text: `text.json`, dictionaries and subword codes.
+
+Folders are passed on: what they say is checked before anything is looked up by it.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ..files import BadFile, check_hashes, read_json, read_text
+
+TEXT_FILE = "text.json"
+CODES = {"subword_nmt": "bpe.codes", "sentencepiece": "sentencepiece.model"}
+TOKENIZERS = ("moses", "space")
+LANGUAGE = re.compile(r"[\w.@-]{1,64}")
+WHAT = "the description of a text that prepare.py writes"
+CODES_WHAT = "the codes of subword-nmt"
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Returns what `text.json` says, after a look at all that it names.
+
+    Args:
+        folder: holds it, and the subword codes.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        BadFile: if it names what there is not, or a file is not what it was.
+    """
+    path = folder / TEXT_FILE
+    text: dict[str, Any] = read_json(path, WHAT)
+    for name, known in (("tokenizer", TOKENIZERS), ("bpe", tuple(CODES))):
+        if text.get(name) not in known:
+            raise BadFile(
+                f"`{name}` in {path} must be one of {', '.join(known)}, but is "
+                f"{text.get(name)!r} instead."
+            )
+    for name in ("source_lang", "target_lang"):
+        if not LANGUAGE.fullmatch(str(text.get(name))):
+            raise BadFile(
+                f"`{name}` in {path} must be the short name of a language, but is "
+                f"{text.get(name)!r} instead."
+            )
+    known_hashes = text.get("sha256", {})
+    if not isinstance(known_hashes, dict):
+        raise BadFile(f"`sha256` in {path} must be a dict of files, but is not.")
+    check_hashes(folder, known_hashes, path)
+    codes = folder / CODES[text["bpe"]]
+    if not codes.is_file():
+        raise FileNotFoundError(f"the file {codes} does not exist.")
+    if text["bpe"] == "subword_nmt":
+        check_codes(codes)
+    return text
+
+
+def check_codes(path: Path) -> None:
+    """Refuses what subword-nmt would end the process for, or take for no codes.
+
+    Raises:
+        BadFile: naming the line.
+    """
+    lines = read_text(path, CODES_WHAT).rstrip("\n").split("\n")
+    first = 1 if lines[0].startswith("#version:") else 0
+    if not lines[first:] or not lines[first]:
+        raise BadFile(f"{path} must be {CODES_WHAT}, but holds none.")
+    for number, line in enumerate(lines[first:], first + 1):
+        if len(line.strip("\r\n ").split(" ")) != 2:
+            raise BadFile(
+                f"{path} must be {CODES_WHAT}, two symbols a line, but line {number} "
+                f"is {line[:60]!r} instead."
+            )
