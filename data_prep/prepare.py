@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from sentencepiece import SentencePieceTrainer
-from steps import PrepError, Workspace, errors_as_sentences, report
+from steps import PrepError, Workspace, errors_as_sentences, report, sha256
 from subword_nmt.learn_bpe import learn_bpe
 from text import (
     load_bpe,
@@ -75,6 +75,10 @@ class Plan:
     def codes_name(self) -> str:
         """Name of the file that splits words into subwords."""
         return CODES[self.bpe]
+
+    def word_files(self) -> list[str]:
+        """Return the names of the files that turn text into numbers."""
+        return [self.codes_name, *(f"dict.{lang}.txt" for lang in self.langs)]
 
     @property
     def tokenizer(self) -> str:
@@ -337,6 +341,8 @@ def make_bin(plan: Plan, folder: Path) -> None:
         "target_lang": plan.target_lang,
         "tokenizer": plan.tokenizer,
         "bpe": plan.bpe,
+        # What a model's words are: another file in its place is noticed.
+        "sha256": {name: sha256(folder / name) for name in plan.word_files()},
     }
     text = json.dumps(recipe, indent=2) + "\n"
     (folder / "text.json").write_text(text, encoding="utf-8")

@@ -36,7 +36,7 @@ def read_description(folder: Path) -> dict[str, Any]:
                 f"{text.get(name)!r} instead."
             )
     for name in ("source_lang", "target_lang"):
-        if not LANGUAGE.fullmatch(str(text.get(name))):
+        if not LANGUAGE.fullmatch(str(text.get(name) or "")):
             raise BadFile(
                 f"`{name}` in {path} must be the short name of a language, but is "
                 f"{text.get(name)!r} instead."
