@@ -26,7 +26,7 @@ def long_description() -> str:
 # The ranges are those that were tested. examples/install.sh reads the lines of numpy
 # and fairseq-fixed from here.
 REQUIRES = [
-    "torch>=2.4",  # the first with an allow-list for checkpoints
+    "torch>=2.6",  # the first that reads checkpoints without running them, whoever asks
     "fairseq-fixed==0.12.3.1",
     "numpy>=1.26,<2.4",
     "sentencepiece>=0.2,<0.3",
