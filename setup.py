@@ -1,11 +1,26 @@
 """Installs vq-nat; `examples/install.sh` also builds fairseq, which needs care."""
 
+import platform
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CCompilerError, PlatformError
 
 ROOT = Path(__file__).parent
+ENGINE = Path("vq_nat", "engine", "src")
+# Sums must not depend on what a compiler fuses.
+FLAGS = ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden", "-ffp-contract=off"]
+FLAGS += ["-fno-math-errno"]
+AVX512 = [f"-mavx512{part}" for part in ("f", "bw", "dq", "vl", "vnni")] + ["-mfma"]
+# The engine chooses among these files at run time; all others run on any machine.
+INSTRUCTION_SETS = {
+    "products_avx2": ["-mavx2", "-mfma"],
+    "products_avxvnni": ["-mavx2", "-mfma", "-mavxvnni"],
+    "products_vnni": AVX512,
+    "products_amx": [*AVX512, "-mamx-tile", "-mamx-int8"],
+}
 
 
 def version() -> str:
@@ -21,6 +36,54 @@ def long_description() -> str:
     """Reads the README, if it is there."""
     readme = ROOT / "README.md"
     return readme.read_text(encoding="utf-8") if readme.is_file() else ""
+
+
+class BuildEngine(build_ext):
+    """Compiles the engine, each file for its instruction set, or does without."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compiles what changed; a failure is said once and breaks nothing."""
+        compile_one = self.compiler._compile
+        headers = max(path.stat().st_mtime for path in ENGINE.glob("*.h"))
+
+        def compile_changed(obj, source, suffix, cc_args, extra, pp_opts):
+            newest = max(headers, Path(source).stat().st_mtime)
+            if not Path(obj).is_file() or Path(obj).stat().st_mtime < newest:
+                flags = [*extra, *INSTRUCTION_SETS.get(Path(source).stem, [])]
+                compile_one(obj, source, suffix, cc_args, flags, pp_opts)
+
+        self.compiler._compile = compile_changed
+        try:
+            super().build_extension(ext)
+        except (CCompilerError, PlatformError, OSError) as error:
+            print(f"The engine is left out, since it could not be compiled: {error}")
+
+
+def engine() -> list[Extension]:
+    """Returns the engine's extension, or none where pybind11 is not at hand."""
+    try:
+        import pybind11
+    except ImportError:
+        print("The engine is left out, since pybind11 is not installed.")
+        return []
+    here = platform.machine() in ("x86_64", "AMD64")
+    sources = [
+        str(path)
+        for path in sorted(ENGINE.glob("*.cpp"))
+        if here or path.stem not in INSTRUCTION_SETS
+    ]
+    return [
+        Extension(
+            "vq_nat.engine._engine",
+            sources,
+            depends=[str(path) for path in sorted(ENGINE.glob("*.h"))],
+            include_dirs=[str(ENGINE), pybind11.get_include()],
+            extra_compile_args=FLAGS,
+            extra_link_args=["-s", "-pthread"],
+            language="c++",
+            optional=True,
+        )
+    ]
 
 
 # The ranges are those that were tested. examples/install.sh reads the lines of numpy
@@ -75,6 +138,8 @@ setup(
     author="the vq-nat authors",
     license="MIT",
     packages=find_packages(include=["vq_nat", "vq_nat.*"]),
+    ext_modules=engine(),
+    cmdclass={"build_ext": BuildEngine},
     python_requires=">=3.11",
     install_requires=REQUIRES,
     extras_require=EXTRAS,

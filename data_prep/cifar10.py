@@ -14,10 +14,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from download import fetch, read_checksums
-from steps import PrepError, Workspace, errors_as_sentences, report
+from data_prep.lib.download import fetch, read_checksums
+from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, report
 
 CIFAR = "https://www.cs.toronto.edu/~kriz/"
 ARCHIVE = "cifar-10-binary.tar.gz"
@@ -51,7 +52,7 @@ def unpack(archive: Path, folder: Path) -> None:
     """Write the batches of the archive into FOLDER.
 
     Raises:
-        PrepError: If the archive is damaged, or holds something else.
+        UserError: If the archive is damaged, or holds something else.
     """
     home = folder / FOLDER
     home.mkdir()
@@ -71,9 +72,9 @@ def unpack(archive: Path, folder: Path) -> None:
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the disk, not of the archive
-        raise PrepError(f"{archive} is not a complete archive: {error}.") from None
+        raise UserError(f"{archive} is not a complete archive: {error}.") from None
     if missing:
-        raise PrepError(
+        raise UserError(
             f"The archive {archive} must hold {FOLDER}/{min(missing)}, but does not."
         )
 
@@ -82,11 +83,11 @@ def check_batch(archive: Path, batch: Path) -> None:
     """Refuse a batch that does not consist of records.
 
     Raises:
-        PrepError: If it does not.
+        UserError: If it does not.
     """
     size = batch.stat().st_size
     if size == 0 or size % RECORD:
-        raise PrepError(
+        raise UserError(
             f"{batch.name} in {archive} must hold records of {RECORD} bytes, but its "
             f"{size} bytes end within one."
         )

@@ -12,25 +12,29 @@ x are the types of source words. Both are in nats.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import numpy
-from align import Vocabulary, align, list_candidates
-from manifest import read_manifest
 from numpy.typing import NDArray
-from steps import PrepError, errors_as_sentences, write_text_atomically
-from text import read_lines, read_pairs, undo_bpe
+
+from data_prep.lib.align import Vocabulary, align, list_candidates
+from data_prep.lib.manifest import read_manifest
+from data_prep.lib.steps import UserError, errors_as_sentences
+from data_prep.lib.text import read_lines, read_pairs, undo_bpe
+from vq_nat.results.rows import write_json
 
 SMOOTHING = 0.01  # added to each count under the logarithm of a Kullback-Leibler term
 Triple = tuple[str, str, str]  # source, human target, distilled target
-Table = tuple[NDArray[numpy.int64], NDArray[numpy.int64], NDArray[numpy.float64]]
+Ints = NDArray[numpy.signedinteger]
+Floats = NDArray[numpy.floating]
+Table = tuple[Ints, Ints, Floats]
 
 
 def read_triples(human: Path, distilled: Path, langs: list[str]) -> Iterator[Triple]:
@@ -47,7 +51,7 @@ def read_triples(human: Path, distilled: Path, langs: list[str]) -> Iterator[Tri
         while number < int(line):
             found = next(pairs, None)
             if found is None:
-                raise PrepError(
+                raise UserError(
                     f"{sides[0]} must be the corpus that {distilled} was made from, "
                     f"but has {number} lines where line {line} is asked for."
                 )
@@ -66,35 +70,38 @@ def count_links(
     return kinds[0], kinds[1], counts.astype(float)
 
 
-def entropies(table: Table) -> tuple[NDArray[numpy.float64], NDArray[numpy.float64]]:
+def sums(places: Ints, weights: Floats, least: int = 0) -> Floats:
+    """Return the sum of the weights at each place."""
+    return numpy.bincount(places, weights, least).astype(numpy.float64)
+
+
+def entropies(table: Table) -> tuple[Floats, Floats]:
     """Return H(y | x) in nats and the number of links of each source word x."""
     source, _, counts = table
-    totals = numpy.bincount(source, counts)
+    totals = sums(source, counts)
     shares = counts / totals[source]
-    return numpy.bincount(source, -shares * numpy.log(shares)), totals
+    return sums(source, -shares * numpy.log(shares)), totals
 
 
-def divergences(human: Table, other: Table, vocabulary: int) -> NDArray[numpy.float64]:
+def divergences(human: Table, other: Table, vocabulary: int) -> Floats:
     """Return KL(p_human(y | x) || p_other(y | x)) of each source word of ``human``."""
     source, target, counts = human
-    totals = numpy.bincount(source, counts)
+    totals = sums(source, counts)
     width = vocabulary + 1
     keys = other[0] * width + other[1]  # ascending: they come from `unique`
     wanted = source * width + target
     places = numpy.searchsorted(keys, wanted).clip(max=len(keys) - 1)
     found = numpy.where(keys[places] == wanted, other[2][places], 0.0)
-    other_totals = numpy.bincount(other[0], other[2], len(totals))[source]
+    other_totals = sums(other[0], other[2], len(totals))[source]
     ratio = smoothed(counts, totals[source], width) / smoothed(
         found, other_totals, width
     )
     shares = counts / totals[source]
-    terms = numpy.bincount(source, shares * numpy.log(ratio))
+    terms = sums(source, shares * numpy.log(ratio))
     return terms[totals > 0]
 
 
-def smoothed(
-    counts: NDArray[numpy.float64], totals: NDArray[numpy.float64], width: int
-) -> NDArray[numpy.float64]:
+def smoothed(counts: Floats, totals: Floats, width: int) -> Floats:
     """Return probabilities none of which is 0."""
     return (counts + SMOOTHING) / (totals + SMOOTHING * width)
 
@@ -148,16 +155,15 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with errors_as_sentences():
         if args.pairs < 1:
-            raise PrepError(f"--pairs must be at least 1, but is {args.pairs} instead.")
+            raise UserError(f"--pairs must be at least 1, but is {args.pairs} instead.")
         langs = read_manifest(args.distilled)["langs"]
         triples = read_triples(args.human, args.distilled, langs)
         chosen = list(islice(triples, args.pairs))
         if not chosen:
-            raise PrepError(f"{args.distilled} has no translation of {args.human}.")
+            raise UserError(f"{args.distilled} has no translation of {args.human}.")
         result = measure(chosen)
         if args.out is not None:
-            text = json.dumps(result, indent=1, sort_keys=True) + "\n"
-            write_text_atomically(args.out, text)
+            write_json(result, args.out)
         print(show(result))
 
 

@@ -11,12 +11,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from demo_frames import Sentence, draw_sentence, english_text, references
-from demo_phrases import Draw
-from steps import PrepError, Workspace, errors_as_sentences, report
-from text import write_lines
+from data_prep.lib.demo_frames import Sentence, draw_sentence, english_text, references
+from data_prep.lib.demo_phrases import Draw
+from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, report
+from data_prep.lib.text import write_lines
 
 GENERATOR_VERSION = 2  # raise when the same seed gives other sentences
 MAX_FAILURES = 10_000  # draws in a row that give no new sentence
@@ -26,7 +27,7 @@ def draw_corpus(draw: Draw, size: int) -> list[Sentence]:
     """Draw sentences that all differ in English.
 
     Raises:
-        PrepError: If there are not that many different sentences.
+        UserError: If there are not that many different sentences.
     """
     corpus: dict[str, Sentence] = {}
     failures = 0
@@ -36,7 +37,7 @@ def draw_corpus(draw: Draw, size: int) -> list[Sentence]:
         failures = failures + 1 if text in corpus else 0
         corpus.setdefault(text, sentence)
         if failures > MAX_FAILURES:
-            raise PrepError(
+            raise UserError(
                 f"--train, --valid and --test ask for {size} different sentences, "
                 f"but there are only about {len(corpus)}."
             )
@@ -79,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     with errors_as_sentences():
         for split, size in sizes.items():
             if size < 1:
-                raise PrepError(f"--{split} must be at least 1, but is {size} instead.")
+                raise UserError(f"--{split} must be at least 1, but is {size} instead.")
         with Workspace(args.out) as work:
             options = {
                 "version": GENERATOR_VERSION,

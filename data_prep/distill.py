@@ -22,19 +22,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import pool
-import teachers
-from evaluate import evaluate, translate
-from filters import Limits, Pair, find_fault
-from manifest import read_counts, write_manifest
-from mono import digest, prepare_mono
-from prepare import Plan, copy_raw, make_bin, raw_files
-from shards import Shard, Store, cut, find_shard
-from steps import PrepError, Workspace, errors_as_sentences, report, sha256
-from teachers import Decoding
-from text import plain_text, read_lines, undo_bpe, write_lines
+from data_prep.lib import pool, teachers
+from data_prep.lib.evaluate import evaluate, translate
+from data_prep.lib.filters import Limits, Pair, find_fault
+from data_prep.lib.manifest import read_counts, write_manifest
+from data_prep.lib.mono import digest, prepare_mono
+from data_prep.lib.plan import Plan
+from data_prep.lib.shards import Shard, Store, cut, find_shard
+from data_prep.lib.steps import (
+    UserError,
+    Workspace,
+    errors_as_sentences,
+    report,
+    sha256,
+)
+from data_prep.lib.teachers import Decoding
+from data_prep.lib.text import plain_text, read_lines, undo_bpe, write_lines
+from data_prep.prepare import copy_raw, make_bin, raw_files
 
 RECIPE_VERSION = 2  # raise when the same recipe gives other translations
 MIN_AGREEMENT = 90.0  # BLEU; int8 weights change some words, a wrong model changes all
@@ -88,23 +95,27 @@ class Task:
         return Store(self.out, recipe)
 
 
-def distill(task: Task) -> None:
+def distill(task: Task, dry_run: bool = False) -> None:
     """Run every step that has no valid stamp yet.
 
+    Args:
+        task: What, and how.
+        dry_run: Only say which steps those are.
+
     Raises:
-        PrepError: If the corpus, the teacher or an option cannot be used.
+        UserError: If the corpus, the teacher or an option cannot be used.
     """
     check(task)
     if task.mono:
-        prepare_mono(task.data, task.out, task.mono)
-    make_corpus(task, partial(decode_all, task))
+        prepare_mono(task.data, task.out, task.mono, dry_run)
+    make_corpus(task, partial(decode_all, task), dry_run)
 
 
-def make_corpus(task: Task, make_teacher: Any) -> None:
+def make_corpus(task: Task, make_teacher: Any, dry_run: bool = False) -> None:
     """Make the corpus; ``make_teacher`` fills the folder of translations."""
     data, distilled, sources = task.data, task.distilled, task.sources()
     human = data.files(data.out / "bpe")
-    with Workspace(task.out) as work:
+    with Workspace(task.out, dry_run=dry_run) as work:
         inputs = {"teacher": task.teacher, "dict.txt": task.dictionary, **sources}
         options = {
             "version": RECIPE_VERSION,
@@ -112,7 +123,8 @@ def make_corpus(task: Task, make_teacher: Any) -> None:
             **task.decoding.describe(),
         }
         work.step("teacher", inputs, options, make_teacher)
-        task.store().remove()
+        if not dry_run:
+            task.store().remove()
 
         inputs = {**human, **sources, data.codes_name: codes_of(data)}
         for part in sources:
@@ -132,8 +144,10 @@ def make_corpus(task: Task, make_teacher: Any) -> None:
         work.step("bin", inputs, options, partial(make_bin, distilled))
         if task.evaluate:
             evaluate_teacher(task, work)
-        write_manifest(work, describe(task))
-    report(f"ready: {task.out / 'bin'}")
+        if not dry_run:
+            write_manifest(work, describe(task))
+    if not dry_run:
+        report(f"ready: {task.out / 'bin'}")
 
 
 def check(task: Task) -> None:
@@ -146,18 +160,18 @@ def check(task: Task) -> None:
         ("--workers", task.data.workers),
     ):
         if value < 1:
-            raise PrepError(f"{name} must be at least 1, but is {value} instead.")
+            raise UserError(f"{name} must be at least 1, but is {value} instead.")
     if task.decoding.nbest > task.decoding.width:
-        raise PrepError(
+        raise UserError(
             f"--nbest must be at most --beam ({task.decoding.beam}), but is "
             f"{task.decoding.nbest} instead."
         )
     if not 0 <= task.human_share <= 1:
-        raise PrepError(
+        raise UserError(
             f"--mix-human must be from 0 to 1, but is {task.human_share} instead."
         )
     if not task.teacher.is_file():
-        raise PrepError(f"The teacher's checkpoint, {task.teacher}, is missing.")
+        raise UserError(f"The teacher's checkpoint, {task.teacher}, is missing.")
     check_corpus(task.data)
 
 
@@ -174,9 +188,9 @@ def check_corpus(data: Plan) -> None:
         needed += data.files(data.out / folder).values()
     for path in needed:
         if not path.is_file():
-            raise PrepError(f"The file {path} is missing; run prepare.py first.")
+            raise UserError(f"The file {path} is missing; run prepare.py first.")
     if sha256(dictionaries[0]) != sha256(dictionaries[1]):
-        raise PrepError(
+        raise UserError(
             f"{dictionaries[0]} and {dictionaries[1]} must be one joint dictionary, "
             "but differ instead."
         )
@@ -198,7 +212,7 @@ def decode_shard(task: Task, shard: Shard, folder: Path | None = None) -> None:
         note = f"{store.root / other} holds translations with another "
         note += ", ".join(names)
         if folder is None:  # another process may still be adding to them
-            raise PrepError(f"{note}; give all shards the same, or delete that folder.")
+            raise UserError(f"{note}; give all shards the same, or delete that folder.")
         report(f"note: {note}; they are not used")
     store.open()
     chunks = shard.own(cut(task.sources(), task.chunk_lines))
@@ -227,7 +241,7 @@ def check_agreement(task: Task, converted: Path) -> None:
     """Compare the other back end with ours on sentences from all over the corpus.
 
     Raises:
-        PrepError: If they translate differently.
+        UserError: If they translate differently.
     """
     from sacrebleu.metrics import BLEU
 
@@ -249,7 +263,7 @@ def check_agreement(task: Task, converted: Path) -> None:
     text += f"{bleu:.1f}"
     report(f"teacher: fairseq and CTranslate2: {text}")
     if bleu < MIN_AGREEMENT:
-        raise PrepError(
+        raise UserError(
             f"Both back ends must agree (BLEU {MIN_AGREEMENT} or more against each "
             f"other), but on a sample {text}; use --backend fairseq."
         )
@@ -259,13 +273,13 @@ def merge(task: Task, folder: Path) -> None:
     """Join the chunks of all shards.
 
     Raises:
-        PrepError: If chunks are missing; the message says why, as far as known.
+        UserError: If chunks are missing; the message says why, as far as known.
     """
     store, chunks = task.store(), cut(task.sources(), task.chunk_lines)
     others = store.others()
     if others and not store.folder.is_dir():
         name, names = next(iter(others.items()))
-        raise PrepError(
+        raise UserError(
             f"{store.root / name} holds translations with another {', '.join(names)}; "
             "nothing is merged."
         )
@@ -304,7 +318,7 @@ def make_bpe(task: Task, folder: Path) -> None:
                 del lines[fault][EXAMPLES + 1 :]
     report_counts(counts, lines)
     if not any(counts[name] for name in counts if name.startswith("kept")):
-        raise PrepError(f"No usable pair is left in {task.out / 'teacher'}.")
+        raise UserError(f"No usable pair is left in {task.out / 'teacher'}.")
     rows = (f"{name}\t{count}" for name, count in sorted(counts.items()))
     write_lines(folder / "counts.tsv", rows)
 
@@ -416,7 +430,7 @@ def read_plans(folder: Path, out: Path, workers: int) -> tuple[Plan, Plan]:
     """Return the plans of the prepared corpus in ``folder`` and of the distilled one.
 
     Raises:
-        PrepError: If ``folder`` is not a prepared corpus.
+        UserError: If ``folder`` is not a prepared corpus.
     """
     path = folder / "bin" / "text.json"
     try:
@@ -424,11 +438,11 @@ def read_plans(folder: Path, out: Path, workers: int) -> tuple[Plan, Plan]:
         langs = recipe["source_lang"], recipe["target_lang"]
         bpe = recipe.get("bpe", "subword_nmt")
     except FileNotFoundError:
-        raise PrepError(f"The file {path} is missing; run prepare.py first.") from None
+        raise UserError(f"The file {path} is missing; run prepare.py first.") from None
     except (ValueError, KeyError, TypeError):
-        raise PrepError(f"{path} must name the two languages, but does not.") from None
+        raise UserError(f"{path} must name the two languages, but does not.") from None
     if out.resolve() == folder.resolve():
-        raise PrepError(f"--out must not be the folder of --data, but both are {out}.")
+        raise UserError(f"--out must not be the folder of --data, but both are {out}.")
     data = Plan(folder / "raw", folder, *langs, bpe=bpe, workers=workers)
     dictionary = folder / "bin" / f"dict.{langs[1]}.txt"
     return data, replace(data, out=out, joined_dict=dictionary)
@@ -516,6 +530,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--shard", type=int, metavar="I", help="which, from 0")
     add("--merge", action="store_true", help="make the corpus of the decoded shards")
     add("--chunk-lines", type=int, default=2_000, help="lines a killed run can lose")
+    add("--dry-run", action="store_true", help="say which steps there are to do")
     add(
         "--no-evaluation",
         action="store_true",
@@ -528,10 +543,10 @@ def read_task(args: argparse.Namespace) -> Task:
     """Turn the command line into a task.
 
     Raises:
-        PrepError: If an option cannot be used.
+        UserError: If an option cannot be used.
     """
     if args.workers is not None and args.workers < 1:
-        raise PrepError(f"--workers must be at least 1, but is {args.workers} instead.")
+        raise UserError(f"--workers must be at least 1, but is {args.workers} instead.")
     workers = args.workers or default_workers()
     data, distilled = read_plans(args.data, args.out, workers)
     devices = choose_devices(args.device, args.workers)
@@ -579,7 +594,7 @@ def run(args: argparse.Namespace) -> None:
         return
     shard = find_shard(args.shards, args.shard, os.environ)
     if shard is None:
-        distill(task)
+        distill(task, args.dry_run)
         return
     check(task)
     if task.mono:

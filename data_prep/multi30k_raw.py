@@ -8,10 +8,11 @@ import zlib
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from steps import PrepError, Workspace, errors_as_sentences, report
-from text import decode_line, write_lines
+from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, report
+from data_prep.lib.text import decode_line, write_lines
 
 # Of the text inside (a .gz file may be packed in many ways), at commit a3d2e0d.
 SHA256 = {
@@ -44,7 +45,7 @@ def unpack(data: Path, official: bool, folder: Path) -> None:
     """Write every file of ``data`` as raw text into ``folder``.
 
     Raises:
-        PrepError: If a file is missing or damaged, or not the ``official`` one.
+        UserError: If a file is missing or damaged, or not the ``official`` one.
     """
     for name, expected in SHA256.items():
         path = data / f"{name}.gz"
@@ -52,7 +53,7 @@ def unpack(data: Path, official: bool, folder: Path) -> None:
         if hashlib.sha256(content).hexdigest() != expected:
             note = f"{path} does not hold the official Multi30k text"
             if official:
-                raise PrepError(f"{note}; delete it and download it again.")
+                raise UserError(f"{note}; delete it and download it again.")
             report(f"note: {note}; used as it is")
         split, lang = name.rsplit(".", 1)
         write_lines(folder / f"{SPLITS[split]}.{lang}", clean(path, content))
@@ -61,11 +62,11 @@ def unpack(data: Path, official: bool, folder: Path) -> None:
 def read_gzip(path: Path) -> bytes:
     """Return the content of a .gz file."""
     if not path.is_file():
-        raise PrepError(f"The file {path} is missing.")
+        raise UserError(f"The file {path} is missing.")
     try:
         return gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        raise PrepError(f"{path} is not a complete .gz file: {error}.") from None
+        raise UserError(f"{path} is not a complete .gz file: {error}.") from None
 
 
 def clean(path: Path, content: bytes) -> list[str]:
@@ -86,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
         inputs = {name: args.data / f"{name}.gz" for name in SHA256}
         for path in inputs.values():
             if not path.is_file():
-                raise PrepError(f"The file {path} is missing.")
+                raise UserError(f"The file {path} is missing.")
         options = {"official": args.official}
         work.step("raw", inputs, options, partial(unpack, args.data, args.official))
 

@@ -19,18 +19,26 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from sentencepiece import SentencePieceTrainer
-from steps import PrepError, Workspace, errors_as_sentences, report, sha256
 from subword_nmt.learn_bpe import learn_bpe
-from text import (
+
+from data_prep.lib.plan import CODES, Plan
+from data_prep.lib.steps import (
+    UserError,
+    Workspace,
+    errors_as_sentences,
+    report,
+    sha256,
+)
+from data_prep.lib.text import (
     load_bpe,
     load_sentencepiece,
     map_lines,
@@ -43,70 +51,25 @@ from text import (
     write_lines,
 )
 
-CODES = {"subword_nmt": "bpe.codes", "sentencepiece": "sentencepiece.model"}
 FILES = ("train", "valid", "test")
 TEXT: dict[str, Any] = {"encoding": "utf-8", "newline": "\n"}
 LEARN_FROM = 2_000_000  # sentences, for SentencePiece, which keeps them in memory
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to prepare, and how; every step reads it and none changes it."""
-
-    raw: Path
-    out: Path
-    source_lang: str
-    target_lang: str
-    bpe_operations: int = 32_000
-    bpe_codes: Path | None = None
-    joined_dict: Path | None = None
-    max_length: int = 250
-    max_ratio: float | None = None
-    drop_tested: bool = False
-    bpe: str = "subword_nmt"
-    workers: int = 1
-
-    @property
-    def langs(self) -> tuple[str, str]:
-        """Source language, target language."""
-        return self.source_lang, self.target_lang
-
-    @property
-    def codes_name(self) -> str:
-        """Name of the file that splits words into subwords."""
-        return CODES[self.bpe]
-
-    def word_files(self) -> list[str]:
-        """Return the names of the files that turn text into numbers."""
-        return [self.codes_name, *(f"dict.{lang}.txt" for lang in self.langs)]
-
-    @property
-    def tokenizer(self) -> str:
-        """fairseq's name of what makes words; SentencePiece needs none."""
-        return "moses" if self.bpe == "subword_nmt" else "space"
-
-    def splits(self) -> list[str]:
-        """Return train, valid, test and the numbered further test sets."""
-        names = ["train", "valid", "test"]
-        while (self.raw / f"test{len(names) - 2}.{self.source_lang}").exists():
-            names.append(f"test{len(names) - 2}")
-        return names
-
-    def files(self, folder: Path) -> dict[str, Path]:
-        """Return the text files of a folder by name, as a step's inputs."""
-        names = [f"{split}.{lang}" for split in self.splits() for lang in self.langs]
-        return {name: folder / name for name in names}
-
-
-def prepare(plan: Plan) -> None:
+def prepare(plan: Plan, dry_run: bool = False) -> None:
     """Run every step that has no valid stamp yet.
 
+    Args:
+        plan: What, and how.
+        dry_run: Only say which steps those are.
+
     Raises:
-        PrepError: If the corpus or the options cannot be used as they are.
+        UserError: If the corpus or the options cannot be used as they are.
     """
-    check(plan)
+    if not dry_run or plan.raw != plan.out / "raw":  # which may be yet to be made
+        check(plan)
     langs = {"langs": list(plan.langs)}
-    with Workspace(plan.out) as work:
+    with Workspace(plan.out, dry_run=dry_run) as work:
         if plan.raw.resolve() != (plan.out / "raw").resolve():
             work.step("raw", raw_files(plan), {}, partial(copy_raw, plan))
         raw = plan.files(plan.out / "raw")
@@ -126,7 +89,8 @@ def prepare(plan: Plan) -> None:
         if plan.joined_dict is not None:
             inputs["dict.txt"] = plan.joined_dict
         work.step("bin", inputs, langs, partial(make_bin, plan))
-    report(f"ready: {plan.out / 'bin'}")
+    if not dry_run:
+        report(f"ready: {plan.out / 'bin'}")
 
 
 def unusual(plan: Plan, *names: str) -> dict[str, Any]:
@@ -144,22 +108,22 @@ def check(plan: Plan) -> None:
     for name in ("bpe_operations", "max_length", "workers"):
         if getattr(plan, name) < 1:
             option = "--" + name.replace("_", "-")
-            raise PrepError(
+            raise UserError(
                 f"{option} must be at least 1, but is {getattr(plan, name)} instead."
             )
     if plan.max_ratio is not None and plan.max_ratio < 1:
-        raise PrepError(
+        raise UserError(
             f"--max-ratio must be at least 1, but is {plan.max_ratio} instead."
         )
     for path in plan.files(plan.raw).values():
         if not path.is_file():
-            raise PrepError(f"The file {path} is missing.")
-    for path, what in (
+            raise UserError(f"The file {path} is missing.")
+    for given, what in (
         (plan.bpe_codes, "of BPE codes"),
         (plan.joined_dict, "of the joint dictionary"),
     ):
-        if path is not None and not path.is_file():
-            raise PrepError(f"The file {what}, {path}, is missing.")
+        if given is not None and not given.is_file():
+            raise UserError(f"The file {what}, {given}, is missing.")
     if plan.bpe_codes is not None:
         load = load_bpe if plan.bpe == "subword_nmt" else load_sentencepiece
         load(plan.bpe_codes)
@@ -183,7 +147,7 @@ def make_tok(plan: Plan, folder: Path) -> None:
         sides = [plan.out / "raw" / f"{split}.{lang}" for lang in plan.langs]
         pairs = sum(1 for _ in read_pairs(*sides))
         if pairs == 0:
-            raise PrepError(f"The file {sides[0]} is empty.")
+            raise UserError(f"The file {sides[0]} is empty.")
         for path, lang in zip(sides, plan.langs, strict=True):
             make_words = tokenize if plan.tokenizer == "moses" else normalize
             function = partial(make_words, lang=lang)
@@ -212,7 +176,7 @@ def learn_codes(plan: Plan, codes: Path) -> None:
     for line in chain.from_iterable(map(read_lines, sides)):
         words.update(filter(None, line.split(" ")))
     if not any(len(word) > 1 for word in words):
-        raise PrepError(f"BPE cannot be learned: {sides[0]} holds no words.")
+        raise UserError(f"BPE cannot be learned: {sides[0]} holds no words.")
     # subword-nmt always draws its progress bar, which is noise in a log file.
     quiet = contextlib.redirect_stderr(io.StringIO())
     counts = (f"{word} {count}" for word, count in words.items())
@@ -241,7 +205,7 @@ def learn_sentencepiece(plan: Plan, model: Path) -> None:
             )
     except RuntimeError as error:
         reason = " ".join(str(error).split()).rstrip(".")
-        raise PrepError(
+        raise UserError(
             f"SentencePiece cannot learn from {sides[0]}: {reason}."
         ) from None
 
@@ -284,12 +248,12 @@ def usable_pairs(
         else:
             reason, lang, detail = problem
             path = plan.out / "raw" / f"{split}.{lang}"
-            raise PrepError(f"{path}, line {number}: the sentence is {reason}{detail}.")
+            raise UserError(f"{path}, line {number}: the sentence is {reason}{detail}.")
     for reason, numbers in dropped.items():
         where = ", ".join(map(str, numbers[:5])) + (", ..." if numbers[5:] else "")
         report(f"bpe: {split}, dropped {len(numbers)} {reason} pairs (lines {where})")
     if kept == 0:
-        raise PrepError(f"No usable pair is left in {plan.out / 'raw' / split}.")
+        raise UserError(f"No usable pair is left in {plan.out / 'raw' / split}.")
     report(f"bpe: {split}, {kept} pairs")
 
 
@@ -370,17 +334,22 @@ def raise_from_log(command: str, log: str) -> NoReturn:
     last = (log.strip() or "no message").splitlines()[-1].rstrip(".")
     if f"[Errno {errno.ENOSPC}]" in last:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    raise PrepError(f"{command} failed: {last}.")
+    raise UserError(f"{command} failed: {last}.")
 
 
 # ------------------------------------------------------------------- a user's own files
 
 
-def gather(plan: Plan, files: dict[str, list[Path]]) -> None:
+def gather(plan: Plan, files: dict[str, list[Path]], dry_run: bool = False) -> None:
     """Join a user's own files to RAW/{train,valid,test...}.
 
+    Args:
+        plan: Where.
+        files: Of train, valid and test.
+        dry_run: Only say whether that is to be done.
+
     Raises:
-        PrepError: If a file is missing, not UTF-8, or not as long as its other side.
+        UserError: If a file is missing, not UTF-8, or not as long as its other side.
     """
     splits = name_splits(files)
     inputs = {
@@ -391,8 +360,8 @@ def gather(plan: Plan, files: dict[str, list[Path]]) -> None:
     }
     for path in inputs.values():
         if not path.is_file():
-            raise PrepError(f"The file {path} is missing.")
-    with Workspace(plan.out) as work:
+            raise UserError(f"The file {path} is missing.")
+    with Workspace(plan.out, dry_run=dry_run) as work:
         make = partial(join_files, plan, splits)
         work.step("raw", inputs, {"langs": list(plan.langs)}, make)
 
@@ -401,12 +370,12 @@ def name_splits(files: dict[str, list[Path]]) -> dict[str, list[tuple[Path, Path
     """Return the pairs of files of train, valid, test, test1, ...
 
     Raises:
-        PrepError: If there are none, or there is an odd number.
+        UserError: If there are none, or there is an odd number.
     """
     splits: dict[str, list[tuple[Path, Path]]] = {}
     for name, paths in files.items():
         if not paths or len(paths) % 2:
-            raise PrepError(
+            raise UserError(
                 f"--{name} must be followed by pairs of files, source and target in "
                 f"turn, but is followed by {len(paths)} files instead."
             )
@@ -477,6 +446,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     add("--workers", type=int, default=cores, help="processes (default: cores)")
+    add("--dry-run", action="store_true", help="say which steps there are to do")
     return parser
 
 
@@ -484,13 +454,13 @@ def read_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, list[Path]]]:
     """Turn the command line into a plan and a user's own files, if any.
 
     Raises:
-        PrepError: If it names both a folder and files, or neither.
+        UserError: If it names both a folder and files, or neither.
     """
     options = vars(args)
     files = {name: options.pop(name) or [] for name in FILES}
     own = any(files.values())
     if own == (args.raw is not None):
-        raise PrepError("Either --raw or --train, --valid and --test must be given.")
+        raise UserError("Either --raw or --train, --valid and --test must be given.")
     if own:
         options["raw"] = args.out / "raw"
         if args.max_ratio is None:
@@ -505,10 +475,12 @@ def read_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, list[Path]]]:
 def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     with errors_as_sentences():
-        plan, files = read_plan(build_parser().parse_args(argv))
+        args = build_parser().parse_args(argv)
+        dry_run = vars(args).pop("dry_run")
+        plan, files = read_plan(args)
         if files:
-            gather(plan, files)
-        prepare(plan)
+            gather(plan, files, dry_run)
+        prepare(plan, dry_run)
 
 
 if __name__ == "__main__":

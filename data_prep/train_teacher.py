@@ -9,19 +9,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from average import average_checkpoints, last_checkpoints
-from options import flags, read_yaml
-from steps import (
-    PrepError,
+from data_prep.lib.average import average_checkpoints, last_checkpoints
+from data_prep.lib.options import flags, read_yaml
+from data_prep.lib.steps import (
+    UserError,
     Workspace,
     errors_as_sentences,
     report,
     sha256,
-    write_text_atomically,
 )
-from text import write_lines
+from data_prep.lib.text import write_lines
+from vq_nat.results.rows import read_json, write_json
 
 HERE = Path(__file__).resolve().parent
 USER_DIR = HERE.parent / "vq_nat"
@@ -33,16 +34,16 @@ def read_preset(path: Path) -> dict[str, Any]:
     """Return the keys of a preset and of its bases.
 
     Raises:
-        PrepError: If a file is missing or no preset.
+        UserError: If a file is missing or no preset.
     """
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in (HERE / "presets").glob("*.yaml")))
-        raise PrepError(f"The preset {path} must be a file or one of {known}.")
+        raise UserError(f"The preset {path} must be a file or one of {known}.")
     keys = read_yaml(path)
     if isinstance(keys, dict) and isinstance(keys.get("teacher"), dict):
         keys = keys["teacher"]  # a preset of the quickstart
     if not isinstance(keys, dict):
-        raise PrepError(f"The preset {path} must hold flags, but does not.")
+        raise UserError(f"The preset {path} must hold flags, but does not.")
     if "base" not in keys:
         return keys
     return read_preset(find_preset(keys.pop("base"), path.parent)) | keys
@@ -59,11 +60,11 @@ def training_command(
     """Return the call of fairseq-train, by torchrun if there are several GPUs.
 
     Raises:
-        PrepError: If ``data`` is not a prepared corpus.
+        UserError: If ``data`` is not a prepared corpus.
     """
     path = data / "bin" / "text.json"
     if not path.is_file():
-        raise PrepError(f"The file {path} is missing; run prepare.py first.")
+        raise UserError(f"The file {path} is missing; run prepare.py first.")
     recipe = json.loads(path.read_text("utf-8"))
     options = {key: value for key, value in preset.items() if key not in OURS}
     if "batch-tokens" in preset:
@@ -90,7 +91,7 @@ def train(command: list[str], out: Path) -> None:
     """Run the training, with its log on the screen and in OUT/train.log.
 
     Raises:
-        PrepError: If it fails.
+        UserError: If it fails.
     """
     out.mkdir(parents=True, exist_ok=True)
     env = {**os.environ, "PYTHONUTF8": "1"}
@@ -114,7 +115,7 @@ def train(command: list[str], out: Path) -> None:
             process.kill()
             raise
     if process.returncode != 0:
-        raise PrepError(
+        raise UserError(
             f"fairseq-train failed with status {process.returncode}; its log is "
             f"{out / 'train.log'}."
         )
@@ -156,15 +157,14 @@ def check_unchanged(
     """Refuse to continue a training of something else in the same folder.
 
     Raises:
-        PrepError: If the folder holds one.
+        UserError: If the folder holds one.
     """
     recipe = {"options": options, "inputs": {k: sha256(p) for k, p in inputs.items()}}
-    text = json.dumps(recipe, indent=1, sort_keys=True) + "\n"
     path = out / "started.json"
     if not path.exists():
-        write_text_atomically(path, text)
-    elif path.read_text("utf-8") != text:
-        raise PrepError(
+        write_json(recipe, path)
+    elif read_json(path) != json.loads(json.dumps(recipe)):
+        raise UserError(
             f"{out} holds a training with other options or another corpus; give --out "
             "another folder."
         )

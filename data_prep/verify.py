@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from manifest import read_manifest
-from mono import digest
-from steps import PrepError, errors_as_sentences, report, sha256
-from text import read_lines, read_pairs
+from data_prep.lib.manifest import read_manifest
+from data_prep.lib.mono import digest
+from data_prep.lib.steps import UserError, errors_as_sentences, report, sha256
+from data_prep.lib.text import read_lines, read_pairs
 
 SPOT_CHECK = 100  # pairs
 MIN_ALIGNED = 0.9  # share of pairs that beat their shuffled partners
@@ -64,7 +65,7 @@ def check_alignment(corpus: Corpus) -> Iterator[str]:
                     if kind == "bpe" and not all(pair):
                         yield f"{source}, line {number}: a side of the pair is empty."
                         break
-            except PrepError as error:
+            except UserError as error:
                 yield str(error)
 
 
@@ -164,7 +165,7 @@ def rotated(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def score(corpus: Corpus, pairs: list[tuple[str, str]]) -> list[float]:
     """Return the teacher's loss per subword of each pair."""
-    from teachers import target_losses
+    from data_prep.lib.teachers import target_losses
 
     assert corpus.teacher is not None
     return target_losses(corpus.teacher, corpus.folder / "bin", pairs)
@@ -186,7 +187,7 @@ def verify(corpus: Corpus) -> list[str]:
     for name, check in CHECKS.items():
         try:
             found = list(check(corpus))
-        except PrepError as error:
+        except UserError as error:
             found = [str(error)]
         report(f"{name}: {'FAILED' if found else 'ok'}")
         wrong += found
@@ -205,12 +206,12 @@ def main(argv: list[str] | None = None) -> None:
         manifest = read_manifest(args.folder)
         for path in filter(None, (args.data, args.teacher)):
             if not path.exists():
-                raise PrepError(f"{path} is missing.")
+                raise UserError(f"{path} is missing.")
         wrong = verify(Corpus(args.folder, manifest, args.data, args.teacher))
         for sentence in wrong:
             report(f"wrong: {sentence}")
         if wrong:
-            raise PrepError(f"{args.folder} has {len(wrong)} faults.")
+            raise UserError(f"{args.folder} has {len(wrong)} faults.")
     report(f"{args.folder} is as its manifest says")
 
 

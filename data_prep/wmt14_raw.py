@@ -15,11 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from download import fetch, read_checksums
-from steps import PrepError, Workspace, errors_as_sentences, report
-from text import decode_line, read_pairs
+from data_prep.lib.download import fetch, read_checksums
+from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, report
+from data_prep.lib.text import decode_line, read_pairs
 
 LANGS = ("en", "de")
 SEGMENT = re.compile(r"<seg[^>]*>(.*?)</seg>", re.IGNORECASE)
@@ -93,7 +94,7 @@ def unpack(archives: Path, folder: Path) -> None:
     """Write {train,valid,test}.{en,de}.
 
     Raises:
-        PrepError: If an archive is damaged, or its text cannot be used.
+        UserError: If an archive is damaged, or its text cannot be used.
     """
     for name, archive in ARCHIVES.items():
         report(f"raw: {name}")
@@ -108,7 +109,7 @@ def extract(path: Path, members: dict[str, Path]) -> None:
     """Write members of an archive as text, one sentence a line.
 
     Raises:
-        PrepError: If the archive is damaged, lacks one, or one is not UTF-8.
+        UserError: If the archive is damaged, lacks one, or one is not UTF-8.
     """
     missing = dict(members)
     try:
@@ -125,8 +126,8 @@ def extract(path: Path, members: dict[str, Path]) -> None:
                 if not missing:
                     return
     except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise PrepError(f"{path} is not a complete archive: {error}.") from None
-    raise PrepError(
+        raise UserError(f"{path} is not a complete archive: {error}.") from None
+    raise UserError(
         f"The archive {path} must hold {next(iter(missing))}, but does not."
     )
 

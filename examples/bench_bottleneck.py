@@ -25,14 +25,15 @@ from typing import Any
 
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from vq_nat.bench import timing  # noqa: E402
-from vq_nat.bench.machine import commit, processor, versions  # noqa: E402
-from vq_nat.bottleneck import BottleneckConfig, build_bottleneck  # noqa: E402
-from vq_nat.results import tables as report  # noqa: E402
-from vq_nat.results.rows import write_json  # noqa: E402
+from examples.lib.places import ROOT
+from vq_nat.bench import timing
+from vq_nat.bench.machine import commit, processor, versions
+from vq_nat.bottleneck import BottleneckConfig, build_bottleneck
+from vq_nat.results import tables as report
+from vq_nat.results.rows import write_json
 
 Row = dict[str, Any]
 Step = Callable[[], object]

@@ -25,25 +25,25 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import pool  # noqa: E402
-from distill import read_plans  # noqa: E402
-from manifest import versions  # noqa: E402
-from shards import Store, cut  # noqa: E402
-from steps import PrepError, errors_as_sentences, report, sha256  # noqa: E402
-from teachers import (  # noqa: E402
+from data_prep.distill import read_plans
+from data_prep.lib import pool
+from data_prep.lib.manifest import versions
+from data_prep.lib.shards import Store, cut
+from data_prep.lib.steps import UserError, errors_as_sentences, report, sha256
+from data_prep.lib.teachers import (
     Decoding,
     convert_for_ctranslate2,
     find_device,
     resolve_precision,
 )
-from text import read_lines, write_lines  # noqa: E402
-
-from vq_nat.bench.machine import commit, processor  # noqa: E402
-from vq_nat.results.rows import write_text  # noqa: E402
-from vq_nat.results.tables import Column, markdown, percent  # noqa: E402
+from data_prep.lib.text import read_lines, write_lines
+from examples.lib.places import ROOT
+from vq_nat.bench.machine import commit, processor
+from vq_nat.results.rows import write_text
+from vq_nat.results.tables import Column, markdown, percent
 
 Row = dict[str, Any]
 BASELINE = "fairseq-generate"
@@ -97,7 +97,7 @@ def run_fairseq(setting: Setting, folder: Path) -> list[str]:
     env = {**os.environ, "OMP_NUM_THREADS": str(setting.threads)}
     result = subprocess.run(command, env=env, encoding="utf-8", capture_output=True)
     if result.returncode:
-        raise PrepError(f"fairseq-generate failed: {result.stderr[-300:]}")
+        raise UserError(f"fairseq-generate failed: {result.stderr[-300:]}")
     rows = [line.split("\t") for line in result.stdout.splitlines() if line[:2] == "H-"]
     by_number = {int(name[2:]): text for name, _, text in rows}
     return [by_number[n] for n in range(len(by_number))]
@@ -226,7 +226,7 @@ def main(argv: list[str] | None = None) -> None:
             find_device(args.device),
         )
         if not any(True for _ in read_lines(setting.source)):
-            raise PrepError(f"The file {setting.source} is empty.")
+            raise UserError(f"The file {setting.source} is empty.")
         with tempfile.TemporaryDirectory() as folder:
             if args.sentences:
                 setting = first_sentences(setting, args.sentences, Path(folder))

@@ -23,17 +23,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from commands import environment  # noqa: E402
-from trainings import call_fairseq_train  # noqa: E402
-
-from vq_nat.bench import timing  # noqa: E402
-from vq_nat.bench.machine import commit, processor, versions  # noqa: E402
-from vq_nat.results import tables as report  # noqa: E402
-from vq_nat.results.rows import write_json  # noqa: E402
-from vq_nat.results.training_log import read_entry  # noqa: E402
+from examples.lib.commands import environment
+from examples.lib.places import ROOT
+from examples.lib.trainings import call_fairseq_train
+from vq_nat.bench import timing
+from vq_nat.bench.machine import commit, processor, versions
+from vq_nat.results import tables as report
+from vq_nat.results.rows import write_json
+from vq_nat.results.training_log import read_entry
 
 Row = dict[str, Any]
 PLAIN, HOST = "plain PyTorch loop", "fairseq-train"

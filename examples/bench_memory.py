@@ -22,12 +22,13 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from vq_nat.bench.machine import describe_machine  # noqa: E402
-from vq_nat.results.rows import write_text  # noqa: E402
-from vq_nat.results.tables import Column, markdown  # noqa: E402
+from examples.lib.places import ROOT
+from vq_nat.bench.machine import describe_machine
+from vq_nat.results.rows import write_text
+from vq_nat.results.tables import Column, markdown
 
 WORDS = 30_000  # types in each language, with the frequencies of Zipf's law
 LONGEST = 40

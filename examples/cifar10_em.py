@@ -30,22 +30,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import cifar10_em_prior  # noqa: E402
-import cifar10_em_report  # noqa: E402
-import experiment  # noqa: E402
-from options import read_yaml  # noqa: E402
-from progress import minutes, say  # noqa: E402
-from side_by_side import side_by_side  # noqa: E402
-from stamps import locked  # noqa: E402
-from steps import PrepError, errors_as_sentences  # noqa: E402
-from trainings import call_fairseq_train, make_ready  # noqa: E402
-
-from vq_nat.bench.images import measure  # noqa: E402
-from vq_nat.bench.systems import Conditions  # noqa: E402
-from vq_nat.results.training_log import LogEntry, read_entry, read_log  # noqa: E402
+from data_prep.lib.options import read_yaml
+from data_prep.lib.steps import UserError, errors_as_sentences
+from examples.lib import cifar10_em_prior, cifar10_em_report, experiment
+from examples.lib.places import ROOT, locked
+from examples.lib.progress import minutes, say
+from examples.lib.side_by_side import side_by_side
+from examples.lib.trainings import call_fairseq_train, make_ready
+from vq_nat.bench.images import measure
+from vq_nat.bench.systems import Conditions
+from vq_nat.results.training_log import LogEntry, read_entry, read_log
 
 Row = dict[str, Any]
 PRESETS = ROOT / "examples" / "presets"
@@ -194,7 +191,7 @@ def make_row(plan: Plan, run: Run, folder: Path) -> Row:
     varies more.
 
     Raises:
-        PrepError: if there is no validation in the log.
+        UserError: if there is no validation in the log.
     """
     from vq_nat.image import open_images
     from vq_nat.image.checkpoints import load_autoencoder
@@ -231,14 +228,14 @@ def read_curve(log: Path) -> list[dict[str, float]]:
     """Reads validation over the updates; of a repeated update the last counts.
 
     Raises:
-        PrepError: if there is none.
+        UserError: if there is none.
     """
     with open(log, encoding="utf-8", errors="replace") as lines:
         entries = [entry for line in lines if (entry := read_entry(line)) is not None]
     points = [point(entry) for entry in entries if entry.kind == "valid"]
     points = [here for here in points if math.isfinite(here["bits_per_dim"])]
     if not points:
-        raise PrepError(f"{log} must hold a validation of codes, but does not.")
+        raise UserError(f"{log} must hold a validation of codes, but does not.")
     return list({here["updates"]: here for here in points}.values())
 
 
@@ -305,15 +302,15 @@ def read_plan(args: argparse.Namespace) -> Plan:
     """Turns the command line into a plan.
 
     Raises:
-        PrepError: if an option cannot be used.
+        UserError: if an option cannot be used.
     """
     preset = read_preset(args.preset)
     args.updates = preset["updates"] if args.updates is None else args.updates
     experiment.require_positive(args, ("updates", "threads", "jobs"))
     if args.data is None and not args.report:
-        raise PrepError("--data must be given, but is not.")
+        raise UserError("--data must be given, but is not.")
     if args.data is not None and not args.data.is_dir():
-        raise PrepError(f"--data must be a folder of images; {args.data} is none.")
+        raise UserError(f"--data must be a folder of images; {args.data} is none.")
     work = args.work or ROOT / "runs" / args.preset.stem
     return Plan(
         data=(args.data or Path()).resolve(),
@@ -334,14 +331,14 @@ def read_preset(path: Path) -> dict[str, Any]:
     """Reads a preset.
 
     Raises:
-        PrepError: if it is none.
+        UserError: if it is none.
     """
     preset = read_yaml(path)
     missing = [
         name for name in SECTIONS if not isinstance(preset, dict) or name not in preset
     ]
     if missing:
-        raise PrepError(f"The preset {path} must have `{missing[0]}`, but has not.")
+        raise UserError(f"The preset {path} must have `{missing[0]}`, but has not.")
     return preset
 
 
@@ -377,7 +374,7 @@ def main(argv: list[str] | None = None) -> None:
             try:
                 run_all(plan)
             except ValueError as error:  # of images that cannot be read
-                raise PrepError(str(error)) from None
+                raise UserError(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -15,11 +15,12 @@ import argparse
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import vq_nat  # noqa: E402
-from vq_nat.bench.decoding import (  # noqa: E402
+import vq_nat
+from examples.lib.places import ROOT
+from vq_nat.bench.decoding import (
     FOLDER,
     choose,
     decoding_table,
@@ -27,7 +28,7 @@ from vq_nat.bench.decoding import (  # noqa: E402
     measure_modes,
     write_mode,
 )
-from vq_nat.bench.systems import Conditions, TestSet  # noqa: E402
+from vq_nat.bench.systems import Conditions, TestSet
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

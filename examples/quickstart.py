@@ -16,21 +16,21 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from corpora import distill, make_corpus  # noqa: E402
-from progress import minutes, say  # noqa: E402
-from quickstart_plan import Plan, read_preset  # noqa: E402
-from stamps import locked  # noqa: E402
-from steps import PrepError, errors_as_sentences  # noqa: E402
-from trainings import train  # noqa: E402
+from data_prep.lib.steps import UserError, errors_as_sentences
+from examples.lib.corpora import distill, make_corpus
+from examples.lib.places import ROOT, locked
+from examples.lib.progress import minutes, say
+from examples.lib.quickstart_plan import Plan, read_preset
+from examples.lib.trainings import train
 
 
 def run(plan: Plan) -> None:
     """Runs all steps."""
     # Only now, as it brings torch and fairseq: wrong options are refused at once.
-    from quickstart_measure import measure, show_examples
+    from examples.lib.quickstart_measure import measure, show_examples
 
     preset = plan.preset
     make_it = partial(make_corpus, plan, preset["corpus"])
@@ -69,14 +69,14 @@ def read_plan(args: argparse.Namespace) -> Plan:
     """Turns the command line into a plan.
 
     Raises:
-        PrepError: if an option cannot be used.
+        UserError: if an option cannot be used.
     """
     if args.threads < 1:
-        raise PrepError(f"--threads must be at least 1, but is {args.threads} instead.")
+        raise UserError(f"--threads must be at least 1, but is {args.threads} instead.")
     if args.data is not None and args.corpus == "demo":
-        raise PrepError("--data must go with --corpus multi30k; the demo needs none.")
+        raise UserError("--data must go with --corpus multi30k; the demo needs none.")
     if args.data is not None and not args.data.is_dir():
-        raise PrepError(f"--data must be a folder, but {args.data} is not.")
+        raise UserError(f"--data must be a folder, but {args.data} is not.")
     preset = args.preset or ROOT / "examples" / "presets" / f"{args.corpus}.yaml"
     work = (args.work or ROOT / "runs" / args.corpus).resolve()
     return Plan(

@@ -22,18 +22,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "data_prep")]
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import experiment  # noqa: E402
-from progress import minutes, say  # noqa: E402
-from stamps import locked, read_json  # noqa: E402
-from steps import PrepError, errors_as_sentences  # noqa: E402
-from trainings import fairseq_train  # noqa: E402
-
-from vq_nat.bench.machine import commit, processor, versions  # noqa: E402
-from vq_nat.results import tables as report  # noqa: E402
-from vq_nat.results.training_log import LogEntry, read_entry, read_log  # noqa: E402
+from data_prep.lib.steps import UserError, errors_as_sentences
+from examples.lib import experiment
+from examples.lib.places import ROOT, locked
+from examples.lib.progress import minutes, say
+from examples.lib.trainings import fairseq_train
+from vq_nat.bench.machine import commit, processor, versions
+from vq_nat.results import tables as report
+from vq_nat.results.rows import read_json
+from vq_nat.results.training_log import LogEntry, read_entry, read_log
 
 Row = dict[str, Any]
 SIZES = tuple(2**power for power in range(8, 15))
@@ -167,13 +167,13 @@ def make_row(plan: Plan, run: Run, log: Path) -> Row:
     """Reads a training's log.
 
     Raises:
-        PrepError: if there is no validation in it.
+        UserError: if there is no validation in it.
     """
     with open(log, encoding="utf-8", errors="replace") as lines:
         entries = [entry for line in lines if (entry := read_entry(line)) is not None]
     curve = [point(entry, run.codes) for entry in entries if entry.kind == "valid"]
     if not curve:
-        raise PrepError(f"{log} must hold a validation, but does not.")
+        raise UserError(f"{log} must hold a validation, but does not.")
     known = versions()
     return {
         "kind": "robustness",
@@ -342,15 +342,15 @@ def read_plan(args: argparse.Namespace) -> Plan:
     """Turns the command line into a plan.
 
     Raises:
-        PrepError: if an option cannot be used.
+        UserError: if an option cannot be used.
     """
     experiment.require_positive(args, ("updates", "max_tokens", "points", "threads"))
     if min(args.sizes) < 2:
-        raise PrepError(
+        raise UserError(
             f"--sizes must be at least 2, but is {min(args.sizes)} instead."
         )
     if not list(args.data.glob("dict.*.txt")):
-        raise PrepError(
+        raise UserError(
             f"--data must hold binary files for fairseq; {args.data} does not."
         )
     return Plan(

@@ -18,17 +18,17 @@ import warnings
 from functools import partial
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(HERE.parent), str(ROOT), str(ROOT / "data_prep")]
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from stamps import locked  # noqa: E402
-from steps import PrepError, errors_as_sentences  # noqa: E402
-from table_config import TEACHER, TEXTS, Table, read_table  # noqa: E402
-from table_overview import overview  # noqa: E402
-from table_plan import TablePlan, choose_rows  # noqa: E402
+from data_prep.lib.steps import UserError, errors_as_sentences
+from examples.lib.places import ROOT, locked
+from examples.paper_table.config import TEACHER, TEXTS, Table, read_table
+from examples.paper_table.overview import overview
+from examples.paper_table.plan import TablePlan, choose_rows
 
 PARTS = ("rows", "ablations")  # of tables, none themselves
+HERE = Path(__file__).resolve().parent
 TABLES = tuple(sorted(p.stem for p in HERE.glob("*.yaml") if p.stem not in PARTS))
 GIVEN = (TEACHER, "corpus", *TEXTS[1:])
 
@@ -39,11 +39,15 @@ def run(plan: TablePlan, args: argparse.Namespace) -> None:
     What fails is named at the end; it does not keep the other rows from being made.
 
     Raises:
-        PrepError: if anything has failed.
+        UserError: if anything has failed.
     """
     # Only now, as these bring torch and fairseq: wrong options are refused at once.
-    from table_measure import measure_all, measure_ready, refuse_other_device
-    from table_train import train_all
+    from examples.paper_table.measure import (
+        measure_all,
+        measure_ready,
+        refuse_other_device,
+    )
+    from examples.paper_table.train import train_all
 
     refuse_other_device(plan)
     failed: dict[str, str] = {}
@@ -57,12 +61,12 @@ def run(plan: TablePlan, args: argparse.Namespace) -> None:
         report(plan)
     if failed:
         reasons = "\n".join(f"{name}: {why}" for name, why in failed.items())
-        raise PrepError(f"{len(failed)} part(s) of the table failed.\n{reasons}")
+        raise UserError(f"{len(failed)} part(s) of the table failed.\n{reasons}")
 
 
 def report(plan: TablePlan) -> None:
     """Writes the report and says where it is."""
-    from table_report import make_report
+    from examples.paper_table.report import make_report
 
     print(f"Report: {make_report(plan)}", flush=True)
 
@@ -71,14 +75,14 @@ def read_plan(args: argparse.Namespace) -> TablePlan:
     """Turns the command line into a plan.
 
     Raises:
-        PrepError: if an option cannot be used.
+        UserError: if an option cannot be used.
     """
     if args.threads < 1:
-        raise PrepError(f"--threads must be at least 1, but is {args.threads} instead.")
+        raise UserError(f"--threads must be at least 1, but is {args.threads} instead.")
     if args.jobs < 1:
-        raise PrepError(f"--jobs must be at least 1, but is {args.jobs} instead.")
+        raise UserError(f"--jobs must be at least 1, but is {args.jobs} instead.")
     if args.train_only and args.measure_only:
-        raise PrepError("--train-only must not go with --measure-only.")
+        raise UserError("--train-only must not go with --measure-only.")
     path = args.config or HERE / f"{args.table}.yaml"
     table = read_table(path)
     work = args.work or ROOT / "runs" / table.name
@@ -102,12 +106,12 @@ def read_seeds(seeds: list[int] | None, table: Table) -> tuple[int, ...]:
     """Returns the seeds that are wanted; none for all.
 
     Raises:
-        PrepError: for one that no model has.
+        UserError: for one that no model has.
     """
     known = {seed for model in table.models.values() for seed in model.seeds}
     for seed in seeds or ():
         if seed not in known:
-            raise PrepError(
+            raise UserError(
                 f"--seeds must be among {', '.join(map(str, sorted(known)))}, "
                 f"but one is {seed} instead."
             )
@@ -118,13 +122,13 @@ def read_given(words: list[str]) -> dict[str, Path]:
     """Reads NAME=PATH of what was made elsewhere.
 
     Raises:
-        PrepError: for an unknown name or a path that does not exist.
+        UserError: for an unknown name or a path that does not exist.
     """
     given: dict[str, Path] = {}
     for word in words:
         name, _, path = word.partition("=")
         if name not in GIVEN or not path:
-            raise PrepError(
+            raise UserError(
                 f"--use must be NAME=PATH with a NAME of {', '.join(GIVEN)}, "
                 f"but is `{word}` instead."
             )
@@ -132,7 +136,7 @@ def read_given(words: list[str]) -> dict[str, Path]:
         if name == TEACHER:
             found, kind = Path(path).is_file(), "file"
         if not found:
-            raise PrepError(f"--use {name} must be a {kind}, but {path} is not.")
+            raise UserError(f"--use {name} must be a {kind}, but {path} is not.")
         given[name] = Path(path).resolve()
     return given
 

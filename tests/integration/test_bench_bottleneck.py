@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
+from examples import bench_bottleneck as bench
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "bench_bottleneck.py"
-sys.path.insert(0, str(SCRIPT.parent))
-
-import bench_bottleneck as bench  # noqa: E402
 
 SMALL = ("--n", "64", "--width", "8", "--codes", "16", "--threads", "1")
 
@@ -63,7 +62,7 @@ def test_without_the_rival_one_sentence_says_how_to_get_it(tmp_path: Path) -> No
     blocker = tmp_path / "vector_quantize_pytorch.py"
     blocker.write_text("raise ImportError\n")
     code = (
-        f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r}); "
+        f"import runpy, sys; sys.path.insert(1, {str(tmp_path)!r}); "
         f"sys.argv = ['bench', *{SMALL!r}]; "
         f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
     )

@@ -1,16 +1,14 @@
 """The benchmark of image training: the table, and the whole of it at toy length."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "examples"))
+from examples import bench_image
 
-import bench_image  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def row(system: str, speed: float) -> dict[str, Any]:

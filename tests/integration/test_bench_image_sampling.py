@@ -1,14 +1,11 @@
 """The benchmark of sampling, at toy length: rows and a table are written."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
-
-import bench_image_sampling as bench  # noqa: E402
+from examples import bench_image_sampling as bench
 
 TOY = ["--batch-size", "2", "--repeats", "1", "--threads", "1"]
 

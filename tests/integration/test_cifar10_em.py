@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from image_commands import write_cifar
 
+from examples import cifar10_em
+from examples.lib import cifar10_em_report
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "cifar10_em.py"
-sys.path.insert(0, str(SCRIPT.parent))
-
-import cifar10_em  # noqa: E402
-import cifar10_em_report  # noqa: E402
 
 PRESETS = sorted((ROOT / "examples" / "presets").glob("cifar10_em*.yaml"))
 TOY = ("--preset", ROOT / "examples" / "presets" / "cifar10_em_toy.yaml")

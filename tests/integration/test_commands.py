@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fairseq_commands import USER_DIR, call, task
+from fairseq_commands import STUDENT, TEACHER, USER_DIR, call, task
 
 from vq_nat.fairseq_side.compat import load_weights
 
@@ -29,7 +29,8 @@ def hypotheses(printed: str) -> dict[int, str]:
 
 
 def test_the_readmes_commands_train_and_translate(tmp_corpus, tmp_path) -> None:
-    readme = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
+    page = Path(__file__).parents[2] / "vq_nat" / "translation" / "README.md"
+    readme = page.read_text("utf-8")
     run = {}
     for command in ("train", "generate"):
         line = re.search(rf"^(fairseq-{command} (?:.*\\\n)*.*)$", readme, re.MULTILINE)
@@ -87,19 +88,49 @@ def test_batch_size_does_not_change_what_is_generated(train, generate, tmp_path)
     assert found[0] == found[1] == found[2]
 
 
-def test_resumed_equals_unbroken(train, tmp_path) -> None:
-    # Within an epoch: fairseq itself, whatever the model, does not resume bit for bit
-    # from a stop at the last update of an epoch.
+@pytest.mark.parametrize("stops", [(3,), (4, 9), (6,)])
+@pytest.mark.parametrize("model", [STUDENT, TEACHER], ids=["student", "teacher"])
+def test_resumed_equals_unbroken(
+    train, tmp_path, caplog, stops: tuple[int, ...], model: list[str]
+) -> None:
+    """Over three epochs, broken off within them and between."""
     schedule = ("--lr-scheduler", "inverse_sqrt", "--warmup-updates", "4")
-    schedule += ("--vq-restart-after", "2", "--disable-validation")
-    train(tmp_path / "unbroken", 6, *schedule)
-    train(tmp_path / "broken", 3, *schedule)
-    train(tmp_path / "broken", 6, *schedule)
+    schedule += ("--disable-validation", "--dropout", "0.1")
+    schedule += ("--vq-restart-after", "2") * (model is STUDENT)
+    caplog.set_level("INFO", "fairseq.trainer")
+    train(tmp_path / "unbroken", 11, *schedule, model=model)
+    begun = [r.args for r in caplog.records if "begin training epoch" in r.message]
+    assert len(begun) >= 2  # updates 1 to 11 are of several epochs
+    for updates in (*stops, 11):
+        train(tmp_path / "broken", updates, *schedule, model=model)
     unbroken = load_weights(tmp_path / "unbroken" / "checkpoint_last.pt")
     resumed = load_weights(tmp_path / "broken" / "checkpoint_last.pt")
     assert unbroken.keys() == resumed.keys()
     for name, tensor in unbroken.items():
         assert torch.equal(resumed[name], tensor), name
+
+
+def test_a_complete_training_makes_no_update_more(train, tmp_path) -> None:
+    train(tmp_path, 3, "--disable-validation")
+    before = (tmp_path / "checkpoint_last.pt").read_bytes()
+    train(tmp_path, 3, "--disable-validation")
+    assert (tmp_path / "checkpoint_last.pt").read_bytes() == before
+
+
+def test_half_a_checkpoint_is_passed_over(train, tmp_path) -> None:
+    """As a kill leaves it that comes while fairseq copies."""
+    options = ("--disable-validation", "--save-interval-updates", "2")
+    train(tmp_path / "whole", 5, *options)
+    train(tmp_path / "torn", 4, *options)
+    last = tmp_path / "torn" / "checkpoint_last.pt"
+    last.write_bytes(last.read_bytes()[:5000])
+    train(tmp_path / "torn", 5, *options)
+    found, wanted = (
+        load_weights(tmp_path / name / "checkpoint_last.pt")
+        for name in ("torn", "whole")
+    )
+    for name, tensor in wanted.items():
+        assert torch.equal(found[name], tensor), name
 
 
 def test_the_same_seed_gives_the_same_bits(train, tmp_path) -> None:

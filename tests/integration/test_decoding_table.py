@@ -37,7 +37,7 @@ def test_modes_are_measured_and_set_in_a_table(
     assert found["plain"]["against_plain"] is None
     assert load_rows(tmp_path / "rows") == []  # not among the systems
     assert found["npd-2"]["teacher_ms"] > 0
-    assert found["npd-2"]["decoding"]["iter_decode_with_beam"] == 2
+    assert found["npd-2"]["decoding"]["candidates"] == 2
     assert found["npd-2"]["sentences"] == 6
     assert script.main([*rows, "--table-only"]) == 0
     assert capsys.readouterr().out == printed

@@ -49,6 +49,9 @@ def test_fairseqs_models_decode_and_are_rescored(model, teacher, tmp_corpus) -> 
     alone = generate(path, "--batch-size", "3")
     assert sorted(alone) == list(range(40))
     assert alone == generate(path, "--batch-size", "40")
+    for ignored in (("--nbest", "5"), ("--lenpen", "2"), ("--score-reference",)):
+        with pytest.raises(ValueError, match="fairseq's default, but is .* cannot se"):
+            generate(path, *ignored)
     if name.startswith("lev"):
         with pytest.raises(ValueError, match="`iter_decode_with_beam` must be 1"):
             generate(path, "--iter-decode-with-beam", "3")

@@ -10,16 +10,13 @@ from typing import Any
 import pytest
 from fairseq.logging import metrics
 
+from data_prep.lib.steps import UserError
+from examples import robustness
+from vq_nat.results.training_log import LogEntry
 from vq_nat.translation.criterion import LatentPredictionCriterion
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "robustness.py"
-sys.path.insert(0, str(SCRIPT.parent))
-
-import robustness  # noqa: E402
-from steps import PrepError  # noqa: E402
-
-from vq_nat.results.training_log import LogEntry  # noqa: E402
 
 POINT = (
     *("num_updates", "word_accuracy", "vq_posterior_entropy"),
@@ -104,7 +101,7 @@ def test_every_used_code_is_counted(codes: int, used: int) -> None:
 def test_two_experiments_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
         robustness.locked(tmp_path, "robustness experiment"),
-        pytest.raises(PrepError, match="Another robustness experiment is working in"),
+        pytest.raises(UserError, match="Another robustness experiment is working in"),
         robustness.locked(tmp_path, "robustness experiment"),
     ):
         pass

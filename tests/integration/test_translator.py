@@ -170,10 +170,13 @@ def test_threads_read_from_one_translator(checkpoint: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"hope": 1}, "decoding options must be among code_search, .*, but one is 'ho"),
+        (
+            {"hope": 1},
+            "decoding options must be among beam, candidates, .*, but one",
+        ),
         ({"rescore": "bleu"}, "`rescore` must be one of model, chrf, but is 'bleu'"),
         ({"code_search": "sample", "temperature": -1.0}, "`temperature` must be above"),
-        ({"passes": -1}, "`iter_decode_max_iter` must not be negative, but is -1 in"),
+        ({"passes": -1}, "`passes` must be at least 0, but is -1 instead"),
         (
             {"length_mode": "ratio", "length_ratio": 0.0},
             "`length_ratio` must be above 0",
@@ -220,6 +223,8 @@ def test_options_of_the_other_kind_of_model_are_refused(
         vq_nat.load(teacher, teacher=teacher)
     with pytest.raises(ValueError, match="`beam` must be 1 for a model that writes al"):
         vq_nat.load(checkpoint, beam=2)
+    with pytest.raises(ValueError, match="`code_search` must be 'beam' for an autoreg"):
+        vq_nat.load(teacher, code_search="sample")
     wide = vq_nat.load(teacher).translate(["a b"], candidates=3)
     assert wide == vq_nat.load(teacher, beam=3).translate(["a b"])
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..results.rows import Row, write_json
 from ..results.tables import at, latency, markdown, number, percent
+from ..translation.decoding.options import DecodingOptions
 from ..translation.translator import Translator
 from .machine import describe_machine
 from .quality import score
@@ -50,7 +51,7 @@ def modes() -> list[Mode]:
     kinds = {"mask": "words again", "latent": "new codes", "both": "both"}
     for kind, label in kinds.items():
         for passes in (1, 2, 4):
-            options = {"iter_decode_max_iter": passes, "refinement": kind}
+            options = {"passes": passes, "refinement": kind}
             plural = "es" if passes > 1 else ""
             text = f"{passes} pass{plural}, {label}"
             found.append(Mode(f"{kind}-{passes}", text, options))
@@ -84,7 +85,7 @@ def modes() -> list[Mode]:
             "beam 10, 1 pass of both, teacher",
             10,
             True,
-            iter_decode_max_iter=1,
+            passes=1,
             refinement="both",
         ),
     ]
@@ -95,10 +96,7 @@ def several(
     name: str, label: str, candidates: int, teacher: bool = False, **options: Any
 ) -> Mode:
     """Returns a mode that chooses among candidates."""
-    chosen = {"iter_decode_with_beam": candidates, **options}
-    if teacher:
-        chosen["iter_decode_with_external_reranker"] = True
-    return Mode(name, label, chosen, teacher)
+    return Mode(name, label, {"candidates": candidates, **options}, teacher)
 
 
 def choose(names: list[str] | None, teacher: bool) -> list[Mode]:
@@ -166,16 +164,16 @@ def measure_modes(
 
 def with_options(translator: Translator, mode: Mode) -> Translator:
     """Returns a translator that decodes in another way, with the same models."""
+    teacher = translator.options.teacher if mode.teacher else None
     return Translator(
         translator.model,
         translator.task,
         translator.codec,
-        {**PLAIN_OPTIONS, **mode.options},
+        DecodingOptions(
+            teacher=teacher, autocast=translator.options.autocast, **mode.options
+        ),
         translator.teacher if mode.teacher else None,
     )
-
-
-PLAIN_OPTIONS = {"iter_decode_max_iter": 0, "iter_decode_with_beam": 1}
 
 
 def measure_times(

@@ -12,6 +12,7 @@ import torch
 from .. import load
 from ..results.rows import Row
 from ..translation.ctranslate2 import CTranslate2Translator
+from ..translation.flow import is_latent
 from ..translation.loading import checkpoint_path
 from ..translation.onnx.export import export_checkpoint
 from ..translation.onnx.runtime import FORMAT
@@ -19,8 +20,6 @@ from .machine import distribution_version
 
 ENGINES = ("torch", "onnx", "ctranslate2")
 COMPUTE_TYPES = ("float32", "int8")  # of exported graphs
-# What a latent model can be given instead of its own prediction, for diagnosis.
-NEED_REFERENCES = ("true_codes", "true_latents")
 
 
 class Engine(Protocol):
@@ -82,9 +81,9 @@ class TorchEngine:
             "codebook_size": None,
             "slices": None,
         }
-        if hasattr(model, "lookup"):
-            row |= describe_latents(model.cfg)
-        if hasattr(model, "lookup") or hasattr(model, "initialize_output_tokens"):
+        if is_latent(model):
+            row |= describe_latents(self.translator.model.cfg)
+        if self.translator.parallel:
             return {**row, "passes": self.decoding.get("passes", 0)}
         return {**row, "beam": self.decoding.get("beam", 1)}
 

@@ -15,13 +15,13 @@ from statistics import median
 from typing import Any
 
 from ..results.rows import Row
-from ..translation.flow import device_of
+from ..translation.decoding import generator
+from ..translation.flow import device_of, is_latent
 from .clocks import Rules
 from .timing import Synchronize, synchronizer
 
 LATENT_DOORS = {
     "encode": "encode",
-    "predict": "predict",
     "decode": "decode",
     "recode": "true_codes",  # of words that are refined
 }
@@ -121,12 +121,11 @@ def doors(translator: Any) -> list[tuple[Any, str, str]]:
     if hasattr(translator, "run_engine"):
         return [*found, (translator, "run_engine", "engine")]
     model = translator.model
-    for sign, inside in (
-        ("lookup", LATENT_DOORS),
-        ("forward_encoder", PARALLEL_DOORS),
-    ):
-        if hasattr(model, sign):
-            return found + [(model, door, name) for name, door in inside.items()]
+    if is_latent(model):
+        found.append((generator, "search", "predict"))
+        return found + [(model, door, name) for name, door in LATENT_DOORS.items()]
+    if hasattr(model, "forward_encoder"):
+        return found + [(model, door, name) for name, door in PARALLEL_DOORS.items()]
     parts = [(getattr(model, part), name) for name, part in OTHER_DOORS.items()]
     return found + [(part, "forward", name) for part, name in parts]
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from ..results.rows import Row, row_path, write_json, write_outputs, write_row
 from ..results.training_log import TrainingLog, read_log
+from ..translation.decoding.options import NEED_REFERENCES
 from .clocks import Clock, Rules, measure_clock
 from .engines import (
-    NEED_REFERENCES,
     Engine,
     describe_decoding,
     engine_versions,

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import __version__, load
-from .arguments import count, device, positive
+from .arguments import device, positive
+from .decoding import add_decoding, chosen
 from .image import add_image_commands
+
+INTERRUPTED = 130  # as a shell says of a program that SIGINT has ended: 128 + 2
 
 
 class SentenceParser(argparse.ArgumentParser):
@@ -56,13 +59,6 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="lines read and translated at a time (default: 64)",
     )
-    translate.add_argument(
-        "--beam",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="beam width of an autoregressive model (default: 1)",
-    )
     add_decoding(translate)
     translate.add_argument(
         "--nbest",
@@ -75,6 +71,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--json",
         action="store_true",
         help="write a JSON object a line: translations with scores, codes and times",
+    )
+    translate.add_argument(
+        "--references",
+        type=Path,
+        metavar="FILE",
+        help="their translations, a line each, for --true-codes and --true-latents",
     )
     translate.add_argument(
         "--invalid-utf8",
@@ -176,9 +178,6 @@ def build_parser() -> argparse.ArgumentParser:
         "--compute-type",
         help="of onnx and ctranslate2: float32, int8, … (default: float32)",
     )
-    measure.add_argument(
-        "--beam", type=positive, default=1, metavar="N", help="default: 1"
-    )
     add_decoding(measure)
     measure.set_defaults(run=run_measure)
 
@@ -201,76 +200,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_decoding(command: argparse.ArgumentParser) -> None:
-    """Adds the options that say how a model decodes."""
-    command.add_argument(
-        "--device",
-        type=device,
-        default="cpu",
-        help="cpu, cuda, cuda:1, … (default: cpu)",
-    )
-    group = command.add_argument_group("decoding of a latent model")
-    group.add_argument(
-        "--candidates",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="translations to choose the best from (default: 1)",
-    )
-    group.add_argument(
-        "--search",
-        dest="code_search",
-        choices=("beam", "sample", "lengths"),
-        default="beam",
-        help="where the candidates come from (default: beam)",
-    )
-    group.add_argument(
-        "--temperature", type=float, default=1.0, help="of samples (default: 1)"
-    )
-    group.add_argument(
-        "--teacher", metavar="MODEL", help="autoregressive model that chooses"
-    )
-    group.add_argument(
-        "--rescore",
-        choices=("model", "chrf"),
-        default="model",
-        help="what chooses without a teacher: the model, or agreement (default: model)",
-    )
-    group.add_argument(
-        "--passes",
-        type=count,
-        default=0,
-        metavar="N",
-        help="refinement passes (default: 0)",
-    )
-    group.add_argument(
-        "--refinement",
-        choices=("mask", "latent", "both"),
-        default="mask",
-        help="what a pass does: unsure words again, new codes, or both (default: mask)",
-    )
-    group.add_argument(
-        "--length-mode",
-        choices=("free", "ratio"),
-        default="free",
-        help="free: the end of codes decides; ratio: twice the source (default: free)",
-    )
-
-
-DECODING = (
-    "beam",
-    "device",
-    "candidates",
-    "code_search",
-    "temperature",
-    "teacher",
-    "rescore",
-    "passes",
-    "refinement",
-    "length_mode",
-)
-
-
 def run_where(options: argparse.Namespace) -> None:
     """Prints the package's folder, spelled as Python imported it."""
     print(Path(__file__).absolute().parents[1])
@@ -280,19 +209,32 @@ def run_translate(options: argparse.Namespace) -> None:
     """Translates standard input, a batch of lines at a time."""
     from tqdm import tqdm
 
-    decoding = {name: getattr(options, name) for name in DECODING}
-    translator = load(options.model, data=options.data, **decoding)
+    decoding = chosen(options)
+    references = read_references(options.references)
+    translator = load(
+        options.model, data=options.data, device=options.device, **decoding
+    )
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     lines, done = read_lines(options.invalid_utf8), 0
     # Silent unless standard error is a terminal.
     with tqdm(unit=" lines", disable=None, leave=False) as progress:
         while batch := list(islice(lines, options.batch_size)):
-            for found in translator.nbest(batch, batch_size=options.batch_size):
+            given: dict[str, Any] = {}
+            if references is not None:
+                given["references"] = references[done : done + len(batch)]
+            for found in translator.nbest(
+                batch, batch_size=options.batch_size, **given
+            ):
                 done += 1
                 for line in written(done, found, options):
                     print(line)
             sys.stdout.flush()
             progress.update(len(batch))
+    if references is not None and len(references) != done:
+        raise ValueError(
+            f"{options.references} must have as many lines as the input ({done}), but "
+            f"has {len(references)} instead."
+        )
 
 
 def written(
@@ -315,6 +257,7 @@ def written(
                 "teacher_score": one.teacher_score,
                 "passes": one.passes,
                 "tokens": one.tokens,
+                "history": list(one.history),
                 "codes": one.codes,
                 "ms": round(1000 * one.seconds, 3),
                 "teacher_ms": round(1000 * one.teacher_seconds, 3),
@@ -327,6 +270,13 @@ def written(
             yield f"{number}\t{one.rank_score:.4f}\t{one.text}"
     else:
         yield kept[0].text
+
+
+def read_references(path: Path | None) -> list[str] | None:
+    """Reads the translations that are given, if there are any."""
+    if path is None:
+        return None
+    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
 
 
 def read_lines(invalid: str) -> Iterator[str]:
@@ -415,18 +365,15 @@ def measured_decoding(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ValueError: for a number format of an engine that is not used.
     """
+    decoding = chosen(options)
     if options.engine == "ctranslate2":
-        decoding = {"beam": options.beam, "compute_type": options.compute_type}
-        return {name: value for name, value in decoding.items() if value is not None}
-    if options.compute_type is not None and options.engine == "torch":
-        raise ValueError("`--compute-type` must come with another `--engine`.")
-    plain = vars(build_parser().parse_args(["translate", "MODEL"]))
-    decoding = {
-        name: getattr(options, name)
-        for name in DECODING
-        if name != "device" and getattr(options, name) != plain[name]
-    }
+        for name in decoding:
+            if name != "beam":
+                raise ValueError(f"`{name}` is no option of `--engine ctranslate2`.")
+        decoding["beam"] = options.beam
     if options.compute_type is not None:
+        if options.engine == "torch":
+            raise ValueError("`--compute-type` must come with another `--engine`.")
         decoding["compute_type"] = options.compute_type
     return decoding
 
@@ -471,13 +418,20 @@ def plain_columns(markdown: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns its exit code: 0, or 2 with one sentence."""
+    """Runs a command and returns its exit code.
+
+    Returns:
+        0; 2 with one sentence of what is wrong; 130 if the user interrupts it.
+    """
     options = build_parser().parse_args(arguments)
     # Before fairseq is imported, which would have all libraries tell what they do.
     logging.basicConfig(level=logging.WARNING)
     try:
         options.run(options)
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("vq-nat: interrupted.", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:  # the reader has seen enough, as in `… | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ImportError, OSError, ValueError) as error:

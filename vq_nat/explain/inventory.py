@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..results.rows import write_text
+from ..translation.flow import is_latent
 from ..translation.translator import Translator
 
 MOST = 10  # words and chunks kept of each code
@@ -64,7 +65,7 @@ def require_codes(translator: Translator) -> None:
         ValueError: saying what it is instead.
     """
     model = translator.model
-    if not hasattr(model, "lookup"):
+    if not is_latent(model):
         raise ValueError(
             f"the model must have codes, but is a {type(model).__name__} instead."
         )
@@ -74,9 +75,9 @@ def require_codes(translator: Translator) -> None:
             "codes, but is an exported one instead."
         )
     if not model.predicts_codes:
+        kind = translator.model.cfg.vq_kind
         raise ValueError(
-            f"the model must have codes, but its `vq_kind` is {model.cfg.vq_kind!r} "
-            "instead."
+            f"the model must have codes, but its `vq_kind` is {kind!r} instead."
         )
 
 

@@ -248,6 +248,16 @@ class EverySentence:
         options["required_batch_size_multiple"] = 1
         return super().get_batch_iterator(dataset, **options)  # type: ignore[misc]
 
+    def can_reuse_epoch_itr(self, dataset: Any) -> bool:
+        """Tells whether an epoch may have the batches of the one before.
+
+        Not in training. fairseq draws which sentences share a batch under the seed and
+        the epoch that a run begins with, and keeps them to its end: so a run that was
+        broken off went on with others than the unbroken one. Here every epoch draws.
+        """
+        trained_on = self.datasets.get(self.cfg.train_subset)  # type: ignore[attr-defined]
+        return dataset is not trained_on and super().can_reuse_epoch_itr(dataset)  # type: ignore[misc]
+
 
 def training_attention(device: torch.device) -> AbstractContextManager[Any]:
     """Returns the context in which fairseq's own attention trains fastest.

@@ -14,6 +14,7 @@ import torch
 from fairseq.logging import metrics
 
 from ..bottleneck import Bottleneck
+from . import resuming
 from .compat import (
     autocast,
     fairseq_autocast,
@@ -26,6 +27,7 @@ from .compat import (
 from .host import log_stats, set_seed
 from .optimizer import step, total_norm
 
+resuming.apply()
 put_in_place(step, total_norm)
 read_options_directly()
 relieve_trainer(set_seed, log_stats)

@@ -1,6 +1,5 @@
 """Autoencoders and priors from checkpoints, and which of them belong together."""
 
-import hashlib
 from pathlib import Path
 from typing import Any, Union
 
@@ -9,6 +8,7 @@ from torch import nn
 
 from ..fairseq_side.compat import load_config
 from ..fairseq_side.guard import load_models
+from ..nn.fingerprint import hash_weights
 from .prior import CodeGrid
 
 PathLike = Union[str, Path]
@@ -67,13 +67,8 @@ def load_prior(path: PathLike, autoencoder: nn.Module, device: str = "cpu") -> A
 
 
 def fingerprint(model: nn.Module) -> str:
-    """Returns the SHA-256 of a model's weights: names, types, shapes and values."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        flat = value.detach().cpu().contiguous()
-        digest.update(f"{name} {flat.dtype} {tuple(flat.shape)}\n".encode())
-        digest.update(flat.numpy().tobytes())
-    return digest.hexdigest()
+    """Returns the SHA-256 of a model's weights."""
+    return hash_weights(model.state_dict())
 
 
 def code_grid(autoencoder: Any) -> CodeGrid:

@@ -22,9 +22,17 @@ def write_row(row: Row, folder: Path) -> Path:
     return write_json(row, row_path(folder, row["corpus"], row["system"]))
 
 
-def write_json(row: Row, path: Path) -> Path:
-    """Writes a row of any kind, never seen half-written."""
-    return write_text(json.dumps(row, indent=2, ensure_ascii=False), path)
+def write_json(value: Any, path: Path) -> Path:
+    """Writes a row, or anything else, as JSON, never seen half-written."""
+    return write_text(json.dumps(value, indent=2, ensure_ascii=False), path)
+
+
+def read_json(path: Path) -> Any:
+    """Returns what a JSON file holds, None if there is no such or it is broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def outputs_path(path: Path, test_set: str) -> Path:
@@ -61,8 +69,10 @@ def read_lines(path: Path) -> list[str]:
 
 def write_text(text: str, path: Path) -> Path:
     """Writes a text and a line feed, never seen half-written."""
-    with replacing(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(f"{text}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
     return path
 
 

@@ -22,10 +22,20 @@ from fairseq.tasks.translation_lev import (
 from torch import Tensor
 
 from ..fairseq_side.compat import EverySentence, load_weights
+from .decoding.flags import refuse_ignored, settle_beam
 from .decoding.rescoring import TeacherScore
-from .flow import align_left, pieces
+from .flow import Candidate, align_left, pieces
 from .teacher_start import copy_weights, layers_of
 
+OF_PARALLEL_MODELS = (
+    "iter_decode_eos_penalty",
+    "iter_decode_max_iter",
+    "iter_decode_force_max_iter",
+    "iter_decode_with_beam",
+    "iter_decode_with_external_reranker",
+    "retain_iter_history",
+    "decoding_format",
+)
 ONE_PASS = (NATransformerModel, NACRFTransformerModel)
 
 
@@ -94,13 +104,13 @@ class MendedRefinementGenerator(IterativeRefinementGenerator):
         flat = [hypotheses[0] for hypotheses in finalized]
         groups = [flat[i : i + beam_size] for i in range(0, len(flat), beam_size)]
         different = [list(by_wording(group).values()) for group in groups]
-        self.rescorer.rank(encoder_input[0], different)
-        for group, ranked in zip(groups, different):
-            scores = by_wording(ranked)
+        ranked = self.rescorer.rank(encoder_input[0], different)
+        for group, of_group in zip(groups, ranked):
+            scores = {tuple(one.tokens.tolist()): one for one in of_group}
             for hypothesis in group:
                 same = scores[wording(hypothesis)]
-                hypothesis["score"] = same["rank_score"]
-                hypothesis["teacher_seconds"] = same["teacher_seconds"]
+                hypothesis["score"] = same.rank_score
+                hypothesis["teacher_seconds"] = same.teacher_seconds
         return finalized
 
 
@@ -149,9 +159,27 @@ def wording(hypothesis: dict[str, Any]) -> tuple[int, ...]:
     return tuple(hypothesis["tokens"].tolist())
 
 
-def by_wording(hypotheses: list[dict[str, Any]]) -> dict[tuple[int, ...], Any]:
-    """Returns one hypothesis for each wording."""
-    return {wording(hypothesis): hypothesis for hypothesis in hypotheses}
+def by_wording(
+    hypotheses: list[dict[str, Any]],
+) -> dict[tuple[int, ...], Candidate]:
+    """Returns one candidate for each wording."""
+    return {wording(one): candidate_of(one) for one in hypotheses}
+
+
+def candidate_of(hypothesis: dict[str, Any]) -> Candidate:
+    """Reads what a generator of fairseq's gives."""
+    tokens, score = hypothesis["tokens"], float(hypothesis["score"])
+    return Candidate(
+        tokens=tokens,
+        positional_scores=hypothesis["positional_scores"],
+        score=score,
+        code_score=0.0,
+        codes=tokens.new_zeros(0, 0),
+        steps=int(hypothesis.get("steps") or 0),
+        rank_score=score,
+        teacher_seconds=hypothesis.get("teacher_seconds", 0.0),
+        history=tuple(one["tokens"] for one in hypothesis.get("history") or ()),
+    )
 
 
 @dataclass
@@ -194,7 +222,9 @@ class MendedLevenshteinTask(EverySentence, TranslationLevenshteinTask):
         Raises:
             ValueError: for settings the model cannot serve.
         """
+        refuse_ignored(args, OF_PARALLEL_MODELS, "one of fairseq's parallel models")
         refuse_unserved(models, args)
+        settle_beam(args, getattr(args, "iter_decode_with_beam", 1))
         model = models[0]
         reranks = getattr(args, "iter_decode_with_external_reranker", False)
         adaptive = not getattr(args, "iter_decode_force_max_iter", False)

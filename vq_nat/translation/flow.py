@@ -5,7 +5,9 @@ K codes per slice, V vocabulary. A mask is bool, True = real. Every sequence ins
 model is left-aligned: padding, if any, stands on the right.
 """
 
-from typing import Any, NamedTuple, TypeVar
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor
@@ -47,6 +49,22 @@ class DecodedWords(NamedTuple):
     mask: Tensor  # (B, T); T = L · 2^n_c positions of real latents
 
 
+class Candidate(NamedTuple):
+    """One translation of a sentence: made by a generator, ranked by a rescorer."""
+
+    tokens: Tensor  # (T,), its end of sentence included
+    positional_scores: Tensor  # (T,) log-probabilities
+    score: float  # log p(codes) + log p(words | codes)
+    code_score: float  # log p(codes)
+    codes: Tensor  # (L, G)
+    steps: int  # passes until it stood still
+    copies: int = 1  # candidates with these words
+    rank_score: float | None = None  # what it was ranked by; None = it was alone
+    teacher_score: float | None = None  # log p(words) under the teacher
+    teacher_seconds: float = 0.0  # its sentence's part of the teacher's time
+    history: tuple[Tensor, ...] = ()  # the words of every pass, if they are kept
+
+
 class TrainingOutput(NamedTuple):
     """Everything the criterion needs of one forward pass."""
 
@@ -58,6 +76,92 @@ class TrainingOutput(NamedTuple):
     bottleneck: BottleneckOutput
     latent_count: int  # real latent positions
     updates: int  # finished so far; schedules depend on it
+
+
+# ------------------------------------------------------- what decoding asks of a model
+
+
+class SearchState(Protocol):
+    """What one step of a latent predictor hands to the next."""
+
+    def take(self: State, rows: Tensor, source: bool) -> State:
+        """Takes rows of the batch; of the source as well, or of the past alone."""
+
+
+State = TypeVar("State", bound=SearchState)
+
+
+class CodePredictor(Protocol[State]):
+    """What the search asks of a latent predictor with G slices of K codes."""
+
+    slices: int
+    codes: int
+    max_latents: int  # longest sequence of codes
+
+    @property
+    def end(self) -> int:
+        """The end-of-codes symbol, of slice 0 alone."""
+
+    def start(self, source: EncodedSource) -> State:
+        """Returns the state before the first step."""
+
+    def step(self, state: State, previous: Tensor | None) -> tuple[Tensor, State]:
+        """Returns logits (B, G, K + 1) after the codes (B, G), and the next state."""
+
+    def log_probs(self, logits: Tensor) -> Tensor:
+        """Normalises logits. Shape: (…, G, K + 1)."""
+
+
+class LatentModel(Protocol):
+    """What decoding asks of a model with latents, trained or exported."""
+
+    steps: int  # n_c: 2^n_c words per code
+    pad: int
+    predictor: CodePredictor[Any]
+    training: bool
+
+    @property
+    def sees_words(self) -> bool:
+        """Whether training showed words to the decoder until its end."""
+
+    @property
+    def predicts_codes(self) -> bool:
+        """Whether there are codes, so that they can be predicted."""
+
+    def encode(self, src_tokens: Tensor) -> EncodedSource:
+        """Encodes source words. Shape: (B, S), padded on either side."""
+
+    def lookup(self, codes: LatentCodes) -> Latents:
+        """Turns codes into vectors. Shape: (B, L, G) → (B, L, C)."""
+
+    def decode(
+        self,
+        latents: Latents,
+        source: EncodedSource,
+        words: Tensor | None = None,
+        shown: Tensor | None = None,
+    ) -> DecodedWords:
+        """Predicts every word at once, around those that are shown (B, T)."""
+
+    def score_codes(self, codes: LatentCodes, source: EncodedSource) -> Tensor:
+        """Computes log p(codes, end of codes | source). Shape: (B,)."""
+
+    def true_codes(self, target: Tensor, source: EncodedSource) -> LatentCodes:
+        """Returns the codes that the target (B, T) has behind the bottleneck."""
+
+    def true_latents(self, target: Tensor, source: EncodedSource) -> Latents:
+        """Returns what the decoder sees of the target (B, T) in training."""
+
+    def max_positions(self) -> tuple[int, int]:
+        """Longest source and target, in subword tokens."""
+
+    def eval(self) -> object:
+        """Switches to evaluation."""
+
+
+def is_latent(model: object) -> TypeGuard[LatentModel]:
+    """Tells whether a model has latents to decode from."""
+    return hasattr(model, "lookup") and hasattr(model, "true_latents")
 
 
 Record = TypeVar("Record", EncodedSource, Latents, LatentCodes)
@@ -145,7 +249,10 @@ def pieces(lengths: Tensor, vocabulary: int, logits: int = 0) -> list[Tensor]:
     return found
 
 
-def device_of(model: Any) -> torch.device:
+def device_of(model: object) -> torch.device:
     """Returns where a model computes; an exported one has no parameters to tell it."""
-    own = getattr(model, "device", None)
-    return next(model.parameters()).device if own is None else own
+    own: torch.device | None = getattr(model, "device", None)
+    if own is not None:
+        return own
+    assert isinstance(model, torch.nn.Module), "a model must say where it computes"
+    return next(model.parameters()).device

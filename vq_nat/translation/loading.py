@@ -7,10 +7,10 @@ from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 
 from ..fairseq_side.compat import load_config, load_weights
 from ..fairseq_side.guard import load_models
+from .codec import TEXT_FILE
 from .fairseq_nat import MendedLevenshteinTask
 from .onnx.runtime import DESCRIPTION, ExportedModel
 from .task import DiscreteLatentTranslationConfig, DiscreteLatentTranslationTask
-from .text_folder import TEXT_FILE
 
 
 def open_model(

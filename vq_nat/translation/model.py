@@ -17,7 +17,6 @@ from ..fairseq_side.compat import load_weights
 from .compressor import TargetCompressor
 from .config import PRESETS, VQEMTransformerConfig, check
 from .decoder import ParallelDecoder
-from .decoding.search import GREEDY, CodeBounds, SearchOptions, search
 from .encoder import SourceEncoder
 from .flow import (
     DecodedWords,
@@ -39,10 +38,11 @@ from .teacher_start import copy_weights, layers_of
 class VQEMTransformer(BaseFairseqModel):
     """Encoder, compressor, bottleneck, latent predictor and parallel decoder.
 
-    Decoding speaks through four methods only, each of fixed tensors in and out:
+    Decoding speaks through the methods of `flow.LatentModel` only, each of fixed
+    tensors in and out; the search for codes steps the predictor:
 
         source = model.encode(src_tokens)
-        codes = model.predict(source, bounds)
+        codes = search(model.predictor, source, bounds, options)
         words = model.decode(model.lookup(codes), source)
 
     Args:
@@ -65,13 +65,12 @@ class VQEMTransformer(BaseFairseqModel):
             size, self.steps, cfg.compressor_blocks, cfg.compressor_source_attention
         )
         self.bottleneck = build_bottleneck(cfg, size.width)
-        self.max_latents = -(-cfg.max_target_positions // 2**self.steps)
         self.predictor = LatentPredictor(
             size,
             cfg.predictor_layers,
             self.bottleneck.num_slices,
             self.bottleneck.num_codes,  # 1 without discretisation
-            self.max_latents,
+            max_latents=-(-cfg.max_target_positions // 2**self.steps),
         )
         self.decoder = ParallelDecoder(size, self.steps, cfg.decoder_layers)
         self.num_updates = 0
@@ -104,34 +103,12 @@ class VQEMTransformer(BaseFairseqModel):
         """Whether there are codes, so that they can be predicted."""
         return self.bottleneck.num_codes > 1
 
-    # -- the four doors of decoding ------------------------------------------------
+    # -- the doors of decoding -----------------------------------------------------
 
     def encode(self, src_tokens: Tensor) -> EncodedSource:
         """Encodes source words. Shape: (B, S), padded on either side."""
         tokens = align_left(src_tokens, self.pad)
         return self.encoder(self.embed(tokens), tokens.ne(self.pad))
-
-    @torch.no_grad()
-    def predict(
-        self,
-        source: EncodedSource,
-        bounds: CodeBounds,
-        options: SearchOptions = GREEDY,
-    ) -> LatentCodes:
-        """Searches for codes until their end.
-
-        Args:
-            source: B encoded sentences.
-            bounds: their shortest and longest sequences.
-            options: the search, greedy if not told otherwise.
-
-        Returns:
-            B · W sequences, W for each sentence.
-        """
-        most = bounds.most.clamp(1, self.max_latents)
-        least = torch.minimum(bounds.least.clamp(min=1), most)
-        bounds = bounds._replace(least=least, most=most)
-        return search(self.predictor, source, bounds, options)
 
     def code_log_probs(self, codes: Tensor, source: EncodedSource) -> Tensor:
         """Computes log p of every code, and of the end, after the codes before it.
@@ -224,7 +201,7 @@ class VQEMTransformer(BaseFairseqModel):
         if target is None:
             raise ValueError(
                 "`target` must be given to train, but is None instead; "
-                "use `encode`, `predict`, `lookup` and `decode` to translate."
+                "`vq_nat.load` returns what translates."
             )
         source = self.encode(src_tokens)
         words = self.to_chunks(target)

@@ -63,7 +63,7 @@ class LatentPredictor(nn.Module):
         max_latents: int,
     ) -> None:
         super().__init__()
-        self.slices, self.codes = slices, codes
+        self.slices, self.codes, self.max_latents = slices, codes, max_latents
         self.embed_codes = nn.Embedding(slices * codes, size.width)
         self.begin = nn.Parameter(torch.empty(size.width))
         self.positions = Positions(size.width, max_latents + 1)

@@ -16,23 +16,25 @@ from fairseq.tasks.translation import (
 from sacrebleu.metrics import BLEU
 
 from ..fairseq_side.compat import EverySentence, autocast
-from ..fairseq_side.training import AUTOCAST_HELP, LatentTraining
-from .config import DecodingConfig
-from .decoding.generator import REFINEMENTS, IterativeLatentGenerator
-from .decoding.lengths import LengthRule
-from .decoding.rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
-from .decoding.search import SearchOptions
-from .flow import device_of
+from ..fairseq_side.training import LatentTraining
+from .decoding.build import build_generator
+from .decoding.flags import (
+    OF_LATENT_MODELS,
+    DecodingConfig,
+    named_as_flags,
+    read_flags,
+    refuse_ignored,
+    settle_beam,
+)
+from .decoding.generator import IterativeLatentGenerator
+from .decoding.references import ReferenceScorer
+from .flow import Candidate, device_of, is_latent
 
 
 @dataclass
 class DiscreteLatentTranslationConfig(DecodingConfig, TranslationConfig):
-    """fairseq's translation options, those of decoding, autocast, and a second BLEU."""
+    """fairseq's translation options, those of decoding, and a second BLEU."""
 
-    autocast: str = field(
-        default="none",
-        metadata={"help": AUTOCAST_HELP},
-    )
     eval_true_codes: bool = field(
         default=False,
         metadata={
@@ -73,33 +75,29 @@ class DiscreteLatentTranslationTask(EverySentence, LatentTraining, TranslationTa
     ) -> Any:
         """Returns an `IterativeLatentGenerator`; fairseq's own for other models.
 
-        Of several models the last may be the teacher that rescores candidates.
+        Of several models the last may be the teacher that rescores candidates. With
+        `--score-reference` it returns a `ReferenceScorer`.
 
         Raises:
             ValueError: for settings a latent model cannot serve.
         """
-        if not hasattr(models[0], "lookup"):
+        if not is_latent(models[0]):
             return super().build_generator(models, args, *rest, **options)
-        settings = Settings(args, self.cfg)
-        settings.refuse_unserved(models)
-        return IterativeLatentGenerator(
-            self.target_dictionary,
-            max_iter=settings.passes,
-            retain_history=settings.get("retain_iter_history", False),
-            true_codes=settings.get("true_codes"),
-            true_latents=settings.get("true_latents"),
-            search=settings.search(),
-            lengths=settings.lengths(),
-            refinement=settings.get("refinement"),
-            rescorer=settings.rescorer(models, self.target_dictionary),
-        )
+        refuse_ignored(args, OF_LATENT_MODELS, "a parallel decoder")
+        asked = read_flags(args, self.cfg)
+        settle_beam(args, asked.candidates)
+        if getattr(args, "score_reference", False):
+            return ReferenceScorer(self.target_dictionary)
+        refuse_more(getattr(args, "nbest", 1), asked.candidates)
+        with named_as_flags():
+            return build_generator(asked, models, self.target_dictionary)
 
     def valid_step(
         self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
     ) -> Any:
         """Loss and BLEU of a validation batch."""
         loss, size, log = super().valid_step(sample, model, criterion)
-        if self.cfg.eval_bleu and self.cfg.eval_true_codes and hasattr(model, "lookup"):
+        if self.cfg.eval_bleu and self.cfg.eval_true_codes and is_latent(model):
             name = "true_codes" if model.predicts_codes else "true_latents"
             options: dict[str, Any] = {name: True}
             generator = IterativeLatentGenerator(self.target_dictionary, **options)
@@ -114,9 +112,20 @@ class DiscreteLatentTranslationTask(EverySentence, LatentTraining, TranslationTa
     def inference_step(
         self, generator: Any, models: Any, sample: dict[str, Any], **options: Any
     ) -> Any:
-        """Decodes a batch under autocast."""
-        with autocast(self.cfg.autocast, device_of(models[0])):
-            return super().inference_step(generator, models, sample, **options)
+        """Decodes a batch under autocast, and returns what fairseq's commands read."""
+        if not isinstance(generator, (IterativeLatentGenerator, ReferenceScorer)):
+            with autocast(self.cfg.autocast, device_of(models[0])):
+                return super().inference_step(generator, models, sample, **options)
+        found = self.candidates(generator, models, sample, **options)
+        return [[as_fairseq(one) for one in of_sentence] for of_sentence in found]
+
+    def candidates(
+        self, generator: Any, models: Any, sample: dict[str, Any], **options: Any
+    ) -> list[list[Candidate]]:
+        """Decodes a batch of a latent model under autocast."""
+        with torch.no_grad(), autocast(self.cfg.autocast, device_of(models[0])):
+            found: list[list[Candidate]] = generator.generate(models, sample, **options)
+            return found
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
         """Adds BLEU with true codes or latents to what fairseq logs."""
@@ -129,137 +138,29 @@ class DiscreteLatentTranslationTask(EverySentence, LatentTraining, TranslationTa
             log_bleu(logging_outputs, "_bleu", "bleu")
 
 
-class Settings:
-    """Reads the decoding options: what is asked for now, then the task's.
+def refuse_more(nbest: int, candidates: int) -> None:
+    """Refuses more translations of a sentence than are looked for.
 
-    Args:
-        args: fairseq's generation options, or some of them.
-        cfg: the task's options.
+    Raises:
+        ValueError: naming the option.
     """
-
-    def __init__(self, args: Any, cfg: Any) -> None:
-        self.args, self.cfg = args, cfg
-        self.passes = self.get("iter_decode_max_iter", 0)
-        self.candidates = self.get("iter_decode_with_beam", 1)
-        self.reranks = self.get("iter_decode_with_external_reranker", False)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Returns an option of the call, of the task, or the default."""
-        fallback = getattr(self.cfg, name, getattr(DecodingConfig, name, default))
-        value = getattr(self.args, name, None)
-        return fallback if value is None else value
-
-    def search(self) -> SearchOptions:
-        """Returns the search for codes; one candidate is searched for greedily."""
-        kind = "sample" if self.get("sampling", False) else self.get("code_search")
-        if self.candidates == 1 and kind in ("beam", "lengths"):
-            kind = "greedy"
-        return SearchOptions(
-            kind,
-            self.candidates,
-            self.get("temperature", 1.0),
-            self.length_penalty(),
-            self.get("sampling_seed", 1),
+    if nbest > candidates:
+        raise ValueError(
+            f"`nbest` must be at most `iter_decode_with_beam` ({candidates}), but is "
+            f"{nbest} instead."
         )
 
-    def length_penalty(self) -> float:
-        """Returns α of scores / length^α."""
-        return 0.0 if self.get("unnormalized", False) else self.get("lenpen", 1.0)
 
-    def lengths(self) -> LengthRule:
-        """Returns the rule for lengths."""
-        ratio = self.get("length_mode") == "ratio"
-        most = self.get("max_length_ratio")
-        return LengthRule(
-            self.get("max_len_a", 0.0),
-            self.get("max_len_b", 200),
-            self.get("min_length_ratio"),
-            most,
-            self.get("length_ratio") if ratio else 0.0,
-            guarded=not most,
-        ).check()
-
-    def rescorer(self, models: list[Any], dictionary: Any) -> Rescorer:
-        """Returns what ranks the candidates."""
-        if self.reranks:
-            return TeacherScore(models[-1], dictionary, self.length_penalty())
-        if self.get("rescore") == "chrf":
-            return ChrfConsensus(lambda tokens: plain_text(dictionary, tokens))
-        return ModelScore(self.length_penalty())
-
-    def refuse_unserved(self, models: list[Any]) -> None:
-        """Refuses options that would do nothing, or that the model cannot serve.
-
-        Raises:
-            ValueError: naming the option.
-        """
-        for name, choices in CHOICES.items():
-            if self.get(name) not in choices:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(choices)}, "
-                    f"but is {self.get(name)!r} instead."
-                )
-        self.refuse_untrue(models[0])
-        if self.get("length_mode") == "ratio" and not self.get("length_ratio") > 0:
-            raise ValueError(
-                "`length_ratio` must be above 0 with `length_mode` 'ratio', "
-                f"but is {self.get('length_ratio')} instead."
-            )
-        if self.passes < 0:
-            raise ValueError(
-                "`iter_decode_max_iter` must not be negative, "
-                f"but is {self.passes} instead."
-            )
-        if self.reranks and self.candidates == 1:
-            raise ValueError(
-                "`iter_decode_with_beam` must be above 1 with "
-                "`iter_decode_with_external_reranker`, but is 1 instead: there is "
-                "nothing to rank."
-            )
-        if self.reranks and (len(models) < 2 or hasattr(models[-1], "lookup")):
-            raise ValueError(
-                "`iter_decode_with_external_reranker` must come with the path of an "
-                "autoregressive teacher (--path STUDENT:TEACHER), but has none."
-            )
-        masks = self.get("refinement") in ("mask", "both")
-        if self.passes and masks and not models[0].sees_words:
-            raise ValueError(
-                f"`iter_decode_max_iter` must be 0, but is {self.passes} instead: the "
-                "model was trained without shown words (--shown-sentences), and cannot "
-                "predict words again around others. Use `--refinement latent`."
-            )
-
-    def refuse_untrue(self, model: Any) -> None:
-        """Refuses predictions that do not exist, and candidates of what is given.
-
-        Raises:
-            ValueError: naming the option.
-        """
-        given = [name for name in ("true_codes", "true_latents") if self.get(name)]
-        if not getattr(model, "predicts_codes", True) and given != ["true_latents"]:
-            raise ValueError(
-                "`true_latents` must be the way to decode a model of `vq_kind` "
-                "'identity', but is not: it has no codes to predict."
-            )
-        if given and self.candidates > 1:
-            raise ValueError(
-                f"`iter_decode_with_beam` must be 1 with `{given[0]}`, but is "
-                f"{self.candidates} instead: there is nothing to search for."
-            )
-
-
-CHOICES = {
-    "code_search": ("beam", "sample", "lengths"),
-    "length_mode": ("free", "ratio"),
-    "refinement": REFINEMENTS,
-    "rescore": ("model", "chrf"),
-}
-
-
-def plain_text(dictionary: Any, tokens: torch.Tensor) -> str:
-    """Turns target indices into words without the joiners of subwords."""
-    words = dictionary.string(tokens.int().cpu())
-    return words.replace("@@ ", "").replace("\u2581", " ")
+def as_fairseq(candidate: Candidate) -> dict[str, Any]:
+    """Returns a candidate as fairseq's commands read it."""
+    found: dict[str, Any] = candidate._asdict()
+    if candidate.rank_score is None:
+        del found["rank_score"]
+    if not candidate.history:
+        del found["history"]
+    else:
+        found["history"] = [{"tokens": words} for words in candidate.history]
+    return {**found, "alignment": None, "attention": None}
 
 
 def log_bleu(logs: list[dict[str, Any]], prefix: str, name: str) -> None:

@@ -3,8 +3,8 @@
 import json
 import threading
 import time
-from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
@@ -13,29 +13,20 @@ import torch
 from fairseq.data.data_utils import collate_tokens
 
 from .codec import PIECE, TextCodec
-from .flow import device_of
-from .loading import load_teacher, open_model
-
-DECODING = (
-    "code_search",
-    "length_mode",
-    "length_ratio",
-    "min_length_ratio",
-    "max_length_ratio",
-    "refinement",
-    "rescore",
-    "temperature",
-    "sampling_seed",
-    "lenpen",
-    "unnormalized",
-    "max_len_a",
-    "max_len_b",
-    "retain_iter_history",
-    "true_codes",
-    "true_latents",
+from .decoding.build import build_generator
+from .decoding.flags import write_flags
+from .decoding.generator import IterativeLatentGenerator
+from .decoding.options import (
+    AUTOREGRESSIVE,
+    LATENT,
+    PARALLEL,
+    DecodingOptions,
+    options_from,
+    refuse_others,
 )
-# Instead of its own prediction the model is given what the references have.
-NEED_REFERENCES = ("true_codes", "true_latents")
+from .fairseq_nat import candidate_of
+from .flow import Candidate, device_of, is_latent
+from .loading import load_teacher, open_model
 
 
 class Hypothesis(NamedTuple):
@@ -50,6 +41,7 @@ class Hypothesis(NamedTuple):
     passes: int = 0  # refinement passes until it stood still
     seconds: float = 0.0  # the sentence's part of its batch's time
     teacher_seconds: float = 0.0  # of these in the teacher
+    history: tuple[str, ...] = ()  # the text of every pass, if it is kept
 
 
 class CodeMeaning(NamedTuple):
@@ -77,8 +69,8 @@ class Translator:
         model: a trained model.
         task: its task.
         codec: its text processing.
-        generation: fairseq's decoding options and the task's, by name.
-        teacher: rescores the candidates of a latent model.
+        options: how it decodes.
+        teacher: rescores the candidates, if `options` name one.
     """
 
     def __init__(
@@ -86,11 +78,11 @@ class Translator:
         model: Any,
         task: Any,
         codec: TextCodec,
-        generation: dict[str, Any],
+        options: DecodingOptions,
         teacher: Any = None,
     ) -> None:
         self.model, self.task, self.codec, self.teacher = model, task, codec, teacher
-        self.generation = generation
+        self.options = options
         self._local = threading.local()  # generators, which may hold a state
         self._generator(None, None)  # refuses wrong options at once
 
@@ -100,11 +92,6 @@ class Translator:
         path: Union[str, Path],
         data: Union[str, Path, None] = None,
         device: str = "cpu",
-        autocast: str = "none",
-        beam: int = 1,
-        passes: int = 0,
-        candidates: int = 1,
-        teacher: Union[str, Path, None] = None,
         **decoding: Any,
     ) -> "Translator":
         """Loads a checkpoint.
@@ -115,40 +102,28 @@ class Translator:
             data: folder with dictionaries, `bpe.codes` and `text.json`; by default
                 that of the checkpoint, or the one it was trained on.
             device: "cpu", "cuda", ….
-            autocast: see `--autocast`.
-            beam: beam width of an autoregressive model.
-            passes: refinement passes of a latent model.
-            candidates: translations of a latent model among which the best is chosen.
-            teacher: checkpoint of the autoregressive model that chooses.
-            **decoding: those in `DECODING`, by the names of their flags.
+            **decoding: the fields of `DecodingOptions`: `candidates`, `passes`,
+                `teacher`, `beam` (of an autoregressive model), `autocast`, ….
 
         Raises:
             FileNotFoundError: if a checkpoint or the data folder is missing.
             ValueError: for options that do not exist or that the model cannot serve.
         """
-        unknown = sorted(decoding.keys() - set(DECODING))
-        if unknown:
-            raise ValueError(
-                f"decoding options must be among {', '.join(DECODING)}, "
-                f"but one is {unknown[0]!r} instead."
-            )
-        model, task, folder = open_model(path, data, device, autocast, beam)
+        teacher = decoding.get("teacher")
+        if teacher is not None:
+            decoding["teacher"] = str(teacher)
+        options = options_from(decoding)
+        model, task, folder = open_model(
+            path, data, device, options.autocast, options.beam
+        )
         codec = TextCodec(folder, task.source_dictionary, task.target_dictionary)
-        options = {
-            "beam": beam,
-            "iter_decode_max_iter": passes,
-            "iter_decode_with_beam": candidates,
-            "iter_decode_with_external_reranker": teacher is not None,
-            **decoding,
-        }
         judge = None if teacher is None else load_teacher(teacher, task, device)
         return cls(model, task, codec, options, judge)
 
     @property
     def parallel(self) -> bool:
-        """Whether all words are written at once."""
-        doors = ("lookup", "initialize_output_tokens")  # ours, fairseq's
-        return any(hasattr(self.model, door) for door in doors)
+        """Whether all words are written at once: of our models and of fairseq's."""
+        return is_latent(self.model) or hasattr(self.model, "initialize_output_tokens")
 
     def translate(
         self,
@@ -259,7 +234,7 @@ class Translator:
     @property
     def needs_references(self) -> bool:
         """Whether it decodes from what the references have: a diagnosis."""
-        return any(self.generation.get(name) for name in NEED_REFERENCES)
+        return self.options.needs_references
 
     def _pieces(
         self, sentences: Iterable[str]
@@ -316,45 +291,34 @@ class Translator:
         return kept[candidates, passes]
 
     def _build(self, candidates: Optional[int], passes: Optional[int]) -> Any:
-        options = dict(self.generation)
+        asked: dict[str, Any] = {}
         if candidates is not None:
-            options["iter_decode_with_beam" if self.parallel else "beam"] = candidates
+            asked["candidates" if self.parallel else "beam"] = candidates
         if passes is not None:
-            options["iter_decode_max_iter"] = passes
+            asked["passes"] = passes
+        options = replace(self.options, **asked)
         self._refuse_unserved(options)
-        if options.get("iter_decode_with_beam") == 1:
-            options["iter_decode_with_external_reranker"] = False  # nothing to rank
-        models = [self.model] if self.teacher is None else [self.model, self.teacher]
-        return self.task.build_generator(models, Namespace(**options))
+        if self.parallel and options.candidates == 1:
+            options = replace(options, teacher=None)  # nothing to rank
+        teachers = [] if options.teacher is None else [self.teacher]
+        if is_latent(self.model):
+            models = [self.model, *teachers]
+            return build_generator(options, models, self.task.target_dictionary)
+        return self.task.build_generator([self.model, *teachers], write_flags(options))
 
-    def _refuse_unserved(self, options: dict[str, Any]) -> None:
+    def _refuse_unserved(self, options: DecodingOptions) -> None:
         """Refuses what would silently do nothing.
 
         Raises:
             ValueError: naming the option.
         """
-        beam = options.get("beam", 1)
-        if self.parallel and beam != 1:
-            raise ValueError(
-                "`beam` must be 1 for a model that writes all words at once, "
-                f"but is {beam} instead: use `candidates`."
-            )
-        if self.parallel:
-            return
-        passes = options.get("iter_decode_max_iter", 0)
-        if passes:
-            raise ValueError(
-                "`passes` must be 0 for an autoregressive model, "
-                f"but is {passes} instead."
-            )
-        candidates = options.get("iter_decode_with_beam", 1)
-        if candidates != 1:
-            raise ValueError(
-                "`candidates` must be 1 for an autoregressive model, "
-                f"but is {candidates} instead: use `beam`."
-            )
-        if self.teacher is not None:
-            raise ValueError("`teacher` must be None for an autoregressive model.")
+        if is_latent(self.model):
+            served, kind = LATENT, "a model that writes all words at once"
+        elif self.parallel:
+            served, kind = PARALLEL, "one of fairseq's parallel models"
+        else:
+            served, kind = AUTOREGRESSIVE, "an autoregressive model"
+        refuse_others(options, served, kind)
 
     def _translate(
         self,
@@ -373,7 +337,7 @@ class Translator:
         generator: Any,
         rows: list[torch.Tensor],
         targets: Optional[list[torch.Tensor]] = None,
-    ) -> list[list[dict[str, Any]]]:
+    ) -> list[list[Candidate]]:
         device, pad = device_of(self.model), self.task.source_dictionary.pad()
         left = self.task.cfg.left_pad_source
         lengths = torch.tensor([len(row) for row in rows])
@@ -390,20 +354,26 @@ class Translator:
         if targets is not None:
             pad = self.task.target_dictionary.pad()
             batch["target"] = collate_tokens(targets, pad).to(device)
-        return self.task.inference_step(generator, [self.model], batch)
+        if isinstance(generator, IterativeLatentGenerator):
+            found: list[list[Candidate]] = self.task.candidates(
+                generator, [self.model], batch
+            )
+            return found
+        theirs = self.task.inference_step(generator, [self.model], batch)
+        return [[candidate_of(one) for one in of_sentence] for of_sentence in theirs]
 
-    def _read(self, hypothesis: dict[str, Any]) -> Hypothesis:
-        tokens, codes = hypothesis["tokens"], hypothesis.get("codes")
-        score = float(hypothesis["score"])
+    def _read(self, candidate: Candidate) -> Hypothesis:
+        tokens, rank = candidate.tokens, candidate.rank_score
         return Hypothesis(
             self.codec.decode(tokens),
             self.codec.subwords(tokens),
-            [] if codes is None else codes.tolist(),
-            score,
-            float(hypothesis.get("rank_score", score)),
-            hypothesis.get("teacher_score"),
-            int(hypothesis.get("steps") or 0),
-            teacher_seconds=hypothesis.get("teacher_seconds", 0.0),
+            candidate.codes.tolist(),
+            candidate.score,
+            candidate.score if rank is None else rank,
+            candidate.teacher_score,
+            candidate.steps,
+            teacher_seconds=candidate.teacher_seconds,
+            history=tuple(self.codec.decode(words) for words in candidate.history),
         )
 
 
@@ -428,9 +398,18 @@ def join(pieces: list[list[Hypothesis]]) -> list[Hypothesis]:
                 max(part.passes for part in parts),
                 sum(part.seconds for part in parts),
                 sum(part.teacher_seconds for part in parts),
+                joined_history([part.history for part in parts]),
             )
         )
     return found
+
+
+def joined_history(parts: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """Joins the passes of a sentence's pieces; one that stood still stays as it is."""
+    if not all(parts):
+        return ()
+    passes = range(max(map(len, parts)))
+    return tuple(" ".join(p[min(i, len(p) - 1)] for p in parts) for i in passes)
 
 
 def checked(sentences: Iterable[str], batch_size: int) -> Iterable[str]:

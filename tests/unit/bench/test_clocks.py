@@ -128,3 +128,11 @@ def test_clocks_are_read_from_text() -> None:
             Clock.read(text)
     with pytest.raises(ValueError, match="`batch_size` must be 0 or more, but is -1"):
         Clock(-1)
+
+
+def test_a_quick_repeat_does_not_count(employ) -> None:
+    """The median of the repeats of a batch, not the best of them."""
+    times = iter([3.0, 3.0, 3.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
+    row = read(employ(lambda size: next(times)), Clock(1, 1), Rules(0, 3))
+    assert row["ms_per_sentence"]["median"] == 2000.0
+    assert row["sentences_per_s"] == 0.5

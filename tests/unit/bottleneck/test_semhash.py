@@ -1,5 +1,6 @@
 """Improved semantic hashing."""
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
 
@@ -71,3 +72,21 @@ def test_an_m_step_moves_no_code(make: Make) -> None:
     bottleneck(torch.randn(2, 3, 8))
     bottleneck.m_step()
     assert all(torch.equal(t, before[n]) for n, t in bottleneck.named_parameters())
+
+
+def test_bits_are_drawn_by_noise_of_unit_variance(make: Make) -> None:
+    """P(bit = 1) = Phi(v); by Hoeffding's bound it fails once in 10^9 runs."""
+    torch.seed()
+    bottleneck, draws = make(kind="semhash", num_codes=16), 20_000
+    z = torch.randn(1, 1, 8)
+    drawn = bottleneck(z.expand(1, draws, 8)).weights.argmax(-1)[0, :, 0]
+    ones = semhash.codes_to_bits(drawn, 4).mean(0)
+    expected = torch.special.ndtr(bottleneck.to_bits(z)[0, 0])
+    bound = math.sqrt(math.log(2 * 4 / 1e-9) / (2 * draws))
+    assert (ones - expected).abs().max() <= bound
+    assert ones.min() > 0 and ones.max() < 1
+
+
+def test_evaluation_draws_nothing(make: Make) -> None:
+    bottleneck, z_e = make(kind="semhash").eval(), 1e-3 * torch.randn(3, 50, 8)
+    assert torch.equal(bottleneck(z_e).weights, bottleneck(z_e).weights)

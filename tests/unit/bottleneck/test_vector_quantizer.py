@@ -380,3 +380,13 @@ def test_one_line_says_the_options(make: Make) -> None:
     assert "\n" not in line
     for part in ("num_codes=8", "slices=2", "samples=exact", "restart_after=9"):
         assert part in line
+
+
+@pytest.mark.parametrize("assign", ["hard", "soft"])
+def test_what_passes_straight_through_moves_no_code(make: Make, assign: str) -> None:
+    """Codes learn by their own loss, never by that of the decoder."""
+    bottleneck = make(assign=assign, update="gradient", num_samples=4)
+    z_e = torch.randn(3, 5, 8, requires_grad=True)
+    bottleneck(z_e).quantized.square().sum().backward()
+    assert z_e.grad is not None and z_e.grad.abs().sum() > 0
+    assert all(p.grad is None or not p.grad.any() for p in bottleneck.parameters())

@@ -30,6 +30,7 @@ class Shout(NamedTuple):
     codes: tuple[int, ...] = ()
     seconds: float = 0.25
     teacher_seconds: float = 0.0
+    history: tuple[str, ...] = ()
 
 
 class Shouter:
@@ -127,6 +128,9 @@ def test_version_and_help(
         (["translate", "m", "--batch-size", "0"], "above 0, but is '0' instead"),
         (["translate", "m", "--beam", "wide"], "above 0, but is 'wide' instead"),
         (["translate", "m", "--passes", "-1"], "0 or more, but is '-1' instead"),
+        (["translate", "m", "--length-ratio", "-1"], "0 and finite, but is '-1' inst"),
+        (["translate", "m", "--temperature", "hot"], "be a number, but is 'hot' inst"),
+        (["translate", "m", "--autocast", "half"], "invalid choice: 'half'"),
         (["translate", "m", "--device", "gpu"], "compute on here, but is 'gpu'"),
         (["codes", "m", "d", "--device", "meta"], "compute on here, but is 'meta'"),
         (["table"], "required: ROWS_DIR"),
@@ -173,18 +177,42 @@ def test_translate_writes_one_line_per_line(
     assert capsys.readouterr().out == expected
 
 
+def test_an_interrupt_is_no_traceback(
+    shouter: Shouter,
+    feed: Callable[[bytes], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(sentences: list[str], batch_size: int) -> list[list[Shout]]:
+        if sentences == ["a"]:
+            return [[Shout("A")]]
+        raise KeyboardInterrupt
+
+    feed(b"a\nb\n")
+    monkeypatch.setattr(shouter, "nbest", interrupted)
+    assert cli.main(["translate", "m", "--batch-size", "1"]) == 130
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("A\n", "vq-nat: interrupted.\n")
+
+
+def test_a_teacher_with_nothing_to_choose_from_is_refused(
+    shouter: Shouter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["translate", "m", "--teacher", "t"]) == 2
+    assert "`candidates` must be above 1 with `teacher`" in capsys.readouterr().err
+
+
 def test_translate_reads_a_batch_at_a_time(
     shouter: Shouter, feed: Callable[[bytes], None]
 ) -> None:
     feed(b"a\nb\nc\n")
     options = ["--data", "d", "--beam", "4", "--batch-size", "2", "--teacher", "t"]
-    options += ["--candidates", "3", "--search", "sample", "--passes", "0"]
+    options += ["--candidates", "3", "--search", "sample", "--passes", "2"]
     cli.main(["translate", "m", *options])
     assert shouter.batches == [["a", "b"], ["c"]]
     expected = {"path": "m", "data": "d", "beam": 4, "device": "cpu", "teacher": "t"}
-    expected |= {"candidates": 3, "code_search": "sample", "passes": 0}
-    found = shouter.options  # type: ignore[attr-defined]
-    assert found.items() >= expected.items()
+    expected |= {"candidates": 3, "code_search": "sample", "passes": 2}
+    assert shouter.options == expected  # type: ignore[attr-defined]
 
 
 def test_translate_says_which_line_is_not_utf8(

@@ -1,17 +1,15 @@
 """What the tests of the corpus scripts share: a tiny corpus and a fast binariser."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from corpus_helpers import ENGLISH, GERMAN
+
+from data_prep import prepare
+from data_prep.lib import steps
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "data_prep"
-sys.path[:0] = [str(SCRIPTS), str(Path(__file__).parent)]
-
-import prepare  # noqa: E402
-import steps  # noqa: E402
-from corpus_helpers import ENGLISH, GERMAN  # noqa: E402
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from teachers import Decoding, Hypothesis
+from data_prep.lib.teachers import Decoding, Hypothesis
 
 
 class StubTeacher:

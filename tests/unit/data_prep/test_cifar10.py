@@ -5,11 +5,11 @@ import io
 import tarfile
 from pathlib import Path
 
-import cifar10
 import pytest
 from corpus_helpers import leftovers
 from image_commands import draw_images, write_cifar
 
+from data_prep import cifar10
 from vq_nat.image import open_images
 
 

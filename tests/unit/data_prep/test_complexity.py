@@ -6,10 +6,11 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-import complexity
 import numpy
 import pytest
-from align import Vocabulary, align, diagonal_prior, list_candidates
+
+from data_prep import complexity
+from data_prep.lib.align import Vocabulary, align, diagonal_prior, list_candidates
 
 LEXICON = {f"s{n}": f"t{n}" for n in range(40)}
 

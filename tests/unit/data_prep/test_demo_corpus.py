@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import demo_corpus
 import pytest
 from corpus_helpers import read_folder
-from demo_frames import (
+
+from data_prep import demo_corpus
+from data_prep.lib.demo_frames import (
     FRAMES,
     Sentence,
     draw_sentence,
@@ -17,7 +18,7 @@ from demo_frames import (
     references,
     slots_of,
 )
-from demo_phrases import (
+from data_prep.lib.demo_phrases import (
     SLOTS,
     Draw,
     Phrase,
@@ -27,7 +28,7 @@ from demo_phrases import (
     german_colloquial,
     german_twelve_hour,
 )
-from text import detokenize, tokenize
+from data_prep.lib.text import detokenize, tokenize
 
 SIZES = ["--train", "400", "--valid", "60", "--test", "60"]
 

@@ -9,13 +9,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import distill
 import pytest
-import teachers
 from corpus_helpers import ENGLISH, leftovers, read_folder
-from shards import Shard, find_shard
-from steps import sha256
 from stub_teacher import StubTeacher
+
+from data_prep import distill
+from data_prep.lib import teachers
+from data_prep.lib.shards import Shard, find_shard
+from data_prep.lib.steps import sha256
 
 Run = Callable[..., Path]
 SIZE = 40
@@ -339,7 +340,7 @@ def test_a_full_disk_names_the_chunk(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("shards.os.fsync", full)
+    monkeypatch.setattr("data_prep.lib.shards.os.fsync", full)
     with pytest.raises(SystemExit, match=r"disk is full \(writing \S+/recipe\.json\)"):
         run_distill()
     assert leftovers(tmp_path) == []

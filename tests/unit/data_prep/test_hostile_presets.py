@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-import options
 import pytest
-import train_teacher
-from steps import PrepError
+
+from data_prep import train_teacher
+from data_prep.lib import options
+from data_prep.lib.steps import UserError
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
@@ -37,9 +38,9 @@ def test_hostile_presets_are_refused(
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "p.yaml"
     path.write_text(text)
-    with pytest.raises(PrepError, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         options.read_yaml(path)
-    with pytest.raises(PrepError, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         train_teacher.read_preset(path)
     assert not (tmp_path / "owned").exists()
 
@@ -47,5 +48,5 @@ def test_hostile_presets_are_refused(
 def test_a_preset_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     path.write_bytes(b"arch: \xff\xfe\n")
-    with pytest.raises(PrepError, match=r"p\.yaml must be YAML, but is not"):
+    with pytest.raises(UserError, match=r"p\.yaml must be YAML, but is not"):
         options.read_yaml(path)

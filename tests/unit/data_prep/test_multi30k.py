@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import multi30k_raw
 import pytest
 from corpus_helpers import read_folder
+
+from data_prep import multi30k_raw
 
 NAMES = tuple(multi30k_raw.SHA256)
 

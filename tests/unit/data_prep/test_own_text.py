@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import prepare
 import pytest
-import text
 from corpus_helpers import ENGLISH, GERMAN, leftovers, read_folder
 from fairseq.data import Dictionary
 
+from data_prep import prepare
+from data_prep.lib import text
 from vq_nat.translation.codec import TextCodec
 
 Run = Callable[..., Path]

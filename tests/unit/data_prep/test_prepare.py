@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import prepare
 import pytest
 from corpus_helpers import ENGLISH, GERMAN, leftovers, read_folder
+
+from data_prep import prepare
 
 Run = Callable[..., Path]
 
@@ -132,7 +133,7 @@ def test_workers_do_not_change_the_result(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("text.LINES_PER_CHUNK", 7)
+    monkeypatch.setattr("data_prep.lib.text.LINES_PER_CHUNK", 7)
     lines = {"en": ENGLISH * 20, "de": GERMAN * 20}
     raw = write_raw(**{f"train_{k}": "\n".join(v) for k, v in lines.items()})
     one = run_prepare(raw, out=tmp_path / "one")
@@ -261,7 +262,7 @@ def test_failure_of_fairseq_is_passed_on(
 
     plan = prepare.Plan(write_raw(), tmp_path / "out", "en", "de")
     fail_with("Traceback\nValueError: no such thing.\n")
-    with pytest.raises(prepare.PrepError, match="failed: ValueError: no such thing.$"):
+    with pytest.raises(prepare.UserError, match="failed: ValueError: no such thing.$"):
         prepare.run_fairseq_preprocess(plan, tmp_path)
     fail_with("Traceback\nOSError: [Errno 28] No space left on device\n")
     with pytest.raises(OSError, match="No space left"):

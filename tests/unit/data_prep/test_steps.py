@@ -11,13 +11,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import prepare
 import pytest
-import text
 from corpus_helpers import leftovers, read_folder
-from steps import PrepError, Workspace, errors_as_sentences
+
+from data_prep import prepare
+from data_prep.lib import text
+from data_prep.lib.steps import (
+    MISSING,
+    STALE,
+    UserError,
+    Workspace,
+    errors_as_sentences,
+    once,
+    state_of,
+)
 
 Run = Callable[..., Path]
+STEPS = ("raw", "tok", "bpe", "bin")
 
 
 @pytest.mark.parametrize("nth", [1, 4, 9, 14])
@@ -170,15 +180,74 @@ def test_a_step_that_fails_keeps_the_finished_result(tmp_path: Path) -> None:
 
     def fail(folder: Path) -> None:
         (folder / "file").write_text("half")
-        raise PrepError("No.")
+        raise UserError("No.")
 
     with Workspace(tmp_path) as work:
         assert work.step("a", {}, {"n": 1}, make("good"))
-    with pytest.raises(PrepError), Workspace(tmp_path) as work:
+    with pytest.raises(UserError), Workspace(tmp_path) as work:
         work.step("a", {}, {"n": 2}, fail)
     assert (tmp_path / "a" / "file").read_text() == "good"
     with Workspace(tmp_path) as work:
         assert not work.step("a", {}, {"n": 1}, fail)
+
+
+def states(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return what a run has said of its steps."""
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_dry_run_says_what_a_run_would_do_and_does_nothing(
+    write_raw: Run, run_prepare: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw, out = write_raw(), tmp_path / "out"
+    run_prepare(raw, "--dry-run")
+    assert states(capsys) == [f"{n}: missing, to be made" for n in STEPS]
+    assert not out.exists()
+    run_prepare(raw)
+    whole = read_folder(out)
+    capsys.readouterr()
+    run_prepare(raw, "--dry-run")
+    assert states(capsys) == [f"{n}: already done, reused" for n in STEPS]
+    run_prepare(raw, "--dry-run", "--max-length", "60")
+    assert states(capsys) == [
+        *(f"{name}: already done, reused" for name in STEPS[:2]),
+        *(f"{name}: stale, to be made anew" for name in STEPS[2:]),
+    ]
+    assert read_folder(out) == whole
+    run_prepare(raw, "--max-length", "60")
+    assert states(capsys)[2] == "bpe: stale, made anew"
+
+
+def test_work_is_done_once_for_each_recipe(tmp_path: Path) -> None:
+    stamp, output, made = tmp_path / "stamp.json", tmp_path / "output", []
+
+    def make() -> None:
+        made.append(1)
+        output.write_text(f"made {len(made)} times")
+
+    recipe = {"options": {"sizes": (1, 2)}, "inputs": {}}
+    assert state_of(stamp, recipe, output) == MISSING
+    assert once(stamp, recipe, output, make)
+    assert not once(stamp, recipe, output, make) and len(made) == 1
+    assert state_of(stamp, {**recipe, "inputs": {"a": "b"}}, output) == STALE
+    output.write_text("by hand")
+    assert state_of(stamp, recipe, output) == STALE
+    assert once(stamp, recipe, output, make) and len(made) == 2
+    output.unlink()
+    assert state_of(stamp, recipe, output) == MISSING
+
+
+def test_work_that_fails_leaves_no_stamp(tmp_path: Path) -> None:
+    stamp, output = tmp_path / "stamp.json", tmp_path / "output"
+    once(stamp, {}, output, lambda: output.write_text("whole"))
+
+    def fail() -> None:
+        output.write_text("half")
+        raise UserError("No.")
+
+    with pytest.raises(UserError):
+        once(stamp, {"n": 2}, output, fail)
+    assert state_of(stamp, {}, output) == MISSING
 
 
 def test_other_file_errors_are_sentences() -> None:

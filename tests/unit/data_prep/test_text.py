@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from text import apply_bpe, detokenize, read_lines, tokenize, undo_bpe
+
+from data_prep.lib.text import apply_bpe, detokenize, read_lines, tokenize, undo_bpe
 
 
 @pytest.mark.parametrize(

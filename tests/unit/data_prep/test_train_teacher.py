@@ -5,11 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import average
 import pytest
 import torch
-import train_teacher
-from steps import PrepError
+
+from data_prep import train_teacher
+from data_prep.lib import average
+from data_prep.lib.steps import UserError
 
 PRESETS = train_teacher.HERE / "presets"
 
@@ -66,7 +67,7 @@ def test_a_bad_preset_is_a_sentence(
     path = tmp_path / "preset.yaml"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(PrepError, match=message):
+    with pytest.raises(UserError, match=message):
         train_teacher.read_preset(path)
 
 
@@ -102,7 +103,7 @@ def test_the_newest_checkpoints_are_averaged(tmp_path: Path) -> None:
         save(tmp_path / f"checkpoint{'' if name[0] == '_' else '_'}{name}.pt", 1.0)
     found = [path.name for path in average.last_checkpoints(tmp_path, 2)]
     assert found == ["checkpoint_1_1000.pt", "checkpoint_2_1100.pt"]
-    with pytest.raises(PrepError, match="must hold 4 checkpoints .* but holds 3"):
+    with pytest.raises(UserError, match="must hold 4 checkpoints .* but holds 3"):
         average.last_checkpoints(tmp_path, 4)
 
 
@@ -115,6 +116,6 @@ def test_epochs_are_averaged_if_there_are_no_others(tmp_path: Path) -> None:
 
 def test_different_models_are_refused(tmp_path: Path) -> None:
     paths = [save(tmp_path / "1.pt", 1.0), save(tmp_path / "2.pt", 1.0, 2.0)]
-    with pytest.raises(PrepError, match=r"2\.pt and \S+1\.pt must be of one model"):
+    with pytest.raises(UserError, match=r"2\.pt and \S+1\.pt must be of one model"):
         average.average_checkpoints(paths, tmp_path / "mean.pt")
     assert not os.path.exists(tmp_path / "mean.pt")

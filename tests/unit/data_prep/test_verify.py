@@ -5,13 +5,12 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-import distill
-import manifest
 import pytest
-import teachers
-import verify
-from steps import sha256
 from stub_teacher import StubTeacher
+
+from data_prep import distill, verify
+from data_prep.lib import manifest, teachers
+from data_prep.lib.steps import sha256
 
 Run = Callable[..., Path]
 

@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import wmt14_raw
 from corpus_helpers import leftovers, read_folder
+
+from data_prep import wmt14_raw
 
 TESTED = "This very sentence is tested."
 TRAIN = {

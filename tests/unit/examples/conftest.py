@@ -1,7 +1,6 @@
 """What the tests of the paper's table share: its modules, rows without trainings."""
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +8,11 @@ from typing import Any
 
 import pytest
 
+from examples.paper_table.config import Table, read_table
+from examples.paper_table.plan import KIND, TablePlan, units_of
+
 ROOT = Path(__file__).resolve().parents[3]
 TABLES = ROOT / "examples" / "paper_table"
-sys.path[:0] = [str(TABLES), str(ROOT / "examples"), str(ROOT / "data_prep")]
-
-from table_config import Table, read_table  # noqa: E402
-from table_plan import KIND, TablePlan, units_of  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,8 @@ import time
 from functools import partial
 
 import pytest
-from side_by_side import side_by_side
+
+from examples.lib.side_by_side import side_by_side
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 9])

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
-from steps import PrepError
-from table_config import (
+
+from data_prep.lib.steps import UserError
+from examples.lib.layers import overlay, settled
+from examples.paper_table.config import (
     MEASURE_KEYS,
     Table,
     digest,
@@ -15,8 +17,6 @@ from table_config import (
     row_config,
     training_config,
 )
-from table_layers import overlay, settled
-
 from vq_nat.bench.systems import Conditions
 
 TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
@@ -182,7 +182,7 @@ def test_what_is_wrong_is_said_in_a_sentence(
     for name in path:
         keys = keys[name]
     keys[last] = value
-    with pytest.raises(PrepError, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         read(small)
 
 
@@ -194,7 +194,7 @@ def test_what_can_be_measured_is_known_without_torch() -> None:
 def test_a_group_is_not_called_like_a_row(tmp_path: Path) -> None:
     path = tmp_path / "table.yaml"
     path.write_text(f"base: {TABLES / 'demo.yaml'}\nrows: {{vq: {{group: nat}}}}\n")
-    with pytest.raises(PrepError, match="must not be the name of a row, but is `nat`"):
+    with pytest.raises(UserError, match="must not be the name of a row, but is `nat`"):
         read_table(path)
 
 

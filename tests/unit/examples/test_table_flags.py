@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from fairseq import options
-from table_config import read_table
-from trainings import fairseq_train
 
 import vq_nat.translation  # noqa: F401  registers task, models and criterion
+from examples.lib.trainings import fairseq_train
+from examples.paper_table.config import read_table
 
 TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
 

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from table_measure import decoding_of
-from table_plan import TablePlan, units_of
-
+from examples.paper_table.measure import decoding_of
+from examples.paper_table.plan import TablePlan, units_of
 from vq_nat.bench.engines import describe_decoding
 
 Make = Callable[..., TablePlan]

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import run as table_run
 import torch
-from places import corpus_stamp
-from steps import PrepError
-from table_overview import overview
-from table_plan import (
+
+from data_prep.lib.steps import UserError
+from examples.lib.places import corpus_stamp
+from examples.paper_table import run as table_run
+from examples.paper_table.overview import overview
+from examples.paper_table.plan import (
     FINISHED,
     MISSING,
     STALE,
@@ -42,7 +43,7 @@ def test_rows_are_chosen_by_name_and_by_group(make_plan: Make) -> None:
     assert choose_rows(table, None) == tuple(table.rows)
     chosen = choose_rows(table, ["vq-em10", "teacher"])
     assert chosen == ("teacher-beam4", "teacher-greedy", "vq-em10")
-    with pytest.raises(PrepError, match="--rows must be names or groups .* `nonsense`"):
+    with pytest.raises(UserError, match="--rows must be names or groups .* `nonsense`"):
         choose_rows(table, ["nonsense"])
 
 

@@ -5,9 +5,10 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from table_entries import Entry
-from table_plan import TablePlan
-from table_plots import Box, divide, draw_curve, draw_front, place_names
+
+from examples.paper_table.entries import Entry
+from examples.paper_table.plan import TablePlan
+from examples.paper_table.plots import Box, divide, draw_curve, draw_front, place_names
 
 pytest.importorskip("matplotlib")
 Make = Callable[..., TablePlan]
@@ -16,7 +17,7 @@ Make = Callable[..., TablePlan]
 @pytest.fixture
 def axis() -> Any:
     """An empty picture."""
-    from table_plots import pyplot
+    from examples.paper_table.plots import pyplot
 
     plots = pyplot()
     figure, axis = plots.subplots(figsize=(11, 6.5))

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from table_cells import clocks_table, trained_on
-from table_claims import (
+
+from examples.lib.curves import read_curves, thin
+from examples.paper_table.cells import clocks_table, trained_on
+from examples.paper_table.claims import (
     HELD,
     NOT_COMPARED,
     NOT_HELD,
@@ -16,9 +18,8 @@ from table_claims import (
     WITHIN_CHANCE,
     judge,
 )
-from table_config import read_table
-from table_curves import read_curves, thin
-from table_entries import (
+from examples.paper_table.config import read_table
+from examples.paper_table.entries import (
     Entry,
     Speed,
     by_name,
@@ -27,9 +28,9 @@ from table_entries import (
     seconds_at_best,
     speed_up,
 )
-from table_plan import TablePlan
-from table_report import make_report, report
-from table_winners import winners
+from examples.paper_table.plan import TablePlan
+from examples.paper_table.report import make_report, report
+from examples.paper_table.winners import winners
 
 Make = Callable[..., TablePlan]
 Write = Callable[..., None]

@@ -8,20 +8,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import table_compare
-import table_measure
-import table_plan
-import table_train
 import torch
-import trainings
-from stamps import mark_done, write_json
-from steps import PrepError
-from table_measure import read_clocks, read_conditions, refuse_other_device
-from table_plan import Job, TablePlan, digest_of, is_ready, is_trained, units_of
-from trainings import for_machine, make_ready, recipe_of
 
+from data_prep.lib.steps import FINISHED, UserError, mark
+from examples.lib import trainings
+from examples.lib.trainings import for_machine, make_ready, recipe_of
+from examples.paper_table import compare as table_compare
+from examples.paper_table import measure as table_measure
+from examples.paper_table import plan as table_plan
+from examples.paper_table import train as table_train
+from examples.paper_table.measure import (
+    read_clocks,
+    read_conditions,
+    refuse_other_device,
+)
+from examples.paper_table.plan import (
+    Job,
+    TablePlan,
+    digest_of,
+    is_ready,
+    is_trained,
+    units_of,
+)
 from vq_nat.bench.systems import Clock
-from vq_nat.results.rows import write_outputs
+from vq_nat.results.rows import write_json, write_outputs
 
 Make = Callable[..., TablePlan]
 Write = Callable[..., None]
@@ -40,8 +50,8 @@ def trained_already(plan: TablePlan, job: Job) -> None:
     """Leaves what a training leaves, but for its stamp."""
     checkpoint = plan.checkpoint(job)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint.write_text("a model")
-    write_json(plan.configuration(job), digest_of(plan, job))
+    torch.save({"model": {"weight": torch.zeros(2)}, "cfg": {}}, checkpoint)
+    write_json(digest_of(plan, job), plan.configuration(job))
 
 
 def from_nothing(plan: TablePlan, name: str) -> TablePlan:
@@ -57,16 +67,16 @@ def test_a_given_corpus_must_be_the_one_of_the_table(
 ) -> None:
     right, wrong = prepared(tmp_path / "right"), prepared(tmp_path / "wrong", 7)
     table_train.make_human_text(make_plan(given={"corpus": right}))
-    with pytest.raises(PrepError, match="must have 2000 merges, but has 7 instead"):
+    with pytest.raises(UserError, match="must have 2000 merges, but has 7 instead"):
         table_train.make_human_text(make_plan(given={"corpus": wrong}))
-    with pytest.raises(PrepError, match="must be a prepared corpus, but is not"):
+    with pytest.raises(UserError, match="must be a prepared corpus, but is not"):
         table_train.make_human_text(make_plan(given={"corpus": tmp_path}))
 
 
 def test_missing_sources_are_a_sentence(make_plan: Make, tmp_path: Path) -> None:
     plan = make_plan(data=tmp_path)
     plan = replace(plan, table=replace(plan.table, mono=("more.en.gz",)))
-    with pytest.raises(PrepError, match="more.en.gz, which the text .* is missing; --"):
+    with pytest.raises(UserError, match="more.en.gz, which the text .* is missing; --"):
         table_train.make_text(plan, "distilled-mono")
     (tmp_path / "more.en.gz").touch()
     assert table_train.mono_files(plan) == [tmp_path / "more.en.gz"]
@@ -81,7 +91,7 @@ def test_a_training_that_fails_does_not_stop_the_others(
 
     def train_job(_: TablePlan, job: Job) -> str:
         if job.name == "semhash":
-            raise PrepError("no luck.")
+            raise UserError("no luck.")
         trained.append(job.name)
         return "done"
 
@@ -100,7 +110,7 @@ def test_a_text_that_fails_stops_its_own_trainings_only(
     trained: list[str] = []
 
     def make_text(_: TablePlan, name: str) -> str:
-        raise PrepError(f"no text {name}.")
+        raise UserError(f"no text {name}.")
 
     monkeypatch.setattr(table_train, "make_text", make_text)
     monkeypatch.setattr(
@@ -140,7 +150,7 @@ def test_trainings_run_side_by_side_and_are_measured_after_all_of_them(
     """Clocks are read while nothing else runs."""
     given = {name: prepared(tmp_path / name) for name in ("corpus", "distilled")}
     plan = make_plan(names=("semhash", "gumbel"), given=given, jobs=2)
-    monkeypatch.setattr(table_plan, "is_done", lambda *_: True)
+    monkeypatch.setattr(table_plan, "stamped", lambda *_: FINISHED)
     both, trained, measured = threading.Barrier(2, timeout=20), [], []
 
     def train_job(_: TablePlan, job: Job) -> str:
@@ -159,7 +169,7 @@ def test_a_teacher_that_only_rescores_is_made_first(
 ) -> None:
     given = {name: prepared(tmp_path / name) for name in ("corpus", "distilled")}
     plan = from_nothing(make_plan(names=("nat", "nat-npd10"), given=given), "nat")
-    monkeypatch.setattr(table_plan, "is_done", lambda *_: True)
+    monkeypatch.setattr(table_plan, "stamped", lambda *_: FINISHED)
     trained_already(plan, units_of(plan)[0].job)
     ready = [unit.name for unit in units_of(plan) if is_ready(plan, unit)]
     assert ready == ["nat"]  # without its teacher, NPD would fail
@@ -181,16 +191,18 @@ def test_a_trained_model_is_known_by_flags_text_and_teacher(
 ) -> None:
     text = prepared(tmp_path / "text")
     teacher = tmp_path / "teacher.pt"
-    teacher.write_text("a teacher")
+    torch.save({"model": {"weight": torch.zeros(2)}, "cfg": {}}, teacher)
     plan = make_plan(given={"distilled": text, "teacher": teacher})
     job = next(u.job for u in units_of(plan) if u.name == "vq-em10.seed2")
     assert not is_trained(plan, job)
     trained_already(plan, job)
     recipe = recipe_of(job.flags, text, teacher)
-    mark_done(plan.stamp(job.name), recipe, plan.checkpoint(job))
+    mark(plan.stamp(job.name), recipe, plan.checkpoint(job))
     assert is_trained(plan, job)
     assert not is_trained(plan, Job(job.model, 3))
-    teacher.write_text("another teacher")
+    torch.save({"model": {"weight": torch.zeros(2)}, "cfg": {}, "hours": 2}, teacher)
+    assert is_trained(plan, job)  # the same weights, trained again
+    torch.save({"model": {"weight": torch.ones(2)}, "cfg": {}}, teacher)
     assert not is_trained(plan, job)
 
 
@@ -201,7 +213,7 @@ def test_a_model_of_what_the_configuration_was_is_no_model_of_it(
     """Its inputs are those that are on disk, but they are of old themselves."""
     given = {name: prepared(tmp_path / name) for name in ("corpus", "distilled")}
     plan = make_plan(given=given)
-    monkeypatch.setattr(table_plan, "is_done", lambda *_: True)
+    monkeypatch.setattr(table_plan, "stamped", lambda *_: FINISHED)
     unit = next(u for u in units_of(plan) if u.name == "nat-npd10")
     for job in (unit.job, Job(plan.table.models["teacher"], None)):
         trained_already(plan, job)
@@ -245,7 +257,7 @@ def test_a_training_killed_before_its_average_is_not_finished(
     last = plan.folder(job) / job.output
     last.write_text("a model")
     recipe = recipe_of(job.flags, plan.text("distilled"), None)
-    mark_done(plan.stamp(job.name), recipe, last)
+    mark(plan.stamp(job.name), recipe, last)
     assert not is_trained(plan, job)
     plan.checkpoint(job).write_text("the mean of models")
     assert is_trained(plan, job)
@@ -256,7 +268,7 @@ def test_a_folder_of_another_script_is_left_alone(tmp_path: Path) -> None:
     theirs = tmp_path / "teacher"
     theirs.mkdir()
     (theirs / "started.json").write_text('{"options": {}, "inputs": {}}')
-    with pytest.raises(PrepError, match="must be a folder of this script"):
+    with pytest.raises(UserError, match="must be a folder of this script"):
         make_ready(theirs, recipe)
     assert (theirs / "started.json").exists()
     make_ready(tmp_path / "ours", recipe)
@@ -290,7 +302,7 @@ def test_a_table_of_a_gpu_is_not_filled_on_a_cpu(make_plan: Make) -> None:
     refuse_other_device(plan)
     measure = {**plan.table.measure, "cpu-clocks": False}
     plan = replace(plan, table=replace(plan.table, measure=measure))
-    with pytest.raises(PrepError, match="must be a GPU for the table demo, which"):
+    with pytest.raises(UserError, match="must be a GPU for the table demo, which"):
         refuse_other_device(plan)
     refuse_other_device(replace(plan, device="cuda"))
 

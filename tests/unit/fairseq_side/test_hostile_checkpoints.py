@@ -13,13 +13,14 @@ from fairseq import checkpoint_utils, options, tasks, utils
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from omegaconf import OmegaConf
 
+from data_prep.lib.average import load
+from data_prep.lib.teachers import load_model
 from vq_nat.fairseq_side import compat
 from vq_nat.fairseq_side.checkpoint_options import RefusedOptions
 from vq_nat.translation.ctranslate2 import convert
 from vq_nat.translation.loading import load_teacher, open_model
 from vq_nat.translation.onnx.export import export_checkpoint
 
-DATA_PREP = Path(__file__).resolve().parents[3] / "data_prep"
 SIZES = {
     name: value
     for side in ("encoder", "decoder")
@@ -63,17 +64,8 @@ def trained(corpus: Path) -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def data_prep(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets a test import the commands' modules."""
-    monkeypatch.syspath_prepend(str(DATA_PREP))
-
-
 def doors(path: Path, corpus: Path) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yields everything that reads a checkpoint, by name."""
-    from average import load
-    from teachers import load_model
-
     words = ["-s", "en", "-t", "de", "--task", "discrete_latent_translation"]
     args = options.parse_args_and_arch(
         options.get_generation_parser(), [str(corpus), *words]
@@ -210,7 +202,6 @@ def test_nothing_in_a_checkpoint_is_run(
     corpus: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    data_prep: None,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     package, marker = tmp_path / "evil", tmp_path / "owned"
@@ -228,7 +219,7 @@ def test_nothing_in_a_checkpoint_is_run(
         except Exception as error:
             said = str(error)
             # Without ctranslate2 and for a model without codes there is nothing to do.
-            assert isinstance(error, ValueError) or type(error).__name__ == "PrepError"
+            assert isinstance(error, ValueError) or type(error).__name__ == "UserError"
             assert "\n" not in said, door
         else:
             assert not refused, door
@@ -247,7 +238,7 @@ def test_what_is_hostile_would_do_harm(
 
 
 def test_what_fairseq_saves_passes(
-    trained: dict[str, Any], corpus: Path, tmp_path: Path, data_prep: None
+    trained: dict[str, Any], corpus: Path, tmp_path: Path
 ) -> None:
     path, asked = tmp_path / "teacher.pt", 0
     torch.save(trained, path)

@@ -10,6 +10,7 @@ from fairseq.models import BaseFairseqModel
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
+from vq_nat.bottleneck import BottleneckConfig, build_bottleneck
 from vq_nat.fairseq_side import compat, training
 
 
@@ -111,3 +112,28 @@ def test_what_is_no_figure_stays_as_it_is() -> None:
     assert log["counts"] is counts
     assert log["name"] == "valid"
     assert training.on_host([]) == []
+
+
+def test_an_update_of_the_optimizer_is_followed_by_one_m_step() -> None:
+    """The codes move by what was gathered, once, and not before the optimizer."""
+    config = BottleneckConfig(vq_num_codes=4, vq_decay=0.5)
+    model = torch.nn.ModuleList([build_bottleneck(config, 6) for _ in range(2)])
+    model.train()
+    still: list[bool] = []
+
+    class Stepped:
+        def step(self) -> None:
+
+            still.append(all(torch.equal(b.codebook, c) for b, c in zip(model, before)))
+
+    before = [bottleneck.codebook.clone() for bottleneck in model]
+    for bottleneck in model:
+        bottleneck(torch.randn(2, 5, 6))
+    Task().optimizer_step(Stepped(), model, 0)
+    assert still == [True]
+    for bottleneck, codes in zip(model, before):
+        assert not torch.equal(bottleneck.codebook, codes)
+        assert bottleneck.num_updates == 1
+    again = [bottleneck.codebook.clone() for bottleneck in model]
+    Task().optimizer_step(Stepped(), model, 1)  # nothing new was gathered
+    assert all(torch.equal(b.codebook, c) for b, c in zip(model, again))

@@ -191,3 +191,41 @@ def test_every_bottleneck_trains(make_model, make_batch, kind, slices) -> None:
     assert loss.isfinite()
     assert model.compressor.layer_norm.weight.grad.abs().sum() > 0
     assert log["latents"] == 3 + 1 + 1
+
+
+def test_codes_are_predicted_from_the_average_of_the_draws(
+    make_model, make_batch
+) -> None:
+    """The targets are the M one-hots' mean, not the most probable code."""
+    model = make_model(vq_assign="soft", vq_num_samples=10, vq_temperature=100.0)
+    out = model.train()(make_batch([9, 4]), target=make_batch([17, 3]))
+    targets = out.code_targets[:, :-1, :, :-1]
+    torch.testing.assert_close(targets, out.bottleneck.weights)
+    assert ((targets > 0) & (targets < 1)).any()
+    tenths = targets * 10
+    torch.testing.assert_close(tenths, tenths.round())
+
+
+@pytest.mark.parametrize("assign", ["hard", "soft"])
+def test_padding_is_no_vector_of_the_bottleneck(make_model, make_batch, assign) -> None:
+    """Sentences of 3, 1 and 1 latents: 5 vectors are assigned and gathered, not 9."""
+    model = make_model(vq_assign=assign).train()
+    out = model(make_batch([9, 4, 6]), target=make_batch([17, 3, 8]))
+    real = torch.tensor([[1, 1, 1], [1, 0, 0], [1, 0, 0]]).bool()
+    weighed = out.bottleneck.weights.sum(dim=(2, 3))
+    torch.testing.assert_close(weighed, real.float())
+    assert not out.bottleneck.quantized[~real].any()
+
+
+def test_only_real_latents_enter_the_statistics(make_model, make_batch, repad) -> None:
+    """A sentence and its neighbours of other lengths gather what each gives alone."""
+    source, target = make_batch([9, 4, 6]), make_batch([17, 3, 8])
+    codebooks = []
+    for parts in ([slice(0, 3)], [slice(0, 1), slice(1, 2), slice(2, 3)]):
+        torch.manual_seed(3)
+        model = make_model(vq_assign="hard", vq_decay=0.5).train()
+        for rows in parts:
+            model(source[rows], target=target[rows])
+        model.bottleneck.m_step()
+        codebooks.append(model.bottleneck.codebook.clone())
+    torch.testing.assert_close(*codebooks)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vq_nat.translation.decoding.search import CodeBounds
+from vq_nat.translation.decoding.search import CodeBounds, search
 from vq_nat.translation.flow import (
     EncodedSource,
     align_left,
@@ -127,7 +127,7 @@ def test_predictor_never_reads_source_padding(model, make_batch) -> None:
 def test_score_of_predicted_codes_is_their_log_probability(make_model, make_batch):
     model = make_model()
     source = model.encode(make_batch([9, 4, 6]))
-    found = model.predict(source, up_to(8, 8, 8))
+    found = search(model.predictor, source, up_to(8, 8, 8))
     log_probs = model.predictor.log_probs(model.predictor(found.codes, source))
     for row in range(3):
         length = int(found.mask[row].sum())
@@ -138,7 +138,7 @@ def test_score_of_predicted_codes_is_their_log_probability(make_model, make_batc
 
 def test_predicted_length_is_bounded_and_never_zero(model, make_batch) -> None:
     source = model.encode(make_batch([9, 4, 6]))
-    found = model.predict(source, up_to(1, 3, 2))
+    found = search(model.predictor, source, up_to(1, 3, 2))
     lengths = found.mask.sum(dim=1)
     assert (lengths >= 1).all()
     assert (lengths <= torch.tensor([1, 3, 2])).all()

@@ -1,12 +1,11 @@
 """Decoding from what the reference has: its codes, or its latents without codes."""
 
-from argparse import Namespace
-
 import pytest
 import torch
 
+from vq_nat.translation.decoding.build import refuse_unserved
 from vq_nat.translation.decoding.generator import IterativeLatentGenerator
-from vq_nat.translation.task import DiscreteLatentTranslationConfig, Settings
+from vq_nat.translation.decoding.options import DecodingOptions
 
 
 def sample(source, target=None):
@@ -14,7 +13,7 @@ def sample(source, target=None):
 
 
 def words(found) -> list[list[int]]:
-    return [row[0]["tokens"].tolist() for row in found]
+    return [row[0].tokens.tolist() for row in found]
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def test_without_discretisation_latents_are_those_of_the_compressor(
     assert states.equal(model.compress(pair[1], source).states * (states != 0))
     generator = IterativeLatentGenerator(dictionary, true_latents=True)
     found = generator.generate([model], sample(*pair))
-    assert all(row[0]["codes"].numel() == 0 for row in found)
+    assert all(row[0].codes.numel() == 0 for row in found)
     padded = sample(repad(pair[0], "left", 3), repad(pair[1], "right", 5))
     assert words(generator.generate([model], padded)) == words(found)
 
@@ -77,10 +76,10 @@ def test_refined_codes_are_scored_by_the_predictor(
     source = make_batch([9, 4])
     for found, alone in zip(generator.generate([model], sample(source)), source):
         encoded = model.encode(alone.unsqueeze(0))
-        codes = found[0]["codes"].unsqueeze(0)
+        codes = found[0].codes.unsqueeze(0)
         logp = model.code_log_probs(codes, encoded)[0]
         expected = logp[:-1, 0].gather(1, codes[0]).sum() + logp[-1, 0, -1]
-        assert found[0]["code_score"] == pytest.approx(float(expected), rel=1e-3)
+        assert found[0].code_score == pytest.approx(float(expected), rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["true_codes", "true_latents"])
@@ -91,8 +90,7 @@ def test_references_are_needed(model, dictionary, pair, name) -> None:
 
 
 def refuse(model, **options) -> None:
-    config = DiscreteLatentTranslationConfig()
-    Settings(Namespace(**options), config).refuse_unserved([model])
+    refuse_unserved(DecodingOptions(**options), [model])
 
 
 def test_what_has_no_codes_cannot_predict_them(make_model, model) -> None:
@@ -102,11 +100,3 @@ def test_what_has_no_codes_cannot_predict_them(make_model, model) -> None:
             refuse(identity, **options)
     refuse(identity, true_latents=True)
     refuse(model, true_latents=True)
-    with pytest.raises(ValueError, match="must be 1 with `true_codes`, but is 4"):
-        refuse(model, true_codes=True, iter_decode_with_beam=4)
-
-
-def test_true_latents_exclude_codes_and_passes(dictionary) -> None:
-    for options in ({"true_codes": True}, {"max_iter": 1}):
-        with pytest.raises(ValueError, match="`true_latents` must be False with"):
-            IterativeLatentGenerator(dictionary, true_latents=True, **options)

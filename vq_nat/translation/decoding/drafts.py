@@ -81,10 +81,26 @@ def differs(before: Tensor, after: Tensor, pad: int) -> Tensor:
     return lengthen(before, length, pad).ne(lengthen(after, length, pad)).any(dim=1)
 
 
+def cut_off(guess: WordGuess, most: Tensor, pad: int) -> WordGuess:
+    """Leaves the first words of each row, `most` (R,) of them; their end is paid."""
+    places = torch.arange(guess.mask.size(1), device=most.device)
+    shorter = within(guess, guess.mask & (places < most.unsqueeze(1)), pad)
+    return shorter._replace(ends=guess.ends)
+
+
+def within(guess: WordGuess, mask: Tensor, pad: int) -> WordGuess:
+    """Leaves the words of a mask. Shape: (R, T)."""
+    hidden = ~mask
+    return WordGuess(
+        guess.tokens.masked_fill(hidden, pad),
+        guess.scores.masked_fill(hidden, 0.0),
+        guess.ends.masked_fill(hidden, 0.0),
+        mask,
+    )
+
+
 def fit(guess: WordGuess, codes: LatentCodes, steps: int, pad: int) -> WordGuess:
     """Lays words out over the positions of new codes."""
     mask = word_mask(codes.mask, steps)
     length = mask.size(1)
-    tokens = lengthen(guess.tokens, length, pad).masked_fill(~mask, pad)
-    scores, ends = (lengthen(x, length) * mask for x in (guess.scores, guess.ends))
-    return WordGuess(tokens, scores, ends, mask)
+    return within(guess.padded(length, pad), mask, pad)

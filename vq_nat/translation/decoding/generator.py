@@ -1,30 +1,42 @@
 """The search for the best output: codes, words, refinement passes, the best candidate.
 
-It knows the model through `encode / predict / lookup / decode` only, and through
-`true_codes` and `true_latents`, which send words through compressor and bottleneck.
+It knows the model through `flow.LatentModel` alone.
 """
 
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from fairseq.data import Dictionary
+from torch import Tensor, nn
 
 from ..flow import (
+    Candidate,
     EncodedSource,
     LatentCodes,
+    LatentModel,
     Latents,
     align_left,
     row_slices,
     rows_at_once,
     take,
 )
-from .drafts import Draft, WordGuess, differs, fit, put_draft, take_draft
+from .drafts import (
+    Draft,
+    WordGuess,
+    cut_off,
+    differs,
+    fit,
+    put_draft,
+    take_draft,
+    within,
+)
 from .lengths import LengthRule
 from .rescoring import ModelScore, Rescorer
-from .search import GREEDY, SearchOptions, sentence_keys
+from .search import GREEDY, SearchOptions, search, sentence_keys
 
-REFINEMENTS = ("mask", "latent", "both")
+Sample = dict[str, Any]  # a batch, as fairseq hands it over
 
 
 class IterativeLatentGenerator:
@@ -57,13 +69,12 @@ class IterativeLatentGenerator:
         logits_at_once: words × vocabulary in memory at a time; what is more is decoded
             in several steps. 0 = as many as suit the device.
 
-    Raises:
-        ValueError: for settings that exclude each other or do not exist.
+    Which values there are, and which exclude each other, is said by `DecodingOptions`.
     """
 
     def __init__(
         self,
-        tgt_dict: Any,
+        tgt_dict: Dictionary,
         max_iter: int = 0,
         max_len_a: float = 0.0,
         max_len_b: float = 200,
@@ -76,25 +87,11 @@ class IterativeLatentGenerator:
         rescorer: Optional[Rescorer] = None,
         logits_at_once: int = 0,
     ) -> None:
-        if refinement not in REFINEMENTS:
-            raise ValueError(
-                f"`refinement` must be one of {', '.join(REFINEMENTS)}, "
-                f"but is {refinement!r} instead."
-            )
         self.pad, self.eos, self.bos = tgt_dict.pad(), tgt_dict.eos(), tgt_dict.bos()
         self.max_iter, self.retain_history = max_iter, retain_history
         self.lengths = lengths or LengthRule(max_len_a, max_len_b)
-        if true_latents and (true_codes or max_iter):
-            raise ValueError(
-                "`true_latents` must be False with `true_codes` or refinement passes: "
-                "there are no codes to go on from."
-            )
         self.true_codes, self.true_latents = true_codes, true_latents
         self.search, self.refinement = search, refinement
-        if search.check().kind == "lengths" and self.lengths.fixed:
-            raise ValueError(
-                "`search` must not be for several lengths when the length is fixed."
-            )
         self.rescorer = rescorer or ModelScore()
         self.logits_at_once, self.vocabulary = logits_at_once, len(tgt_dict)
         self.symbols_to_strip_from_output = {self.eos, self.pad, self.bos}
@@ -102,11 +99,11 @@ class IterativeLatentGenerator:
     @torch.no_grad()
     def generate(
         self,
-        models: list[Any],
-        sample: dict[str, Any],
+        models: Sequence[LatentModel | nn.Module],
+        sample: Sample,
         prefix_tokens: Optional[Tensor] = None,
         constraints: Optional[Tensor] = None,
-    ) -> list[list[dict[str, Any]]]:
+    ) -> list[list[Candidate]]:
         """Translates a batch.
 
         Args:
@@ -117,56 +114,43 @@ class IterativeLatentGenerator:
             constraints: must be None.
 
         Returns:
-            Per sentence its different hypotheses, the best first: `tokens`, `score`
-            (log p(codes) + log p(words | codes)), `code_score`, `positional_scores`
-            (per word), `codes` (L, G), `steps`, `count` (candidates with these words),
-            `rank_score` and what else the rescorer adds, and `history` if retained.
+            Per sentence its different candidates, the best first.
 
         Raises:
             ValueError: for settings a parallel decoder cannot serve.
         """
-        latent = [m for m in models if m is not self.rescorer.teacher]
-        if len(latent) != 1:
-            raise ValueError(
-                f"`models` must hold one model, but holds {len(latent)} instead: "
-                "every model has codes of its own."
-            )
+        model = only([m for m in models if m is not self.rescorer.teacher])
         if prefix_tokens is not None or constraints is not None:
             raise ValueError(
                 "`prefix_tokens` and `constraints` must be None: all words are "
                 "written at once."
             )
-        model = latent[0]
         if model.training:  # a walk through all modules, at batch size 1 worth avoiding
             model.eval()  # returns nothing after fairseq's make_generation_fast_
         src_tokens = sample["net_input"]["src_tokens"]
         source = model.encode(src_tokens)
         if self.true_latents:
             drafts = [self._true_draft(model, source, target_of(sample))]
-            return [[row] for row in self._hypotheses(drafts, drafts[0].steps())]
+            return [[row] for row in self._candidates(drafts, drafts[0].steps())]
         codes = self._codes(model, source, sample)
         copies = len(codes.codes) // len(src_tokens)
         if copies > 1:
             index = torch.arange(len(src_tokens), device=src_tokens.device)
             source = take(source, index.repeat_interleave(copies))
         passes, steps = self._passes(model, source, codes)
-        rows = self._hypotheses(passes, steps)
-        found = [
-            self._different(rows[i : i + copies]) for i in range(0, len(rows), copies)
-        ]
-        if copies > 1:
-            self.rescorer.rank(src_tokens, found)
-        return found
+        rows = self._candidates(passes, steps)
+        found = [different(rows[i : i + copies]) for i in range(0, len(rows), copies)]
+        return self.rescorer.rank(src_tokens, found) if copies > 1 else found
 
     def words(
-        self, model: Any, codes: LatentCodes, source: EncodedSource
+        self, model: LatentModel, codes: LatentCodes, source: EncodedSource
     ) -> list[Tensor]:
         """Decodes given codes in one pass; returns each row's words."""
         tokens, _, lengths = self._cut(self._decode(model, model.lookup(codes), source))
         return [row[:length] for row, length in zip(tokens, lengths.tolist())]
 
     def _codes(
-        self, model: Any, source: EncodedSource, sample: dict[str, Any]
+        self, model: LatentModel, source: EncodedSource, sample: Sample
     ) -> LatentCodes:
         if self.true_codes:
             return model.true_codes(target_of(sample), source)
@@ -174,9 +158,11 @@ class IterativeLatentGenerator:
         if self.search.kind == "sample":
             words = align_left(sample["net_input"]["src_tokens"], self.pad)
             bounds = bounds._replace(keys=sentence_keys(words, self.pad))
-        return model.predict(source, bounds, self.search)
+        return search(model.predictor, source, bounds, self.search)
 
-    def _true_draft(self, model: Any, source: EncodedSource, target: Tensor) -> Draft:
+    def _true_draft(
+        self, model: LatentModel, source: EncodedSource, target: Tensor
+    ) -> Draft:
         latents = model.true_latents(target, source)
         none = latents.mask.new_zeros(*latents.mask.shape, 0, dtype=torch.long)
         score = latents.states.new_zeros(len(none), dtype=torch.float32)
@@ -184,7 +170,7 @@ class IterativeLatentGenerator:
         return Draft(codes, self._decode(model, latents, source))
 
     def _passes(
-        self, model: Any, source: EncodedSource, codes: LatentCodes
+        self, model: LatentModel, source: EncodedSource, codes: LatentCodes
     ) -> tuple[list[Draft], Tensor]:
         """Returns the draft of every pass, and how many passes each row went through.
 
@@ -210,14 +196,14 @@ class IterativeLatentGenerator:
             passes[-1] = self._scored(model, passes[-1], source)
         return passes, steps
 
-    def _scored(self, model: Any, draft: Draft, source: EncodedSource) -> Draft:
+    def _scored(self, model: LatentModel, draft: Draft, source: EncodedSource) -> Draft:
         """Scores codes that came from words, once, behind the last pass."""
         score = model.score_codes(draft.codes, source)
         return draft._replace(codes=draft.codes._replace(score=score))
 
     def _decode(
         self,
-        model: Any,
+        model: LatentModel,
         latents: Latents,
         source: EncodedSource,
         words: Optional[Tensor] = None,
@@ -247,7 +233,7 @@ class IterativeLatentGenerator:
 
     def _decode_rows(
         self,
-        model: Any,
+        model: LatentModel,
         latents: Latents,
         source: EncodedSource,
         words: Optional[Tensor],
@@ -257,20 +243,22 @@ class IterativeLatentGenerator:
         logits = decoded.logits.float()
         logp = logits.log_softmax(dim=-1)  # one fused pass: half of logsumexp's time
         logits[..., self.bos] = -float("inf")
+        if self.lengths.shortest > 1:
+            logits[:, : self.lengths.shortest, [self.eos, self.pad]] = -float("inf")
         tokens = largest(logits)
         scores = logp.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-        hidden = ~decoded.mask
-        return WordGuess(
-            tokens.masked_fill(hidden, self.pad),
-            scores.masked_fill(hidden, 0.0),
-            logp[..., self.eos].masked_fill(hidden, 0.0),
-            decoded.mask,
-        )
+        guess = WordGuess(tokens, scores, logp[..., self.eos], decoded.mask)
+        return self._bounded(within(guess, guess.mask, self.pad), source)
+
+    def _bounded(self, guess: WordGuess, source: EncodedSource) -> WordGuess:
+        """Cuts off the words that are too many."""
+        most = self.lengths.words(source, guess.tokens.size(1))
+        return guess if most is None else cut_off(guess, most, self.pad)
 
     # -- refinement ----------------------------------------------------------------
 
     def _refine(
-        self, model: Any, source: EncodedSource, draft: Draft, step: int
+        self, model: LatentModel, source: EncodedSource, draft: Draft, step: int
     ) -> Draft:
         if self.refinement == "mask":
             latents = model.lookup(draft.codes)
@@ -282,11 +270,12 @@ class IterativeLatentGenerator:
         if self.refinement == "latent":
             return Draft(codes, self._decode(model, latents, source))
         guess = fit(draft.guess, codes, model.steps, self.pad)
+        guess = self._bounded(guess, source)
         return Draft(codes, self._predict_again(model, latents, source, guess, step))
 
     def _predict_again(
         self,
-        model: Any,
+        model: LatentModel,
         latents: Latents,
         source: EncodedSource,
         guess: WordGuess,
@@ -335,7 +324,7 @@ class IterativeLatentGenerator:
         scores = F.pad(guess.scores, (0, 1)).scatter(1, last, end_scores)
         return tokens.scatter(1, last, self.eos), scores, last.squeeze(1) + 1
 
-    def _hypotheses(self, passes: list[Draft], steps: Tensor) -> list[dict[str, Any]]:
+    def _candidates(self, passes: list[Draft], steps: Tensor) -> list[Candidate]:
         codes = passes[-1].codes
         cuts = [self._cut(draft.guess) for draft in passes]
         tokens, scores, lengths = cuts[-1]
@@ -344,39 +333,51 @@ class IterativeLatentGenerator:
         rows = []
         for row, step in enumerate(steps.tolist()):
             words = scores[row, : counts[row]].clone()
-            hypothesis = {
-                "tokens": tokens[row, : counts[row]].clone(),
-                "positional_scores": words,
-                "score": float(words.sum()) + own[row],
-                "code_score": own[row],
-                "codes": codes.codes[row, : code_counts[row]],
-                "alignment": None,
-                "attention": None,
-                "steps": step,
-            }
-            if self.retain_history:
-                hypothesis["history"] = [
-                    {"tokens": words[row, : int(length[row])]}
-                    for words, _, length in cuts[: step + 1]
-                ]
-            rows.append(hypothesis)
+            history = cuts[: step + 1] if self.retain_history else []
+            rows.append(
+                Candidate(
+                    tokens=tokens[row, : counts[row]].clone(),
+                    positional_scores=words,
+                    score=float(words.sum()) + own[row],
+                    code_score=own[row],
+                    codes=codes.codes[row, : code_counts[row]],
+                    steps=step,
+                    history=tuple(cut[0][row, : int(cut[2][row])] for cut in history),
+                )
+            )
         return rows
-
-    def _different(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Keeps one candidate for each wording, that of the highest score."""
-        found: dict[tuple[int, ...], dict[str, Any]] = {}
-        for row in rows:
-            key = tuple(row["tokens"].tolist())
-            same = found.get(key)
-            best = row if same is None or row["score"] > same["score"] else same
-            found[key] = {**best, "count": 1 if same is None else same["count"] + 1}
-        return list(found.values())
 
 
 # -------------------------------------------------------------------------- small parts
 
 
-def target_of(sample: dict[str, Any]) -> Tensor:
+def only(models: list[Any]) -> LatentModel:
+    """Returns the one latent model there is.
+
+    Raises:
+        ValueError: if there are several.
+    """
+    if len(models) != 1:
+        raise ValueError(
+            f"`models` must hold one model, but holds {len(models)} instead: every "
+            "model has codes of its own."
+        )
+    model: LatentModel = models[0]
+    return model
+
+
+def different(rows: list[Candidate]) -> list[Candidate]:
+    """Keeps one candidate for each wording, that of the highest score."""
+    found: dict[tuple[int, ...], Candidate] = {}
+    for row in rows:
+        key = tuple(row.tokens.tolist())
+        same = found.get(key)
+        best = row if same is None or row.score > same.score else same
+        found[key] = best._replace(copies=1 if same is None else same.copies + 1)
+    return list(found.values())
+
+
+def target_of(sample: Sample) -> Tensor:
     """Returns a batch's target.
 
     Raises:

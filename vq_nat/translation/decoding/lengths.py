@@ -1,7 +1,6 @@
 """How long an output may be: from the words of its source to a number of codes."""
 
-from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import torch
 from torch import Tensor
@@ -19,6 +18,7 @@ class LengthRule(NamedTuple):
     Between least · S and the smallest of most · S and a · S + b; with `fixed`, exactly
     fixed · S, as in the authors' code, which does not predict the length. `guarded`
     cuts off, besides, what never ends by itself: one such sentence holds up its batch.
+    The values are checked by `DecodingOptions`.
     """
 
     a: float = 0.0
@@ -27,28 +27,7 @@ class LengthRule(NamedTuple):
     most: float = 0.0  # 0 = no bound
     fixed: float = 0.0  # 0 = the end of codes decides
     guarded: bool = False  # at most 2 S + 20, if that is above least · S
-
-    def check(self) -> "LengthRule":
-        """Returns itself.
-
-        Raises:
-            ValueError: for lengths that cannot be.
-        """
-        for name, value in (
-            ("min_length_ratio", self.least),
-            ("max_length_ratio", self.most),
-            ("length_ratio", self.fixed),
-        ):
-            if not 0 <= value < inf:
-                raise ValueError(
-                    f"`{name}` must be at least 0 and finite, but is {value} instead."
-                )
-        if self.most and self.least > self.most:
-            raise ValueError(
-                f"`min_length_ratio` must be at most `max_length_ratio` ({self.most}), "
-                f"but is {self.least} instead."
-            )
-        return self
+    shortest: int = 1  # words, their end not counted
 
     def bounds(self, source: EncodedSource, words_per_code: int) -> CodeBounds:
         """Turns the rule into numbers of codes. Shape: (B,)."""
@@ -56,16 +35,32 @@ class LengthRule(NamedTuple):
         if self.fixed:
             exact = codes_for(lengths * self.fixed, words_per_code)
             return CodeBounds(exact, exact, ends=False)
-        most = lengths * self.a + self.b
-        if self.most:
-            most = torch.minimum(most, lengths * self.most)
+        least = (lengths * self.least).clamp(min=self.shortest)
+        most = self._most(lengths)
         if self.guarded:
             loop = LOOP_FACTOR * lengths + LOOP_EXTRA
-            most = torch.minimum(most, loop.clamp(min=lengths * self.least))
+            most = torch.minimum(most, loop.clamp(min=least))
         return CodeBounds(
-            codes_for(lengths * self.least, words_per_code),
-            codes_for(most, words_per_code),
+            codes_for(least, words_per_code), codes_for(most, words_per_code)
         )
+
+    def _most(self, lengths: Tensor) -> Tensor:
+        most = lengths * self.a + self.b
+        return torch.minimum(most, lengths * self.most) if self.most else most
+
+    def words(self, source: EncodedSource, length: int) -> Optional[Tensor]:
+        """Returns how many words each output may have. Shape: (B,).
+
+        Args:
+            source: the sentences.
+            length: T, positions of words.
+
+        Returns:
+            None where no output of T words can be too long.
+        """
+        if self.fixed or (length <= self.b and not self.most):
+            return None
+        return self._most(source.mask.sum(dim=1)).long()
 
 
 def codes_for(words: Tensor, words_per_code: int) -> Tensor:

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..flow import align_left, pieces
+from ..flow import Candidate, align_left, pieces
 
-Hypotheses = list[dict[str, Any]]
+Candidates = list[Candidate]  # of one sentence
 
 
 class Rescorer(Protocol):
@@ -20,16 +20,17 @@ class Rescorer(Protocol):
 
     teacher: Any  # the model that scores, None without one
 
-    def rank(self, src_tokens: Tensor, candidates: list[Hypotheses]) -> None:
-        """Gives each candidate its `rank_score`, and sorts by it, the best first."""
+    def rank(
+        self, src_tokens: Tensor, candidates: list[Candidates]
+    ) -> list[Candidates]:
+        """Returns them with their `rank_score`, sorted by it, the best first."""
 
 
-def sort_by(candidates: list[Hypotheses], scores: list[list[float]]) -> None:
-    """Sorts the candidates of each sentence in place, the best first."""
-    for hypotheses, of_them in zip(candidates, scores):
-        for hypothesis, score in zip(hypotheses, of_them):
-            hypothesis["rank_score"] = score
-        hypotheses.sort(key=lambda hypothesis: -hypothesis["rank_score"])
+def ranked(candidates: Candidates, scores: list[float]) -> Candidates:
+    """Returns the candidates of a sentence with their scores, the best first."""
+    scored = [one._replace(rank_score=s) for one, s in zip(candidates, scores)]
+    order = sorted(range(len(scored)), key=lambda i: -scores[i])
+    return [scored[i] for i in order]
 
 
 class ModelScore:
@@ -44,13 +45,16 @@ class ModelScore:
     def __init__(self, length_penalty: float = 1.0) -> None:
         self.length_penalty = length_penalty
 
-    def rank(self, src_tokens: Tensor, candidates: list[Hypotheses]) -> None:
+    def rank(
+        self, src_tokens: Tensor, candidates: list[Candidates]
+    ) -> list[Candidates]:
         """Ranks by the score per word."""
-        scores = [
-            [h["score"] / len(h["tokens"]) ** self.length_penalty for h in hypotheses]
-            for hypotheses in candidates
+        return [ranked(of_one, self._scores(of_one)) for of_one in candidates]
+
+    def _scores(self, candidates: Candidates) -> list[float]:
+        return [
+            one.score / len(one.tokens) ** self.length_penalty for one in candidates
         ]
-        sort_by(candidates, scores)
 
 
 # ------------------------------------------------------------------------- the teacher
@@ -89,26 +93,31 @@ class TeacherScore:
         )
         self.logits_at_once = logits_at_once
 
-    def rank(self, src_tokens: Tensor, candidates: list[Hypotheses]) -> None:
+    def rank(
+        self, src_tokens: Tensor, candidates: list[Candidates]
+    ) -> list[Candidates]:
         """Ranks by the teacher's score per word.
 
         Each candidate gets `teacher_score`, log p(words), and `teacher_seconds`, its
         sentence's part of the time spent here.
         """
         start = now(src_tokens.device)
-        owners = [i for i, hypotheses in enumerate(candidates) for _ in hypotheses]
-        rows = [h["tokens"] for hypotheses in candidates for h in hypotheses]
+        owners = [i for i, of_one in enumerate(candidates) for _ in of_one]
+        rows = [one.tokens for of_one in candidates for one in of_one]
         totals = iter(self.scores(src_tokens, rows, owners).sum(dim=1).tolist())
         seconds = (now(src_tokens.device) - start) / len(candidates)
-        scores: list[list[float]] = []
-        for hypotheses in candidates:
-            scores.append([])
-            for hypothesis in hypotheses:
-                total, words = next(totals), self._words(hypothesis["tokens"])
-                hypothesis["teacher_score"] = total
-                hypothesis["teacher_seconds"] = seconds
-                scores[-1].append(total / len(words) ** self.length_penalty)
-        sort_by(candidates, scores)
+        found = []
+        for of_one in candidates:
+            scored = [
+                one._replace(teacher_score=next(totals), teacher_seconds=seconds)
+                for one in of_one
+            ]
+            found.append(ranked(scored, [self._per_word(one) for one in scored]))
+        return found
+
+    def _per_word(self, candidate: Candidate) -> float:
+        words = len(self._words(candidate.tokens))
+        return (candidate.teacher_score or 0.0) / words**self.length_penalty
 
     @torch.no_grad()
     def scores(
@@ -196,13 +205,15 @@ class ChrfConsensus:
     def __init__(self, to_text: Callable[[Tensor], str]) -> None:
         self.to_text = to_text
 
-    def rank(self, src_tokens: Tensor, candidates: list[Hypotheses]) -> None:
+    def rank(
+        self, src_tokens: Tensor, candidates: list[Candidates]
+    ) -> list[Candidates]:
         """Ranks by the mean chrF, 0 … 100, against all candidates of a sentence."""
-        sort_by(candidates, [self._agreement(h) for h in candidates])
+        return [ranked(of_one, self._agreement(of_one)) for of_one in candidates]
 
-    def _agreement(self, hypotheses: Hypotheses) -> list[float]:
-        grams = [ngrams(self.to_text(h["tokens"])) for h in hypotheses]
-        weights = [h.get("count", 1) for h in hypotheses]
+    def _agreement(self, candidates: Candidates) -> list[float]:
+        grams = [ngrams(self.to_text(one.tokens)) for one in candidates]
+        weights = [one.copies for one in candidates]
         return [
             sum(w * chrf(one, other) for w, other in zip(weights, grams)) / sum(weights)
             for one in grams

@@ -4,77 +4,24 @@ It knows of the latent predictor only that it can be stepped. Sentences that hav
 leave the batch, and what is found for a sentence never depends on its neighbours.
 """
 
-from math import inf
-from typing import Any, NamedTuple, Optional, Protocol
+from typing import Any, NamedTuple, Optional, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from ..flow import EncodedSource, LatentCodes, take
+from ..flow import CodePredictor, EncodedSource, LatentCodes, take
 
-KINDS = ("greedy", "beam", "sample", "lengths")
 NEVER = -float("inf")
 
 
-class CodePredictor(Protocol):
-    """What the search asks of a latent predictor with G slices of K codes."""
-
-    slices: int
-    codes: int
-
-    @property
-    def end(self) -> int:
-        """The end-of-codes symbol, of slice 0 alone."""
-
-    def start(self, source: EncodedSource) -> Any:
-        """Returns the state before the first step; it has a `take(rows, source)`."""
-
-    def step(self, state: Any, previous: Optional[Tensor]) -> tuple[Tensor, Any]:
-        """Returns logits (B, G, K + 1) and the next state."""
-
-    def log_probs(self, logits: Tensor) -> Tensor:
-        """Normalises logits. Shape: (…, G, K + 1)."""
-
-
 class SearchOptions(NamedTuple):
-    """How codes are searched for."""
+    """How codes are searched for; the values are checked by `DecodingOptions`."""
 
-    kind: str = "greedy"
+    kind: str = "greedy"  # or "beam", "sample", "lengths"
     width: int = 1  # W, the number of sequences found for each sentence
     temperature: float = 1.0  # of sampling
     length_penalty: float = 1.0  # of a beam: score / steps^penalty
     seed: int = 1  # of sampling
-
-    def check(self) -> "SearchOptions":
-        """Returns itself.
-
-        Raises:
-            ValueError: for values that cannot be served.
-        """
-        if self.kind not in KINDS:
-            raise ValueError(
-                f"`kind` must be one of {', '.join(KINDS)}, but is {self.kind!r} "
-                "instead."
-            )
-        if self.width < 1:
-            raise ValueError(
-                f"`width` must be at least 1, but is {self.width} instead."
-            )
-        if self.kind == "greedy" and self.width != 1:
-            raise ValueError(
-                f"`width` must be 1 for a greedy search, but is {self.width} instead."
-            )
-        if not 0 < self.temperature < inf:
-            raise ValueError(
-                "`temperature` must be above 0 and finite, "
-                f"but is {self.temperature} instead."
-            )
-        if not self.length_penalty >= 0:
-            raise ValueError(
-                "`length_penalty` must not be negative, "
-                f"but is {self.length_penalty} instead."
-            )
-        return self
 
 
 GREEDY = SearchOptions()
@@ -89,24 +36,36 @@ class CodeBounds(NamedTuple):
     keys: Optional[Tensor] = None  # (B,) int64, what a sentence's samples depend on
 
 
+@runtime_checkable
+class SearchesGreedily(Protocol):
+    """A predictor that has a faster greedy search of its own."""
+
+    def greedy(self, source: EncodedSource, bounds: CodeBounds) -> LatentCodes:
+        """Finds what `ancestral` finds greedily."""
+
+
 def search(
-    predictor: CodePredictor,
+    predictor: CodePredictor[Any],
     source: EncodedSource,
     bounds: CodeBounds,
-    options: SearchOptions,
+    options: SearchOptions = GREEDY,
 ) -> LatentCodes:
     """Finds W sequences of codes for each sentence.
 
     Args:
         predictor: p(codes | source), one step at a time.
         source: B encoded sentences.
-        bounds: their shortest and longest sequences.
+        bounds: their shortest and longest sequences, which need not be those that
+            the predictor can serve.
         options: kind and width W of the search.
 
     Returns:
         B · W sequences, those of a sentence one after the other: a beam's best first;
         where there are fewer than W to find, some once more.
     """
+    bounds = within(bounds, predictor.max_latents)
+    if options.kind == "greedy" and isinstance(predictor, SearchesGreedily):
+        return predictor.greedy(source, bounds)
     if options.kind == "beam":
         return BeamSearch(predictor, source, bounds, options).run()
     if options.kind == "lengths":
@@ -114,8 +73,15 @@ def search(
     return ancestral(predictor, source, bounds, options)
 
 
+def within(bounds: CodeBounds, longest: int) -> CodeBounds:
+    """Keeps bounds from 1 to `longest`, the longest first."""
+    most = bounds.most.clamp(1, longest)
+    least = torch.minimum(bounds.least.clamp(min=1), most)
+    return bounds._replace(least=least, most=most)
+
+
 def neighbours(
-    predictor: CodePredictor,
+    predictor: CodePredictor[Any],
     source: EncodedSource,
     bounds: CodeBounds,
     options: SearchOptions,
@@ -135,7 +101,7 @@ def neighbours(
 
 
 def ancestral(
-    predictor: CodePredictor,
+    predictor: CodePredictor[Any],
     source: EncodedSource,
     bounds: CodeBounds,
     options: SearchOptions,
@@ -301,7 +267,7 @@ class BeamSearch:
 
     def __init__(
         self,
-        predictor: CodePredictor,
+        predictor: CodePredictor[Any],
         source: EncodedSource,
         bounds: CodeBounds,
         options: SearchOptions,

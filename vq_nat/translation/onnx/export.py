@@ -16,7 +16,8 @@ from typing import Any, Union
 import torch
 
 from ...bottleneck import BottleneckConfig
-from ...files import hashes
+from ...files import hashes, read_json
+from ..flow import is_latent
 from .graphs import Graph, graphs_of
 from .runtime import DESCRIPTION, FORMAT, require
 
@@ -42,8 +43,9 @@ def export(
         ValueError: for a model without codes, or if `out` exists.
         ImportError: if onnx or onnxruntime is missing.
     """
-    if not hasattr(model, "lookup") or model.cfg.vq_kind == "identity":
+    if not is_latent(model) or not model.predicts_codes:
         raise ValueError("only models with latent codes can be exported.")
+    assert isinstance(model, torch.nn.Module)
     if out.exists():
         raise ValueError(f"{out} must not exist yet, but does.")
     require("onnx")
@@ -60,11 +62,20 @@ def export(
         for file in TEXT_FILES:
             if (data / file).is_file():
                 shutil.copyfile(data / file, folder / file)
+        forget_hashes(folder / TEXT_FILES[0])
         description = describe(model, list(dictionaries), int8)
         description["sha256"] = hashes(folder)  # of all that is there by now
         text = json.dumps(description, indent=1)
         (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
         folder.rename(out)
+
+
+def forget_hashes(path: Path) -> None:
+    """Leaves out what `text.json` says of files that are written anew here."""
+    if path.is_file():
+        text = read_json(path, "the description of a text")
+        text.pop("sha256", None)
+        path.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
 
 def describe(model: Any, languages: list[str], int8: bool) -> dict[str, Any]:
@@ -81,7 +92,7 @@ def describe(model: Any, languages: list[str], int8: bool) -> dict[str, Any]:
         "decoder_layers": len(model.decoder.layers),
         "slices": model.predictor.slices,
         "codes": model.predictor.codes,
-        "max_latents": model.max_latents,
+        "max_latents": model.predictor.max_latents,
         "max_positions": list(model.max_positions()),
         "parameters": sum(p.numel() for p in model.parameters()),
         "dtype": "int8" if int8 else "float32",

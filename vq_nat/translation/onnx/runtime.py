@@ -1,8 +1,8 @@
 """A model that was exported to ONNX, behind the doors of the model it came from.
 
-`encode`, `predict`, `lookup` and `decode` take and give the same records, so that the
-generator, its passes and its candidates work as before; what runs behind them is ONNX
-Runtime, whose operators cost a fraction of eager PyTorch's at batch size 1.
+`encode`, `lookup`, `decode` and the predictor take and give the same records, so that
+the generator, its passes and its candidates work as before; what runs behind them is
+ONNX Runtime, whose operators cost a fraction of eager PyTorch's at batch size 1.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...files import check_hashes, read_json, reading
-from ..decoding.search import GREEDY, NEVER, CodeBounds, SearchOptions, search
+from ..decoding.search import NEVER, CodeBounds
 from ..flow import (
     DecodedWords,
     EncodedSource,
@@ -115,7 +115,7 @@ class ExportedPredictor:
     def __init__(self, sessions: Sessions, sizes: dict[str, Any]) -> None:
         self.sessions, self.layers = sessions, sizes["predictor_layers"]
         self.slices, self.codes = sizes["slices"], sizes["codes"]
-        self.heads = sizes["heads"]
+        self.heads, self.max_latents = sizes["heads"], sizes["max_latents"]
 
     @property
     def end(self) -> int:
@@ -226,6 +226,11 @@ class ExportedModel(nn.Module):
         """Whether training showed words to the decoder until its end."""
         return self.cfg.shown_sentences > 0
 
+    @property
+    def predicts_codes(self) -> bool:
+        """A model without codes is not exported."""
+        return True
+
     def max_positions(self) -> tuple[int, int]:
         """Longest source and target, in subword tokens."""
         source, target = self.sizes["max_positions"]
@@ -236,20 +241,6 @@ class ExportedModel(nn.Module):
         tokens = align_left(src_tokens, self.pad)
         (memory,) = self.sessions.run("encode", tokens=tokens)
         return EncodedSource(memory, tokens.ne(self.pad))
-
-    def predict(
-        self,
-        source: EncodedSource,
-        bounds: CodeBounds,
-        options: SearchOptions = GREEDY,
-    ) -> LatentCodes:
-        """Searches for codes until their end, see `VQEMTransformer.predict`."""
-        most = bounds.most.clamp(1, self.sizes["max_latents"])
-        least = torch.minimum(bounds.least.clamp(min=1), most)
-        bounds = bounds._replace(least=least, most=most)
-        if options.kind == "greedy":
-            return self.predictor.greedy(source, bounds)
-        return search(self.predictor, source, bounds, options)
 
     def lookup(self, codes: LatentCodes) -> Latents:
         """Hands codes on to be looked up in `decode`. Shape: (B, L, G)."""
@@ -279,18 +270,33 @@ class ExportedModel(nn.Module):
         )
         return DecodedWords(logits, mask)
 
+    def score_codes(self, codes: LatentCodes, source: EncodedSource) -> NoReturn:
+        """Is not exported, as no codes come from elsewhere; see `true_latents`."""
+        refuse_compressor()
+
+    def true_codes(self, target: Tensor, source: EncodedSource) -> NoReturn:
+        """Is not exported, see `true_latents`."""
+        refuse_compressor()
+
     def true_latents(self, target: Tensor, source: EncodedSource) -> NoReturn:
         """Is not exported: the compressor serves training and diagnosis.
 
         Raises:
             ValueError: always.
         """
-        raise ValueError(
-            "an exported model has no compressor: `refinement` must be 'mask', and "
-            "codes must be predicted."
-        )
+        refuse_compressor()
 
-    true_codes = true_latents
+
+def refuse_compressor() -> NoReturn:
+    """Says what an exported model does not have.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(
+        "an exported model has no compressor: `refinement` must be 'mask', and "
+        "codes must be predicted."
+    )
 
 
 def read_description(folder: Path) -> dict[str, Any]:

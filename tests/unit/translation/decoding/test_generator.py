@@ -1,18 +1,14 @@
 """Decoding does not depend on the batch, and refuses what it cannot serve."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
 from vq_nat.translation import IterativeLatentGenerator
-from vq_nat.translation.config import DecodingConfig
 from vq_nat.translation.decoding.generator import largest
 from vq_nat.translation.decoding.lengths import LengthRule
 from vq_nat.translation.decoding.rescoring import ChrfConsensus
 from vq_nat.translation.decoding.search import SearchOptions
 from vq_nat.translation.flow import LatentCodes
-from vq_nat.translation.task import Settings
 
 PAD, EOS = 1, 2
 
@@ -46,10 +42,10 @@ def assert_the_same(one, other) -> None:
     for first, second in zip(one, other, strict=True):
         assert len(first) == len(second)
         for left, right in zip(first, second, strict=True):
-            assert left["tokens"].equal(right["tokens"])
-            assert left["codes"].equal(right["codes"])
-            assert left["steps"] == right["steps"]
-            assert left["score"] == pytest.approx(right["score"], rel=1e-4, abs=1e-3)
+            assert left.tokens.equal(right.tokens)
+            assert left.codes.equal(right.codes)
+            assert left.steps == right.steps
+            assert left.score == pytest.approx(right.score, rel=1e-4, abs=1e-3)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -72,12 +68,12 @@ def test_neighbours_order_and_padding_change_nothing(
 
 def recomputed(model, source, hypothesis) -> float:
     """log p(codes) + log p(words | codes) of one hypothesis, without any search."""
-    codes = hypothesis["codes"].unsqueeze(0)
+    codes = hypothesis.codes.unsqueeze(0)
     given = LatentCodes(codes, torch.ones_like(codes[..., 0]).bool(), torch.zeros(1))
     encoded = model.encode(source)
     decoded = model.decode(model.lookup(given), encoded)
     logp = decoded.logits[0].log_softmax(dim=-1)
-    words = hypothesis["tokens"]
+    words = hypothesis.tokens
     known = words[: len(logp)]  # the end of the last code is the end of the words
     of_words = logp.gather(1, known.unsqueeze(1)).sum()
     return float(model.score_codes(given, encoded) + of_words)
@@ -95,10 +91,10 @@ def test_scores_are_the_models_log_probability(
             alone = source[row : row + 1]
             for hypothesis in found:
                 expected = recomputed(model, alone, hypothesis)
-                assert hypothesis["score"] == pytest.approx(expected, rel=1e-4)
-                parts = hypothesis["positional_scores"].sum()
-                total = float(parts) + hypothesis["code_score"]
-                assert hypothesis["score"] == pytest.approx(total, rel=1e-5)
+                assert hypothesis.score == pytest.approx(expected, rel=1e-4)
+                parts = hypothesis.positional_scores.sum()
+                total = float(parts) + hypothesis.code_score
+                assert hypothesis.score == pytest.approx(total, rel=1e-5)
 
 
 def test_words_predicted_again_have_the_scores_of_their_last_pass(
@@ -106,7 +102,7 @@ def test_words_predicted_again_have_the_scores_of_their_last_pass(
 ) -> None:
     """One pass: half of the words are shown, the others scored around them."""
     generator = IterativeLatentGenerator(
-        dictionary, max_iter=1, lengths=LengthRule(b=30), retain_history=True
+        dictionary, max_iter=1, lengths=LengthRule(b=32), retain_history=True
     )
     model.requires_grad_(False)
     source = make_batch([9])
@@ -123,14 +119,14 @@ def test_words_predicted_again_have_the_scores_of_their_last_pass(
     logp[..., 0] = -float("inf")  # the beginning of a sentence is never predicted
     again = logp.max(dim=-1)
     found = generate(generator, model, source)[0][0]
-    for place, token in enumerate(found["tokens"][:-1].tolist()):
+    for place, token in enumerate(found.tokens[:-1].tolist()):
         if bool(hidden.eq(place).any()):
             assert token == int(again.indices[0, place])
             expected = float(again.values[0, place])
         else:
             assert token == int(first.tokens[0, place])
             expected = float(first.scores[0, place])
-        assert float(found["positional_scores"][place]) == pytest.approx(
+        assert float(found.positional_scores[place]) == pytest.approx(
             expected, rel=1e-4
         )
 
@@ -144,14 +140,14 @@ def test_latent_passes_stop_where_words_give_themselves_again(
     deep = IterativeLatentGenerator(dictionary, max_iter=30, **rule)
     found = generate(deep, model, source)
     for hypotheses, alone in zip(found, source, strict=True):
-        if hypotheses[0]["steps"] == 30:
+        if hypotheses[0].steps == 30:
             continue
         encoded = model.encode(alone.unsqueeze(0))
-        written = hypotheses[0]["tokens"][: 8 * len(hypotheses[0]["codes"])]
+        written = hypotheses[0].tokens[: 8 * len(hypotheses[0].codes)]
         codes = model.true_codes(written.unsqueeze(0), encoded)
         again = deep._decode(model, model.lookup(codes), encoded)
         words, _, length = deep._cut(again)
-        assert words[0, : int(length)].equal(hypotheses[0]["tokens"])
+        assert words[0, : int(length)].equal(hypotheses[0].tokens)
 
 
 @pytest.mark.parametrize("refinement", ["latent", "both"])
@@ -165,9 +161,9 @@ def test_a_text_that_fills_all_codes_is_refined(
         dictionary, max_iter=3, refinement=refinement, lengths=LengthRule(b=1000)
     )
     found = generate(generator, model, make_batch([9, 4, 6]))
-    longest = model.max_latents * 2**model.steps
-    assert max(len(row[0]["tokens"]) for row in found) >= longest
-    assert all(len(row[0]["codes"]) <= model.max_latents for row in found)
+    longest = model.predictor.max_latents * 2**model.steps
+    assert max(len(row[0].tokens) for row in found) >= longest
+    assert all(len(row[0].codes) <= model.predictor.max_latents for row in found)
 
 
 @pytest.mark.parametrize("mode", ["plain", "beam", "both"])
@@ -203,8 +199,8 @@ def test_passes_keep_sentences_without_an_end_in_bounds(
         [generate(generator, model, row[row.ne(PAD)][None])[0] for row in source],
     )
     for found in together:
-        assert len(found[0]["codes"]) <= 2
-        assert len(found[0]["tokens"]) == 8 * len(found[0]["codes"]) + 1
+        assert len(found[0].codes) <= 2
+        assert len(found[0].tokens) == 8 * len(found[0].codes) + 1
 
 
 def test_a_fixed_ratio_gives_the_length(model, dictionary, make_batch) -> None:
@@ -212,7 +208,7 @@ def test_a_fixed_ratio_gives_the_length(model, dictionary, make_batch) -> None:
     for length, found in zip(
         (9, 4, 6), generate(generator, model, make_batch([9, 4, 6])), strict=True
     ):
-        assert len(found[0]["codes"]) == -(-2 * length // 8)
+        assert len(found[0].codes) == -(-2 * length // 8)
 
 
 def test_length_ratios_bound_the_codes(model, dictionary, make_batch) -> None:
@@ -222,7 +218,39 @@ def test_length_ratios_bound_the_codes(model, dictionary, make_batch) -> None:
     )
     for found in generate(generator, model, make_batch([16, 16])):
         for hypothesis in found:
-            assert 4 <= len(hypothesis["codes"]) <= 8
+            assert 4 <= len(hypothesis.codes) <= 8
+
+
+def test_no_more_words_than_asked_for_and_the_end_is_paid(
+    model, dictionary, make_batch
+) -> None:
+    with torch.no_grad():
+        model.predictor.output.bias[model.predictor.end] = -1e4  # codes never end
+    source = make_batch([9, 4])
+    for most in (3, 8, 13):
+        generator = IterativeLatentGenerator(dictionary, lengths=LengthRule(b=most))
+        for row, found in enumerate(translate(generator, model, source)):
+            assert len(found.tokens) == most + 1 and found.tokens[-1] == EOS
+            if most % 8:  # otherwise the codes end it, and nothing is paid
+                with torch.no_grad():
+                    expected = recomputed(model, source[row : row + 1], found)
+                assert found.score == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["plain", "mask", "latent", "both"])
+def test_no_fewer_words_than_asked_for(model, dictionary, make_batch, mode) -> None:
+    with torch.no_grad():  # the end of sentence is the most probable word everywhere
+        model.decoder.layer_norm.bias[0] = 50.0
+        model.embed_tokens.weight[:, 0] = 0.0
+        model.embed_tokens.weight[EOS, 0] = 1.0
+    source = make_batch([9, 4])
+    for least in (1, 2, 9, 16):
+        rule = {**MODES[mode], "lengths": LengthRule(shortest=least)}
+        generator = IterativeLatentGenerator(dictionary, **rule)
+        for found in translate(generator, model, source):
+            words = len(found.tokens) - 1
+            assert words == (least if least > 1 else 0)
+            assert len(found.codes) >= -(-least // 8)
 
 
 def test_codes_that_never_end_are_cut_off(model, dictionary, make_batch) -> None:
@@ -231,7 +259,7 @@ def test_codes_that_never_end_are_cut_off(model, dictionary, make_batch) -> None
         model.predictor.output.bias[model.predictor.end] = -1e4
     generator = IterativeLatentGenerator(dictionary, lengths=LengthRule(guarded=True))
     found = generate(generator, model, make_batch([3, 16]))
-    assert [len(of_one[0]["codes"]) for of_one in found] == [-(-26 // 8), -(-52 // 8)]
+    assert [len(of_one[0].codes) for of_one in found] == [-(-26 // 8), -(-52 // 8)]
     assert LengthRule(least=9.0, guarded=True).bounds(
         model.encode(make_batch([3])), 8
     ).most.tolist() == [-(-27 // 8)]
@@ -244,38 +272,27 @@ def test_equal_wordings_are_one_hypothesis(model, dictionary, make_batch) -> Non
     with torch.no_grad():
         model.predictor.output.weight.mul_(8)  # so that draws repeat
     for found in generate(generator, model, make_batch([9, 4])):
-        wordings = [tuple(h["tokens"].tolist()) for h in found]
+        wordings = [tuple(h.tokens.tolist()) for h in found]
         assert len(set(wordings)) == len(wordings) < 20
-        assert sum(h["count"] for h in found) == 20
-        ranks = [h["rank_score"] for h in found]
+        assert sum(h.copies for h in found) == 20
+        ranks = [h.rank_score for h in found]
         assert ranks == sorted(ranks, reverse=True)
 
 
 def test_output_ends_in_one_end_of_sentence(model, dictionary, make_batch) -> None:
     generator = IterativeLatentGenerator(dictionary)
     for hypothesis in translate(generator, model, make_batch([9, 4, 6, 12])):
-        tokens = hypothesis["tokens"]
+        tokens = hypothesis.tokens
         assert tokens[-1] == EOS
         assert not (tokens[:-1].eq(EOS) | tokens[:-1].eq(PAD)).any()
-        assert len(hypothesis["positional_scores"]) == len(tokens)
+        assert len(hypothesis.positional_scores) == len(tokens)
 
 
 def test_history_holds_every_pass(model, dictionary, make_batch) -> None:
     generator = IterativeLatentGenerator(dictionary, max_iter=4, retain_history=True)
     hypothesis = translate(generator, model, make_batch([9]))[0]
-    assert len(hypothesis["history"]) == hypothesis["steps"] + 1
-    assert hypothesis["history"][-1]["tokens"].equal(hypothesis["tokens"])
-
-
-def test_refinements_that_do_not_exist_are_refused(dictionary) -> None:
-    with pytest.raises(ValueError, match="`refinement` must be one of mask, latent, b"):
-        IterativeLatentGenerator(dictionary, refinement="hope")
-    with pytest.raises(ValueError, match="when the length is fixed"):
-        IterativeLatentGenerator(
-            dictionary,
-            search=SearchOptions("lengths", 3),
-            lengths=LengthRule(fixed=2.0),
-        )
+    assert len(hypothesis.history) == hypothesis.steps + 1
+    assert hypothesis.history[-1].equal(hypothesis.tokens)
 
 
 def test_ensembles_and_prefixes_are_refused(model, dictionary, make_batch) -> None:
@@ -287,48 +304,34 @@ def test_ensembles_and_prefixes_are_refused(model, dictionary, make_batch) -> No
         generator.generate([model], sample, prefix_tokens=torch.zeros(1, 1))
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"code_search": "guess"}, "`code_search` must be one of beam, sample, length"),
-        ({"length_mode": "2"}, "`length_mode` must be one of free, ratio, but is '2'"),
-        ({"refinement": "x"}, "`refinement` must be one of mask, latent, both, but is"),
-        ({"rescore": "bleu"}, "`rescore` must be one of model, chrf, but is 'bleu'"),
-        (
-            {"iter_decode_with_external_reranker": True},
-            "`iter_decode_with_beam` must be above 1 with",
-        ),
-        (
-            {"iter_decode_with_external_reranker": True, "iter_decode_with_beam": 4},
-            "must come with the path of an autoregressive teacher",
-        ),
-        ({"iter_decode_max_iter": 9}, "`iter_decode_max_iter` must be 0, but is 9"),
-    ],
-)
-def test_settings_that_cannot_be_served_are_refused(model, options, sentence) -> None:
-    """The small model was trained without shown words."""
-    settings = Settings(SimpleNamespace(**options), DecodingConfig())
-    with pytest.raises(ValueError, match=sentence):
-        settings.refuse_unserved([model])
-
-
-def test_settings_of_the_call_come_before_those_of_the_task() -> None:
-    cfg = DecodingConfig(code_search="lengths", min_length_ratio=0.5, length_ratio=3.0)
-    asked = SimpleNamespace(iter_decode_with_beam=4, max_len_b=50, lenpen=0.5)
-    settings = Settings(asked, cfg)
-    assert settings.search() == SearchOptions("lengths", 4, 1.0, 0.5, 1)
-    assert settings.lengths() == LengthRule(0.0, 50, 0.5, 0.0, 0.0, True)
-    wider = Settings(SimpleNamespace(max_length_ratio=5.0), cfg)
-    assert wider.lengths() == LengthRule(0.0, 200, 0.5, 5.0, 0.0, False)
-    asked = SimpleNamespace(length_mode="ratio", sampling=True, unnormalized=True)
-    settings = Settings(asked, cfg)
-    assert settings.search() == SearchOptions("sample", 1, 1.0, 0.0, 1)
-    assert settings.lengths().fixed == 3.0
-    assert Settings(SimpleNamespace(), DecodingConfig()).search().kind == "greedy"
-
-
 @pytest.mark.parametrize("shape", [(1, 7), (3, 2, 9)], ids=str)
 def test_the_largest_is_what_torch_finds(shape) -> None:
     logits = torch.randn(shape, generator=torch.Generator().manual_seed(2))
     logits[..., 3] = -float("inf")
     assert torch.equal(largest(logits), logits.argmax(dim=-1))
+
+
+@pytest.mark.parametrize("refinement", ["mask", "latent", "both"])
+def test_a_sentence_that_stands_still_is_finished(
+    model, dictionary, make_batch, refinement
+) -> None:
+    """Words that depend on nothing are the same in the first pass: one is enough."""
+    with torch.no_grad():
+        model.decoder.layer_norm.weight.zero_()
+        model.decoder.layer_norm.bias.copy_(model.embed_tokens.weight[7] * 50)
+    rule = {"lengths": LengthRule(b=30), "refinement": refinement}
+    generator = IterativeLatentGenerator(
+        dictionary, max_iter=6, retain_history=True, **rule
+    )
+    passes = []
+    decode, generator._decode = generator._decode, None
+
+    def counted(*rest, **named):
+        passes.append(1)
+        return decode(*rest, **named)
+
+    generator._decode = counted
+    for found in translate(generator, model, make_batch([9, 4, 6])):
+        assert found["steps"] <= 2  # the second pass finds that nothing changes
+        assert len(found["history"]) == found["steps"] + 1
+    assert len(passes) <= 3

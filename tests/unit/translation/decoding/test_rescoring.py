@@ -14,13 +14,15 @@ from vq_nat.translation.decoding.rescoring import (
     ngrams,
 )
 from vq_nat.translation.decoding.search import SearchOptions
+from vq_nat.translation.flow import Candidate
 
 PAD, EOS = 1, 2
 NPD = {"search": SearchOptions("beam", 4), "lengths": LengthRule(b=30)}
 
 
-def hypothesis(words, **rest):
-    return {"tokens": torch.tensor(words), **rest}
+def hypothesis(words, score=0.0, **rest) -> Candidate:
+    words = torch.as_tensor(words)
+    return Candidate(words, torch.zeros(len(words)), score, 0.0, words[:0], 0, **rest)
 
 
 def score_by_hand(teacher, source, words) -> list[float]:
@@ -60,9 +62,9 @@ def test_a_candidate_without_its_end_is_ranked_with_it(
     teacher = make_teacher(dictionary, pre_norm=True)
     source, (whole,) = make_batch([9]), make_batch([6])
     assert int(whole[-1]) == EOS
-    candidates = [[{"tokens": whole}, {"tokens": whole[:-1]}, {"tokens": whole[:1]}]]
-    TeacherScore(teacher, dictionary).rank(source, candidates)
-    scores = {len(h["tokens"]): h["rank_score"] for h in candidates[0]}
+    candidates = [[hypothesis(whole), hypothesis(whole[:-1]), hypothesis(whole[:1])]]
+    candidates = TeacherScore(teacher, dictionary).rank(source, candidates)
+    scores = {len(h.tokens): h.rank_score for h in candidates[0]}
     assert scores[len(whole)] == pytest.approx(scores[len(whole) - 1])
     first = torch.stack([whole[0], whole[-1]])
     alone = sum(score_by_hand(teacher, source[0], first)) / 2
@@ -93,19 +95,19 @@ def test_the_teacher_chooses_among_candidates(
     found = generator.generate([model, teacher], sample)  # as fairseq hands both over
     chosen = IterativeLatentGenerator(dictionary, **NPD).generate([model], sample)
     assert any(
-        not ours[0]["tokens"].equal(own[0]["tokens"])
+        not ours[0].tokens.equal(own[0].tokens)
         for ours, own in zip(found, chosen, strict=True)
     )
     with torch.no_grad():
         for hypotheses, words in zip(found, source, strict=True):
             by_hand = [
-                score_by_hand(teacher, words[words.ne(PAD)], h["tokens"])
+                score_by_hand(teacher, words[words.ne(PAD)], h.tokens)
                 for h in hypotheses
             ]
             ranks = [sum(scores) / len(scores) for scores in by_hand]
-            assert [h["rank_score"] for h in hypotheses] == pytest.approx(ranks, 1e-4)
+            assert [h.rank_score for h in hypotheses] == pytest.approx(ranks, 1e-4)
             assert ranks == sorted(ranks, reverse=True)
-            assert all(h["teacher_seconds"] > 0 for h in hypotheses)
+            assert all(h.teacher_seconds > 0 for h in hypotheses)
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])
@@ -120,7 +122,7 @@ def test_what_the_teacher_chooses_does_not_depend_on_the_batch(
 
     def choose(rows):
         sample = {"net_input": {"src_tokens": rows}}
-        return [h[0]["tokens"] for h in generator.generate([model], sample)]
+        return [h[0].tokens for h in generator.generate([model], sample)]
 
     together = choose(source)
     parts = repad(source, "left", extra=2).split(size)
@@ -131,11 +133,11 @@ def test_what_the_teacher_chooses_does_not_depend_on_the_batch(
 
 def test_the_models_own_score_counts_per_word() -> None:
     pair = [hypothesis([4, EOS], score=-4.0), hypothesis([4, 5, 6, EOS], score=-6.0)]
-    ModelScore().rank(torch.zeros(1, 1), [pair])
-    assert [h["score"] for h in pair] == [-6.0, -4.0]
-    assert pair[0]["rank_score"] == -1.5
-    ModelScore(length_penalty=0.0).rank(torch.zeros(1, 1), [pair])
-    assert [h["score"] for h in pair] == [-4.0, -6.0]
+    (pair,) = ModelScore().rank(torch.zeros(1, 1), [pair])
+    assert [h.score for h in pair] == [-6.0, -4.0]
+    assert pair[0].rank_score == -1.5
+    (pair,) = ModelScore(length_penalty=0.0).rank(torch.zeros(1, 1), [pair])
+    assert [h.score for h in pair] == [-4.0, -6.0]
 
 
 TEXTS = ["ein Hund", "der Hund läuft", "", "a", "ein Hund läuft schnell", "xyz xyz"]
@@ -151,19 +153,19 @@ def test_chrf_is_sacrebleus(output, reference) -> None:
 def test_the_candidate_that_others_agree_with_is_chosen() -> None:
     words = {4: "ein Hund läuft", 5: "ein Hund lief", 6: "Katzen", 7: "ein Hund geht"}
     rescorer = ChrfConsensus(lambda tokens: words[int(tokens[0])])
-    found = [hypothesis([token, EOS], count=1) for token in (6, 5, 4, 7)]
-    rescorer.rank(torch.zeros(1, 1), [found])
+    found = [hypothesis([token, EOS], copies=1) for token in (6, 5, 4, 7)]
+    (found,) = rescorer.rank(torch.zeros(1, 1), [found])
     metric = CHRF()
     for one in found:
-        text = rescorer.to_text(one["tokens"])
+        text = rescorer.to_text(one.tokens)
         scores = [
             metric.sentence_score(text, [other]).score for other in words.values()
         ]
-        assert one["rank_score"] == pytest.approx(sum(scores) / 4)
-    assert int(found[0]["tokens"][0]) != 6
-    assert int(found[-1]["tokens"][0]) == 6
-    often = [hypothesis([6, EOS], count=9), hypothesis([4, EOS], count=1)]
-    rescorer.rank(torch.zeros(1, 1), [often])
-    assert int(often[0]["tokens"][0]) == 6
+        assert one.rank_score == pytest.approx(sum(scores) / 4)
+    assert int(found[0].tokens[0]) != 6
+    assert int(found[-1].tokens[0]) == 6
+    often = [hypothesis([6, EOS], copies=9), hypothesis([4, EOS], copies=1)]
+    (often,) = rescorer.rank(torch.zeros(1, 1), [often])
+    assert int(often[0].tokens[0]) == 6
     other = metric.sentence_score("Katzen", ["ein Hund läuft"]).score
-    assert often[0]["rank_score"] == pytest.approx(0.9 * 100 + 0.1 * other)
+    assert often[0].rank_score == pytest.approx(0.9 * 100 + 0.1 * other)

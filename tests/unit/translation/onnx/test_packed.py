@@ -34,7 +34,7 @@ def test_outputs_are_the_same(both, dictionary, make_batch, lengths) -> None:
     generator = IterativeLatentGenerator(dictionary, lengths=LengthRule(b=30))
     sample = {"net_input": {"src_tokens": make_batch(lengths)}}
     plain, fast = (
-        [row[0]["tokens"].tolist() for row in generator.generate([model], sample)]
+        [row[0].tokens.tolist() for row in generator.generate([model], sample)]
         for model in both
     )
     assert fast == plain

@@ -11,6 +11,7 @@ from vq_nat.translation.decoding.search import (
     CodeBounds,
     SearchOptions,
     ancestral,
+    search,
 )
 from vq_nat.translation.onnx.export import export
 from vq_nat.translation.onnx.runtime import ExportedModel
@@ -54,7 +55,7 @@ def test_exported_model_gives_the_same_codes_and_words(
     found = []
     for one in (model, exported):
         source = one.encode(tokens)
-        codes = one.predict(source, bounds)
+        codes = search(one.predictor, source, bounds)
         found.append((codes, one.decode(one.lookup(codes), source)))
     (codes, words), (other_codes, other_words) = found
     torch.testing.assert_close(other_codes, codes, atol=1e-4, rtol=1e-4)
@@ -66,7 +67,7 @@ def test_exported_model_gives_the_same_codes_and_words(
 
 
 @pytest.mark.parametrize(
-    ("search", "passes"),
+    ("kind", "passes"),
     [
         (SearchOptions(), 0),
         (SearchOptions(), 2),
@@ -76,10 +77,10 @@ def test_exported_model_gives_the_same_codes_and_words(
     ],
     ids=str,
 )
-def test_generator_drives_both_alike(pair, dictionary, make_batch, search, passes):
+def test_generator_drives_both_alike(pair, dictionary, make_batch, kind, passes):
     model, exported = pair(shown_sentences=0.1)
     generator = IterativeLatentGenerator(
-        dictionary, max_iter=passes, search=search, max_len_b=20
+        dictionary, max_iter=passes, search=kind, max_len_b=20
     )
     sample = {"net_input": {"src_tokens": make_batch([8, 5, 3])}}
     for own, other in zip(
@@ -87,10 +88,8 @@ def test_generator_drives_both_alike(pair, dictionary, make_batch, search, passe
         generator.generate([exported], sample),
         strict=True,
     ):
-        assert [h["tokens"].tolist() for h in own] == [
-            h["tokens"].tolist() for h in other
-        ]
-        assert own[0]["score"] == pytest.approx(other[0]["score"], abs=1e-3)
+        assert [h.tokens.tolist() for h in own] == [h.tokens.tolist() for h in other]
+        assert own[0].score == pytest.approx(other[0].score, abs=1e-3)
 
 
 @pytest.mark.parametrize("ends", [True, False])
@@ -98,7 +97,7 @@ def test_greedy_on_arrays_is_the_search(pair, make_batch, ends):
     _, exported = pair(vq_slices=2)
     source = exported.encode(make_batch([7, 4, 2]))
     bounds = CodeBounds(torch.tensor([2, 1, 3]), torch.tensor([4, 1, 9]), ends)
-    found = exported.predict(source, bounds)
+    found = search(exported.predictor, source, bounds)
     by_search = ancestral(exported.predictor, source, bounds, GREEDY)
     assert torch.equal(found.codes, by_search.codes)
     assert torch.equal(found.mask, by_search.mask)
@@ -109,8 +108,8 @@ def test_int8_stays_close(pair, make_batch):
     model, exported = pair(int8=True)
     tokens = make_batch([6, 4])
     source = model.encode(tokens)
-    codes = model.predict(
-        source, CodeBounds(torch.ones(2).long(), torch.tensor([3, 3]))
+    codes = search(
+        model.predictor, source, CodeBounds(torch.ones(2).long(), torch.tensor([3, 3]))
     )
     own = model.decode(model.lookup(codes), source).logits.log_softmax(-1)
     quantised = exported.decode(exported.lookup(codes), exported.encode(tokens))

@@ -1,0 +1,1 @@
+"""Corpora, teachers and distilled texts: a script is a command."""

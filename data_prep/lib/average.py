@@ -1,0 +1,78 @@
+"""Averages the weights of checkpoints, as the Transformer paper does."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from data_prep.lib.steps import UserError
+
+# checkpoint_EPOCH_UPDATES.pt and checkpointEPOCH.pt
+BY_UPDATES = re.compile(r"checkpoint_\d+_(\d+)\.pt")
+BY_EPOCH = re.compile(r"checkpoint(\d+)\.pt")
+
+
+def last_checkpoints(folder: Path, number: int) -> list[Path]:
+    """Return the newest checkpoints that were saved at intervals, in their order.
+
+    Raises:
+        UserError: If there are fewer.
+    """
+    for pattern in (BY_UPDATES, BY_EPOCH):
+        found = {
+            int(match[1]): path
+            for path in folder.glob("checkpoint*.pt")
+            if (match := pattern.fullmatch(path.name))
+        }
+        if found:
+            break
+    if len(found) < number:
+        raise UserError(
+            f"{folder} must hold {number} checkpoints to be averaged, but holds "
+            f"{len(found)} instead; save more of them."
+        )
+    return [found[key] for key in sorted(found)[-number:]]
+
+
+def average_checkpoints(paths: list[Path], out: Path) -> None:
+    """Write a checkpoint with the mean of the weights, ready for decoding.
+
+    Raises:
+        UserError: If the checkpoints are of different models.
+    """
+    import torch
+
+    states = map(load, paths)
+    result = next(states)
+    weights = result["model"]
+    sums = {name: tensor.double() for name, tensor in weights.items()}
+    for path, state in zip(paths[1:], states, strict=True):
+        other = {name: tensor.shape for name, tensor in state["model"].items()}
+        if other != {name: tensor.shape for name, tensor in weights.items()}:
+            raise UserError(f"{path} and {paths[0]} must be of one model, but are not.")
+        for name, tensor in state["model"].items():
+            sums[name] += tensor.double()
+    result["model"] = {
+        name: (total / len(paths)).to(weights[name].dtype)
+        for name, total in sums.items()
+    }
+    result["last_optimizer_state"] = None  # it belongs to one of them only
+    temporary = out.with_name(f".tmp-{out.name}")
+    torch.save(result, temporary)
+    os.replace(temporary, out)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint.
+
+    Raises:
+        UserError: If it is missing, or damaged.
+    """
+    from vq_nat.fairseq_side.compat import load_state
+
+    if not path.is_file():
+        raise UserError(f"The checkpoint {path} is missing.")
+    try:
+        return load_state(path)
+    except ValueError as error:
+        raise UserError(f"The checkpoint {error}") from None

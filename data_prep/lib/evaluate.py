@@ -1,0 +1,79 @@
+"""Scores a teacher on the human validation and test sets, with its beam and greedily.
+
+The BLEU of a distilled corpus is worth as much as its teacher's: it belongs beside the
+data, with the signature that says how it was counted.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from data_prep.lib import teachers
+from data_prep.lib.plan import Plan
+from data_prep.lib.pool import Job
+from data_prep.lib.steps import report
+from data_prep.lib.teachers import Teacher, batches_by_length
+from data_prep.lib.text import plain_text, read_lines, undo_bpe
+from vq_nat.results.rows import write_json
+
+
+def evaluate(job: Job, corpus: Plan, splits: list[str], path: Path) -> None:
+    """Write {split: {"beam 4": {"bleu", "signature"}, "greedy": ...}}.
+
+    Args:
+        job: The teacher and how it searches.
+        corpus: With subwords of the sources and raw references.
+        splits: What to translate.
+        path: Where to write.
+    """
+    result: dict[str, Any] = {split: {} for split in splits}
+    beam = job.decoding.beam
+    for name, width in ((f"beam {beam}", beam), ("greedy", 1)):
+        decoding = replace(job.decoding, beam=width)
+        teacher = teachers.load_teacher(
+            job.checkpoint, job.data, decoding, job.devices[0]
+        )
+        for split in splits:
+            sources = list(
+                read_lines(corpus.out / "bpe" / f"{split}.{corpus.langs[0]}")
+            )
+            subwords = translate(teacher, sources, decoding.max_tokens)
+            texts = [
+                plain_text(undo_bpe(one), corpus.langs[1], corpus.tokenizer)
+                for one in subwords
+            ]
+            result[split][name] = bleu(texts, references(corpus, split))
+            figure = result[split][name]["bleu"]
+            report(f"evaluation: {split}, {name}: BLEU {figure:.2f}")
+    write_json(result, path)
+
+
+def translate(teacher: Teacher, sources: list[str], max_tokens: int) -> list[str]:
+    """Return the best translations of lines of subwords."""
+    texts = [""] * len(sources)
+    for batch in batches_by_length(sources, max_tokens):
+        found = teacher.translate([sources[i] for i in batch], 1)
+        for i, hypotheses in zip(batch, found, strict=True):
+            texts[i] = hypotheses[0][1]
+    return texts
+
+
+def references(corpus: Plan, split: str) -> list[list[str | None]]:
+    """Return the raw references in sacreBLEU's order: all correct ones, if known."""
+    several = corpus.raw / f"{split}.refs.json"
+    if several.is_file():
+        rows = json.loads(several.read_text("utf-8"))
+        return [list(stream) for stream in zip_longest(*rows)]
+    return [list(read_lines(corpus.raw / f"{split}.{corpus.langs[1]}"))]
+
+
+def bleu(texts: list[str], streams: Sequence[Sequence[str | None]]) -> dict[str, Any]:
+    """Return BLEU and its signature."""
+    from sacrebleu.metrics import BLEU
+
+    metric = BLEU()
+    score = metric.corpus_score(texts, streams)  # type: ignore[arg-type]  # None: fewer
+    return {"bleu": round(score.score, 2), "signature": str(metric.get_signature())}

@@ -1,0 +1,88 @@
+"""Owns manifest.json: where a corpus comes from, and what it consists of.
+
+It holds no time, path or machine: the same command on the same data writes the same
+manifest, and two people can compare theirs.
+"""
+
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from data_prep.lib.steps import UserError, Workspace
+from vq_nat.results.rows import read_json, write_json
+
+NAME = "manifest.json"
+MANIFEST_VERSION = 1
+PACKAGES = (
+    "torch",
+    "fairseq-fixed",
+    "ctranslate2",
+    "subword-nmt",
+    "sentencepiece",
+    "sacremoses",
+    "sacrebleu",
+    "vq-nat",
+)
+
+
+def write_manifest(work: Workspace, about: dict[str, Any]) -> None:
+    """Write the manifest beside the data, unless it is there already.
+
+    Args:
+        work: The corpus; the hashes of its files come from its stamps.
+        about: What the stamps do not know.
+    """
+    content = {"version": MANIFEST_VERSION, **about, "files": stamped_files(work)}
+    old = read_json(work.out / NAME)
+    if isinstance(old, dict) and {**old, "made_with": None} == {
+        **json.loads(json.dumps(content)),
+        "made_with": None,
+    }:
+        return
+    content["made_with"] = versions()
+    write_json(content, work.out / NAME)
+
+
+def stamped_files(work: Workspace) -> dict[str, str]:
+    """Return the hashes of all files that finished steps have made."""
+    files: dict[str, str] = {}
+    for stamp in sorted(work.stamps.glob("*.json")):
+        outputs = json.loads(stamp.read_text("utf-8"))["outputs"]
+        files |= {f"{stamp.stem}/{name}": value for name, value in outputs.items()}
+    return files
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the data was made with."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a corpus.
+
+    Raises:
+        UserError: If there is none that can be read.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise UserError(f"The file {path} is missing.")
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("version") != MANIFEST_VERSION:
+        raise UserError(
+            f"{path} must be a manifest of version {MANIFEST_VERSION}, but is not."
+        )
+    return content
+
+
+def read_counts(path: Path) -> dict[str, int]:
+    """Return the counts of a table of names and numbers."""
+    rows = (line.split("\t") for line in path.read_text("utf-8").splitlines())
+    return {name: int(count) for name, count in rows}

@@ -1,0 +1,129 @@
+"""Owns extra source text without translations, for the teacher to translate.
+
+A sentence is left out if it is empty, too long or a repetition, if the training text
+has it already, and above all if a validation or test set has it.
+"""
+
+import gzip
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+
+from data_prep.lib.plan import Plan
+from data_prep.lib.steps import UserError, Workspace, report
+from data_prep.lib.text import (
+    decode_line,
+    map_lines,
+    normalize,
+    read_lines,
+    split_words,
+    tokenize,
+    write_lines,
+)
+
+PATIENCE = 3_600.0  # seconds; all shards want this text, and one of them makes it
+
+
+def prepare_mono(
+    data: Plan, out: Path, paths: tuple[Path, ...], dry_run: bool = False
+) -> Path:
+    """Return the file of subwords made of raw text files (.gz or not).
+
+    Raises:
+        UserError: If a file is missing, damaged or not UTF-8.
+    """
+    for path in paths:
+        if not path.is_file():
+            raise UserError(f"The file {path} is missing.")
+    codes = data.out / "bpe" / data.codes_name
+    inputs = {f"{number}.{path.name}": path for number, path in enumerate(paths)}
+    inputs |= {data.codes_name: codes} | source_files(data)
+    options = {"lang": data.source_lang, "max_length": data.max_length}
+    with Workspace(out / "mono", PATIENCE, dry_run) as work:
+        work.step("text", inputs, options, partial(make_text, data, paths))
+    return out / "mono" / "text" / f"mono.{data.source_lang}"
+
+
+def source_files(data: Plan) -> dict[str, Path]:
+    """Return the tokenised source side of every split."""
+    lang = data.source_lang
+    return {
+        f"{split}.{lang}": data.out / "tok" / f"{split}.{lang}"
+        for split in data.splits()
+    }
+
+
+def make_text(data: Plan, paths: tuple[Path, ...], folder: Path) -> None:
+    """Tokenise, clean and split the text into subwords."""
+    lang, counts = data.source_lang, Counter[str]()
+    raw, tok = folder / f"raw.{lang}", folder / f"tok.{lang}"
+    write_lines(raw, (line for path in paths for line in read_text(path)))
+    make_words = tokenize if data.tokenizer == "moses" else normalize
+    words = map_lines(partial(make_words, lang=lang), raw, data.workers)
+    write_lines(tok, new_sentences(words, source_files(data), counts))
+    codes = data.out / "bpe" / data.codes_name
+    subwords = map_lines(partial(split_words, codes=codes), tok, data.workers)
+    kept = not_too_long(subwords, data.max_length, counts)
+    counts["kept"] = write_lines(folder / f"mono.{lang}", kept)
+    raw.unlink()
+    tok.unlink()
+    text = ", ".join(f"{count} {name}" for name, count in counts.items())
+    report(f"mono: {text}")
+    lines = (f"{name}\t{count}" for name, count in sorted(counts.items()))
+    write_lines(folder / "counts.tsv", lines)
+    if not counts["kept"]:
+        raise UserError(f"No sentence of {paths[0]} can be used.")
+
+
+def read_text(path: Path) -> Iterator[str]:
+    """Yield the lines of a file that may be a .gz file.
+
+    Raises:
+        UserError: If it is damaged or not UTF-8.
+    """
+    if path.suffix != ".gz":
+        yield from read_lines(path)
+        return
+    try:
+        with gzip.open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield decode_line(line, path, number)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path} is not a complete .gz file: {error}.") from None
+
+
+def digest(words: str) -> bytes:
+    """Return a short fingerprint of a sentence."""
+    return blake2b(words.encode(), digest_size=8).digest()
+
+
+def new_sentences(
+    words: Iterable[str], known: dict[str, Path], counts: Counter[str]
+) -> Iterator[str]:
+    """Leave out what is empty, repeated, or in one of the ``known`` files."""
+    seen: dict[bytes, str] = {}
+    for name, path in known.items():
+        split = name.split(".")[0].rstrip("0123456789")
+        seen |= {digest(line): f"in {split}" for line in read_lines(path)}
+    for line in words:
+        key = digest(line)
+        fault = seen.get(key, "") if line else "empty"
+        if fault:
+            counts[fault] += 1
+        else:
+            seen[key] = "repeated"
+            yield line
+
+
+def not_too_long(
+    lines: Iterable[str], longest: int, counts: Counter[str]
+) -> Iterator[str]:
+    """Leave out sentences of more subwords than training takes."""
+    for line in lines:
+        if len(line.split()) <= longest:
+            yield line
+        else:
+            counts["too long"] += 1

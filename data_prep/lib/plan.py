@@ -1,0 +1,57 @@
+"""Owns the description of a corpus: its files, its languages, how it is prepared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CODES = {"subword_nmt": "bpe.codes", "sentencepiece": "sentencepiece.model"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to prepare, and how; every step reads it and none changes it."""
+
+    raw: Path
+    out: Path
+    source_lang: str
+    target_lang: str
+    bpe_operations: int = 32_000
+    bpe_codes: Path | None = None
+    joined_dict: Path | None = None
+    max_length: int = 250
+    max_ratio: float | None = None
+    drop_tested: bool = False
+    bpe: str = "subword_nmt"
+    workers: int = 1
+
+    @property
+    def langs(self) -> tuple[str, str]:
+        """Source language, target language."""
+        return self.source_lang, self.target_lang
+
+    @property
+    def codes_name(self) -> str:
+        """Name of the file that splits words into subwords."""
+        return CODES[self.bpe]
+
+    def word_files(self) -> list[str]:
+        """Return the names of the files that turn text into numbers."""
+        return [self.codes_name, *(f"dict.{lang}.txt" for lang in self.langs)]
+
+    @property
+    def tokenizer(self) -> str:
+        """fairseq's name of what makes words; SentencePiece needs none."""
+        return "moses" if self.bpe == "subword_nmt" else "space"
+
+    def splits(self) -> list[str]:
+        """Return train, valid, test and the numbered further test sets."""
+        names = ["train", "valid", "test"]
+        while (self.raw / f"test{len(names) - 2}.{self.source_lang}").exists():
+            names.append(f"test{len(names) - 2}")
+        return names
+
+    def files(self, folder: Path) -> dict[str, Path]:
+        """Return the text files of a folder by name, as a step's inputs."""
+        names = [f"{split}.{lang}" for split in self.splits() for lang in self.langs]
+        return {name: folder / name for name in names}

@@ -1,0 +1,1 @@
+"""Experiments and measurements: a script is a command."""

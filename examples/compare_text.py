@@ -1,0 +1,161 @@
+"""Is our text processing the same as sacremoses's and subword-nmt's, and how fast?
+
+    python examples/compare_text.py --data DATA raw/train.en raw/train.de
+
+Sends every line of plain text files through both, as a source sentence and as a
+translation, and prints lines, differences and milliseconds a line as a row of JSON for
+each file; the first differences go to standard error. The exit code is 1 if there are
+any. DATA is a folder with dictionaries, `text.json` and subword codes.
+
+A file is read in the order it has, so that the time of ours holds what is new in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+if not __package__:  # run as a file: the repository in place of its folder
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from fairseq.data import Dictionary, encoders
+from sacremoses import MosesPunctNormalizer
+
+from vq_nat.text.codec import IndexCodec
+from vq_nat.text.dictionary import Dictionary as OwnDictionary
+
+Process = Callable[[str], Any]
+SHOWN = 5  # differences
+
+
+class Reference:
+    """What fairseq does with text, step by step.
+
+    Args:
+        data: folder with dictionary, `text.json` and subword codes.
+    """
+
+    def __init__(self, data: Path) -> None:
+        recipe = json.loads((data / "text.json").read_text(encoding="utf-8"))
+        source, target = recipe["source_lang"], recipe["target_lang"]
+        self.normaliser = MosesPunctNormalizer(
+            source, norm_quote_commas=False, norm_numbers=False
+        )
+        options = {
+            "bpe_codes": str(data / "bpe.codes"),
+            "sentencepiece_model": str(data / "sentencepiece.model"),
+        }
+        self.tokenizer = encoders.build_tokenizer(
+            Namespace(
+                tokenizer=recipe["tokenizer"], source_lang=source, target_lang=target
+            )
+        )
+        self.bpe = encoders.build_bpe(Namespace(bpe=recipe["bpe"], **options))
+        self.dictionary = Dictionary.load(str(data / f"dict.{source}.txt"))
+
+    def indices(self, line: str) -> list[int]:
+        """Turns a line into indices, end of sentence included."""
+        words = self.tokenizer.encode(self.normaliser.normalize(line))
+        tokens = self.dictionary.encode_line(
+            self.bpe.encode(words), add_if_not_exist=False
+        )
+        signs = tokens[:-1] < self.dictionary.nspecial
+        tokens[:-1][signs] = self.dictionary.unk()
+        return tokens.tolist()
+
+    def subwords(self, line: str) -> str:
+        """Turns a line into subwords, known or not."""
+        words = self.tokenizer.encode(self.normaliser.normalize(line))
+        return " ".join(self.bpe.encode(words).split())
+
+    def join(self, subwords: str) -> str:
+        """Turns subwords into a line."""
+        text = self.tokenizer.decode(self.bpe.decode(subwords))
+        return " ".join(text.splitlines())
+
+
+class Own:
+    """What `vq_nat.text` does, behind the same doors.
+
+    Args:
+        data: folder with dictionary, `text.json` and subword codes.
+    """
+
+    def __init__(self, data: Path) -> None:
+        recipe = json.loads((data / "text.json").read_text(encoding="utf-8"))
+        dictionary = OwnDictionary.load(data / f"dict.{recipe['source_lang']}.txt")
+        self.codec = IndexCodec(data, dictionary, dictionary)
+        self.indices = self.codec.source_indices
+
+    def subwords(self, line: str) -> str:
+        """Turns a line into subwords, known or not."""
+        from vq_nat.text.punctuation import normalise
+
+        tokens = self.codec.tokenizer.tokens(normalise(line))
+        return " ".join(self.codec.bpe.pieces(tokens))
+
+    def join(self, subwords: str) -> str:
+        """Turns subwords into a line."""
+        text = self.codec.tokenizer.decode(self.codec.bpe.decode(subwords))
+        return " ".join(text.splitlines())
+
+
+def timed(process: Process, lines: Iterable[str]) -> tuple[list[Any], float]:
+    """Returns what a process makes of lines, and the seconds."""
+    start = time.perf_counter()
+    found = [process(line) for line in lines]
+    return found, time.perf_counter() - start
+
+
+def compare(path: Path, data: Path, limit: int) -> dict[str, Any]:
+    """Compares both on a file."""
+    with open(path, encoding="utf-8", newline="\n") as file:
+        lines = [line.rstrip("\r\n") for line in file][:limit]
+    reference, own = Reference(data), Own(data)
+    row: dict[str, Any] = {"file": path.name, "lines": len(lines)}
+    # Indices first: nothing is remembered yet.
+    subwords = [reference.subwords(line) for line in lines]
+    for name, inputs in (
+        ("indices", lines),
+        ("subwords", lines),
+        ("join", subwords),
+        ("join_raw", lines),
+    ):
+        door = name.removesuffix("_raw")
+        ours, seconds = timed(getattr(own, door), inputs)
+        theirs, theirs_seconds = timed(getattr(reference, door), inputs)
+        wrong = [trio for trio in zip(inputs, ours, theirs) if trio[1] != trio[2]]
+        for given, found, wanted in wrong[:SHOWN]:
+            print(f"{name}: {given!r}\n  {found!r}\n  {wanted!r}", file=sys.stderr)
+        count = max(1, len(lines))
+        row[name] = {
+            "different": len(wrong),
+            "ms": round(1000 * seconds / count, 4),
+            "reference_ms": round(1000 * theirs_seconds / count, 4),
+        }
+    return row
+
+
+def main() -> int:
+    """Compares the files and returns the exit code."""
+    parser = argparse.ArgumentParser(description="Compare text processing.")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--data", type=Path, required=True, help="prepared corpus")
+    parser.add_argument("--limit", type=int, help="lines of each file (default: all)")
+    options = parser.parse_args()
+    differences = 0
+    for path in options.files:
+        row = compare(path, options.data, options.limit)
+        print(json.dumps(row), flush=True)
+        differences += sum(v["different"] for v in row.values() if isinstance(v, dict))
+    return int(differences > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

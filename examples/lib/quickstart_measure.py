@@ -1,0 +1,141 @@
+"""Owns the quickstart's results: the tables and the translated examples."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import vq_nat
+from data_prep.lib.steps import once, sha256
+from data_prep.lib.teachers import find_device
+from examples.lib.places import LANGS, corpus_stamp
+from examples.lib.progress import say
+from examples.lib.quickstart_plan import Plan
+from examples.lib.trainings import RECIPE_VERSION
+from examples.lib.weights import weights_of
+from vq_nat.bench import systems
+from vq_nat.results import tables as report
+from vq_nat.results.rows import read_json
+
+EXAMPLES = 5
+
+
+class Decoder(NamedTuple):
+    """A system's name for readers, and how it decodes."""
+
+    label: str
+    decoding: dict[str, Any]
+
+
+DECODERS = {
+    "teacher-beam4": Decoder("autoregressive teacher, beam 4", {"beam": 4}),
+    "teacher-greedy": Decoder("autoregressive teacher, greedy", {"beam": 1}),
+    "student": Decoder("latent student on the teacher's output", {}),
+    "student-raw": Decoder("latent student on the human text", {}),
+}
+
+
+def measure(plan: Plan) -> str:
+    """Scores and times every system on the test set, and prints the tables."""
+    conditions = read_conditions(plan)
+    test_set = read_test_set(plan)
+    rows = []
+    for system in read_systems(plan):
+        row, state = measure_one(plan, system, test_set, conditions)
+        rows.append(row)
+        speed = f"{row['latency_ms']['median']:.1f} ms/sentence"
+        say(f"      {system.name}: BLEU {row['bleu']:.1f}, {speed} ({state})")
+    tables = report.full_report(rows)
+    path = plan.work / "results.md"
+    path.write_text(tables + "\n", encoding="utf-8")
+    say(f"\n{tables}\n")
+    return f"tables in {path}, rows in {plan.rows / test_set.corpus}"
+
+
+def read_systems(plan: Plan) -> list[systems.System]:
+    """Returns the teacher, with a beam and without, and every student."""
+    models = {"teacher-beam4": "teacher", "teacher-greedy": "teacher"}
+    models |= {name: name for name in plan.students}
+    found = []
+    for name, model in models.items():
+        folder, decoder = plan.work / model, DECODERS[name]
+        checkpoint = folder / "checkpoint_best.pt"
+        found.append(
+            systems.System(
+                name,
+                decoder.label,
+                plan.teacher if model == "teacher" else checkpoint,
+                folder / "train.log",
+                decoding=decoder.decoding,
+            )
+        )
+    return found
+
+
+def measure_one(
+    plan: Plan,
+    system: systems.System,
+    test_set: systems.TestSet,
+    conditions: systems.Conditions,
+) -> tuple[dict[str, Any], str]:
+    """Returns a system's row, measured anew only if something has changed."""
+    sources = corpus_stamp(plan.corpus)
+    recipe = {
+        "version": RECIPE_VERSION,
+        "system": system.name,
+        "decoding": dict(system.decoding),
+        "corpus": f"{test_set.corpus}/{test_set.name}",
+        "conditions": systems.describe_conditions(conditions),
+        "inputs": {
+            "checkpoint": weights_of(system.checkpoint),
+            "text": sha256(sources.with_name("raw.json")),
+        },
+    }
+    stamp = plan.stamp(f"measure-{system.name}")
+    path = systems.row_path(plan.rows, test_set.corpus, system.name)
+
+    def make() -> None:
+        row = systems.measure(system, [test_set], conditions, beside=path)
+        systems.write_row(row, plan.rows)
+
+    state = "measured" if once(stamp, recipe, path, make) else "reused"
+    return read_json(path), state
+
+
+def read_conditions(plan: Plan) -> systems.Conditions:
+    """Returns how the preset wants systems to be measured."""
+    options = {k.replace("-", "_"): v for k, v in plan.preset["measure"].items()}
+    return systems.Conditions(
+        device=find_device(plan.device), threads=plan.threads, **options
+    )
+
+
+def read_test_set(plan: Plan) -> systems.TestSet:
+    """Reads the raw test set and all its references."""
+    corpus = plan.preset["corpus"]
+    return systems.TestSet.read(
+        plan.corpus / "raw", corpus["name"], corpus.get("test-set", "test"), LANGS
+    )
+
+
+# ---------------------------------------------------------------------------- examples
+
+
+def show_examples(plan: Plan) -> str:
+    """Prints translations, with the words that each code produced."""
+    student = vq_nat.load(plan.work / "student", device=find_device(plan.device))
+    words_per_code = 2**student.model.cfg.compression_steps
+    sources = read_test_set(plan).sources[:EXAMPLES]
+    for source, found in zip(sources, student.hypotheses(sources), strict=True):
+        say(f"\n      {LANGS[0]}  {source}\n      {LANGS[1]}  {found.text}")
+        for index, code in enumerate(found.codes):
+            chunk = found.tokens[index * words_per_code :][:words_per_code]
+            name = "+".join(map(str, code))
+            say(f"      {name:>10}  {join_subwords(chunk)}")
+    say("")
+    return f"each code stands for {words_per_code} subwords"
+
+
+def join_subwords(tokens: list[str]) -> str:
+    """Joins the subwords of one code; a word cut by the code's end keeps a hyphen."""
+    words = " ".join(t for t in tokens if t != "</s>").replace("@@ ", "")
+    return words.removesuffix("@@") + "-" if words.endswith("@@") else words or "(end)"

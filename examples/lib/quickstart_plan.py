@@ -1,0 +1,62 @@
+"""Owns what the quickstart has to do: its options, its preset, where things lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_prep.lib.options import read_yaml
+from data_prep.lib.steps import UserError
+from examples.lib.places import Place
+
+SECTIONS = ("corpus", "teacher", "distill", "student", "measure")
+
+
+@dataclass(frozen=True)
+class Plan(Place):
+    """What to do, and where; every step reads it and none changes it."""
+
+    preset: dict[str, dict[str, Any]]
+    rows: Path
+    compare: bool
+
+    @property
+    def distilled(self) -> Path:
+        """The same with the teacher's translations."""
+        return self.work / "corpus-distilled"
+
+    @property
+    def teacher(self) -> Path:
+        """The teacher's checkpoint."""
+        return self.work / "teacher" / "checkpoint_best.pt"
+
+    @property
+    def students(self) -> dict[str, Path]:
+        """The latent systems and what each is trained on."""
+        raw = {"student-raw": self.corpus} if self.compare else {}
+        return {"student": self.distilled, **raw}
+
+
+def read_preset(path: Path) -> dict[str, dict[str, Any]]:
+    """Reads and checks a preset.
+
+    Raises:
+        UserError: if it is missing or incomplete.
+    """
+    try:
+        preset = read_yaml(path)
+    except FileNotFoundError:
+        raise UserError(f"The preset {path} is missing.") from None
+    for section in SECTIONS:
+        if not isinstance(preset, dict) or not isinstance(preset.get(section), dict):
+            raise UserError(f"The preset {path} must have a section `{section}`.")
+    for section, name in (
+        ("corpus", "name"),
+        ("corpus", "bpe-operations"),
+        ("teacher", "max-update"),
+        ("student", "max-update"),
+    ):
+        if name not in preset[section]:
+            raise UserError(f"Section `{section}` of {path} must have `{name}`.")
+    return preset

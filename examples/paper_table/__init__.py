@@ -1,0 +1,1 @@
+"""The paper's table: `run.py` trains, measures and reports its rows."""

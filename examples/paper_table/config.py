@@ -1,0 +1,405 @@
+"""Owns the tables' YAML files: reading, inheritance, and what may stand in them.
+
+A file may name others as its `base`: their keys count unless they stand in the file,
+mapping by mapping; `null` takes a key away. In the same way a recipe may name another
+recipe, a model another model, and a row another row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data_prep.lib.steps import UserError
+from data_prep.train_teacher import find_preset, read_preset
+from examples.lib.layers import (
+    Keys,
+    as_list,
+    inherit,
+    overlay,
+    read_layers,
+    settled,
+)
+from examples.lib.trainings import TEACHER as CHECKPOINT_OF_TEACHER
+
+PRESETS = Path(__file__).resolve().parents[2] / "data_prep" / "presets"
+CONFIG_VERSION = 1  # raise when a row changes for the same configuration
+TEACHER = "teacher"  # the name of the model that teaches, and of its recipe
+STUDENT = "student"
+TEXTS = ("human", "distilled", "distilled-mono")
+ENGINES = ("torch", "onnx", "ctranslate2")
+CHECKPOINTS = ("best", "last", "average")
+PAPER = ("bleu", "latency_ms", "speedup")
+SECTIONS = ("corpus", "teacher", "distill", "student", "measure", "models", "rows")
+ROW_KEYS = (
+    *("group", "label", "model", "engine", "decoding", "paper", "note", "seeds"),
+    "clocks",
+)
+MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
+MEASURE_KEYS = (
+    *("autocast", "batch-size", "timed-sentences", "warm-up", "repeats", "clocks"),
+    *("stages", "memory-limit-gb", "comet", "threads", "cpu-clocks"),
+)
+CLOCK = re.compile(r"\d+:\d+")  # batch size, threads
+NEEDED = {
+    "corpus": ("name", "kind", "bpe-operations", "test-sets"),
+    "teacher": ("max-update",),
+    "student": ("max-update",),
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is trained: the flags of fairseq-train, and on which text."""
+
+    name: str
+    flags: Keys
+    text: str = "human"
+    seeds: tuple[int, ...] = ()  # none: the one among the flags
+    checkpoint: str = "best"  # or last, or average
+    average: int = 0  # number of checkpoints
+
+    @property
+    def updates(self) -> int:
+        """How long it trains."""
+        return int(self.flags["max-update"])
+
+    @property
+    def starts_from_teacher(self) -> bool:
+        """Whether a flag names the teacher's checkpoint."""
+        return CHECKPOINT_OF_TEACHER in self.flags.values()
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether its training needs the teacher: its weights, or its translations."""
+        return self.text != TEXTS[0] or self.starts_from_teacher
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether it is a latent model whose bottleneck is vector quantisation."""
+        ours = str(self.flags.get("arch", "")).startswith("vq_em_transformer")
+        return ours and self.flags.get("vq-kind", "vq") == "vq"
+
+    def flags_of(self, seed: int | None) -> Keys:
+        """Returns the flags of one training."""
+        return self.flags if seed is None else {**self.flags, "seed": seed}
+
+
+@dataclass(frozen=True)
+class RowSpec:
+    """One line of the table: a model and how it decodes."""
+
+    name: str
+    group: str
+    label: str
+    model: str
+    engine: str
+    decoding: Keys
+    paper: Keys
+    note: str = ""
+    seeds: tuple[int, ...] = ()  # some of the model's; none: all
+    clocks: tuple[str, ...] | None = None  # fewer than the others have; None: those
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything that a file says, with all inheritance resolved."""
+
+    corpus: Keys
+    distill: Keys
+    mono: tuple[str, ...]
+    measure: Keys
+    models: dict[str, Model]
+    rows: dict[str, RowSpec]
+    updates_per_second: float  # a guess, for what has never been trained
+    title: str  # of the report
+    name: str  # of the folder of its rows
+
+    @property
+    def groups(self) -> list[str]:
+        """The groups of rows, in order."""
+        return list(dict.fromkeys(row.group for row in self.rows.values()))
+
+    def model_of(self, row: RowSpec) -> Model:
+        """Returns the model of a row."""
+        return self.models[row.model]
+
+
+# ------------------------------------------------------------------------------ reading
+
+
+def read_table(path: Path) -> Table:
+    """Reads a table's configuration.
+
+    Raises:
+        UserError: if something is missing, unknown or out of its range.
+    """
+    keys = read_layers(path)
+    for section in SECTIONS:
+        if not isinstance(keys.get(section), dict):
+            raise UserError(f"{path} must have a section `{section}`.")
+    keys[TEACHER] = expand_preset(keys[TEACHER])
+    for section, names in NEEDED.items():
+        for key in names:
+            if keys[section].get(key) is None:
+                raise UserError(f"Section `{section}` of {path} must have `{key}`.")
+    check_measure(keys["measure"], path)
+    # The sections of the preset are the recipes that all others start from.
+    recipes = {name: keys[name] for name in (TEACHER, STUDENT)}
+    recipes |= keys.get("recipes", {})
+    models = {TEACHER: read_teacher(keys[TEACHER])}
+    for name in present(keys["models"]):
+        models[name] = read_model(name, keys["models"], recipes)
+    rows = {n: read_row(n, keys["rows"], models) for n in present(keys["rows"])}
+    refuse_shared_names(rows)
+    if keys.get("only") is not None:
+        rows = {name: rows[name] for name in existing(keys["only"], rows, path)}
+    table = Table(
+        corpus=settled(keys["corpus"]),
+        distill=settled(keys["distill"]),
+        mono=tuple(as_list(keys.get("mono") or [])),
+        measure=settled(keys["measure"]),
+        models=used_models(models, rows),
+        rows=rows,
+        updates_per_second=float(keys.get("updates-per-second", 1.0)),
+        title=keys.get("title", f"The paper's table on {keys['corpus']['name']}"),
+        name=str(keys.get("name", keys["corpus"]["name"])),
+    )
+    refuse_missing_mono(table, path)
+    return table
+
+
+def check_measure(section: Keys, path: Path) -> None:
+    """Refuses ways of measuring that do not exist.
+
+    Raises:
+        UserError: naming the first.
+    """
+    refuse_unknown(f"`measure` of {path}", section, MEASURE_KEYS)
+    threads = section.get("threads", 1)
+    if not isinstance(threads, int) or threads < 1:
+        raise UserError(
+            f"`threads` of `measure` of {path} must be a whole number of at least 1, "
+            f"but is {threads!r} instead."
+        )
+    check_clocks(f"`measure` of {path}", section.get("clocks"))
+
+
+def check_clocks(where: str, words: Any) -> None:
+    """Refuses clocks that cannot be read.
+
+    Raises:
+        UserError: naming the first.
+    """
+    for word in as_list(words or []):
+        if not isinstance(word, str) or not CLOCK.fullmatch(word):
+            raise UserError(
+                f"`clocks` of {where} must be BATCH:THREADS as in "
+                f'"8:1", with quotes, but one is {word!r} instead.'
+            )
+
+
+def present(entries: Keys) -> list[str]:
+    """Lists the names that have not been taken away."""
+    return [name for name, keys in entries.items() if keys is not None]
+
+
+def expand_preset(section: Keys) -> Keys:
+    """Lays the teacher's flags over a preset of data_prep, if it names one."""
+    if "preset" not in section:
+        return section
+    preset = read_preset(find_preset(section["preset"], PRESETS))
+    return overlay(preset, {k: v for k, v in section.items() if k != "preset"})
+
+
+def existing(names: list[str], rows: Mapping[str, RowSpec], path: Path) -> list[str]:
+    """Refuses names of rows that do not exist.
+
+    Raises:
+        UserError: naming the first.
+    """
+    for name in names:
+        require_one_of(f"A row of `only` in {path}", name, tuple(rows))
+    return names
+
+
+def used_models(models: dict[str, Model], rows: Keys) -> dict[str, Model]:
+    """Returns the teacher and the models that a row is made of."""
+    used = {row.model for row in rows.values()} | {TEACHER}
+    return {name: model for name, model in models.items() if name in used}
+
+
+def read_teacher(section: Keys) -> Model:
+    """Returns the teacher, whose flags are a section of their own."""
+    flags = settled(section)
+    average = int(flags.pop("average", 0))
+    checkpoint = "average" if average else "best"
+    return Model(TEACHER, flags, checkpoint=checkpoint, average=average)
+
+
+def read_model(name: str, entries: Keys, recipes: Keys) -> Model:
+    """Returns a model with all its flags.
+
+    Raises:
+        UserError: if it is not complete.
+    """
+    keys = inherit(entries, name, "model")
+    changed = keys.pop("set", None) or {}  # its None takes flags away
+    keys = settled(keys)
+    refuse_unknown(f"The model `{name}`", keys, MODEL_KEYS)
+    if "recipe" not in keys:
+        raise UserError(f"The model `{name}` must have a `recipe`.")
+    flags = settled(overlay(inherit(recipes, keys["recipe"], "recipe"), changed))
+    of_recipe = flags.pop("average", 0)
+    average = int(keys.get("average", of_recipe) or 0)
+    checkpoint = keys.get("checkpoint", "average" if average else "best")
+    text = keys.get("text", TEXTS[0])
+    require_one_of(f"`text` of the model `{name}`", text, TEXTS)
+    require_one_of(f"`checkpoint` of the model `{name}`", checkpoint, CHECKPOINTS)
+    if not str(flags.get("max-update", "")).isdigit():
+        raise UserError(f"The model `{name}` must have a number of `max-update`.")
+    seeds = as_list(keys.get("seeds", []))
+    if not all(isinstance(seed, int) for seed in seeds):
+        raise UserError(f"`seeds` of the model `{name}` must be whole numbers.")
+    return Model(name, flags, text, tuple(seeds), checkpoint, average)
+
+
+def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
+    """Returns a row.
+
+    Raises:
+        UserError: if it is not complete.
+    """
+    keys = settled(inherit(entries, name, "row"))
+    refuse_unknown(f"The row `{name}`", keys, ROW_KEYS)
+    for needed in ("group", "label", "model"):
+        if needed not in keys:
+            raise UserError(f"The row `{name}` must have a `{needed}`.")
+    require_one_of(f"`model` of the row `{name}`", keys["model"], tuple(models))
+    engine = keys.get("engine", ENGINES[0])
+    require_one_of(f"`engine` of the row `{name}`", engine, ENGINES)
+    seeds = tuple(as_list(keys.get("seeds", [])))
+    for seed in seeds:
+        known = models[keys["model"]].seeds
+        require_one_of(f"A seed of the row `{name}`", seed, known)
+    check_clocks(f"the row `{name}`", keys.get("clocks"))
+    clocks = keys.get("clocks")
+    paper = keys.get("paper", {})
+    refuse_unknown(f"`paper` of the row `{name}`", paper, PAPER)
+    return RowSpec(
+        name=name,
+        group=keys["group"],
+        label=keys["label"],
+        model=keys["model"],
+        engine=engine,
+        decoding=keys.get("decoding", {}),
+        paper=paper,
+        note=keys.get("note", ""),
+        seeds=seeds,
+        clocks=None if clocks is None else tuple(as_list(clocks)),
+    )
+
+
+def refuse_shared_names(rows: Mapping[str, RowSpec]) -> None:
+    """Refuses a group that is called like a row: which of them would be meant?
+
+    Raises:
+        UserError: naming it.
+    """
+    for row in rows.values():
+        if row.group in rows:
+            raise UserError(
+                f"`group` of the row `{row.name}` must not be the name of a row, "
+                f"but is `{row.group}`."
+            )
+
+
+def require_one_of(what: str, value: Any, known: tuple[Any, ...]) -> None:
+    """Refuses a value that does not exist.
+
+    Raises:
+        UserError: naming it.
+    """
+    if value not in known:
+        raise UserError(
+            f"{what} must be one of {', '.join(map(str, known))}, "
+            f"but is {value!r} instead."
+        )
+
+
+def refuse_unknown(what: str, keys: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Refuses keys that do not exist.
+
+    Raises:
+        UserError: naming the first.
+    """
+    for key in keys:
+        require_one_of(f"A key of {what[0].lower() + what[1:]}", key, known)
+
+
+def refuse_missing_mono(table: Table, path: Path) -> None:
+    """Refuses a model that wants more text than there is.
+
+    Raises:
+        UserError: naming it.
+    """
+    for model in table.models.values():
+        if model.text == "distilled-mono" and not table.mono:
+            raise UserError(
+                f"{path} must name files as `mono`, as the model `{model.name}` is "
+                "trained on their translations, but names none."
+            )
+
+
+# --------------------------------------------------------------------------- dependence
+
+
+def training_config(table: Table, name: str, seed: int | None) -> Keys:
+    """Returns all of the configuration that a trained model depends on."""
+    model = table.models[name]
+    used: Keys = {
+        "version": CONFIG_VERSION,
+        "corpus": described(table.corpus),
+        "flags": model.flags_of(seed),
+        "text": model.text,
+        "checkpoint": [model.checkpoint, model.average],
+    }
+    if model.is_taught and name != TEACHER:
+        used["teacher"] = training_config(table, TEACHER, None)
+    if model.text != "human":
+        used["distill"] = table.distill
+    if model.text == "distilled-mono":
+        used["mono"] = list(table.mono)
+    return used
+
+
+def row_config(table: Table, row: RowSpec, seed: int | None) -> Keys:
+    """Returns all of the configuration that a row depends on.
+
+    Names, labels, the paper's figures and all other rows are not among it.
+    """
+    used = {
+        "training": training_config(table, row.model, seed),
+        "engine": row.engine,
+        "decoding": row.decoding,
+        "test_sets": table.corpus["test-sets"],
+    }
+    if TEACHER in row.decoding and row.model != TEACHER:
+        used["teacher"] = training_config(table, TEACHER, None)
+    return used
+
+
+def described(corpus: Mapping[str, Any]) -> Keys:
+    """Returns what the trained text depends on: not what is only measured."""
+    return {k: v for k, v in corpus.items() if k not in ("test-set", "test-sets")}
+
+
+def digest(config: Any) -> str:
+    """Returns a short hash of a configuration."""
+    text = json.dumps(config, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]

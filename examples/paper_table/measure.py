@@ -1,0 +1,174 @@
+"""Owns the measuring of a table's rows: each is written as soon as it is finished."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from data_prep.lib.steps import UserError
+from data_prep.lib.teachers import find_device
+from examples.lib.curves import read_curves
+from examples.lib.places import LANGS
+from examples.lib.progress import say
+from examples.lib.weights import weights_of
+from examples.paper_table.compare import compare_all
+from examples.paper_table.config import TEACHER, RowSpec
+from examples.paper_table.plan import (
+    KIND,
+    TablePlan,
+    Unit,
+    hash_inputs,
+    is_ready,
+    wanted,
+)
+from vq_nat.bench import systems
+
+CPU = "cpu"
+ON_CPU = ("onnx",)  # engines that run nowhere else
+
+
+def measure_all(plan: TablePlan, failed: dict[str, str]) -> None:
+    """Measures every missing row whose model is on disk, and names the others."""
+    measure_ready(plan, failed)
+    for unit in wanted(plan):
+        if unit.name not in failed:
+            say(f"{unit.name}: not measured, as a model of it is not trained")
+
+
+def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
+    """Measures every missing row whose model is on disk.
+
+    Args:
+        plan: which rows, where, and on which machine.
+        failed: rows not to be tried again, with the reasons; gets those that fail now.
+    """
+    compare_all(plan)
+    units = [unit for unit in wanted(plan) if unit.name not in failed]
+    ready = [unit for unit in units if is_ready(plan, unit)]
+    if not ready:
+        return
+    test_sets = read_test_sets(plan)
+    for unit in ready:
+        say(f"Measuring {unit.name}: {unit.row.label}")
+        conditions = read_conditions(plan, unit.row)
+        try:
+            row = measure(plan, unit, test_sets, conditions)
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            failed[unit.name] = " ".join(str(error).split())
+            say(f"      failed: {failed[unit.name]}")
+            continue
+        systems.write_json(row, plan.row_path(unit))
+        compare_all(plan)
+        say(
+            f"      BLEU {row['bleu']:.1f}, "
+            f"{row['latency_ms']['median']:.1f} ms/sentence; {plan.row_path(unit)}"
+        )
+
+
+def read_conditions(plan: TablePlan, row: RowSpec) -> systems.Conditions:
+    """Returns how a row is measured: the same for all of an engine on a device.
+
+    Only clocks may be left out, of what would take hours.
+    """
+    options = {k.replace("-", "_"): v for k, v in plan.table.measure.items()}
+    device = CPU if row.engine in ON_CPU else find_device(plan.device)
+    threads, words = options.pop("threads", 1), options.pop("clocks", ())
+    on_cpu = options.pop("cpu_clocks", True)
+    words = words if row.clocks is None else row.clocks
+    clocks = read_clocks(words, device, threads, on_cpu)
+    return systems.Conditions(device=device, threads=threads, clocks=clocks, **options)
+
+
+def refuse_other_device(plan: TablePlan) -> None:
+    """Refuses to fill a table of a GPU on a CPU: its rows would be taken for the GPU's.
+
+    Raises:
+        UserError: where there is no GPU.
+    """
+    for_gpu = not plan.table.measure.get("cpu-clocks", True)
+    if for_gpu and find_device(plan.device) == CPU:
+        raise UserError(
+            f"The device must be a GPU for the table {plan.table.name}, which has no "
+            "clocks of a CPU (`cpu-clocks`), but is cpu instead."
+        )
+
+
+def read_clocks(
+    words: Sequence[str], device: str, threads: int, on_cpu: bool = True
+) -> tuple[systems.Clock, ...]:
+    """Returns the clocks of the configuration, and each size as one sentence is timed.
+
+    Args:
+        words: BATCH_SIZE:THREADS of the CPU, 0 for the largest batch and all threads.
+        device: of the main figures.
+        threads: the same for threads.
+        on_cpu: whether the CPU is timed beside another device.
+    """
+    clocks = [systems.Clock.read(f"{word}:{CPU}") for word in words]
+    own = [systems.Clock(clock.batch_size, threads, device) for clock in clocks]
+    return tuple(dict.fromkeys([*(clocks if on_cpu else []), *own]))
+
+
+def read_test_sets(plan: TablePlan) -> list[systems.TestSet]:
+    """Reads the raw test sets and all their references, the main one first."""
+    raw, corpus = plan.corpus / "raw", plan.table.corpus
+    return [
+        systems.TestSet.read(raw, corpus["name"], name, LANGS, file)
+        for name, file in corpus["test-sets"].items()
+    ]
+
+
+def measure(
+    plan: TablePlan,
+    unit: Unit,
+    test_sets: Sequence[systems.TestSet],
+    conditions: systems.Conditions,
+) -> dict[str, Any]:
+    """Returns a row: what was measured, and all that the report needs of it."""
+    start, log = time.perf_counter(), log_of(plan, unit)
+    system = systems.System(
+        unit.name,
+        unit.row.label,
+        plan.checkpoint(unit.job),
+        log,
+        engine=unit.row.engine,
+        decoding=decoding_of(plan, unit),
+    )
+    path = plan.row_path(unit)
+    row = systems.measure(system, test_sets, conditions, beside=path)
+    model = unit.job.model
+    return {
+        "kind": KIND,
+        "row": unit.row.name,
+        "config": unit.hash,
+        "model": model.name,
+        "text": model.text,
+        "inputs": {
+            "checkpoint": weights_of(plan.checkpoint(unit.job)),
+            **hash_inputs(plan, unit),
+        },
+        **row,
+        "measure_seconds": round(time.perf_counter() - start),
+        "curves": read_curves(log) if log else None,
+    }
+
+
+def log_of(plan: TablePlan, unit: Unit) -> Path | None:
+    """Returns the log of a training; a model made elsewhere may have none."""
+    path = plan.checkpoint(unit.job).parent / "train.log"
+    return path if path.is_file() else None
+
+
+def decoding_of(plan: TablePlan, unit: Unit) -> dict[str, Any]:
+    """Returns the options of decoding; `teacher` becomes its checkpoint.
+
+    What turns text into words comes from the corpus: a model that was made elsewhere
+    looks for it there.
+    """
+    data = plan.text(unit.job.model.text) / "bin"
+    options = {**unit.row.decoding, "data": data}
+    if options.pop(TEACHER, False):
+        options[TEACHER] = plan.teacher
+    return options

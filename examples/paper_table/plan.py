@@ -1,0 +1,335 @@
+"""Owns what a run has to do: which rows, where, and what is finished or stale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from data_prep.lib.steps import FINISHED, MISSING, STALE, UserError, compare, sha256
+from data_prep.lib.steps import state_of as stamped
+from data_prep.lib.teachers import find_device
+from examples.lib.places import Place, corpus_stamp
+from examples.lib.trainings import recipe_of
+from examples.lib.weights import weights_of
+from examples.paper_table.config import (
+    TEACHER,
+    Model,
+    RowSpec,
+    Table,
+    digest,
+    row_config,
+    training_config,
+)
+from vq_nat.results.rows import read_json
+
+KIND = "paper_table"  # of the rows, so that other tables leave them alone
+OUTPUTS = {
+    "best": "checkpoint_best.pt",
+    "last": "checkpoint_last.pt",
+    "average": "checkpoint_last.pt",  # what is averaged is not one file
+}
+AVERAGED = "averaged.pt"
+SECONDS_TO_MEASURE = 120.0  # a guess, before anything has been measured
+
+
+@dataclass(frozen=True)
+class TablePlan(Place):
+    """What to make, where, and on what machine."""
+
+    table: Table
+    results: Path
+    names: tuple[str, ...]  # of the rows to make
+    seeds: tuple[int, ...] = ()  # none: all
+    stale: bool = False  # make stale rows anew
+    given: Mapping[str, Path] = field(default_factory=dict)  # made elsewhere
+
+    @property
+    def corpus(self) -> Path:
+        """The prepared corpus."""
+        return self.given.get("corpus", self.work / "corpus")
+
+    @property
+    def rows(self) -> Path:
+        """Where the rows are kept."""
+        return self.results / self.table.name
+
+    def text(self, name: str) -> Path:
+        """The corpus that a model is trained on."""
+        if name == "human":
+            return self.corpus
+        return self.given.get(name, self.work / f"corpus-{name}")
+
+    def folder(self, job: Job) -> Path:
+        """Where a training keeps its checkpoints."""
+        if job.model.name == TEACHER:
+            return self.work / TEACHER
+        return self.work / "models" / job.name
+
+    def checkpoint(self, job: Job) -> Path:
+        """What a training is for."""
+        if job.model.name == TEACHER and TEACHER in self.given:
+            return self.given[TEACHER]
+        averaged = job.model.checkpoint == "average"
+        return self.folder(job) / (AVERAGED if averaged else job.output)
+
+    def configuration(self, job: Job) -> Path:
+        """Where a training says of which configuration it is.
+
+        Its stamp names its inputs, which are of an older one until they are made anew.
+        """
+        return self.stamp(f"{job.name}.configuration")
+
+    @property
+    def teacher(self) -> Path:
+        """The teacher's checkpoint."""
+        return self.checkpoint(Job(self.table.models[TEACHER], None))
+
+    def row_path(self, unit: Unit) -> Path:
+        """Where a row is kept."""
+        return self.rows / f"{unit.name}.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training."""
+
+    model: Model
+    seed: int | None  # None: the one among the flags
+
+    @property
+    def name(self) -> str:
+        """Of its folder and its stamp."""
+        return with_seed(self.model.name, self.seed)
+
+    @property
+    def flags(self) -> dict[str, Any]:
+        """Flags of fairseq-train."""
+        return self.model.flags_of(self.seed)
+
+    @property
+    def output(self) -> str:
+        """The file that is there when it has ended."""
+        return OUTPUTS[self.model.checkpoint]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One row of one seed: what is trained, measured and kept as a file."""
+
+    row: RowSpec
+    job: Job
+    hash: str  # of the configuration that it depends on
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return with_seed(self.row.name, self.job.seed)
+
+
+def with_seed(name: str, seed: int | None) -> str:
+    """Names one of several seeds."""
+    return name if seed is None else f"{name}.seed{seed}"
+
+
+# ----------------------------------------------------------------------------- choosing
+
+
+def choose_rows(table: Table, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Returns the rows of some names and groups, all by default.
+
+    Raises:
+        UserError: for a name that does not exist.
+    """
+    if not names:
+        return tuple(table.rows)
+    for name in names:
+        if name not in table.rows and name not in table.groups:
+            raise UserError(
+                f"--rows must be names or groups ({', '.join(table.groups)}) of rows "
+                f"of the table {table.name}, but one is `{name}` instead; its rows: "
+                f"{', '.join(table.rows)}."
+            )
+    return tuple(
+        row.name for row in table.rows.values() if {row.name, row.group} & set(names)
+    )
+
+
+def units_of(plan: TablePlan, names: Sequence[str] | None = None) -> list[Unit]:
+    """Lists the rows to make, a seed of everything before the next seed of anything.
+
+    Args:
+        plan: says which seeds.
+        names: of the rows; None = those of the plan.
+    """
+    chosen = plan.names if names is None else names
+    rows = [plan.table.rows[name] for name in chosen]
+    units = [unit for row in rows for unit in units_of_row(plan, row)]
+    places = {unit.name: number for number, unit in enumerate(units)}
+    return sorted(units, key=lambda unit: (rank_of_seed(unit), places[unit.name]))
+
+
+def rank_of_seed(unit: Unit) -> int:
+    """Returns which of its row's seeds a unit has."""
+    seeds = unit.job.model.seeds
+    return seeds.index(unit.job.seed) if unit.job.seed in seeds else 0
+
+
+def units_of_row(plan: TablePlan, row: RowSpec) -> Iterator[Unit]:
+    """Yields a row for each seed that is wanted."""
+    model = plan.table.model_of(row)
+    seeds: list[int | None] = [
+        seed
+        for seed in row.seeds or model.seeds
+        if not plan.seeds or seed in plan.seeds
+    ]
+    for seed in seeds if model.seeds else [None]:
+        yield Unit(row, Job(model, seed), digest(row_config(plan.table, row, seed)))
+
+
+# -------------------------------------------------------------------------------- state
+
+
+def state_of(plan: TablePlan, unit: Unit) -> str:
+    """Tells whether a row is finished, of another configuration, or not there."""
+    row = read_json(plan.row_path(unit))
+    if not isinstance(row, dict):
+        return MISSING
+    wanted = {"config": unit.hash, **given_inputs(plan, unit)}
+    known = {"config": row.get("config"), **(row.get("inputs") or {})}
+    # Rows of old do not name all that they were made from.
+    return compare({k: known.get(k, v) for k, v in wanted.items()}, wanted)
+
+
+def given_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
+    """Returns the hashes of what a row is made from and was made elsewhere.
+
+    What this folder's own runs make, the configuration answers for.
+    """
+    parts = {"corpus": "corpus", TEACHER: TEACHER, unit.job.model.text: "text"}
+    names = {parts[part] for part in plan.given if part in parts}
+    return {k: v for k, v in hash_inputs(plan, unit).items() if k in names}
+
+
+def hash_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
+    """Returns the hashes of what a row is made from, as far as it is there."""
+    texts = {
+        "corpus": corpus_stamp(plan.corpus),
+        "text": corpus_stamp(plan.text(unit.job.model.text)),
+    }
+    found = {name: sha256(path) for name, path in texts.items() if path.is_file()}
+    taught = unit.job.model.name == TEACHER or needs_teacher(unit)
+    if taught and plan.teacher.is_file():
+        found[TEACHER] = weights_of(plan.teacher)
+    return found
+
+
+def wanted(plan: TablePlan) -> list[Unit]:
+    """Lists the rows that are to be made now."""
+    states = {MISSING, STALE} if plan.stale else {MISSING}
+    return [unit for unit in units_of(plan) if state_of(plan, unit) in states]
+
+
+def is_trained(plan: TablePlan, job: Job) -> bool:
+    """Tells whether a model of this very configuration is on disk."""
+    if job.model.name == TEACHER and TEACHER in plan.given:
+        return True
+    text, teacher = plan.text(job.model.text), plan.teacher
+    if not corpus_stamp(text).is_file() or not plan.checkpoint(job).is_file():
+        return False
+    if job.model.starts_from_teacher and not teacher.is_file():
+        return False
+    if read_json(plan.configuration(job)) != digest_of(plan, job):
+        return False
+    recipe = recipe_of(job.flags, text, teacher)
+    output = plan.folder(job) / job.output
+    return stamped(plan.stamp(job.name), recipe, output) == FINISHED
+
+
+def digest_of(plan: TablePlan, job: Job) -> str:
+    """Returns a hash of all of the configuration that a training depends on."""
+    return digest(training_config(plan.table, job.model.name, job.seed))
+
+
+def is_ready(plan: TablePlan, unit: Unit) -> bool:
+    """Tells whether all that a row is measured with is on disk."""
+    judged = TEACHER in unit.row.decoding
+    teacher = Job(plan.table.models[TEACHER], None)
+    return is_trained(plan, unit.job) and (not judged or is_trained(plan, teacher))
+
+
+def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[Job]:
+    """Lists the trainings of some rows, teacher first, each once."""
+    jobs = [unit.job for unit in units]
+    if any(needs_teacher(unit) for unit in units):
+        jobs.insert(0, Job(plan.table.models[TEACHER], None))
+    return list({job.name: job for job in jobs}.values())
+
+
+def needs_teacher(unit: Unit) -> bool:
+    """Tells whether a row depends on a trained teacher."""
+    return unit.job.model.is_taught or TEACHER in unit.row.decoding
+
+
+def texts_of(jobs: Sequence[Job]) -> list[str]:
+    """Lists the texts that some trainings need besides the human one."""
+    return list(dict.fromkeys(j.model.text for j in jobs if j.model.text != "human"))
+
+
+# ---------------------------------------------------------------------------- estimates
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long something takes, and how that is known."""
+
+    seconds: float
+    source: str
+
+
+def finished_rows(plan: TablePlan) -> dict[str, dict[str, Any]]:
+    """Reads all rows there are, by the name of their file."""
+    rows = {path.stem: read_json(path) for path in sorted(plan.rows.glob("*.json"))}
+    return {
+        name: row
+        for name, row in rows.items()
+        if isinstance(row, dict) and row.get("kind") == KIND
+    }
+
+
+def estimate_measuring(
+    unit: Unit, rows: Mapping[str, Mapping[str, Any]]
+) -> float | None:
+    """Returns the seconds that rows of the same line took to be measured, if known."""
+    known = [
+        float(row["measure_seconds"])
+        for row in rows.values()
+        if row.get("row") == unit.row.name and row.get("measure_seconds")
+    ]
+    return sum(known) / len(known) if known else None
+
+
+def estimate_training(
+    plan: TablePlan, job: Job, rows: Mapping[str, Mapping[str, Any]]
+) -> Estimate:
+    """Says how long a training takes, by the most similar training of the rows."""
+    model, table = job.model, plan.table
+    on_gpu = find_device(plan.device) == "cuda"
+    rates: dict[str, list[float]] = {}
+    for row in rows.values():
+        known = table.models.get(str(row.get("model")))
+        if known is None or not row.get("train_seconds") or not row.get("updates"):
+            continue
+        if bool(row.get("train_gpu")) != on_gpu:
+            continue
+        rate = float(row["train_seconds"]) / float(row["updates"])
+        same = "the same model" if known.name == model.name else "the same architecture"
+        if known.flags.get("arch") == model.flags.get("arch"):
+            rates.setdefault(same, []).append(rate)
+    for source in ("the same model", "the same architecture"):
+        if source in rates:
+            mean = sum(rates[source]) / len(rates[source])
+            return Estimate(model.updates * mean, f"rows of {source}")
+    speed = table.updates_per_second
+    return Estimate(model.updates / speed, f"a stated {speed:g} updates/s")

@@ -1,0 +1,159 @@
+"""Owns the making of a table's models: corpus, teacher, distilled texts, trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from data_prep.lib.average import average_checkpoints, last_checkpoints
+from data_prep.lib.steps import UserError
+from examples.lib.corpora import distill, make_corpus
+from examples.lib.places import corpus_stamp
+from examples.lib.progress import say
+from examples.lib.side_by_side import side_by_side
+from examples.lib.trainings import train
+from examples.paper_table.config import TEACHER
+from examples.paper_table.plan import (
+    Job,
+    TablePlan,
+    digest_of,
+    is_ready,
+    jobs_of,
+    texts_of,
+    wanted,
+)
+from vq_nat.results.rows import read_json, write_json
+
+
+def train_all(
+    plan: TablePlan, failed: dict[str, str], then: Callable[[], None]
+) -> None:
+    """Makes every model that a missing row needs.
+
+    Args:
+        plan: what, where, and on which machine.
+        failed: gets the names and reasons of trainings that fail.
+        then: measures what has become possible; called after each training, or, if
+            several run side by side, after all of them.
+    """
+    units = wanted(plan)
+    # The teacher of a finished training is needed no more, unless it rescores.
+    units = [unit for unit in units if not is_ready(plan, unit)]
+    jobs = jobs_of(plan, units)
+    if not jobs:
+        say("Training: nothing to do")
+        return
+    make_human_text(plan)
+    teacher = [job for job in jobs if job.model.name == TEACHER]
+    students = [job for job in jobs if job.model.name != TEACHER]
+    for job in teacher:
+        say(f"Teacher\n      {train_teacher(plan, job)}")
+        then()
+    lost = make_texts(plan, texts_of(students))
+
+    def train_student(number: int, job: Job) -> None:
+        say(f"[{number}/{len(students)}] {job.name}, trained on the {job.model.text}")
+        try:
+            if job.model.text in lost:
+                raise lost[job.model.text]
+            say(f"      {job.name}: {train_job(plan, job)}")
+        except UserError as error:
+            failed[job.name] = str(error)
+            say(f"      {job.name} failed: {error}")
+            return
+        if plan.jobs == 1:  # clocks are read while nothing else runs
+            then()
+
+    tasks = [partial(train_student, *numbered) for numbered in enumerate(students, 1)]
+    side_by_side(tasks, plan.jobs)
+    if plan.jobs > 1:
+        then()
+
+
+def make_human_text(plan: TablePlan) -> None:
+    """Prepares the corpus, or looks whether the given one is right."""
+    if "corpus" in plan.given:
+        check_corpus(plan)
+        say(f"Corpus\n      given: {plan.corpus}")
+        return
+    say(f"Corpus\n      {make_corpus(plan, plan.table.corpus)}")
+
+
+def check_corpus(plan: TablePlan) -> None:
+    """Refuses a given corpus that is not the one of the configuration.
+
+    Raises:
+        UserError: if it has another number of merges, or is not prepared.
+    """
+    recipe = read_json(plan.corpus / ".done" / "bpe.json")
+    if recipe is None or not corpus_stamp(plan.corpus).is_file():
+        raise UserError(f"{plan.corpus} must be a prepared corpus, but is not.")
+    merges = recipe.get("options", {}).get("operations")
+    if merges != plan.table.corpus["bpe-operations"]:
+        raise UserError(
+            f"{plan.corpus} must have {plan.table.corpus['bpe-operations']} merges, "
+            f"but has {merges} instead."
+        )
+
+
+def train_teacher(plan: TablePlan, job: Job) -> str:
+    """Trains the teacher, unless one is given."""
+    if TEACHER in plan.given:
+        return f"given: {plan.teacher}"
+    return train_job(plan, job)
+
+
+def make_texts(plan: TablePlan, names: Sequence[str]) -> dict[str, UserError]:
+    """Makes texts, and returns those that fail with their reasons."""
+    lost = {}
+    for name in names:
+        say(f"Text `{name}`")
+        try:
+            say(f"      {make_text(plan, name)}")
+        except UserError as error:
+            lost[name] = error
+            say(f"      failed: {error}")
+    return lost
+
+
+def make_text(plan: TablePlan, name: str) -> str:
+    """Lets the teacher translate, unless its translations are given."""
+    out = plan.text(name)
+    if name in plan.given:
+        if not corpus_stamp(out).is_file():
+            raise UserError(f"{out} must be a distilled corpus, but is not.")
+        return f"given: {out}"
+    mono = mono_files(plan) if name == "distilled-mono" else []
+    return distill(plan, plan.teacher, out, plan.table.distill, mono)
+
+
+def mono_files(plan: TablePlan) -> Sequence[Path]:
+    """Returns the files of further sources.
+
+    Raises:
+        UserError: if one is missing.
+    """
+    folder = plan.data or plan.corpus / "download"
+    files = [folder / name for name in plan.table.mono]
+    for file in files:
+        if not file.is_file():
+            raise UserError(
+                f"The file {file}, which the text `distilled-mono` is made of, is "
+                "missing; --data must name its folder."
+            )
+    return files
+
+
+def train_job(plan: TablePlan, job: Job) -> str:
+    """Trains a model, and averages its checkpoints if that is wanted."""
+    folder, text = plan.folder(job), plan.text(job.model.text)
+    state = train(plan, job.name, folder, job.flags, text, plan.teacher, job.output)
+    averaged = plan.checkpoint(job)
+    if job.model.checkpoint == "average" and (
+        state.startswith("done") or not averaged.is_file()
+    ):
+        paths = last_checkpoints(folder, job.model.average)
+        average_checkpoints(paths, averaged)
+    write_json(digest_of(plan, job), plan.configuration(job))
+    return state

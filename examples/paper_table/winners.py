@@ -1,0 +1,139 @@
+"""Owns who wins where, and where we lose: every word from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import log
+
+from examples.paper_table.cells import is_timed
+from examples.paper_table.entries import (
+    CLEARLY,
+    Entry,
+    by_latency,
+    pareto_front,
+    seconds_at_best,
+)
+
+SEEN = 0.05  # a smaller difference of BLEU rounds to nothing
+
+
+def winners(entries: Sequence[Entry]) -> str:
+    """Returns a list of findings; empty without anything to compare.
+
+    Only lines that were timed on the machine of most lines are compared.
+    """
+    known = comparable(entries)
+    ours = [entry for entry in known if entry.ours]
+    others = [entry for entry in known if not entry.ours]
+    if not ours or not others:
+        return ""
+    findings = [
+        best_quality(ours, others),
+        least(ours, others, "one sentence at a time", by_latency, "ms/sentence"),
+        least(
+            ours,
+            others,
+            "in batches of the best size",
+            lambda entry: 1000 * seconds_at_best(entry),
+            "ms/sentence",
+        ),
+        front_sentence(known, by_latency, "one sentence at a time"),
+        front_sentence(known, seconds_at_best, "in batches of the best size"),
+        losses(ours, others),
+    ]
+    return "\n".join(f"- {finding}" for finding in findings)
+
+
+def comparable(entries: Sequence[Entry]) -> list[Entry]:
+    """Returns the lines of systems that were timed on the most frequent machine."""
+    real = [entry for entry in entries if is_system(entry)]
+    machines = [entry.machine for entry in real]
+    usual = max(machines, key=machines.count, default=None)
+    return [entry for entry in real if entry.machine == usual]
+
+
+def is_system(entry: Entry) -> bool:
+    """Tells whether a line needs no references, and is no ablation."""
+    return is_timed(entry) and entry.spec.group != "ablations"
+
+
+def best_quality(ours: Sequence[Entry], others: Sequence[Entry]) -> str:
+    """Says who translates best."""
+    mine, theirs = (max(group, key=lambda e: e.bleu) for group in (ours, others))
+    gap = mine.bleu - theirs.bleu
+    return (
+        f"**Quality:** we {outcome(gap, SEEN)}; our best is {mine.quoted} with "
+        f"{mine.bleu:.1f} BLEU, the best other system is {theirs.quoted} with "
+        f"{theirs.bleu:.1f} ({gap:+.1f})."
+    )
+
+
+def outcome(lead: float, least_lead: float) -> str:
+    """Returns the word for a lead; what chance may have made is a draw."""
+    if abs(lead) < least_lead:
+        return "draw"
+    return "win" if lead > 0 else "lose"
+
+
+def least(
+    ours: Sequence[Entry],
+    others: Sequence[Entry],
+    where: str,
+    cost: Callable[[Entry], float],
+    unit: str,
+) -> str:
+    """Says who is fastest."""
+    mine, theirs = (min(group, key=cost) for group in (ours, others))
+    ratio = cost(theirs) / cost(mine)
+    return (
+        f"**Speed, {where}:** we {outcome(log(ratio), log(CLEARLY))}; our fastest is "
+        f"{mine.quoted} with "
+        f"{cost(mine):.2f} {unit} ({mine.bleu:.1f} BLEU), the fastest other system is "
+        f"{theirs.quoted} with {cost(theirs):.2f} ({theirs.bleu:.1f} BLEU): "
+        f"{ratio:.2f} times our time."
+    )
+
+
+def front_sentence(
+    entries: Sequence[Entry], cost: Callable[[Entry], float], where: str
+) -> str:
+    """Names the systems that none beats in both."""
+    front = pareto_front(entries, cost)
+    count = sum(entry.ours for entry in front)
+    names = ", ".join(f"{entry.quoted} ({entry.bleu:.1f})" for entry in front)
+    return (
+        f"**Pareto front, {where}:** {count} of {len(front)} systems are ours; from "
+        f"fast to good: {names}.{close_call(front, cost)}"
+    )
+
+
+def close_call(front: Sequence[Entry], cost: Callable[[Entry], float]) -> str:
+    """Says which places on the front rest on differences that may be chance."""
+    close = [
+        f"{one.quoted} and {other.quoted}"
+        for one, other in zip(front, front[1:])
+        if cost(other) < CLEARLY * cost(one)
+    ]
+    if not close:
+        return ""
+    return f" Which is the faster one may be chance: {'; '.join(close)}."
+
+
+def losses(ours: Sequence[Entry], others: Sequence[Entry]) -> str:
+    """Names what is both better and faster than a line of ours."""
+    beaten = []
+    for mine in ours:
+        over = [e for e in others if e.bleu >= mine.bleu and e.latency <= mine.latency]
+        if over:
+            worst = max(over, key=lambda entry: entry.bleu)
+            beaten.append(
+                f"{mine.quoted} ({mine.bleu:.1f} BLEU, {mine.latency:.1f} ms) by "
+                f"{worst.quoted} ({worst.bleu:.1f}, {worst.latency:.1f} ms)"
+            )
+    if not beaten:
+        return (
+            "**Where we lose:** no other system is both better and faster than one of "
+            "ours, one sentence at a time."
+        )
+    title = "**Where we lose** in both quality and speed, one sentence at a time:"
+    return "\n".join([title, *(f"  - {line}" for line in beaten)])

@@ -1,0 +1,91 @@
+"""The decoding options of a command, made from their one home."""
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..light import light_module
+from .arguments import count, device, positive
+
+if TYPE_CHECKING:
+    from ..translation.decoding import options as home
+else:  # torch takes seconds, which `vq-nat --help` does not have
+    home = light_module("translation.decoding.options")
+
+INTEGERS: dict[float | None, Callable[[str], int]] = {0: count, 1: positive, None: int}
+
+
+def add_decoding(command: argparse.ArgumentParser) -> None:
+    """Adds the options that say how a model decodes, and where."""
+    command.add_argument(
+        "--device",
+        type=device,
+        default="cpu",
+        help="cpu, cuda, cuda:1, … (default: cpu)",
+    )
+    latent = command.add_argument_group("decoding of a latent model")
+    other = command.add_argument_group("decoding of an autoregressive model")
+    for name, option in home.OPTIONS.items():
+        group = latent if option.latent else other
+        default = home.default_of(name)
+        group.add_argument(
+            *flags(name), dest=name, default=default, help=help_of(name), **kind(name)
+        )
+
+
+def flags(name: str) -> list[str]:
+    """Returns an option's names on the command line, a short one first."""
+    short = home.OPTIONS[name].flag
+    names = [short, name] if short else [name]
+    return ["--" + one.replace("_", "-") for one in names]
+
+
+def help_of(name: str) -> str:
+    """Returns the help of an option, with its default if it has one."""
+    text, default = home.OPTIONS[name].help.replace("%", "%%"), home.default_of(name)
+    return (
+        text
+        if default is None or default is False
+        else f"{text} (default: %(default)s)"
+    )
+
+
+def kind(name: str) -> dict[str, Any]:
+    """Returns how an option is parsed."""
+    option, of_values = home.OPTIONS[name], home.type_of(name)
+    if of_values is bool:
+        return {"action": "store_true"}
+    if option.choices:
+        return {"choices": option.choices}
+    if of_values is int:
+        return {"type": INTEGERS[option.least], "metavar": "N"}
+    if of_values is float:
+        return {"type": number(name), "metavar": "X"}
+    return {"metavar": "MODEL"}
+
+
+def number(name: str) -> Callable[[str], float]:
+    """Returns a parser for the values of an option."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+            home.check(name, value, home.OPTIONS[name])
+        except ValueError as error:
+            reason = str(error).partition(" must ")[2].partition(", but")[0]
+            raise argparse.ArgumentTypeError(
+                f"must {reason or 'be a number'}, but is {text!r} instead"
+            ) from None
+        return value
+
+    return parse
+
+
+def chosen(options: argparse.Namespace) -> dict[str, Any]:
+    """Returns what differs from plain decoding.
+
+    Raises:
+        ValueError: for options that exclude each other.
+    """
+    values = {name: getattr(options, name) for name in home.OPTIONS}
+    return home.options_from(values).at_once().changed()

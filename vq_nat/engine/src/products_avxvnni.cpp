@@ -1,0 +1,34 @@
+// Products with AVX-VNNI: 32 multiplications of an unsigned by a signed byte.
+#include "lanes_avx2.h"
+#include "kernels.h"
+
+namespace vq {
+namespace {
+
+constexpr int kProductRows = 3, kProductBlocks = 2;  // 12 of 16 registers
+using Group = I;
+
+inline Group group(const std::int8_t* weights) {
+  const auto* at = reinterpret_cast<const __m256i*>(weights);
+  return {_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1)};
+}
+
+inline I multiply(I sums, const std::uint8_t* values, const Group& weights) {
+  std::int32_t four;
+  std::memcpy(&four, values, 4);
+  const __m256i value = _mm256_set1_epi32(four);
+  return {_mm256_dpbusd_avx_epi32(sums.a, value, weights.a),
+          _mm256_dpbusd_avx_epi32(sums.b, value, weights.b)};
+}
+
+}  // namespace
+}  // namespace vq
+
+#include "products_vectors.h"
+
+#include "norms_attention_kernels.h"
+#include "products_kernels.h"
+
+const vq::Kernels vq::avxvnni_kernels = {
+    Isa::avxvnni,           quantise_kernel, linear_kernel,    argmax_kernel, integers_kernel,
+    layer_norm_kernel, softmax_kernel,  attention_kernel, transpose_kernel};

@@ -1,0 +1,63 @@
+// Integer products of instruction sets that multiply vectors: some rows by some blocks
+// of columns at a time, so that all sums stay in registers.
+//
+// Included behind lanes_*.h and
+//   constexpr int kProductRows, kProductBlocks;
+//   struct Group;   four weights of each of 16 columns, ready to multiply
+//   Group group(const std::int8_t*);
+//   I multiply(I sums, const std::uint8_t* four values, const Group&).
+#pragma once
+
+#include "products.h"
+
+namespace vq {
+namespace {
+
+template <int R, int B, class Sink>
+inline void product(const Linear& w, const Rows& x, int row, int block, Sink& sink) {
+  I sums[R][B];
+  for (int r = 0; r < R; ++r)
+    for (int b = 0; b < B; ++b) sums[r][b] = alli(0);
+  const std::ptrdiff_t depth = w.depth(), size = depth * kLanes;
+  const std::uint8_t* values = x.values + row * depth;
+  const std::int8_t* weights = w.packed + block * size;
+  for (std::ptrdiff_t k = 0; k < w.in; k += 4) {
+    Group four[B];
+    for (int b = 0; b < B; ++b) four[b] = group(weights + b * size + k * kLanes);
+    for (int r = 0; r < R; ++r)
+      for (int b = 0; b < B; ++b)
+        sums[r][b] = multiply(sums[r][b], values + r * depth + k, four[b]);
+  }
+  for (int b = 0; b < B; ++b) {
+    const auto columns = sink.columns(block + b);
+    for (int r = 0; r < R; ++r) sink.take(row + r, columns, sums[r][b]);
+  }
+}
+
+// The last rows, fewer than R.
+template <int R, int B, class Sink>
+inline void last_rows(const Linear& w, const Rows& x, int row, int block, Sink& sink) {
+  if constexpr (R > 1) {
+    if (x.rows - row < R) return last_rows<R - 1, B>(w, x, row, block, sink);
+  }
+  if (row < x.rows) product<R, B>(w, x, row, block, sink);
+}
+
+template <int B, class Sink>
+void all_rows(const Linear& w, const Rows& x, int block, Sink& sink) {
+  int row = 0;
+  for (; row + kProductRows <= x.rows; row += kProductRows)
+    product<kProductRows, B>(w, x, row, block, sink);
+  last_rows<kProductRows, B>(w, x, row, block, sink);
+}
+
+template <class Sink>
+void products(const Linear& w, const Rows& x, Sink& sink) {
+  int block = 0;
+  for (; block + kProductBlocks <= w.blocks(); block += kProductBlocks)
+    all_rows<kProductBlocks>(w, x, block, sink);
+  for (; block < w.blocks(); ++block) all_rows<1>(w, x, block, sink);
+}
+
+}  // namespace
+}  // namespace vq

@@ -1,0 +1,189 @@
+"""Raw sentences to subword indices and back."""
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from ..files import reading
+from .detokenizer import MosesDetokenizer
+from .dictionary import Vocabulary
+from .folder import CODES, TEXT_FILE, read_description
+from .memo import Memo
+from .punctuation import normalise
+from .subwords import BytePairs, SentencePieces, Subwords
+from .tokenizer import MosesTokenizer
+
+__all__ = ["CODES", "PIECE", "TEXT_FILE", "IndexCodec", "Text", "Tokenizer"]
+PREFIXES = "nonbreaking_prefixes"  # by language, in the text file of an exported folder
+PIECE = 128  # subwords; a longer sentence is translated in pieces
+UNKNOWN = "⁇"
+SPACES = re.compile(r"\s+")
+
+
+class Tokenizer(Protocol):
+    """Cuts lines into tokens, and joins them again."""
+
+    def encode(self, text: str) -> str:
+        """Cuts a line."""
+
+    def tokens(self, text: str) -> list[str]:
+        """Cuts a line."""
+
+    def decode(self, text: str) -> str:
+        """Joins tokens."""
+
+
+class Moses:
+    """Moses's tokeniser of one language and detokeniser of another.
+
+    Args:
+        source: language of what is cut.
+        target: language of what is joined.
+        prefixes: see `MosesTokenizer`.
+    """
+
+    def __init__(self, source: str, target: str, prefixes: list[str] | None) -> None:
+        cutter = MosesTokenizer(source, prefixes)
+        self.encode, self.tokens = cutter.encode, cutter.tokens
+        self.decode = MosesDetokenizer(target).decode
+
+
+class Spaces:
+    """Leaves text as it is, but for spaces."""
+
+    def encode(self, text: str) -> str:
+        """Makes each white space one space."""
+        return SPACES.sub(" ", text)
+
+    def tokens(self, text: str) -> list[str]:
+        """Cuts at white space."""
+        return text.split()
+
+    def decode(self, text: str) -> str:
+        """Returns the text."""
+        return text
+
+
+class Text:
+    """How a corpus was prepared.
+
+    Args:
+        folder: holds `text.json` and `bpe.codes` or `sentencepiece.model`.
+
+    Raises:
+        FileNotFoundError: if one is missing.
+        BadFile: if it was prepared in a way that is not known, or a file is not what
+            it must be, or not what it was.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.recipe = read_description(folder)
+        self.languages = self.recipe["source_lang"], self.recipe["target_lang"]
+        path = folder / CODES[self.recipe["bpe"]]
+        pairs = self.recipe["bpe"] == "subword_nmt"
+        with reading(path, f"the subword codes of {self.recipe['bpe']}"):
+            self.subwords: Subwords = BytePairs(path) if pairs else SentencePieces(path)
+
+    def tokenizer(self, source: str, target: str) -> Tokenizer:
+        """Returns what cuts one language and joins another."""
+        if self.recipe["tokenizer"] == "space":
+            return Spaces()
+        return Moses(source, target, self.recipe.get(PREFIXES, {}).get(source))
+
+
+class IndexCodec:
+    """Raw sentences to lists of subword indices and back.
+
+    Args:
+        folder: see `Text`.
+        source: source dictionary.
+        target: target dictionary.
+    """
+
+    def __init__(self, folder: Path, source: Vocabulary, target: Vocabulary) -> None:
+        self.recipe = Text(folder)
+        self.bpe = self.recipe.subwords
+        self.spaced = self.bpe.spaced  # marks words where they begin
+        self.tokenizer = self.recipe.tokenizer(*self.recipe.languages)
+        self.source, self.target = source, target
+        self.text = self.recipe.recipe
+        self._of_source = self._remembered(source)
+        self._of_target = self._remembered(target)
+
+    def source_indices(self, sentence: str) -> list[int]:
+        """Turns a raw sentence into source indices, end of sentence included."""
+        tokens = self.tokenizer.tokens(normalise(sentence))
+        return self._joined(tokens, self._of_source, self.source)
+
+    def target_indices(self, sentence: str) -> list[int]:
+        """Turns a raw reference into target indices, end of sentence included."""
+        tokens = self._target_tokenizer.tokens(normalise(sentence))
+        return self._joined(tokens, self._of_target, self.target)
+
+    @cached_property
+    def _target_tokenizer(self) -> Tokenizer:
+        language = self.recipe.languages[1]
+        return self.recipe.tokenizer(language, language)
+
+    def _joined(
+        self,
+        tokens: list[str],
+        numbers: Memo[str, list[int]],
+        dictionary: Vocabulary,
+    ) -> list[int]:
+        if self.spaced:  # a piece may depend on the whole line
+            tokens = self.bpe.pieces(tokens)
+        found: list[int] = []
+        for token in tokens:
+            found += numbers[token]
+        found.append(dictionary.eos())
+        return found
+
+    def _remembered(self, dictionary: Vocabulary) -> Memo[str, list[int]]:
+        return Memo(lambda token: self._numbers(token, dictionary))
+
+    def _numbers(self, token: str, dictionary: Vocabulary) -> list[int]:
+        """Returns the indices of a token, or of a piece of SentencePiece."""
+        pieces = [token] if self.spaced else self.bpe.pieces([token])
+        indices = map(dictionary.index, pieces)
+        # "</s>" or "<pad>" as text are words that are not known, and not signs.
+        least, unknown = dictionary.nspecial, dictionary.unk()
+        return [unknown if index < least else index for index in indices]
+
+    def cut(self, indices: list[int], size: int = PIECE) -> list[list[int]]:
+        """Cuts a sentence of more than `size` subwords, between words if it can.
+
+        Every piece ends in an end of sentence; without words there is no piece.
+        """
+        words, found = indices[:-1], []
+        while words:
+            end = len(words)
+            if end >= size:
+                ends = range(size - 1, size // 2, -1)
+                end = next((i for i in ends if self._word_ends(words, i)), size - 1)
+            found.append([*words[:end], *indices[-1:]])
+            words = words[end:]
+        return found
+
+    def _word_ends(self, words: list[int], place: int) -> bool:
+        """Tells whether a word ends before `place`."""
+        before, after = (self.source[word] for word in words[place - 1 : place + 1])
+        return after.startswith("▁") if self.spaced else not before.endswith("@@")
+
+    def sentence(self, indices: list[int]) -> str:
+        """Turns target indices into a raw sentence, in one line."""
+        dictionary = self.target
+        silent = dictionary.eos(), dictionary.bos()
+        unknown = dictionary.unk()
+        words = [
+            UNKNOWN if index == unknown else dictionary[index]
+            for index in indices
+            if index not in silent
+        ]
+        text = self.tokenizer.decode(self.bpe.decode(" ".join(words)))
+        return " ".join(text.splitlines())
+
+    def names(self, indices: list[int]) -> list[str]:
+        """Names the target indices."""
+        return [self.target[index] for index in indices]

@@ -1,0 +1,132 @@
+"""From options to a generator, for a model that can serve them."""
+
+from collections.abc import Callable, Sequence
+
+from fairseq.data import Dictionary
+from torch import Tensor, nn
+
+from ..flow import LatentModel, is_latent
+from .generator import IterativeLatentGenerator
+from .lengths import LengthRule
+from .options import DecodingOptions
+from .rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
+from .search import SearchOptions
+
+
+def build_generator(
+    options: DecodingOptions,
+    models: Sequence[LatentModel | nn.Module],
+    dictionary: Dictionary,
+) -> IterativeLatentGenerator:
+    """Builds what decodes a latent model.
+
+    Args:
+        options: how.
+        models: the latent model; the teacher that rescores, if there is one, is last.
+        dictionary: of the target.
+
+    Raises:
+        ValueError: for options that the model cannot serve.
+    """
+    refuse_unserved(options, models)
+    return IterativeLatentGenerator(
+        dictionary,
+        max_iter=options.passes,
+        retain_history=options.retain_iter_history,
+        true_codes=options.true_codes,
+        true_latents=options.true_latents,
+        search=search_of(options),
+        lengths=lengths_of(options),
+        refinement=options.refinement,
+        rescorer=rescorer_of(options, models, dictionary),
+    )
+
+
+def search_of(options: DecodingOptions) -> SearchOptions:
+    """Returns the search for codes; one candidate is searched for greedily."""
+    kind = options.code_search
+    return SearchOptions(
+        "greedy" if options.candidates == 1 and kind != "sample" else kind,
+        options.candidates,
+        options.temperature,
+        options.length_penalty,
+        options.sampling_seed,
+    )
+
+
+def lengths_of(options: DecodingOptions) -> LengthRule:
+    """Returns the rule for lengths."""
+    return LengthRule(
+        options.max_len_a,
+        options.max_len_b,
+        options.min_length_ratio,
+        options.max_length_ratio,
+        options.length_ratio if options.length_mode == "ratio" else 0.0,
+        guarded=not options.max_length_ratio,
+        shortest=options.min_len,
+    )
+
+
+def rescorer_of(
+    options: DecodingOptions,
+    models: Sequence[LatentModel | nn.Module],
+    dictionary: Dictionary,
+) -> Rescorer:
+    """Returns what ranks the candidates."""
+    if options.teacher is not None:
+        return TeacherScore(models[-1], dictionary, options.length_penalty)
+    if options.rescore == "chrf":
+        return ChrfConsensus(plain_text(dictionary))
+    return ModelScore(options.length_penalty)
+
+
+def plain_text(dictionary: Dictionary) -> Callable[[Tensor], str]:
+    """Returns what turns target indices into words without the joiners of subwords.
+
+    BPE marks a piece that goes on (`tr@@ ain`), SentencePiece one that begins a word
+    (`▁tr ain`).
+    """
+    goes_on = any(symbol.endswith("@@") for symbol in dictionary.symbols)
+    begins = any(symbol.startswith("\u2581") for symbol in dictionary.symbols)
+
+    def text(tokens: Tensor) -> str:
+        pieces: str = dictionary.string(tokens.int().cpu())
+        if goes_on or not begins:
+            return pieces.replace("@@ ", "")
+        return pieces.replace(" ", "").replace("\u2581", " ").strip()
+
+    return text
+
+
+def refuse_unserved(
+    options: DecodingOptions, models: Sequence[LatentModel | nn.Module]
+) -> None:
+    """Refuses options that this model cannot serve.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    model = models[0]
+    assert is_latent(model), "there is another generator for models without latents"
+    if not model.predicts_codes and not options.true_latents:
+        raise ValueError(
+            "`true_latents` must be the way to decode a model of `vq_kind` "
+            "'identity', but is not: it has no codes to predict."
+        )
+    if options.teacher is not None and (len(models) < 2 or is_latent(models[-1])):
+        raise ValueError(
+            "`teacher` must come with the path of an autoregressive model "
+            "(--path STUDENT:TEACHER), but has none."
+        )
+    masks = options.refinement in ("mask", "both")
+    if options.passes and masks and not model.sees_words:
+        raise ValueError(
+            f"`passes` must be 0, but is {options.passes} instead: the model was "
+            "trained without shown words (--shown-sentences), and cannot predict words "
+            "again around others. Use `--refinement latent`."
+        )
+    if options.temperature != 1 and options.code_search != "sample":
+        raise ValueError(
+            "`temperature` must be 1 unless `code_search` is 'sample', but is "
+            f"{options.temperature} instead: only samples are drawn at a temperature."
+        )

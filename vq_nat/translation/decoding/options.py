@@ -1,0 +1,328 @@
+"""Every option of decoding: its name, default, choices, range and help.
+
+This is their one home. fairseq's flags (`flags`), the command line (`vq_nat.cli`),
+Python's keywords (`Translator.load`) and what an exported model is told are made from
+`DecodingOptions`; neither torch nor fairseq is imported, so that an engine without
+them can read it, see `vq_nat.light`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from math import isfinite
+from types import MappingProxyType
+from typing import Any, Optional, get_args
+
+AUTOCASTS = ("none", "auto", "bfloat16", "float16")
+# Instead of its own prediction the model is given what the references have.
+NEED_REFERENCES = ("true_codes", "true_latents")
+
+
+@dataclass(frozen=True)
+class Option:
+    """What is said of an option beside its name, type and default."""
+
+    help: str
+    choices: tuple[str, ...] = ()
+    least: Optional[float] = None  # the smallest value
+    above: Optional[float] = None  # smaller than all values
+    fairseq: str = ""  # fairseq's own name for it; empty = a flag of our tasks
+    flag: str = ""  # its name on the command line, if that is another
+    latent: bool = True  # of latent models; otherwise of autoregressive ones
+
+
+def option(default: Any, help: str, **rest: Any) -> Any:
+    """Declares a field of `DecodingOptions`."""
+    return field(default=default, metadata={"option": Option(help, **rest)})
+
+
+@dataclass(frozen=True)
+class DecodingOptions:
+    """How a model decodes, checked when it is made.
+
+    Raises:
+        ValueError: for a value out of range, or options that exclude each other.
+    """
+
+    beam: int = option(
+        1,
+        "beam width of an autoregressive model",
+        least=1,
+        fairseq="beam",
+        latent=False,
+    )
+    candidates: int = option(
+        1,
+        "translations to choose the best from",
+        least=1,
+        fairseq="iter_decode_with_beam",
+    )
+    code_search: str = option(
+        "beam",
+        "where several candidates come from; sample draws one candidate, too",
+        choices=("beam", "sample", "lengths"),
+        flag="search",
+    )
+    temperature: float = option(
+        1.0,
+        "of samples: below 1 the likely ones more often",
+        above=0,
+        fairseq="temperature",
+    )
+    sampling_seed: int = option(
+        1, "another one draws other samples; they depend on it and the sentence alone"
+    )
+    teacher: Optional[str] = option(
+        None,
+        "checkpoint of an autoregressive model that chooses among the candidates",
+        fairseq="iter_decode_with_external_reranker",
+    )
+    rescore: str = option(
+        "model",
+        "what chooses without a teacher: model (its own score) or chrf (the candidate "
+        "that the others agree with most)",
+        choices=("model", "chrf"),
+    )
+    lenpen: float = option(
+        1.0,
+        "candidates are ranked by their score / length ** LENPEN",
+        least=0,
+        fairseq="lenpen",
+    )
+    unnormalized: bool = option(
+        False, "rank by the score alone, whatever the length", fairseq="unnormalized"
+    )
+    passes: int = option(
+        0, "passes that refine the words", least=0, fairseq="iter_decode_max_iter"
+    )
+    refinement: str = option(
+        "mask",
+        "what a pass does: mask (predicts the least certain words again), latent "
+        "(takes new codes from the words) or both",
+        choices=("mask", "latent", "both"),
+    )
+    length_mode: str = option(
+        "free",
+        "free: the end of codes decides; ratio: LENGTH_RATIO words for each word of "
+        "the source, as in the authors' code",
+        choices=("free", "ratio"),
+    )
+    length_ratio: float = option(
+        2.0, "words per source word with length mode ratio", least=0
+    )
+    min_length_ratio: float = option(
+        0.0, "at least so many words per source word", least=0
+    )
+    max_length_ratio: float = option(
+        0.0,
+        "at most so many words per source word; 0 = what no sentence needs that ends "
+        "by itself: 2 for each and 20 more",
+        least=0,
+    )
+    min_len: int = option(
+        1,
+        "at least so many words, their end not counted; 1 = at least one code",
+        least=1,
+        fairseq="min_len",
+    )
+    max_len_a: float = option(
+        0.0,
+        "at most A words for each source word and B more, the end not counted",
+        least=0,
+        fairseq="max_len_a",
+    )
+    max_len_b: int = option(
+        200, "B of the longest output, see A", least=0, fairseq="max_len_b"
+    )
+    retain_iter_history: bool = option(
+        False, "keep the words of every pass", fairseq="retain_iter_history"
+    )
+    true_codes: bool = option(
+        False,
+        "decode from the codes of the reference, which must be given: what a perfect "
+        "latent predictor would give",
+    )
+    true_latents: bool = option(
+        False,
+        "decode from the reference's latents, without codes: the ceiling, and all that "
+        "a model of kind identity can decode from",
+    )
+    autocast: str = option(
+        "none",
+        "run matrix products in this type: none, auto (bfloat16 where the hardware "
+        "multiplies it), bfloat16 or float16; bottleneck, norms and losses stay "
+        "float32",
+        choices=AUTOCASTS,
+    )
+
+    def __post_init__(self) -> None:
+        for name, one in OPTIONS.items():
+            check(name, getattr(self, name), one)
+        self._check_lengths()
+        self._check_candidates()
+
+    def _check_lengths(self) -> None:
+        least, most = self.min_length_ratio, self.max_length_ratio
+        if most and least > most:
+            raise ValueError(
+                f"`min_length_ratio` must be at most `max_length_ratio` ({most}), "
+                f"but is {least} instead."
+            )
+        if not self.max_len_a and self.min_len > self.max_len_b:
+            raise ValueError(
+                f"`min_len` must be at most `max_len_b` ({self.max_len_b}), "
+                f"but is {self.min_len} instead."
+            )
+        if self.length_mode != "ratio":
+            return
+        if self.length_ratio == 0:
+            raise ValueError(
+                "`length_ratio` must be above 0 with `length_mode` 'ratio', "
+                f"but is {self.length_ratio} instead."
+            )
+        if self.code_search == "lengths":
+            raise ValueError(
+                "`code_search` must not be 'lengths' with `length_mode` 'ratio', "
+                "which fixes the length."
+            )
+
+    def _check_candidates(self) -> None:
+        given = [name for name in NEED_REFERENCES if getattr(self, name)]
+        if given and self.candidates > 1:
+            raise ValueError(
+                f"`candidates` must be 1 with `{given[0]}`, but is {self.candidates} "
+                "instead: there is nothing to search for."
+            )
+        if self.true_latents and (self.true_codes or self.passes):
+            raise ValueError(
+                "`true_latents` must be False with `true_codes` or refinement passes: "
+                "there are no codes to go on from."
+            )
+
+    def at_once(self) -> "DecodingOptions":
+        """Returns itself, for doors whose candidates no later call can change.
+
+        Raises:
+            ValueError: for a teacher without a choice.
+        """
+        if self.teacher is not None and self.candidates == 1:
+            raise ValueError(
+                "`candidates` must be above 1 with `teacher`, but is 1 instead: there "
+                "is nothing to rank."
+            )
+        return self
+
+    @property
+    def needs_references(self) -> bool:
+        """Whether it decodes from what the references have: a diagnosis."""
+        return self.true_codes or self.true_latents
+
+    @property
+    def length_penalty(self) -> float:
+        """α of scores / length^α."""
+        return 0.0 if self.unnormalized else self.lenpen
+
+    def changed(self) -> dict[str, Any]:
+        """Returns what differs from plain decoding, by name."""
+        values = asdict(self)
+        return {k: v for k, v in values.items() if v != default_of(k)}
+
+
+OPTIONS: Mapping[str, Option] = MappingProxyType(
+    {one.name: one.metadata["option"] for one in fields(DecodingOptions)}
+)
+_FIELDS = {one.name: one for one in fields(DecodingOptions)}
+
+
+def default_of(name: str) -> Any:
+    """Returns the default of an option."""
+    found = _FIELDS[name].default
+    assert found is not MISSING
+    return found
+
+
+def type_of(name: str) -> type:
+    """Returns the type of an option's values; of `Optional[str]`, str."""
+    kind: Any = _FIELDS[name].type
+    return get_args(kind)[0] if get_args(kind) else kind
+
+
+def options_from(values: Mapping[str, Any]) -> DecodingOptions:
+    """Makes the options of values by name.
+
+    Raises:
+        ValueError: for a name that does not exist, or a value that cannot be.
+    """
+    for name in values:
+        if name not in OPTIONS:
+            raise ValueError(
+                f"decoding options must be among {', '.join(OPTIONS)}, "
+                f"but one is {name!r} instead."
+            )
+    return DecodingOptions(**values)
+
+
+LATENT = tuple(name for name, one in OPTIONS.items() if one.latent)
+AUTOREGRESSIVE = (
+    "beam",
+    "temperature",
+    "lenpen",
+    "unnormalized",
+    "min_len",
+    "max_len_a",
+    "max_len_b",
+    "autocast",
+)
+PARALLEL = ("candidates", "passes", "teacher", "retain_iter_history")
+
+
+def refuse_others(
+    options: DecodingOptions, served: Collection[str], model: str
+) -> None:
+    """Refuses options that would change nothing.
+
+    Args:
+        options: those that are asked for.
+        served: the names of those that a model serves.
+        model: what kind of model it is.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    for name, value in options.changed().items():
+        if name not in served:
+            hint = ": use `candidates`" if name == "beam" else ""
+            raise ValueError(
+                f"`{name}` must be {default_of(name)!r} for {model}, "
+                f"but is {value!r} instead{hint}."
+            )
+
+
+def check(name: str, value: Any, one: Option) -> None:
+    """Refuses a value that an option cannot have.
+
+    Raises:
+        ValueError: naming the option.
+    """
+
+    def refuse(must: str) -> None:
+        raise ValueError(f"`{name}` must be {must}, but is {value!r} instead.")
+
+    kind = type_of(name)
+    if one.choices:
+        if value not in one.choices:
+            refuse(f"one of {', '.join(one.choices)}")
+    elif kind is str:
+        if value is not None and not isinstance(value, str):
+            refuse("a path or None")
+    elif kind is bool:
+        if not isinstance(value, bool):
+            refuse("True or False")
+    elif kind is int and (isinstance(value, bool) or not isinstance(value, int)):
+        refuse("a whole number")
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        refuse("a number")
+    elif one.above is not None and not (value > one.above and isfinite(value)):
+        refuse(f"above {one.above} and finite")
+    elif one.least is not None and not (value >= one.least and isfinite(value)):
+        finite = "" if kind is int else " and finite"
+        refuse(f"at least {one.least}{finite}")
