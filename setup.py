@@ -138,6 +138,7 @@ setup(
     author="the vq-nat authors",
     license="MIT",
     packages=find_packages(include=["vq_nat", "vq_nat.*"]),
+    package_data={"vq_nat": ["py.typed"]},
     ext_modules=engine(),
     cmdclass={"build_ext": BuildEngine},
     python_requires=">=3.11",

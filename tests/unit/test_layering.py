@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-COMMON = ("vq_nat", "vq_nat.files")  # for every room: the standard library alone
+COMMON = (
+    "vq_nat",
+    "vq_nat.files",
+    "vq_nat.processes",
+)  # for every room: the standard library alone
 HOUSES = ("vq_nat", "data_prep", "examples")
 STAGE = "nn.* translation.flow translation.config translation.layers | torch fairseq"
 SEARCH = "fairseq_side.* translation.flow translation.config translation.decoding*"
@@ -29,6 +33,7 @@ MEASURED = (
 TABLE = {
     "": "image* translation translation.translator",
     "files": "| ",
+    "processes": "| ",
     "light": "| ",
     "bottleneck*": "bottleneck* | torch",
     "nn*": "nn.* | torch fairseq",

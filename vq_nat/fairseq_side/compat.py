@@ -30,6 +30,7 @@ from omegaconf import DictConfig, ValueNode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..files import BadFile
+from ..processes import end_with_parent
 from .checkpoint_options import check_options
 from .guard import check_archive, guard_files
 
@@ -350,4 +351,6 @@ def relieve_trainer(
 
 allow_fairseq_checkpoints()
 guard_files()
+if "TORCHELASTIC_RUN_ID" in os.environ:  # a worker of torchrun
+    end_with_parent()
 allow_workers_without_gpus()

@@ -7,7 +7,9 @@ them; its `eval` reads literals.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import sys
 import zipfile
 from functools import lru_cache
 from pathlib import Path
@@ -106,8 +108,39 @@ def load_dictionary(kind: Any, file: Any, *rest: Any, **options: Any) -> Any:
 _load_dictionary = Dictionary.load.__func__  # type: ignore[attr-defined]
 
 
+def claim_folder(folder: str) -> None:
+    """Takes a folder for this training alone, for as long as the process lives.
+
+    fairseq calls it on the first worker, before a training. Two trainings into one
+    folder would take turns in overwriting each other's checkpoints.
+
+    Raises:
+        SystemExit: with a sentence, if another training has it or it is not writable.
+    """
+    place = os.path.realpath(folder)
+    if place in _claimed:
+        return
+    try:
+        _verify(folder)
+        lock = os.open(place, os.O_RDONLY)  # the folder itself: no file is left
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(
+            f"error: another training writes to {folder}; give --save-dir another."
+        )
+    except OSError as error:
+        said = str(error.strerror or error)
+        sys.exit(f"error: checkpoints cannot be written to {folder}: {said}.")
+    _claimed[place] = lock
+
+
+_verify = checkpoint_utils.verify_checkpoint_directory
+_claimed: dict[str, int] = {}  # descriptors, by folder
+
+
 def guard_files() -> None:
     """Lets fairseq read files through this module."""
     checkpoint_utils.torch = GuardedTorch("torch")
+    checkpoint_utils.verify_checkpoint_directory = claim_folder
     Dictionary.load = classmethod(load_dictionary)  # type: ignore[assignment]
     replace_eval()
