@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from ..files import BadFile, read_json
 from ..results.rows import read_lines
 
 Item = TypeVar("Item")
@@ -49,7 +49,12 @@ class TestSet:
         source, target = (read_lines(raw / f"{file}.{lang}") for lang in languages)
         several = raw / f"{file}.refs.json"
         if several.is_file():
-            references = json.loads(several.read_text(encoding="utf-8"))
+            references = read_json(several, "lists of references", list)
+            if not all(is_references(one) for one in references):
+                raise BadFile(
+                    f"{several} must be lists of references, one for each sentence, "
+                    "each of at least one text, but is not."
+                )
         else:
             references = [[line] for line in target]
         return cls(corpus, name, source, references, several.is_file())
@@ -74,6 +79,12 @@ class TestSet:
             sources=[self.sources[i] for i in places],
             references=[self.references[i] for i in places],
         )
+
+
+def is_references(found: object) -> bool:
+    """Tells whether it is what a sentence may be translated by."""
+    texts = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return texts and bool(found)
 
 
 def spread(items: list[Item], count: int) -> list[Item]:

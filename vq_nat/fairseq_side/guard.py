@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import struct
 import sys
 import zipfile
 from functools import lru_cache
@@ -16,14 +17,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy
 import torch
 from fairseq import checkpoint_utils
-from fairseq.data import Dictionary
+from fairseq.data import Dictionary, data_utils, indexed_dataset
 
 from ..files import BadFile, PathLike, reading
 from .checkpoint_options import check_options
 from .literals import replace_eval
 
+BINARY = "binary data that fairseq-preprocess wrote"
+MAGIC = b"MMIDIDX\x00\x00"
+HEADER = len(MAGIC) + 8 + 1 + 8  # version, type of the numbers, count
 WORDS = "a dictionary of fairseq, a symbol and a number a line,"
 
 
@@ -105,6 +110,47 @@ def load_dictionary(kind: Any, file: Any, *rest: Any, **options: Any) -> Any:
     return found
 
 
+def load_data(path: str, *rest: Any, **options: Any) -> Any:
+    """Opens binary data as fairseq does, after a look at the sizes that it states.
+
+    Raises:
+        BadFile: if sizes or places lie outside the file.
+    """
+    check_index(path)
+    with reading(path, BINARY):
+        return _load_data(path, *rest, **options)
+
+
+def check_index(prefix: str) -> None:
+    """Checks the index of what fairseq-preprocess wrote, `PREFIX.idx`, with its data.
+
+    Behind its header stand the number of words of each sentence (int32) and the byte
+    where it begins (int64).
+
+    Raises:
+        BadFile: if they cannot be those of the data.
+    """
+    index, data = f"{prefix}.idx", f"{prefix}.bin"
+    if not (os.path.isfile(index) and os.path.isfile(data)):
+        return  # fairseq has other layouts, and says itself if there are none
+    content = numpy.memmap(index, mode="r") if os.path.getsize(index) else b""
+    if bytes(content[: len(MAGIC)]) != MAGIC:
+        raise BadFile(f"{index} must be {BINARY}, but is another file.")
+    with reading(index, BINARY):
+        kind, count = struct.unpack("<BQ", bytes(content[len(MAGIC) + 8 : HEADER]))
+        if len(content) != HEADER + 12 * count:
+            raise ValueError(f"it states {count:,} sentences and has another length")
+        width = numpy.dtype(indexed_dataset._code_to_dtype[kind]).itemsize
+        sizes = numpy.frombuffer(content, numpy.int32, count, HEADER).astype(int)
+        places = numpy.frombuffer(content, numpy.int64, count, HEADER + 4 * count)
+        ends = places + sizes * width
+        if count and (min(sizes.min(), places.min()) < 0 or places.max() < 0):
+            raise ValueError("a sentence has less than no words")
+        if count and ends.max() > os.path.getsize(data):
+            raise ValueError(f"it states more words than {data} has")
+
+
+_load_data = data_utils.load_indexed_dataset
 _load_dictionary = Dictionary.load.__func__  # type: ignore[attr-defined]
 
 
@@ -143,4 +189,5 @@ def guard_files() -> None:
     checkpoint_utils.torch = GuardedTorch("torch")
     checkpoint_utils.verify_checkpoint_directory = claim_folder
     Dictionary.load = classmethod(load_dictionary)  # type: ignore[assignment]
+    data_utils.load_indexed_dataset = load_data
     replace_eval()

@@ -1,6 +1,5 @@
 """Text in, text out: a trained model with its tokeniser and subword codes."""
 
-import json
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple, Optional, Union
 import torch
 from fairseq.data.data_utils import collate_tokens
 
+from ..files import read_json, reading
 from .codec import PIECE, TextCodec
 from .decoding.build import build_generator
 from .decoding.flags import write_flags
@@ -178,8 +178,10 @@ class Translator:
             inventory: the `codes.json` that `vq-nat codes` wrote for this model.
             batch_size: sentences that are translated together.
         """
-        records = json.loads(Path(inventory).read_text(encoding="utf-8"))
-        known = {(r["slice"], r["code"]): r["chunks"][0][0] for r in records}
+        what = "the inventory of codes that `vq-nat codes` wrote"
+        records = read_json(inventory, what, list)
+        with reading(inventory, what):
+            known = {(r["slice"], r["code"]): r["chunks"][0][0] for r in records}
         return [
             [
                 CodeMeaning(step, [known.get(key) for key in enumerate(step)])
