@@ -3,9 +3,10 @@
     python examples/bench_engine_products.py --out products.json
 
 Random weights. A product is what a model pays for it: rows are quantised, multiplied,
-scaled, and what follows is fused (ReLU, or argmax at the vocabulary). The weights of a
-shape are read from memory that other matrices pushed out of the inner caches, as within
-a model, unless `--warm` keeps one matrix.
+scaled, and what follows is fused (ReLU, or argmax at the vocabulary). `--compare` adds
+oneDNN as PyTorch calls it (int8 with a scale per output, ReLU fused; rows are quantised
+before the clock starts, and at the vocabulary `argmax` follows) and ONNX Runtime's
+DynamicQuantizeMatMul. Both pay for a call from Python, which `--shapes 16x16` tells.
 """
 
 import argparse
@@ -13,8 +14,9 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import thread_time
 from typing import Any
 
 if not __package__:  # run as a file: the repository in place of its folder
@@ -29,9 +31,9 @@ ROWS = (1, 3, 16, 27, 64, 512)
 ARGMAX_FROM = 4096  # outputs: a vocabulary
 
 
-def weights(inputs: int, outputs: int, number_format: str, rng: Any) -> Any:
-    """Returns random weights of the engine. Shape: (outputs, inputs)."""
-    dense = rng.standard_normal((outputs, inputs), dtype=np.float32)
+def weights(dense: Any, number_format: str) -> Any:
+    """Returns the engine's weights. Shape: (outputs, inputs)."""
+    outputs, inputs = dense.shape
     bias = np.zeros(outputs, dtype=np.float32)
     if number_format == "float32":
         return engine().Weights(inputs, outputs, packing.pack_dense(dense), bias)
@@ -40,30 +42,117 @@ def weights(inputs: int, outputs: int, number_format: str, rng: Any) -> Any:
     return engine().Weights(inputs, packing.pack(whole), scales, sums, bias)
 
 
+def times_of(measure: Callable[[int, int], list[float]]) -> float:
+    """Returns the least time in microseconds of what `measure` does so many times.
+
+    By the thread's processor time, so that others on the machine matter less; it is
+    read once for 0.2 ms of work or more, since reading it takes time.
+    """
+    once = min(measure(3, 1))
+    at_once = max(1, round(2e-4 / once))
+    return min(measure(max(5, int(0.1 / (at_once * once))), at_once)) * 1e6
+
+
 def microseconds(matrix: Any, x: Any, what: str) -> float:
-    """Returns the least time of a product, over about 0.1 s: cores may be shared."""
-    first = max(engine().time(matrix, x, what, 3))
-    repeats = int(min(max(0.1 / first, 5), 5000))
-    return min(engine().time(matrix, x, what, repeats)) * 1e6
+    """Returns the time of a product of the engine."""
+    return times_of(lambda *counts: engine().time(matrix, x, what, *counts))
 
 
-def rows_of(sets: list[str], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yields a result for each shape, number of rows and instruction set."""
+def least(call: Callable[[], Any]) -> float:
+    """Returns the time of a call from Python."""
+
+    def measure(repeats: int, at_once: int) -> list[float]:
+        times = []
+        for _ in range(repeats):
+            start = thread_time()
+            for _ in range(at_once):
+                call()
+            times.append((thread_time() - start) / at_once)
+        return times
+
+    return times_of(measure)
+
+
+def onednn(dense: Any, x: Any, what: str) -> Callable[[], Any]:
+    """Returns a product of oneDNN, on rows that are already int8."""
+    import torch
+
+    torch.set_num_threads(1)
+    whole, scales = packing.quantise(dense)
+    ops = torch.ops.onednn
+    weight = ops.qlinear_prepack(torch.from_numpy(whole), list(x.shape))
+    bytes_ = torch.from_numpy(x * 30 + 128).clamp(0, 255).to(torch.uint8)
+    zeros = torch.zeros(len(whole), dtype=torch.int32)
+    bias = torch.zeros(len(whole))
+    after = "none" if what == "argmax" else "relu"
+
+    def call() -> Any:
+        y = ops.qlinear_pointwise(
+            *(bytes_, 1 / 30, 128, weight, torch.from_numpy(scales), zeros, bias),
+            *(1.0, 0, torch.float32, after, [], ""),
+        )
+        return y.argmax(1) if what == "argmax" else y
+
+    return call
+
+
+def onnxruntime(dense: Any, x: Any, what: str) -> Callable[[], Any]:
+    """Returns a product of ONNX Runtime, which quantises its rows."""
+    import onnx
+    from onnx import TensorProto, helper
+    from onnxruntime import InferenceSession, SessionOptions
+
+    whole, scales = packing.quantise(dense)
+    weight = onnx.numpy_helper.from_array(np.ascontiguousarray(whole.T), "w")
+    scale = onnx.numpy_helper.from_array(scales, "s")
+    nodes = [
+        helper.make_node(
+            "DynamicQuantizeMatMul", ["x", "w", "s"], ["h"], domain="com.microsoft"
+        ),
+        helper.make_node("ArgMax", ["h"], ["y"], axis=1)
+        if what == "argmax"
+        else helper.make_node("Relu", ["h"], ["y"]),
+    ]
+    y = helper.make_tensor_value_info(
+        "y", TensorProto.INT64 if what == "argmax" else TensorProto.FLOAT, None
+    )
+    shape = helper.make_tensor_value_info(
+        "x", TensorProto.FLOAT, [None, dense.shape[1]]
+    )
+    graph = helper.make_graph(nodes, "product", [shape], [y], [weight, scale])
+    sets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=sets, ir_version=9)
+    options = SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = InferenceSession(model.SerializeToString(), options)
+    return lambda: session.run(None, {"x": x})
+
+
+OTHERS = {"oneDNN (PyTorch)": onednn, "ONNX Runtime": onnxruntime}
+
+
+def rows_of(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yields a result for each shape, number of rows and system."""
     rng = np.random.default_rng(1)
     for inputs, outputs in options.shapes:
-        matrix = weights(inputs, outputs, options.number_format, rng)
+        dense = rng.standard_normal((outputs, inputs), dtype=np.float32)
+        matrix = weights(dense, options.number_format)
         what = "argmax" if outputs >= ARGMAX_FROM else "linear"
         for rows in options.rows:
             x = rng.standard_normal((rows, inputs), dtype=np.float32)
-            for name in sets:
+            times = {}
+            for name in options.sets:
                 engine().choose(name)
-                time = microseconds(matrix, x, what)
+                times[f"vq-nat {name}"] = microseconds(matrix, x, what)
+            for name, product in OTHERS.items() if options.compare else ():
+                times[name] = least(product(dense, x, what))
+            for system, time in times.items():
                 yield {
                     "inputs": inputs,
                     "outputs": outputs,
                     "rows": rows,
                     "what": what,
-                    "system": f"vq-nat {name}",
+                    "system": system,
                     "number_format": options.number_format,
                     "us": round(time, 2),
                     "gop_per_s": round(2e-3 * rows * inputs * outputs / time, 1),
@@ -84,10 +173,11 @@ def main(arguments: list[str] | None = None) -> None:
         default=SHAPES,
         help="inputs x outputs, such as 192x768",
     )
+    parser.add_argument("--compare", action="store_true", help="with other libraries")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     found = []
-    for row in rows_of(options.sets, options):
+    for row in rows_of(options):
         found.append(row)
         print(
             f"{row['inputs']:5}x{row['outputs']:<6} {row['rows']:4} rows "

@@ -73,7 +73,7 @@ def measure(options: argparse.Namespace) -> None:
         timed_sentences=options.timed,
         repeats=options.repeats,
     )
-    for row in measure_modes(translator, chosen, test_set, conditions):
+    for row in measure_modes(translator, chosen, test_set, conditions, options.rows):
         print(write_mode(row, options.rows), file=sys.stderr)
 
 

@@ -8,10 +8,7 @@ vq_nat.image`; `vq_nat.bottleneck` needs torch only.
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
-
-if TYPE_CHECKING:
-    from .translation.translator import Translator
+from typing import Any, Union
 
 __version__ = "0.1.0"
 __all__ = ["load"]
@@ -20,16 +17,25 @@ if "fairseq" in sys.modules:
     from . import image, translation  # noqa: F401
 
 
-def load(path: Union[str, Path], **options: object) -> "Translator":
+def load(path: Union[str, Path], **options: Any) -> Any:
     """Loads a trained model that translates raw text.
 
     Args:
-        path: a checkpoint, or a folder that holds `checkpoint_best.pt`.
-        **options: see `vq_nat.translation.translator.Translator.load`.
+        path: a folder that `vq-nat export` wrote, which is read without torch and
+            fairseq; a checkpoint; or a folder that holds `checkpoint_best.pt`.
+        **options: see `vq_nat.translation.translator.Translator.load`, and for a folder
+            `vq_nat.engine.runtime.load_folder`.
 
     Returns:
-        A `Translator`: `load(path).translate(["A man rides a bike."])`.
+        A `Translator`, or the `EngineTranslator` of a folder:
+        `load(path).translate(["A man rides a bike."])`.
     """
+    from .engine.folder import is_folder
+
+    if is_folder(path):
+        from .engine.runtime import load_folder
+
+        return load_folder(path, **options)
     from .translation.translator import Translator
 
-    return Translator.load(path, **options)  # type: ignore[arg-type]
+    return Translator.load(path, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import vq_nat
@@ -15,8 +16,10 @@ from examples.lib.weights import weights_of
 from vq_nat.bench import systems
 from vq_nat.results import tables as report
 from vq_nat.results.rows import read_json
+from vq_nat.results.speed import IN_TURN
 
 EXAMPLES = 5
+TEACHERS = ("teacher-beam4", "teacher-greedy")
 
 
 class Decoder(NamedTuple):
@@ -39,8 +42,11 @@ def measure(plan: Plan) -> str:
     conditions = read_conditions(plan)
     test_set = read_test_set(plan)
     rows = []
-    for system in read_systems(plan):
-        row, state = measure_one(plan, system, test_set, conditions)
+    known = read_systems(plan)
+    teachers = [system for system in known if system.name in TEACHERS]
+    for system in known:
+        bases = [] if system in teachers else teachers
+        row, state = measure_one(plan, system, bases, test_set, conditions)
         rows.append(row)
         speed = f"{row['latency_ms']['median']:.1f} ms/sentence"
         say(f"      {system.name}: BLEU {row['bleu']:.1f}, {speed} ({state})")
@@ -53,7 +59,7 @@ def measure(plan: Plan) -> str:
 
 def read_systems(plan: Plan) -> list[systems.System]:
     """Returns the teacher, with a beam and without, and every student."""
-    models = {"teacher-beam4": "teacher", "teacher-greedy": "teacher"}
+    models = dict.fromkeys(TEACHERS, "teacher")
     models |= {name: name for name in plan.students}
     found = []
     for name, model in models.items():
@@ -74,10 +80,19 @@ def read_systems(plan: Plan) -> list[systems.System]:
 def measure_one(
     plan: Plan,
     system: systems.System,
+    bases: Sequence[systems.System],
     test_set: systems.TestSet,
     conditions: systems.Conditions,
 ) -> tuple[dict[str, Any], str]:
-    """Returns a system's row, measured anew only if something has changed."""
+    """Returns a system's row, measured anew only if something has changed.
+
+    Args:
+        plan: where.
+        system: what is measured.
+        bases: what it is timed beside, in turn.
+        test_set: on what.
+        conditions: how.
+    """
     sources = corpus_stamp(plan.corpus)
     recipe = {
         "version": RECIPE_VERSION,
@@ -95,6 +110,10 @@ def measure_one(
 
     def make() -> None:
         row = systems.measure(system, [test_set], conditions, beside=path)
+        row[IN_TURN] = {
+            base.name: systems.measure_in_turn(base, system, test_set, conditions)
+            for base in bases
+        }
         systems.write_row(row, plan.rows)
 
     state = "measured" if once(stamp, recipe, path, make) else "reused"
@@ -123,7 +142,7 @@ def read_test_set(plan: Plan) -> systems.TestSet:
 def show_examples(plan: Plan) -> str:
     """Prints translations, with the words that each code produced."""
     student = vq_nat.load(plan.work / "student", device=find_device(plan.device))
-    words_per_code = 2**student.model.cfg.compression_steps
+    words_per_code = student.model.chunk
     sources = read_test_set(plan).sources[:EXAMPLES]
     for source, found in zip(sources, student.hypotheses(sources), strict=True):
         say(f"\n      {LANGS[0]}  {source}\n      {LANGS[1]}  {found.text}")

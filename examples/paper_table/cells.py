@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from examples.paper_table.entries import Entry, speed_up, with_spread
+from examples.paper_table.entries import CLEARLY, Entry, speed_up, with_spread
 from vq_nat.results.tables import MEANINGS, NOTHING, Column, markdown, number, percent
 
 HOST = (
@@ -17,7 +17,6 @@ HOST = (
 )
 COUNTS = ("steps",)  # among the stages, and no times
 OPTIONAL = {"ter": "TER", "comet": "COMET"}  # figures that not every row has
-NEED_REFERENCES = ("true_codes", "true_latents")  # no systems: they know the answer
 
 
 EntryColumn = tuple[str, Callable[[Entry], str]]  # a head, and what writes a cell
@@ -68,11 +67,26 @@ def time_columns(entries: Sequence[Entry], base: Entry | None) -> list[EntryColu
     """Returns what tells how fast they are."""
     columns: list[EntryColumn] = [
         ("ms/sentence (p90)", latency),
-        ("× beam 4", lambda e: times(speed_up(base, e) if is_timed(e) else None)),
+        ("× beam 4", lambda e: times(speed_up(base, e) if e.is_timed else None)),
     ]
     if any("speedup" in entry.spec.paper for entry in entries):
         columns.append(("paper's ×", lambda e: times(e.spec.paper.get("speedup"))))
+    if any(entry.timed.get("calibration") for entry in entries):
+        columns.append(("machine, ms", calibration))
     return [*columns, ("sentences/s (batch)", throughput)]
+
+
+def calibration(entry: Entry) -> str:
+    """Writes how long the machine took for small operators, at the time."""
+    known = entry.timed.get("calibration") or {}
+    return number(known.get("operators_ms")) if entry.is_timed else NOTHING
+
+
+def differing_table(entries: Sequence[Entry]) -> str:
+    """Returns the lines that were made with something else, and with what."""
+    columns: list[EntryColumn] = [("other", lambda e: ", ".join(e.differs))]
+    columns += [*quality_columns(entries)[:-1], ("ms/sentence (p90)", latency)]
+    return table_of(entries, columns) if entries else ""
 
 
 def label(entry: Entry) -> str:
@@ -130,21 +144,16 @@ def times(ratio: float | None) -> str:
     return NOTHING if ratio is None else f"{ratio:.2f}×"
 
 
-def is_timed(entry: Entry) -> bool:
-    """Tells whether a line's times mean anything: not with codes of the reference."""
-    return not any(entry.spec.decoding.get(name) for name in NEED_REFERENCES)
-
-
 def latency(entry: Entry) -> str:
     """Writes median and 90th percentile."""
-    if not is_timed(entry):
+    if not entry.is_timed:
         return NOTHING
     return f"{entry.latency:.1f} ({number(entry.timed['latency_ms']['p90'])})"
 
 
 def throughput(entry: Entry) -> str:
     """Writes the rate at the best batch size."""
-    if not is_timed(entry):
+    if not entry.is_timed:
         return NOTHING
     best = entry.best_speed
     return f"{best.sentences_per_s:.0f} ({best.batch_size})"
@@ -185,6 +194,7 @@ def faults_table(entries: Sequence[Entry]) -> str:
             ("system", label),
             ("length ratio", lambda e: number(e.mean("length_ratio"), 2)),
             ("repeated words", mean_of("repetition_rate", percent)),
+            ("broken words", lambda e: percent(e.mean("broken_words"), 2)),
         ],
     )
 
@@ -210,7 +220,7 @@ def unique_models(entries: Sequence[Entry]) -> list[Entry]:
 
 def clocks_table(entries: Sequence[Entry], figure: str = "sentences_per_s") -> str:
     """Returns a rate at all batch sizes and threads, empty if not measured."""
-    timed = [entry for entry in entries if is_timed(entry)]
+    timed = [entry for entry in entries if entry.is_timed]
     known = [e for e in timed if any(figure in clock for clock in clocks_of(e))]
     found = {clock_name(clock): clock for e in known for clock in clocks_of(e)}
     heads = sorted(found, key=lambda name: clock_rank(found[name]))
@@ -241,10 +251,28 @@ def clock_rank(clock: dict[str, Any]) -> tuple[Any, ...]:
     return clock["device"], clock["threads"], size
 
 
+def crowded_clocks(entry: Entry) -> list[str]:
+    """Names clocks of several threads that were slower than on one.
+
+    Others used the cores: threads that wait for each other show the scheduler's time.
+    """
+    single = {
+        c["batch_size"]: c["sentences_per_s"]
+        for c in clocks_of(entry)
+        if c["threads"] == 1
+    }
+    return [
+        clock_name(clock)
+        for clock in clocks_of(entry)
+        if clock["threads"] > 1 and clock["device"] == "cpu"
+        if CLEARLY * clock["sentences_per_s"] < single.get(clock["batch_size"], 0.0)
+    ]
+
+
 def clock_cell(entry: Entry, name: str, figure: str) -> str:
     """Writes the rate of a line on one clock, and its batch if it was sought."""
     own = [clock for clock in clocks_of(entry) if clock_name(clock) == name]
-    if not own:
+    if not own or name in crowded_clocks(entry):
         return NOTHING
     size = f" ({own[0]['batch_size']})" if own[0]["largest"] else ""
     return f"{own[0][figure]:.0f}{size}"

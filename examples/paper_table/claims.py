@@ -11,25 +11,37 @@ from typing import NamedTuple
 
 from examples.paper_table.cells import one_digit, p_value, signed
 from examples.paper_table.entries import (
+    BEAM,
     CLEARLY,
+    GREEDY,
     Entry,
-    by_latency,
+    Row,
     by_name,
-    same_machine,
     speed_up,
     with_spread,
 )
 
 HELD, NOT_HELD, NOT_MEASURED = "held", "not held", "not measured"
 WITHIN_CHANCE, NOT_COMPARED = "within chance", "not compared"
+UNEQUAL = "its times do not compare: the machine was in another state"
 CHANCE = 0.05  # a larger p-value of a difference may be chance
-SYSTEMS = ("vq-em10", "vq-em10-nc4", "tuned", "tuned-mono")  # without help of a teacher
-ENGINES = ("", "-onnx", "-onnx-int8")  # what they run on: torch, and ONNX Runtime
-OURS = tuple(system + engine for system in SYSTEMS for engine in ENGINES)
+SETTING = "vq-em10"  # the paper's: n_c = 3, soft EM with 10 samples, distilled
 SHARE_OF_GREEDY, TIMES_BEAM = 0.97, 4.0
-BEAM, GREEDY = "teacher-beam4", "teacher-greedy"
 CTRANSLATE2 = ("ct2-teacher-greedy", "ct2-teacher-greedy-int8")
-CTRANSLATE2_BEAM = ("ct2-teacher-beam4", "ct2-teacher-beam4-int8")
+# What a variant may have more than the paper's setting, in a row.
+TRAITS = {
+    "engine": "engine",
+    "text": "text",
+    "dtype": "numbers",
+    "n_c": "n_c",
+    "n_s": "samples",
+    "codebook_size": "codes",
+    "slices": "slices",
+    "updates": "updates",
+    "parameters": "parameters",
+    "passes": "passes",
+    "decoding": "decoding",
+}
 
 Entries = Mapping[str, Entry]
 
@@ -65,7 +77,7 @@ ROWS = "against_rows"
 
 def judge(lines: Sequence[Entry]) -> list[Claim]:
     """Holds every claim against the rows."""
-    entries = by_name(lines)
+    entries = by_name([line for line in lines if not line.differs])
     return [
         compare("Distillation helps", DISTILLATION, entries, strictly=True),
         compare("Soft EM is at least as good as hard EM", SOFT, entries),
@@ -158,23 +170,26 @@ def faster_and_lower(entries: Entries) -> Claim:
     if not all(name in entries for name in LOWER):
         return Claim(text, NOT_MEASURED, "")
     three, four = entries[LOWER.higher], entries[LOWER.lower]
-    if not same_machine(three, four):
-        return Claim(text, NOT_MEASURED, "the two were timed on different machines")
+    times = speed_up(three, four)
+    if times is None:
+        return Claim(text, NOT_MEASURED, UNEQUAL)
     gap = gap_of(LOWER, entries)
-    figures = (
-        f"{four.latency:.1f} against {three.latency:.1f} ms/sentence, "
-        f"{describe(four)} against {describe(three)}: {gap}"
-    )
-    found = {judge_gaps([gap], strictly=True), judge_ratio(three.latency, four.latency)}
+    figures = f"{times:.2f} times as fast, {compared(four, three)}: {gap}"
+    found = {judge_gaps([gap], strictly=True), judge_times(times)}
     order = (NOT_HELD, NOT_COMPARED, WITHIN_CHANCE, HELD)  # the worst counts
     return Claim(text, min(found, key=order.index), figures)
 
 
-def judge_ratio(slow: float, fast: float) -> str:
-    """Returns the verdict on a time that is claimed to be the shorter one."""
-    if 1 / CLEARLY < slow / fast < CLEARLY:
+def compared(one: Entry, other: Entry) -> str:
+    """Names two lines with their BLEU."""
+    return f"{describe(one)} against {describe(other)}"
+
+
+def judge_times(times: float) -> str:
+    """Returns the verdict on what is claimed to be faster, by how many times it is."""
+    if 1 / CLEARLY < times < CLEARLY:
         return WITHIN_CHANCE
-    return verdict(slow > fast)
+    return verdict(times > 1)
 
 
 def nearly_greedy(entries: Entries) -> Claim:
@@ -184,58 +199,85 @@ def nearly_greedy(entries: Entries) -> Claim:
         f"BLEU at {TIMES_BEAM:g} times the speed of its beam 4 in fairseq, one "
         "sentence at a time (paper: 98.9% and 4.08 times)"
     )
-    found = [
-        (entry, entry.bleu / entries[GREEDY].bleu, times)
-        for entry in known_of(entries, OURS)
-        if GREEDY in entries and entries[GREEDY].bleu > 0
-        if (times := speed_up(entries.get(BEAM), entry)) is not None
-    ]
-    if not found:
+    greedy, base = entries.get(GREEDY), entries.get(BEAM)
+    if greedy is None or not greedy.bleu or SETTING not in entries:
         return Claim(text, NOT_MEASURED, "")
-    reached = [share >= SHARE_OF_GREEDY and t >= TIMES_BEAM for _, share, t in found]
-    rivals = known_of(entries, CTRANSLATE2_BEAM)
-    figures = [
-        f"{'' if is_reached else 'not '}by {entry.quoted}, {share:.1%} at {times:.2f} "
-        f"times{beside(entry, rivals) if is_reached else ''}"
-        for (entry, share, times), is_reached in zip(found, reached, strict=True)
+
+    def figures(entry: Entry) -> tuple[float, float | None]:
+        return entry.bleu / greedy.bleu, speed_up(base, entry)
+
+    def reaches(found: tuple[float, float | None]) -> bool:
+        share, times = found
+        return share >= SHARE_OF_GREEDY and (times or 0.0) >= TIMES_BEAM
+
+    def write(found: tuple[float, float | None]) -> str:
+        share, times = found
+        return f"{share:.1%} " + (f"at {times:.2f} times" if times else f"({UNEQUAL})")
+
+    own = figures(entries[SETTING])
+    known = {e.name: figures(e) for e in entries.values() if is_variant(e)}
+    if own[1] is None and own[0] >= SHARE_OF_GREEDY:
+        return Claim(text, NOT_MEASURED, UNEQUAL)
+    others = [
+        f"{entries[name].quoted}, {write(found)}, which has "
+        f"{more_than(entries[name], entries[SETTING])}"
+        for name, found in known.items()
+        if reaches(found)
     ]
-    figures.sort(key=lambda figure: figure.startswith("not "))
-    return Claim(text, verdict(any(reached)), "; ".join(figures))
+    reached = f"reached by {'; '.join(others)}" if others else "no variant reaches it"
+    setting = f"the paper's setting, {entries[SETTING].quoted}: {write(own)}"
+    return Claim(text, verdict(reaches(own)), f"{setting}; {reached}")
 
 
-def beside(entry: Entry, rivals: Sequence[Entry]) -> str:
-    """Says how a line stands to what runs the teacher's beam fastest."""
-    comparable = [rival for rival in rivals if same_machine(rival, entry)]
-    if not comparable:
-        return ""
-    rival = min(comparable, key=by_latency)
-    times = rival.latency / entry.latency
-    return f" ({times:.2f} times the speed of {rival.quoted}, {rival.bleu:.1f} BLEU)"
+def is_variant(entry: Entry) -> bool:
+    """Tells whether a line is of ours, and not the paper's setting itself."""
+    return entry.ours and entry.is_system and entry.name != SETTING
+
+
+def more_than(entry: Entry, setting: Entry) -> str:
+    """Says in what a variant is not the paper's setting, from their rows."""
+    own, known = entry.timed, setting.timed
+    found = [
+        f"{head} {write_trait(own, name)} (against {write_trait(known, name)})"
+        for name, head in TRAITS.items()
+        if own.get(name) != known.get(name)
+    ]
+    return ", ".join(found) or "nothing more"
+
+
+def write_trait(row: Row, name: str) -> str:
+    """Writes what a row says of itself."""
+    value = row.get(name)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {v}" for k, v in value.items()) or "plain"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def faster_than_ctranslate2(entries: Entries) -> Claim:
-    """Against what a user would otherwise pick."""
+    """Against what a user would otherwise pick: the paper's setting, then variants."""
     text = "At batch 1 ours is faster than the same teacher in CTranslate2, greedy"
-    pairs = [
-        (theirs, ours)
-        for theirs in known_of(entries, CTRANSLATE2)
-        for ours in known_of(entries, OURS)
-        if same_machine(theirs, ours)
-    ]
-    if not pairs:
+    rivals = [entries[name] for name in CTRANSLATE2 if name in entries]
+    setting = entries.get(SETTING)
+    if setting is None or not rivals:
         return Claim(text, NOT_MEASURED, "")
-    theirs = min((theirs for theirs, _ in pairs), key=by_latency)
-    rivals = [ours for one, ours in pairs if one is theirs]
-    ours = min(rivals, key=by_latency)
-    times = theirs.latency / ours.latency
-    figures = (
-        f"{ours.quoted} {ours.latency:.1f} ms/sentence ({ours.bleu:.1f} BLEU), "
-        f"{theirs.quoted} {theirs.latency:.1f} ({theirs.bleu:.1f} BLEU): "
-        f"{times:.2f} times as fast"
-    )
-    return Claim(text, judge_ratio(theirs.latency, ours.latency), figures)
 
+    def times_of(ours: Entry) -> float | None:
+        found = [speed_up(rival, ours) for rival in rivals]
+        known = [times for times in found if times is not None]
+        return min(known) if len(known) == len(rivals) else None  # against the fastest
 
-def known_of(entries: Entries, names: Sequence[str]) -> list[Entry]:
-    """Returns those of some lines that are there."""
-    return [entries[name] for name in names if name in entries]
+    def write(ours: Entry, times: float) -> str:
+        return f"{ours.quoted} ({ours.bleu:.1f} BLEU) is {times:.2f} times as fast"
+
+    own = times_of(setting)
+    variants = {e.name: times_of(e) for e in entries.values() if is_variant(e)}
+    faster = [
+        f"{write(entries[name], times)} with {more_than(entries[name], setting)}"
+        for name, times in variants.items()
+        if times is not None and judge_times(times) == HELD
+    ]
+    first = f"the paper's setting: {write(setting, own) if own else UNEQUAL}"
+    known = ", ".join(f"{rival.quoted} {rival.bleu:.1f}" for rival in rivals)
+    last = "; ".join(faster) or "no variant is known to be faster"
+    figures = f"{first}; {last} (as the fastest of {known})"
+    return Claim(text, NOT_MEASURED if own is None else judge_times(own), figures)

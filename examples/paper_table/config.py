@@ -43,7 +43,7 @@ ROW_KEYS = (
 MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
 MEASURE_KEYS = (
     *("autocast", "batch-size", "timed-sentences", "warm-up", "repeats", "clocks"),
-    *("stages", "memory-limit-gb", "comet", "threads", "cpu-clocks"),
+    *("stages", "memory-limit-gb", "comet", "threads", "cpu-clocks", "in-turn"),
 )
 CLOCK = re.compile(r"\d+:\d+")  # batch size, threads
 NEEDED = {

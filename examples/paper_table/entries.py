@@ -8,15 +8,24 @@ from functools import cached_property
 from statistics import mean
 from typing import Any
 
+from data_prep.lib.steps import MISSING, STALE
 from examples.lib.experiment import mean_and_range
-from examples.paper_table.config import RowSpec
-from examples.paper_table.plan import MISSING, STALE, TablePlan, state_of, units_of
+from examples.paper_table.config import TEACHER, RowSpec
+from examples.paper_table.plan import (
+    TablePlan,
+    Unit,
+    needs_teacher,
+    state_of,
+    units_of,
+)
 from vq_nat.results.rows import read_json
+from vq_nat.results.speed import alike, times_as_fast
 from vq_nat.results.tables import NOTHING, at
 
 Row = Mapping[str, Any]
-MACHINE = ("device", "processor", "threads")
 CLEARLY = 1.05  # times as fast; less may be chance
+BEAM, GREEDY = "teacher-beam4", "teacher-greedy"
+NEED_REFERENCES = ("true_codes", "true_latents")  # no systems: they know the answer
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ class Entry:
     rows: Sequence[Row]
     stale: bool = False  # a row is of another configuration
     ours: bool = False  # a vector-quantised model of ours
+    differs: tuple[str, ...] = ()  # in what its rows are not like those of the table
 
     @property
     def name(self) -> str:
@@ -43,8 +53,9 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """For readers, with a sign if its rows are of old."""
-        return f"{self.spec.label}{' †' if self.stale else ''}"
+        """For readers, with a sign if its rows are of old, or of code that changed."""
+        changed = any(str(row.get("commit")).endswith("-dirty") for row in self.rows)
+        return f"{self.spec.label}{' †' * self.stale}{' ‡' * changed}"
 
     @property
     def quoted(self) -> str:
@@ -60,6 +71,16 @@ class Entry:
         """Returns the mean over seeds, None if it is not known."""
         found = self.values(*names)
         return mean(found) if found else None
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether its times mean anything: not with codes of the reference."""
+        return not any(self.spec.decoding.get(name) for name in NEED_REFERENCES)
+
+    @property
+    def is_system(self) -> bool:
+        """Whether it needs no references, is no ablation, and made as the others."""
+        return self.is_timed and self.spec.group != "ablations" and not self.differs
 
     @cached_property
     def bleu(self) -> float:
@@ -86,11 +107,6 @@ class Entry:
         batch_size, rate = max(rates(self.timed), key=lambda known: known[1])
         return Speed(rate, batch_size)
 
-    @property
-    def machine(self) -> tuple[Any, ...]:
-        """What times must have in common to be compared."""
-        return tuple(self.timed.get(name) for name in MACHINE)
-
 
 def rates(row: Row) -> Iterable[tuple[int, float]]:
     """Yields batch size and sentences/s of each clock of its device and threads.
@@ -109,19 +125,71 @@ def rates(row: Row) -> Iterable[tuple[int, float]]:
 
 
 def read_entries(plan: TablePlan) -> list[Entry]:
-    """Reads the rows of every line that has some, group by group as in the table."""
-    entries = []
-    every_seed = replace(plan, seeds=())
+    """Reads the rows of every line that has some, group by group as in the table.
+
+    Rows that were made with another teacher, text or machine than those of the table
+    are lines of their own, which say in what they differ.
+    """
+    every_seed, entries = replace(plan, seeds=()), []
+    known = [
+        (unit, row, state)
+        for unit in units_of(every_seed, tuple(plan.table.rows))
+        if (state := state_of(plan, unit)) != MISSING
+        if (row := read_json(plan.row_path(unit)))
+    ]
+    made_from = [provenance(unit, row) for unit, row, _ in known]
+    usual = usual_parts(made_from, [unit.row.name for unit, _, _ in known])
     for name, spec in plan.table.rows.items():
-        units = units_of(every_seed, (name,))
-        known = [unit for unit in units if state_of(plan, unit) != MISSING]
-        if known:
-            rows = [read_json(plan.row_path(unit)) for unit in known]
-            stale = any(state_of(plan, unit) == STALE for unit in known)
-            ours = plan.table.model_of(spec).is_quantised
-            entries.append(Entry(spec, rows, stale, ours))
+        of_line: dict[tuple[str, ...], list[tuple[Row, str]]] = {}
+        for (unit, row, state), parts in zip(known, made_from, strict=True):
+            if unit.row.name == name:
+                differs = tuple(k for k, v in parts.items() if v != usual[k])
+                of_line.setdefault(differs, []).append((row, state))
+        ours = plan.table.model_of(spec).is_quantised
+        for differs, rows in of_line.items():
+            stale = STALE in (state for _, state in rows)
+            entries.append(Entry(spec, [row for row, _ in rows], stale, ours, differs))
     groups = plan.table.groups
     return sorted(entries, key=lambda entry: groups.index(entry.spec.group))
+
+
+def provenance(unit: Unit, row: Row) -> dict[str, str]:
+    """Returns what a row was made with and measured on, as far as it is known."""
+    inputs, text = row.get("inputs") or {}, row.get("text")
+    taught = needs_teacher(unit) or unit.job.model.name == TEACHER
+    found = {
+        "teacher": inputs.get("teacher") if taught else None,
+        "human text": inputs.get("corpus"),
+        f"{text} text": inputs.get("text"),
+        f"processor ({row.get('device')})": row.get("processor"),
+    }
+    return {name: str(value) for name, value in found.items() if value}
+
+
+def usual_parts(
+    found: Sequence[Mapping[str, str]], names: Sequence[str]
+) -> dict[str, str]:
+    """Returns of each part what most rows have, and of the teacher the baseline's."""
+    values: dict[str, list[str]] = {}
+    for parts in found:
+        for part, value in parts.items():
+            values.setdefault(part, []).append(value)
+    usual = {part: max(known, key=known.count) for part, known in values.items()}
+    for parts, name in zip(found, names, strict=True):
+        if name == BEAM and TEACHER in parts:
+            usual[TEACHER] = parts[TEACHER]
+    return usual
+
+
+def comparable(entries: Sequence[Entry]) -> list[Entry]:
+    """Returns the systems whose times all compare: most of them, with the baseline.
+
+    Without the baseline's machine in any state the largest such group counts.
+    """
+    systems = [entry for entry in entries if entry.is_system]
+    base = [entry for entry in systems if entry.name == BEAM]
+    near = [e for e in systems if not base or speed_up(base[0], e) is not None]
+    return [near[place] for place in alike([entry.timed for entry in near])]
 
 
 def by_latency(entry: Entry) -> float:
@@ -135,15 +203,8 @@ def by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
 
 
 def speed_up(base: Entry | None, entry: Entry) -> float | None:
-    """Returns how many times as fast as a line another is, on the same machine only."""
-    if base is None or not same_machine(base, entry):
-        return None
-    return base.latency / entry.latency
-
-
-def same_machine(one: Entry, other: Entry) -> bool:
-    """Tells whether the times of two lines can be compared."""
-    return one.machine == other.machine
+    """Returns how many times as fast as a line another is, if their times compare."""
+    return None if base is None else times_as_fast(base.timed, entry.timed)
 
 
 def with_spread(values: Sequence[float], write: Callable[[float], str]) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data_prep.lib.steps import UserError
+from data_prep.lib.steps import FINISHED, UserError
 from data_prep.lib.teachers import find_device
 from examples.lib.curves import read_curves
 from examples.lib.places import LANGS
@@ -15,15 +16,20 @@ from examples.lib.progress import say
 from examples.lib.weights import weights_of
 from examples.paper_table.compare import compare_all
 from examples.paper_table.config import TEACHER, RowSpec
+from examples.paper_table.entries import NEED_REFERENCES
 from examples.paper_table.plan import (
     KIND,
     TablePlan,
     Unit,
     hash_inputs,
     is_ready,
+    state_of,
+    units_of,
     wanted,
 )
 from vq_nat.bench import systems
+from vq_nat.results.rows import read_json
+from vq_nat.results.speed import IN_TURN
 
 CPU = "cpu"
 ON_CPU = ("onnx",)  # engines that run nowhere else
@@ -67,6 +73,64 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
         )
 
 
+def time_again(plan: TablePlan, failed: dict[str, str]) -> None:
+    """Times all finished rows anew, in one go, as far as their models are on disk.
+
+    What was scored stays.
+
+    Args:
+        plan: which rows, where, and on which machine.
+        failed: gets rows that fail, with the reasons.
+    """
+    main = read_test_sets(plan)[0]
+    for unit in units_of(plan):
+        row = read_json(plan.row_path(unit))
+        if state_of(plan, unit) != FINISHED or not is_ready(plan, unit):
+            say(f"{unit.name}: not timed, as its row or its model is not there")
+            continue
+        say(f"Timing {unit.name}: {unit.row.label}")
+        conditions, system = read_conditions(plan, unit.row), system_of(plan, unit)
+        try:
+            row |= systems.measure_times(system, main, conditions)
+            row |= in_turn(plan, unit, main, conditions)
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            failed[unit.name] = " ".join(str(error).split())
+            continue
+        systems.write_json(row, plan.row_path(unit))
+
+
+def in_turn(
+    plan: TablePlan,
+    unit: Unit,
+    test_set: systems.TestSet,
+    conditions: systems.Conditions,
+) -> dict[str, Any]:
+    """Times a row beside those that speed-ups are against, sentence by sentence."""
+    names = [n for n in plan.table.measure.get("in-turn", ()) if n in plan.table.rows]
+    if unit.row.name in names or systems_need_references(unit):
+        return {}
+    bases = [
+        base
+        for base in units_of(replace(plan, seeds=()), tuple(names))
+        if is_ready(plan, base)
+        if read_conditions(plan, base.row).device == conditions.device
+    ]
+    own = system_of(plan, unit)
+    return {
+        IN_TURN: {
+            base.name: systems.measure_in_turn(
+                system_of(plan, base), own, test_set, conditions
+            )
+            for base in bases
+        }
+    }
+
+
+def systems_need_references(unit: Unit) -> bool:
+    """Tells whether a row's times mean nothing."""
+    return any(unit.row.decoding.get(name) for name in NEED_REFERENCES)
+
+
 def read_conditions(plan: TablePlan, row: RowSpec) -> systems.Conditions:
     """Returns how a row is measured: the same for all of an engine on a device.
 
@@ -76,6 +140,7 @@ def read_conditions(plan: TablePlan, row: RowSpec) -> systems.Conditions:
     device = CPU if row.engine in ON_CPU else find_device(plan.device)
     threads, words = options.pop("threads", 1), options.pop("clocks", ())
     on_cpu = options.pop("cpu_clocks", True)
+    options.pop("in_turn", None)
     words = words if row.clocks is None else row.clocks
     clocks = read_clocks(words, device, threads, on_cpu)
     return systems.Conditions(device=device, threads=threads, clocks=clocks, **options)
@@ -128,16 +193,9 @@ def measure(
 ) -> dict[str, Any]:
     """Returns a row: what was measured, and all that the report needs of it."""
     start, log = time.perf_counter(), log_of(plan, unit)
-    system = systems.System(
-        unit.name,
-        unit.row.label,
-        plan.checkpoint(unit.job),
-        log,
-        engine=unit.row.engine,
-        decoding=decoding_of(plan, unit),
-    )
-    path = plan.row_path(unit)
+    path, system = plan.row_path(unit), system_of(plan, unit)
     row = systems.measure(system, test_sets, conditions, beside=path)
+    row |= in_turn(plan, unit, test_sets[0], conditions)
     model = unit.job.model
     return {
         "kind": KIND,
@@ -153,6 +211,18 @@ def measure(
         "measure_seconds": round(time.perf_counter() - start),
         "curves": read_curves(log) if log else None,
     }
+
+
+def system_of(plan: TablePlan, unit: Unit) -> systems.System:
+    """Returns what is measured."""
+    return systems.System(
+        unit.name,
+        unit.row.label,
+        plan.checkpoint(unit.job),
+        log_of(plan, unit),
+        engine=unit.row.engine,
+        decoding=decoding_of(plan, unit),
+    )
 
 
 def log_of(plan: TablePlan, unit: Unit) -> Path | None:

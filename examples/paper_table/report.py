@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from data_prep.lib.steps import UserError
 from examples.lib.progress import say
 from examples.paper_table.cells import (
     clocks_table,
+    crowded_clocks,
+    differing_table,
     faults_table,
     latent_table,
     main_table,
@@ -17,23 +18,32 @@ from examples.paper_table.cells import (
     stages_table,
     training_table,
 )
-from examples.paper_table.claims import BEAM, NOT_MEASURED, judge
-from examples.paper_table.config import TEACHER
-from examples.paper_table.entries import Entry, Row, by_name, read_entries
-from examples.paper_table.plan import TablePlan, needs_teacher, units_of
+from examples.paper_table.claims import NOT_MEASURED, judge
+from examples.paper_table.entries import (
+    BEAM,
+    Entry,
+    Row,
+    by_name,
+    comparable,
+    read_entries,
+)
+from examples.paper_table.plan import TablePlan
 from examples.paper_table.plots import draw_curves, draw_pareto
-from examples.paper_table.winners import comparable, is_system, winners
+from examples.paper_table.winners import winners
 from vq_nat.results.rows import write_text
+from vq_nat.results.speed import TOLERANCE
 from vq_nat.results.tables import at, distinct, meanings
 
 REPORT = "report.md"
-CALIBRATION = {"large products": "products_ms", "small operators": "operators_ms"}
+CALIBRATIONS = {"large products": "products_ms", "small operators": "operators_ms"}
+OTHERS = "Made with another teacher, text or machine: not to be compared with the above"
 PARETO, CURVES = "pareto.png", "curves.png"
 TITLES = {
     "teacher": "The teacher",
     "fairseq-nat": "Non-autoregressive Transformer (fairseq's)",
     "bottlenecks": "Other bottlenecks in our architecture",
     "vqvae": "Vector quantisation",
+    "words": "Words as codes",
     "onnx": "Ours in ONNX Runtime",
     "extras": "What the paper does not have",
     "ctranslate2": "The same autoregressive models in CTranslate2",
@@ -72,9 +82,11 @@ def draw(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
 
 def report(plan: TablePlan, entries: Sequence[Entry], pictures: Sequence[str]) -> str:
     """Returns the whole page."""
-    lines = [entry for entry in entries if entry.spec.group != "ablations"]
-    ablations = [entry for entry in entries if entry.spec.group == "ablations"]
-    base = by_name(entries).get(BEAM)
+    alike = [entry for entry in entries if not entry.differs]
+    others = [entry for entry in entries if entry.differs]
+    lines = [entry for entry in alike if entry.spec.group != "ablations"]
+    ablations = [entry for entry in alike if entry.spec.group == "ablations"]
+    base = by_name(alike).get(BEAM)
     paper = any(entry.spec.paper for entry in entries)
     parts = [
         f"# {plan.table.title}",
@@ -84,6 +96,7 @@ def report(plan: TablePlan, entries: Sequence[Entry], pictures: Sequence[str]) -
         section("Who wins where", winners(entries)),
         section("The paper's claims", claims(lines) if paper else ""),
         section("Ablations", quality_table(ablations) if ablations else ""),
+        section(OTHERS, differing_table(others)),
         section("Codes", latent_table(entries)),
         section("Length and repetitions", faults_table(lines)),
         section("Clocks: sentences per second", clocks_table(lines)),
@@ -158,17 +171,14 @@ def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
         "batch sizes. The largest batch is found by doubling, until that gains less "
         "than 2 % or memory ends. Of several seeds, times are those of the first.",
         f"On {shared('processor')}, {shared('threads')} thread(s); {versions}; commit "
-        f"{shared('commit')}. Speeds are set in relation on the same machine only.",
-        *calibrations(rows),
+        f"{shared('commit')}.",
+        *conditions(entries),
         "Against greedy: difference of BLEU to the teacher's greedy output, with the "
         "p-value (of several seeds the largest) of a paired bootstrap of 1,000 "
         "resamples.",
         "Minutes of a training are those of its process; several may have run side by "
         "side.",
         starting_points(plan, entries),
-        *other_machines(entries),
-        *other_teachers(plan, entries),
-        *other_texts(entries),
     ]
     missing = [name for name in plan.table.rows if name not in by_name(entries)]
     if missing:
@@ -178,6 +188,8 @@ def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
             "†: of another configuration, teacher or corpus; `--stale` makes such rows "
             "anew."
         )
+    if any("‡" in entry.label for entry in entries):
+        found.append("‡: measured with code that was not committed.")
     return found
 
 
@@ -194,21 +206,40 @@ def signatures(rows: Sequence[Row]) -> list[str]:
     return [" ".join(found)] if found else []
 
 
-def calibrations(rows: Sequence[Row]) -> list[str]:
-    """Says how alike the machines of the rows were, of rows that know it."""
-    known = [row["calibration"] for row in rows if row.get("calibration")]
-    if not known:
+def conditions(entries: Sequence[Entry]) -> list[str]:
+    """Says how alike the machines of the rows were, and which times do not compare."""
+    systems = [entry for entry in entries if entry.is_system]
+    rows = [
+        entry.timed["calibration"]
+        for entry in systems
+        if entry.timed.get("calibration")
+    ]
+    if not rows:
         return []
     ranges = [
         f"{what} took {min(times):.1f} to {max(times):.1f} ms"
-        for what, name in CALIBRATION.items()
-        if (times := [one[name] for one in known])
+        for what, name in CALIBRATIONS.items()
+        if (times := [one[name] for one in rows])
     ]
-    others = len(rows) - len(known)
-    return [
-        f"Beside the measurements, fixed pieces of work: {', '.join(ranges)}"
-        + (f" ({others} older rows did not ask)." if others else ".")
+    found = [
+        f"Fixed pieces of work beside the measurements: {', '.join(ranges)}. Times are "
+        f"compared where these differ by no more than {TOLERANCE - 1:.0%}, or where "
+        "two systems were timed in turn, sentence by sentence."
     ]
+    known = {id(entry) for entry in comparable(entries)}
+    left = [entry.quoted for entry in systems if id(entry) not in known]
+    if left:
+        found.append(
+            "Left out of the comparisons and plots of time, as the machine was in "
+            f"another state: {', '.join(left)}."
+        )
+    crowded = [entry.quoted for entry in systems if crowded_clocks(entry)]
+    if crowded:
+        found.append(
+            "Clocks of several threads that are slower than on one are left out: "
+            f"others used the cores. Of {', '.join(crowded)}."
+        )
+    return found
 
 
 def starting_points(plan: TablePlan, entries: Sequence[Entry]) -> str:
@@ -222,59 +253,3 @@ def starting_points(plan: TablePlan, entries: Sequence[Entry]) -> str:
         "Models that start from the teacher's embeddings and layers: "
         f"{', '.join(names)}; the others from nothing."
     )
-
-
-def other_machines(entries: Sequence[Entry]) -> list[str]:
-    """Names the lines whose times do not compare with those of most."""
-    known = {entry.name for entry in comparable(entries)}
-    left = [e.quoted for e in entries if is_system(e) and e.name not in known]
-    if not left:
-        return []
-    return [
-        "Timed on another machine than most, or with other threads, and so left out of "
-        f"the comparison and the plot: {', '.join(left)}."
-    ]
-
-
-def other_teachers(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
-    """Names the lines that were made with another teacher than the first."""
-    found = [(entry, teachers(plan, entry)) for entry in entries]
-    known = [(entry, hashes) for entry, hashes in found if hashes]
-    others = [entry.quoted for entry, hashes in known if hashes != known[0][1]]
-    if not others:
-        return []
-    first = known[0][0].quoted
-    return [f"Made with another teacher than {first}: {', '.join(others)}."]
-
-
-def other_texts(entries: Sequence[Entry]) -> list[str]:
-    """Names the lines whose text is not the one that most have under its name."""
-    texts: dict[str, list[str]] = {}
-    for entry in entries:
-        for row in entry.rows:
-            of_row = at(dict(row), "inputs", "text")
-            texts.setdefault(row["text"], []).extend([of_row] if of_row else [])
-    usual = {k: max(v, key=v.count) for k, v in texts.items() if v}
-    others = [
-        entry.quoted
-        for entry in entries
-        if any(
-            at(dict(row), "inputs", "text") not in (None, usual.get(row["text"]))
-            for row in entry.rows
-        )
-    ]
-    if not others:
-        return []
-    return [
-        "Trained on another version of its text than most, so that differences to them "
-        f"are not of the model alone: {', '.join(others)}."
-    ]
-
-
-def teachers(plan: TablePlan, entry: Entry) -> set[str]:
-    """Returns the hashes of the teachers that a line's rows depend on."""
-    units = units_of(replace(plan, seeds=()), (entry.name,))
-    if entry.spec.model != TEACHER and not any(map(needs_teacher, units)):
-        return set()
-    found = (at(dict(row), "inputs", TEACHER) for row in entry.rows)
-    return {name for name in found if name is not None}

@@ -46,18 +46,22 @@ def run(plan: TablePlan, args: argparse.Namespace) -> None:
         measure_all,
         measure_ready,
         refuse_other_device,
+        time_again,
     )
     from examples.paper_table.train import train_all
 
     refuse_other_device(plan)
     failed: dict[str, str] = {}
-    if not args.train_only:
+    if args.time:
+        time_again(plan, failed)
+    elif not args.train_only:
         measure_ready(plan, failed)
-    if not args.measure_only:
+    if not args.measure_only and not args.time:
         then = partial(measure_ready, plan, failed)
         train_all(plan, failed, (lambda: None) if args.train_only else then)
     if not args.train_only:
-        measure_all(plan, failed)
+        if not args.time:
+            measure_all(plan, failed)
         report(plan)
     if failed:
         reasons = "\n".join(f"{name}: {why}" for name, why in failed.items())
@@ -155,6 +159,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--dry-run", action="store_true", help="say what there is to do, and how long")
     add("--train-only", action="store_true", help="measure nothing")
     add("--measure-only", action="store_true", help="train nothing")
+    add("--time", action="store_true", help="only time all finished rows anew")
     add("--report", action="store_true", help="only make the report from the rows")
     add("--work", type=Path, help="corpus and models (default: runs/TABLE)")
     add("--data", type=Path, help="folder of the raw files (else: download)")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import log
 
-from examples.paper_table.cells import is_timed
 from examples.paper_table.entries import (
     CLEARLY,
     Entry,
     by_latency,
+    comparable,
     pareto_front,
     seconds_at_best,
 )
@@ -20,15 +20,22 @@ SEEN = 0.05  # a smaller difference of BLEU rounds to nothing
 def winners(entries: Sequence[Entry]) -> str:
     """Returns a list of findings; empty without anything to compare.
 
-    Only lines that were timed on the machine of most lines are compared.
+    In time only those lines are compared whose times were taken in equal conditions.
     """
+    systems = [entry for entry in entries if entry.is_system]
+    if not any(e.ours for e in systems) or all(e.ours for e in systems):
+        return ""
+    best = best_quality(
+        [entry for entry in systems if entry.ours],
+        [entry for entry in systems if not entry.ours],
+    )
     known = comparable(entries)
     ours = [entry for entry in known if entry.ours]
     others = [entry for entry in known if not entry.ours]
     if not ours or not others:
-        return ""
+        return f"- {best}"
     findings = [
-        best_quality(ours, others),
+        best,
         least(ours, others, "one sentence at a time", by_latency, "ms/sentence"),
         least(
             ours,
@@ -42,19 +49,6 @@ def winners(entries: Sequence[Entry]) -> str:
         losses(ours, others),
     ]
     return "\n".join(f"- {finding}" for finding in findings)
-
-
-def comparable(entries: Sequence[Entry]) -> list[Entry]:
-    """Returns the lines of systems that were timed on the most frequent machine."""
-    real = [entry for entry in entries if is_system(entry)]
-    machines = [entry.machine for entry in real]
-    usual = max(machines, key=machines.count, default=None)
-    return [entry for entry in real if entry.machine == usual]
-
-
-def is_system(entry: Entry) -> bool:
-    """Tells whether a line needs no references, and is no ablation."""
-    return is_timed(entry) and entry.spec.group != "ablations"
 
 
 def best_quality(ours: Sequence[Entry], others: Sequence[Entry]) -> str:

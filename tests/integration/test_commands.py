@@ -146,6 +146,20 @@ def test_bleu_selects_the_best_checkpoint(train, tmp_path) -> None:
     assert (tmp_path / "checkpoint_best.pt").is_file()
 
 
+def test_words_as_codes_learn_and_decode(train, generate, tmp_path) -> None:
+    words = ["--vq-kind", "words", "--words-per-code", "3", "--code-smoothing", "0.1"]
+    bleu = ("--eval-bleu", "--eval-true-codes", "--best-checkpoint-metric", "bleu")
+    rates = ("--predictor-dropout", "0.2", "--word-smoothing", "0.05")
+    train(
+        *(tmp_path, 3, *words, *rates, *bleu),
+        "--maximize-best-checkpoint-metric",
+    )
+    best = tmp_path / "checkpoint_best.pt"
+    greedy = hypotheses(generate(best, *PLAIN))
+    refined = hypotheses(generate(best, "--iter-decode-max-iter", "2"))
+    assert greedy.keys() == refined.keys() == set(range(40))
+
+
 def test_validate_reads_the_checkpoint_again(train, tmp_corpus, tmp_path) -> None:
     train(tmp_path, 2, "--disable-validation")
     path = ["--path", str(tmp_path / "checkpoint_last.pt"), "--valid-subset", "valid"]

@@ -31,7 +31,8 @@ MEASURED = (
 # is that room's door; `x*` is a room and all that is in it. Names of vq_nat stand
 # without it. A command imports no other command, but for what it repeats of one.
 TABLE = {
-    "": "image* translation translation.translator",
+    "": "image* translation translation.translator engine.folder engine.runtime",
+    "translated": "|",  # what every translator takes and gives
     "files": "| ",
     "processes": "| ",
     "light": "| ",
@@ -56,20 +57,27 @@ TABLE = {
     "translation.encoder translation.compressor translation.predictor "
     "translation.decoder translation.schedule translation.noise "
     "translation.teacher_start",
-    "translation.onnx.export": f"{FRONT} translation.onnx* translation.loading "
-    "translation.translator | torch",
-    "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.onnx*",
+    "translation.word_codes": f"bottleneck {SEARCH} translation.model "
+    "translation.predictor translation.decoder | torch",
+    "translation.onnx.export": f"{FRONT} translation.onnx* translation.model "
+    "translation.loading "
+    "translation.translator | torch fairseq",
+    "translation.onnx.quantize": "engine.packing translation.onnx.runtime | numpy",
+    "translation.export": "translation.loading engine.export",
+    "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.model "
+    "translation.predictor translation.onnx*",
     "translation.fairseq_nat": f"{SEARCH} translation.teacher_start",
     "translation.ctranslate2": "fairseq_side.compat translation.codec "
     "translation.loading",
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
     "translation.translator": f"{FRONT} translation.loading translation.task "
-    "translation.onnx.runtime",
-    "translation": "translation.*",
+    "translation.onnx.runtime translated",
+    "translation": "translation.* fairseq_side.patches",
     "image*": "image* bottleneck nn.* fairseq_side.* ",
     "text*": "text* | sacremoses sentencepiece",
     # Neither torch nor fairseq at run time: `weights` reads a model's attributes.
+    "engine.runtime": "engine* text* translated light translation.decoding | ",
     "engine*": "engine* text* | numpy",
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",

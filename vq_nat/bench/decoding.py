@@ -13,11 +13,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ..results.rows import Row, write_json
+from ..results.rows import Row, write_json, write_outputs
+from ..results.speed import times_as_fast
 from ..results.tables import at, latency, markdown, number, percent
 from ..translation.decoding.options import DecodingOptions
 from ..translation.translator import Translator
-from .machine import describe_machine
+from .machine import calibrate, describe_machine
 from .quality import score
 from .sentences import TestSet, spread
 from .significance import compare
@@ -130,6 +131,7 @@ def measure_modes(
     chosen: list[Mode],
     test_set: TestSet,
     conditions: Conditions,
+    folder: Path | None = None,
 ) -> Iterator[Row]:
     """Yields a row for each mode, compared with the plain one.
 
@@ -138,6 +140,7 @@ def measure_modes(
         chosen: the modes, plain first.
         test_set: is translated once as a whole, and in part for the times.
         conditions: how the times are measured.
+        folder: of all rows; the outputs are kept beside them. None = they are not.
     """
     plain: list[str] = []
     for mode in chosen:
@@ -147,11 +150,15 @@ def measure_modes(
             speed = measure_times(decoder, test_set.sources, conditions, mode.teacher)
         plain = plain or outputs
         quality = score(outputs, test_set.references, test_set.complete)
+        names = {"system": mode.name, "corpus": test_set.corpus}
+        kept = None
+        if folder is not None:
+            kept = write_outputs(outputs, row_path(folder, names), test_set.name).name
         yield {
             "kind": FOLDER,
-            "system": mode.name,
+            **names,
             "label": mode.label,
-            "corpus": test_set.corpus,
+            "outputs": kept,
             "test_set": test_set.name,
             "sentences": len(test_set.sources),
             "decoding": mode.options,
@@ -159,6 +166,7 @@ def measure_modes(
             "against_plain": against(plain, outputs, test_set.references),
             **speed,
             **describe_machine(conditions.device, conditions.threads),
+            "calibration": calibrate(),
         }
 
 
@@ -252,7 +260,11 @@ def decoding_table(rows: list[Row]) -> str:
     plain = next((row for row in rows if row["system"] == PLAIN), None)
     if plain is None:
         raise ValueError("`rows` must hold one of plain decoding, but hold none.")
-    base = plain["latency_ms"]["median"]
+
+    def slower(row: Row) -> str:
+        times = times_as_fast(row, plain)
+        return "–" if times is None else f"{times:.2f}"
+
     columns = [
         ("decoding", lambda row: row["label"]),
         ("BLEU", lambda row: number(row["bleu"])),
@@ -265,7 +277,7 @@ def decoding_table(rows: list[Row]) -> str:
     columns += [
         ("ms/sentence (p90)", latency),
         ("in the teacher", lambda row: number(row["teacher_ms"])),
-        ("× plain", lambda row: f"{row['latency_ms']['median'] / base:.2f}"),
+        ("× plain", slower),
         ("sentences/s (batch)", throughput),
     ]
     table = markdown(columns, rows)

@@ -76,10 +76,7 @@ class TorchEngine:
             **self.describe_numbers(),
             "beam": None,
             "passes": None,
-            "n_c": None,
-            "n_s": None,
-            "codebook_size": None,
-            "slices": None,
+            **dict.fromkeys(LATENT_SIZES),
         }
         if is_latent(model):
             row |= describe_latents(self.translator.model.cfg)
@@ -162,7 +159,7 @@ class CTranslate2Engine:
 
     def describe(self) -> Row:
         """Names sizes and number format."""
-        unknown = ("passes", "n_c", "n_s", "codebook_size", "slices")
+        unknown = ("passes", *LATENT_SIZES)
         return {
             "parameters": self.translator.parameters,
             "dtype": self.translator.compute_type,
@@ -204,11 +201,18 @@ def engine_versions(engine: str) -> dict[str, str]:
     return {packages[engine]: distribution_version(packages[engine])}
 
 
+LATENT_SIZES = ("n_c", "n_s", "codebook_size", "slices", "words_per_code")
+
+
 def describe_latents(options: Any) -> Row:
     """Names the sizes of the latents."""
     soft = options.vq_assign == "soft" and options.vq_kind == "vq"
+    if options.vq_kind == "words":
+        words = options.words_per_code or 2**options.compression_steps
+        return {**dict.fromkeys(LATENT_SIZES), "words_per_code": words}
     return {
         "n_c": options.compression_steps,
+        "words_per_code": 2**options.compression_steps,
         "n_s": options.vq_num_samples if soft else None,
         "codebook_size": options.vq_num_codes,
         "slices": options.vq_slices,

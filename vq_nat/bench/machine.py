@@ -82,7 +82,8 @@ def calibrate(repeats: int = 9) -> Row:
     slows many small operators by half and leaves large products as they are.
 
     Returns:
-        Milliseconds of some products, and of a Transformer layer at batch size 1.
+        Milliseconds of some products, and of a Transformer layer at batch size 1; and
+        the machine's `load`, the processes that wanted to run in the last minute.
     """
     matrix = torch.linspace(-1, 1, 512 * 512).view(512, 512)
     layer = nn.TransformerEncoderLayer(256, 4, 1024, batch_first=True).train()
@@ -97,10 +98,25 @@ def calibrate(repeats: int = 9) -> Row:
             layer(words)
 
     with pinned_threads(1), torch.no_grad():
-        return {
+        times = {
             name: round(1000 * median(seconds(work) for _ in range(repeats)), 3)
             for name, work in (("products_ms", products), ("operators_ms", operators))
         }
+    return {**times, "load": round(os.getloadavg()[0], 2)}
+
+
+def gain_of_threads(threads: int, repeats: int = 5) -> float:
+    """Tells how many times as fast products are on several threads as on one.
+
+    Threads that wait for each other where others use their cores make a runtime ten
+    times slower, not faster: such a time is the scheduler's, and no system's.
+    """
+    matrix = torch.linspace(-1, 1, 1024 * 1024).view(1024, 1024)
+    times = []
+    for count in (1, threads):
+        with pinned_threads(count), torch.no_grad():
+            times.append(min(seconds(lambda: matrix @ matrix) for _ in range(repeats)))
+    return times[0] / times[1]
 
 
 def resident_bytes() -> int:

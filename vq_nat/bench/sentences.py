@@ -23,6 +23,7 @@ class TestSet:
     sources: list[str]
     references: list[list[str]]
     complete: bool = False  # the references are all correct translations there are
+    training_text: Path | None = None  # target side, of which all words are known
 
     @classmethod
     def read(
@@ -57,7 +58,15 @@ class TestSet:
                 )
         else:
             references = [[line] for line in target]
-        return cls(corpus, name, source, references, several.is_file())
+        training = raw / f"train.{languages[1]}"
+        return cls(
+            corpus,
+            name,
+            source,
+            references,
+            several.is_file(),
+            training if training.is_file() else None,
+        )
 
     @property
     def targets(self) -> list[str]:

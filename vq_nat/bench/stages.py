@@ -59,21 +59,47 @@ class Stopwatch:
     @contextmanager
     def wrapping(self, owner: Any, attribute: str, name: str) -> Iterator[None]:
         """Times an object's method within the context, and restores it."""
-        own = attribute in vars(owner)
-        before = getattr(owner, attribute)
-        setattr(owner, attribute, self.timed(name, before))
-        try:
+        timed = self.timed(name, getattr(owner, attribute))
+        with replaced(owner, attribute, timed):
             yield
-        finally:
-            if own:
-                setattr(owner, attribute, before)
-            else:
-                delattr(owner, attribute)
+
+    @contextmanager
+    def counting(self, model: Any) -> Iterator[None]:
+        """Counts the steps of a latent model's predictor, whatever the search."""
+        if hasattr(model, "sessions"):  # three graphs, one of which is a step
+            owner, attribute = model.sessions, "run_arrays"
+        elif hasattr(model, "predictor"):
+            owner, attribute = model.predictor, "step"
+        else:
+            yield
+            return
+        before = getattr(owner, attribute)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls["step"] += attribute == "step" or args[0] == "step"
+            return before(*args, **kwargs)
+
+        with replaced(owner, attribute, call):
+            yield
 
     def reset(self) -> None:
         """Forgets all times."""
         self.seconds.clear()
         self.calls.clear()
+
+
+@contextmanager
+def replaced(owner: Any, attribute: str, value: Any) -> Iterator[None]:
+    """Replaces an object's attribute within the context."""
+    own, before = attribute in vars(owner), getattr(owner, attribute)
+    setattr(owner, attribute, value)
+    try:
+        yield
+    finally:
+        if own:
+            setattr(owner, attribute, before)
+        else:
+            delattr(owner, attribute)
 
 
 def profile_stages(translator: Any, sentences: list[str], rules: Rules) -> Row:
@@ -101,6 +127,8 @@ def profile_stages(translator: Any, sentences: list[str], rules: Rules) -> Row:
     with ExitStack() as stack:
         for owner, attribute, name in doors(translator):
             stack.enter_context(watch.wrapping(owner, attribute, name))
+        if not foreign:
+            stack.enter_context(watch.counting(translator.model))
         for index in range(rules.warm_up):
             translator.translate([sentences[index % len(sentences)]])
         rounds = [
@@ -144,8 +172,8 @@ def profile_one(watch: Stopwatch, translator: Any, sentence: str) -> dict[str, f
     }
     times["rescore"] = 1000 * found.teacher_seconds
     latent = bool(watch.calls["predict"])
-    if latent:  # a greedy search steps once for each code and once for their end
-        steps = len(found.codes) + 1
+    if latent:
+        steps = max(1, watch.calls["step"])
     elif hasattr(translator.model, "forward_encoder"):  # once for each pass
         steps = 1 + found.passes
     else:

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..results.rows import Row, row_path, write_json, write_outputs, write_row
 from ..results.training_log import TrainingLog, read_log
 from ..translation.decoding.options import NEED_REFERENCES
@@ -22,7 +24,15 @@ from .engines import (
     engine_versions,
     open_engine,
 )
-from .machine import all_threads, calibrate, describe_machine, processor, versions
+from .machine import (
+    all_threads,
+    calibrate,
+    describe_machine,
+    gain_of_threads,
+    processor,
+    versions,
+)
+from .pairs import time_in_turn
 from .quality import Quality, comet, score
 from .sentences import TestSet, read_lines, spread
 from .stages import profile_stages
@@ -33,6 +43,9 @@ from .timing import (
     pinned_threads,
     synchronizer,
 )
+from .words import broken_share, words_in
+
+LEAST_GAIN = 1.2  # of several threads over one, or the cores are not free
 
 __all__ = [
     "Clock",
@@ -44,6 +57,8 @@ __all__ = [
     "describe_quality",
     "describe_training",
     "measure",
+    "measure_in_turn",
+    "measure_times",
     "read_lines",
     "row_path",
     "spread",
@@ -223,17 +238,33 @@ def measure_quality(
         score(outputs, test_set.references, test_set.complete),
         comet(test_set.sources, outputs, test_set.targets, conditions.comet),
     )
+    quality["broken_words"] = measure_broken_words(outputs, test_set)
     if beside is not None:
         kept = write_outputs(outputs, beside, test_set.name)
         return {**quality, "outputs": kept.name}
     return {**quality, "outputs": None}
 
 
+def measure_broken_words(outputs: list[str], test_set: TestSet) -> float | None:
+    """Returns the share of broken words; None without the training text."""
+    if test_set.training_text is None:
+        return None
+    known = words_in(test_set.training_text)
+    return round(broken_share(outputs, test_set.sources, known), 5)
+
+
 def measure_speed(opened: Opened, test_set: TestSet, conditions: Conditions) -> Row:
-    """Reads all clocks, and times the whole test set in batches."""
+    """Reads all clocks, and times the whole test set in batches.
+
+    Clocks of several threads are left out, by name, where the cores are not free.
+    """
     timed = test_set.spread(conditions.timed_sentences)
-    clocks = []
+    clocks: list[Row] = []
+    left_out: list[str] = []
     for clock in conditions.all_clocks():
+        if clocks and is_crowded(clock):
+            left_out.append(f"{clock.batch_size}:{clock.threads}")
+            continue
         translate = translation(opened, timed, clock)
         wait = synchronizer(clock.device)
         with pinned_threads(clock.threads):
@@ -254,7 +285,46 @@ def measure_speed(opened: Opened, test_set: TestSet, conditions: Conditions) -> 
             "batch_size": conditions.batch_size,
         },
         "clocks": clocks,
+        "clocks_left_out": left_out,
     }
+
+
+def is_crowded(clock: Clock) -> bool:
+    """Tells whether others use the cores of a CPU's clock."""
+    if clock.threads == 1 or torch.device(clock.device).type != "cpu":
+        return False
+    return gain_of_threads(clock.threads) < LEAST_GAIN
+
+
+def measure_times(system: System, test_set: TestSet, conditions: Conditions) -> Row:
+    """Returns all of a row that is about time, and about what it was timed on."""
+    opened = Opened(system, conditions)
+    return {
+        **measure_speed(opened, test_set, conditions),
+        "stages_ms": measure_stages(opened, test_set, conditions),
+        **describe_machine(conditions.device, conditions.threads),
+        "engine_versions": engine_versions(system.engine),
+        "calibration": calibrate(),
+    }
+
+
+def measure_in_turn(
+    base: System, system: System, test_set: TestSet, conditions: Conditions
+) -> Row:
+    """Times a system beside another one, see `pairs.time_in_turn`."""
+    timed = test_set.spread(conditions.timed_sentences)
+    clock = Clock(1, conditions.threads, conditions.device)
+    calls = [
+        translation(Opened(one, conditions), timed, clock) for one in (base, system)
+    ]
+    with pinned_threads(conditions.threads):
+        return time_in_turn(
+            calls[0],
+            calls[1],
+            timed.sources,
+            conditions.rules,
+            synchronizer(conditions.device),
+        )
 
 
 def translation(opened: Opened, test_set: TestSet, clock: Clock) -> Translate:

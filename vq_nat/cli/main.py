@@ -6,13 +6,16 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from .. import __version__, load
 from .arguments import device, positive
 from .decoding import add_decoding, chosen
+from .diagnose import add_diagnose_command
 from .image import add_image_commands
 
 INTERRUPTED = 130  # as a shell says of a program that SIGINT has ended: 128 + 2
@@ -44,7 +47,9 @@ def build_parser() -> argparse.ArgumentParser:
         "each line in, written as soon as a batch of lines is done.",
     )
     translate.add_argument(
-        "model", metavar="MODEL", help="checkpoint, or folder with checkpoint_best.pt"
+        "model",
+        metavar="MODEL",
+        help="folder that export wrote, checkpoint, or folder with checkpoint_best.pt",
     )
     translate.add_argument(
         "--data",
@@ -88,12 +93,14 @@ def build_parser() -> argparse.ArgumentParser:
 
     exported = commands.add_parser(
         "export",
-        help="write a latent model as ONNX graphs, which decode faster",
-        description="Writes a folder that translate and measure read as a MODEL. It "
-        "runs on ONNX Runtime, on CPUs, several times as fast as the checkpoint at "
-        "batch size 1.",
+        help="write a model for the engine, which decodes faster",
+        description="Writes a folder that translate reads as a MODEL, without torch, "
+        "fairseq or any other file. It runs on CPUs, many times as fast as the "
+        "checkpoint at batch size 1.",
     )
-    exported.add_argument("model", metavar="MODEL", help="a latent model's checkpoint")
+    exported.add_argument(
+        "model", metavar="MODEL", help="checkpoint of a latent model, or of a teacher"
+    )
     exported.add_argument("out", metavar="OUT", help="the folder to make")
     exported.add_argument(
         "--data",
@@ -102,7 +109,24 @@ def build_parser() -> argparse.ArgumentParser:
         "checkpoint's folder, or the data it was trained on)",
     )
     exported.add_argument(
-        "--int8", action="store_true", help="quantise matrix products to 8 bits"
+        "--format",
+        dest="kind",
+        choices=("engine", "onnx"),
+        default="engine",
+        help="engine: this project's own; onnx: graphs of a latent model for ONNX "
+        "Runtime (default: engine)",
+    )
+    exported.add_argument(
+        "--number-format",
+        choices=("int8", "float32"),
+        help="of matrix products (default: int8, with --format onnx float32)",
+    )
+    exported.add_argument(
+        "--int8",
+        dest="number_format",
+        action="store_const",
+        const="int8",
+        help="the same as --number-format int8",
     )
     exported.set_defaults(run=run_export)
 
@@ -196,6 +220,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     table.set_defaults(run=run_table)
 
+    add_diagnose_command(commands)
     add_image_commands(commands)
     return parser
 
@@ -207,8 +232,6 @@ def run_where(options: argparse.Namespace) -> None:
 
 def run_translate(options: argparse.Namespace) -> None:
     """Translates standard input, a batch of lines at a time."""
-    from tqdm import tqdm
-
     decoding = chosen(options)
     references = read_references(options.references)
     translator = load(
@@ -216,8 +239,7 @@ def run_translate(options: argparse.Namespace) -> None:
     )
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     lines, done = read_lines(options.invalid_utf8), 0
-    # Silent unless standard error is a terminal.
-    with tqdm(unit=" lines", disable=None, leave=False) as progress:
+    with line_counter() as progress:
         while batch := list(islice(lines, options.batch_size)):
             given: dict[str, Any] = {}
             if references is not None:
@@ -235,6 +257,15 @@ def run_translate(options: argparse.Namespace) -> None:
             f"{options.references} must have as many lines as the input ({done}), but "
             f"has {len(references)} instead."
         )
+
+
+def line_counter() -> Any:
+    """Shows how many lines are done, if standard error is a terminal."""
+    if not sys.stderr.isatty():
+        return nullcontext(SimpleNamespace(update=lambda lines: None))
+    from tqdm import tqdm
+
+    return tqdm(unit=" lines", leave=False)
 
 
 def written(
@@ -301,9 +332,15 @@ def read_lines(invalid: str) -> Iterator[str]:
 
 def run_export(options: argparse.Namespace) -> None:
     """Exports a model, and prints where it is."""
-    from ..translation.onnx.export import export_checkpoint
+    place = (options.model, options.out, options.data)
+    if options.kind == "onnx":
+        from ..translation.onnx.export import export_checkpoint as export_onnx
 
-    export_checkpoint(options.model, options.out, options.data, options.int8)
+        export_onnx(*place, int8=options.number_format == "int8")
+    else:
+        from ..translation.export import export_checkpoint
+
+        export_checkpoint(*place, number_format=options.number_format or "int8")
     print(options.out)
 
 
@@ -320,7 +357,7 @@ def run_codes(options: argparse.Namespace) -> None:
     from ..explain.page import draw, page
     from ..results.rows import write_text
 
-    translator = load(options.model, data=options.data, device=options.device)
+    translator: Any = load(options.model, data=options.data, device=options.device)
     require_codes(translator)
     sentences = options.sentence or some_sentences(translator, options.split)
     pictures = [draw(translator, sentence, options.swaps) for sentence in sentences]

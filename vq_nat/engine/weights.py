@@ -13,6 +13,7 @@ import numpy
 from .packing import Array, linear
 
 FORMATS = ("int8", "float32")
+END_OF_SENTENCE = 2  # of every fairseq dictionary
 Tensors = Iterator[tuple[str, Array]]
 
 
@@ -42,6 +43,11 @@ def is_latent(model: Any) -> bool:
     return hasattr(model, "lookup")
 
 
+def writes_words(model: Any) -> bool:
+    """Tells whether a latent model's codes are words."""
+    return model.cfg.vq_kind == "words"
+
+
 class Writer:
     """Yields names and tensors.
 
@@ -62,6 +68,9 @@ class Writer:
         yield from self._stage("encoder", model.encoder)
         yield from self._stage("decoder", model.decoder)
         yield from self._predictor(model)
+        if writes_words(model):  # the first code follows the end of a sentence before
+            scale = numpy.float32(model.cfg.encoder_embed_dim**0.5)
+            yield "predictor.begin", table[END_OF_SENTENCE] * scale
         each = zip(model.decoder.doublings, model.decoder.refinements)
         for number, (doubling, refinement) in enumerate(each):
             yield from self._layer(f"decoder.doublings.{number}", [doubling])
@@ -89,10 +98,12 @@ class Writer:
 
     def _predictor(self, model: Any) -> Tensors:
         predictor = model.predictor
+        yield from self._stage("predictor", predictor)
+        if writes_words(model):  # embedded and predicted as all words are
+            return
         yield "predictor.begin", array(predictor.begin)
         yield "predictor.embed_codes.table", array(predictor.embed_codes.weight)
         yield "codes.table", code_table(model)
-        yield from self._stage("predictor", predictor)
         yield from self._layer("predictor.output", [predictor.output])
 
     def _stage(self, name: str, stage: Any) -> Tensors:
@@ -217,18 +228,20 @@ def describe(model: Any, dictionaries: dict[str, Any]) -> dict[str, Any]:
 
 def describe_latent(model: Any) -> dict[str, Any]:
     """Returns what is a latent model's own."""
-    size = model.cfg.size
+    words = writes_words(model)
     return {
         "kind": "latent",
-        "width": size.width,
-        "heads": size.heads,
-        "ffn": size.ffn,
+        "width": model.cfg.encoder_embed_dim,
+        "heads": model.cfg.encoder_attention_heads,
+        "ffn": model.cfg.encoder_ffn_embed_dim,
         "predictor_layers": len(model.predictor.layers),
         "pre_norm": True,
-        "codes": "learned",
-        "slices": model.predictor.slices,
-        "codes_per_slice": model.predictor.codes,
-        "chunk": 2**model.steps,
+        "codes": "words" if words else "learned",
+        "slices": 1 if words else model.predictor.slices,
+        "codes_per_slice": len(model.embed_tokens.weight)
+        if words
+        else model.predictor.codes,
+        "chunk": model.chunk,
         "sees_words": bool(model.sees_words),
     }
 
@@ -267,7 +280,6 @@ def refuse_unserved(model: Any) -> None:
 def latent_reasons(model: Any) -> Iterable[tuple[bool, str]]:
     """Yields what a latent model may lack, and whether it does."""
     yield model.cfg.vq_kind == "identity", "latent codes, but this one has none"
-    yield model.cfg.vq_kind == "words", "codes that are learned, but its are words"
 
 
 def teacher_reasons(model: Any) -> Iterable[tuple[bool, str]]:

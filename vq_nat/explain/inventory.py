@@ -64,8 +64,9 @@ def require_codes(translator: Translator) -> None:
     Raises:
         ValueError: saying what it is instead.
     """
-    model = translator.model
-    if not is_latent(model):
+    model: Any = getattr(translator, "model", None)  # the engine's has no such door
+    latent = is_latent(model)
+    if model is not None and not latent:
         raise ValueError(
             f"the model must have codes, but is a {type(model).__name__} instead."
         )
@@ -87,7 +88,7 @@ def read_chunks(
 ) -> Iterator[Chunk]:
     """Yields every chunk of the references of a split, with its codes."""
     model, task = translator.model, translator.task
-    device, size = next(model.parameters()).device, 2**model.steps
+    device, size = next(model.parameters()).device, model.chunk
     task.load_dataset(split)
     dataset = task.dataset(split)
     for start in range(0, len(dataset), batch_size):
@@ -106,13 +107,13 @@ def read_chunks(
 def some_sentences(translator: Translator, split: str, count: int = 3) -> list[str]:
     """Returns raw sentences of a split's sources, evenly spaced."""
     task, codec = translator.task, translator.codec
+    dictionary: Any = codec.source  # fairseq's
     task.load_dataset(split)
     dataset = task.dataset(split)
     places = [i * len(dataset) // count for i in range(min(count, len(dataset)))]
     rows = [dataset[place]["source"] for place in places]
     return [
-        codec.tokenizer.decode(codec.bpe.decode(codec.source.string(row)))
-        for row in rows
+        codec.tokenizer.decode(codec.bpe.decode(dictionary.string(row))) for row in rows
     ]
 
 

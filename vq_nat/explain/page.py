@@ -77,7 +77,7 @@ def draw(translator: Translator, sentence: str, swaps: int = 4) -> Picture:
     sample = {"net_input": {"src_tokens": tokens.unsqueeze(0).to(device)}}
     best = generator.generate([model], sample)[0][0]
     source = model.encode(sample["net_input"]["src_tokens"])
-    codes, size = best.codes, 2**model.steps
+    codes, size = best.codes, model.chunk
     logp = model.code_log_probs(codes.unsqueeze(0), source)[0]
     words, steps = codec.subwords(best.tokens), []
     for place, code in enumerate(codes):

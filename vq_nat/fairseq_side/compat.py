@@ -9,30 +9,24 @@ import logging
 import os
 import pickle
 import re
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache, wraps
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy
 import torch
-from fairseq import utils
-from fairseq.distributed import utils as distributed
 from fairseq.optim import (
     AMPOptimizer,
     FP16Optimizer,
     MemoryEfficientFP16Optimizer,
-    adam,
 )
-from fairseq.trainer import Trainer
-from omegaconf import DictConfig, ValueNode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..files import BadFile
 from ..processes import end_with_parent
 from .checkpoint_options import check_options
-from .guard import check_archive, guard_files
+from .guard import check_archive
 
 logger = logging.getLogger(__name__)
 
@@ -286,71 +280,6 @@ def tensorboard_writer(folder: str, name: str) -> Any:
     return SummaryWriter(os.path.join(folder, name))
 
 
-def allow_workers_without_gpus() -> None:
-    """Lets `torchrun` start fairseq's workers on a machine without a GPU.
-
-    fairseq gives each worker a GPU by its rank modulo their number, even if it is 0.
-    """
-    launch = distributed._infer_torch_distributed_launch_init
-
-    def infer(cfg: Any) -> None:
-        if torch.cuda.device_count() > 0:
-            launch(cfg)
-            return
-        cfg.distributed_init_method = "env://"
-        cfg.distributed_world_size = int(os.environ["WORLD_SIZE"])
-        cfg.distributed_rank = int(os.environ["RANK"])
-        cfg.device_id = 0
-        cfg.distributed_no_spawn = True
-
-    distributed._infer_torch_distributed_launch_init = infer
-
-
-def read_options_directly() -> None:
-    """Reads plain values of omegaconf's configurations without its machinery.
-
-    fairseq reads fifty options per update, each in 15 µs, while a GPU waits. What is
-    missing, interpolated or no plain value goes omegaconf's way.
-    """
-    if hasattr(DictConfig.__getattr__, "__wrapped__"):
-        return
-    by_machinery = DictConfig.__getattr__
-
-    @wraps(by_machinery)
-    def read(self: DictConfig, key: str) -> Any:
-        content = self.__dict__.get("_content")
-        node = content.get(key) if type(content) is dict else None
-        if type(node) is DictConfig and type(node.__dict__["_content"]) is dict:
-            return node
-        value = node.__dict__.get("_val") if isinstance(node, ValueNode) else None
-        if type(value) in (bool, int, float):
-            return value
-        return by_machinery(self, key)
-
-    DictConfig.__getattr__ = read  # type: ignore[method-assign]
-
-
-def put_in_place(step: Callable[..., Any], total_norm: Callable[..., Any]) -> None:
-    """Puts a faster Adam and norm of gradients in fairseq's place, see `optimizer`.
-
-    apex, where it is installed, keeps its own.
-    """
-    adam.Adam.step = step
-    if not utils.multi_tensor_l2norm_available:
-        utils.multi_tensor_total_norm = total_norm
-        utils.multi_tensor_l2norm_available = True
-
-
-def relieve_trainer(
-    set_seed: Callable[..., Any], log_stats: Callable[..., Any]
-) -> None:
-    """Puts cheaper seeding and logging in the place of the trainer's, see `host`."""
-    Trainer._set_seed = set_seed
-    Trainer._reduce_and_log_stats = log_stats
-
-
 allow_fairseq_checkpoints()
-guard_files()
 if "TORCHELASTIC_RUN_ID" in os.environ:  # a worker of torchrun
     end_with_parent()
-allow_workers_without_gpus()

@@ -14,23 +14,13 @@ import torch
 from fairseq.logging import metrics
 
 from ..bottleneck import Bottleneck
-from . import resuming
 from .compat import (
     autocast,
     fairseq_autocast,
-    put_in_place,
-    read_options_directly,
     refuse_reduced_precision,
-    relieve_trainer,
     training_attention,
 )
-from .host import log_stats, set_seed
-from .optimizer import step, total_norm
-
-resuming.apply()
-put_in_place(step, total_norm)
-read_options_directly()
-relieve_trainer(set_seed, log_stats)
+from .patches import PatchedTask
 
 AUTOCAST_HELP = (
     "run matrix products in this type: none, auto (bfloat16 where the hardware "
@@ -38,7 +28,7 @@ AUTOCAST_HELP = (
 )
 
 
-class LatentTraining:
+class LatentTraining(PatchedTask):
     """A task's steps: one E-step per batch, one M-step per update, under autocast.
 
     To be inherited before a fairseq task whose options have `autocast`.

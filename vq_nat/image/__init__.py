@@ -20,6 +20,7 @@ sampling.py          prior → codes → pixels
 checkpoints.py       models from files, and which belong together
 """
 
+from ..fairseq_side import patches
 from .autoencoder import VQVAE
 from .config import VQVAEConfig
 from .criterion import BitsPerDimCriterion
@@ -29,6 +30,8 @@ from .prior_config import CodePriorConfig
 from .prior_criterion import CodeNLLCriterion
 from .prior_task import ImageCodesTask
 from .task import ImageVQVAETask
+
+patches.apply(at_import=True)
 
 __all__ = [
     "VQVAE",

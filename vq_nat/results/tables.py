@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .rows import Row, replacing
+from .speed import times_as_fast
 
 Column = tuple[str, Callable[[Row], str]]  # head, and cell of a row
 
@@ -17,9 +18,11 @@ ORDER = (BEAM, GREEDY, "student", "student-raw")
 NEEDED = ("system", "corpus", "test_set", "bleu", "chrf", "latency_ms")
 NOTHING = "–"
 BASELINE = (
-    "The speed-ups are against fairseq's own decoder, a PyTorch program that keeps "
-    "keys and values in a cache; faster runtimes for autoregressive models exist "
-    "(CTranslate2, for one); `examples/paper_table` measures them beside ours."
+    "Speed-ups are those of systems timed in turn, or on machines that did fixed "
+    "pieces of work as fast as each other (within 10 %). They are against fairseq's "
+    "own decoder, a PyTorch program that keeps keys and values in a cache; faster "
+    "runtimes for autoregressive models exist (CTranslate2, for one); "
+    "`examples/paper_table` measures them beside ours."
 )
 MEANINGS = {
     "correct": "Correct: the output is, letter by letter, one of the references.",
@@ -122,7 +125,7 @@ def share(name: str) -> Callable[[Row], str]:
 
 def latent_table(rows: list[Row]) -> str:
     """Returns what the log of the latent systems says; empty if there is none."""
-    latent = [row for row in sorted(rows, key=rank) if row.get("n_c") is not None]
+    latent = [row for row in sorted(rows, key=rank) if words_per_code(row)]
     if not latent:
         return ""
 
@@ -134,7 +137,7 @@ def latent_table(rows: list[Row]) -> str:
     perplexity = valid("perplexity")
     columns: list[Column] = [
         ("latent system", label),
-        ("words per code", lambda row: str(2 ** row["n_c"])),
+        ("words per code", lambda row: str(words_per_code(row))),
         ("codes", lambda row: str(row.get("codebook_size") or NOTHING)),
         ("samples", lambda row: text_or_nothing(row.get("n_s"))),
         ("valid BLEU (one reference)", lambda row: number(bleu(row))),
@@ -143,9 +146,16 @@ def latent_table(rows: list[Row]) -> str:
         ("perplexity", lambda row: number(perplexity(row), 0)),
         ("posterior entropy", lambda row: number(entropy(row), 2)),
         ("repeated words", lambda row: percent(row.get("repetition_rate"))),
+        ("broken words", lambda row: percent(row.get("broken_words"), 2)),
         ("length ratio", lambda row: number(row.get("length_ratio"), 2)),
     ]
     return markdown(columns, latent)
+
+
+def words_per_code(row: Row) -> int | None:
+    """Returns how many words a code stands for; None without codes."""
+    halvings = row.get("n_c")
+    return row.get("words_per_code") if halvings is None else 2**halvings
 
 
 def training_table(rows: list[Row]) -> str:
@@ -297,9 +307,9 @@ def number(value: float | None, digits: int = 1) -> str:
     return NOTHING if value is None else f"{value:.{digits}f}"
 
 
-def percent(share: float | None) -> str:
+def percent(share: float | None, digits: int = 1) -> str:
     """Writes a share."""
-    return NOTHING if share is None else f"{100 * share:.1f} %"
+    return NOTHING if share is None else f"{100 * share:.{digits}f} %"
 
 
 def text_or_nothing(value: object) -> str:
@@ -318,8 +328,6 @@ def latency(row: Row) -> str:
 
 
 def speed_up(baseline: Row | None, row: Row) -> str:
-    """Writes how many times as fast as a baseline a system is."""
-    if baseline is None:
-        return NOTHING
-    ratio = baseline["latency_ms"]["median"] / row["latency_ms"]["median"]
-    return f"{ratio:.2f}×"
+    """Writes how many times as fast as the baseline a system is, if that is known."""
+    ratio = None if baseline is None else times_as_fast(baseline, row)
+    return NOTHING if ratio is None else f"{ratio:.2f}×"

@@ -1,5 +1,9 @@
-"""Source words → target words. Importing this room registers it with fairseq."""
+"""Source words → target words. Importing this room registers it with fairseq.
 
+What it changes in fairseq is listed in `vq_nat.fairseq_side.patches`.
+"""
+
+from ..fairseq_side import patches
 from .config import VQEMTransformerConfig
 from .criterion import LatentPredictionCriterion
 from .decoding.generator import IterativeLatentGenerator
@@ -7,6 +11,9 @@ from .fairseq_nat import MendedLevenshteinTask
 from .model import VQEMTransformer
 from .task import DiscreteLatentTranslationTask
 from .translator import Translator
+from .word_codes import WordCodeTransformer
+
+patches.apply(at_import=True)
 
 __all__ = [
     "DiscreteLatentTranslationTask",
@@ -16,4 +23,5 @@ __all__ = [
     "Translator",
     "VQEMTransformer",
     "VQEMTransformerConfig",
+    "WordCodeTransformer",
 ]

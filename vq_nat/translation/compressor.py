@@ -65,7 +65,7 @@ class TargetCompressor(nn.Module):
         for block in self.blocks:
             x = block(x, mask)
         for halving, refinement in zip(self.halvings, self.refinements):
-            x, mask = halving(x, mask), latent_mask(mask, steps=1)
+            x, mask = halving(x, mask), latent_mask(mask, chunk=2)
             x = refinement(x, mask)
         if self.source_attn is not None and self.source_norm is not None:
             assert source is not None, "source attention needs the encoded source"

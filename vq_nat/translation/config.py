@@ -14,7 +14,7 @@ from ..bottleneck import BottleneckConfig
 
 
 class TransformerSize(NamedTuple):
-    """What all stages have in common."""
+    """What all stages have in common, but for their dropout."""
 
     width: int  # C
     ffn: int
@@ -28,10 +28,28 @@ class TransformerSize(NamedTuple):
         return self.width, self.ffn, self.heads, self.dropout
 
 
+WORDS = "words"  # the kind of codes that needs no bottleneck
+KINDS = BottleneckConfig.__dataclass_fields__["vq_kind"].metadata["help"]
+
+
 @dataclass
 class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
     """The model's flags; those of the bottleneck begin with `--vq-`."""
 
+    vq_kind: str = field(
+        default="vq",
+        metadata={
+            "help": f"{KINDS}; or {WORDS}: the code of a chunk is its last word, and "
+            "nothing is compressed"
+        },
+    )
+    words_per_code: int = field(
+        default=0,
+        metadata={
+            "help": "k, with --vq-kind words: words of a chunk, at least 2; 0 = "
+            "2^n_c of --compression-steps"
+        },
+    )
     encoder_embed_dim: int = field(
         default=512, metadata={"help": "width C of all stages"}
     )
@@ -73,6 +91,15 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
         metadata={"help": "n_c: halvings of the target, 2^n_c words per code"},
     )
     dropout: float = field(default=0.1, metadata={"help": "dropout probability"})
+    compressor_dropout: Optional[float] = field(
+        default=None, metadata={"help": "that of the compressor (default: --dropout)"}
+    )
+    predictor_dropout: Optional[float] = field(
+        default=None, metadata={"help": "that of the predictor (default: --dropout)"}
+    )
+    decoder_dropout: Optional[float] = field(
+        default=None, metadata={"help": "that of the decoder (default: --dropout)"}
+    )
     latent_share_updates: int = field(
         default=50000,
         metadata={
@@ -105,9 +132,18 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
             self.encoder_ffn_embed_dim,
             self.encoder_attention_heads,
             self.dropout,
-            max(self.max_source_positions, self.max_target_positions)
-            + 2**self.compression_steps,
+            max(self.max_source_positions, self.max_target_positions) + self.chunk,
         )
+
+    @property
+    def chunk(self) -> int:
+        """Words per code, k."""
+        return self.words_per_code or 2**self.compression_steps
+
+    def size_of(self, stage: str) -> TransformerSize:
+        """What all stages have in common, with the dropout of one of them."""
+        own: Optional[float] = getattr(self, f"{stage}_dropout")
+        return self.size if own is None else self.size._replace(dropout=own)
 
 
 LEAST = {
@@ -118,7 +154,9 @@ LEAST = {
     "compressor_shuffle": 0,
     "compression_steps": 0,
     "latent_share_updates": 0,
+    "words_per_code": 0,
 }
+DROPOUTS = ("dropout", "compressor_dropout", "predictor_dropout", "decoder_dropout")
 
 
 def check(cfg: VQEMTransformerConfig) -> None:
@@ -133,15 +171,35 @@ def check(cfg: VQEMTransformerConfig) -> None:
             raise ValueError(
                 f"`{name}` must be at least {least}, but is {value} instead."
             )
-    if not 0 <= cfg.compressor_word_dropout < 1:
-        raise ValueError(
-            "`compressor_word_dropout` must be at least 0 and below 1, "
-            f"but is {cfg.compressor_word_dropout} instead."
-        )
+    for name in ("compressor_word_dropout", *DROPOUTS):
+        share = getattr(cfg, name)
+        if share is not None and not 0 <= share < 1:
+            raise ValueError(
+                f"`{name}` must be at least 0 and below 1, but is {share} instead."
+            )
+    check_chunk(cfg)
     if not 0 <= cfg.shown_sentences <= 1:
         raise ValueError(
             "`shown_sentences` must be from 0 to 1, "
             f"but is {cfg.shown_sentences} instead."
+        )
+
+
+def check_chunk(cfg: VQEMTransformerConfig) -> None:
+    """Refuses a number of words per code that the kind of codes does not have.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    if cfg.vq_kind != WORDS and cfg.words_per_code:
+        raise ValueError(
+            f"`words_per_code` must be 0 with `vq_kind` {cfg.vq_kind!r}, but is "
+            f"{cfg.words_per_code} instead: use `compression_steps`."
+        )
+    if cfg.vq_kind == WORDS and cfg.chunk < 2:
+        raise ValueError(
+            "`words_per_code` must be at least 2 with `vq_kind` 'words', but is "
+            f"{cfg.chunk} instead: all words would be codes."
         )
 
 

@@ -1,17 +1,18 @@
 """The loss: reconstruction + bottleneck + latent prediction, and what is logged."""
 
 from dataclasses import dataclass, field
-from typing import Any, Iterable
+from typing import Any, Iterable, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
+from fairseq.tasks import FairseqTask
 from torch import Tensor
 
 from ..fairseq_side.training import log_bottleneck
-from .flow import TrainingOutput
+from .flow import NO_CODE, TrainingOutput, normalise_codes
 
 LN2 = 0.6931471805599453
 
@@ -31,6 +32,10 @@ class LatentPredictionConfig(FairseqDataclass):
     word_smoothing: float = field(
         default=0.0,
         metadata={"help": "label smoothing of the reconstruction (paper: none)"},
+    )
+    code_smoothing: float = field(
+        default=0.0,
+        metadata={"help": "label smoothing of the latent prediction (paper: none)"},
     )
 
 
@@ -52,19 +57,22 @@ class LatentPredictionCriterion(FairseqCriterion):
         latent_loss_weight: of the latent prediction.
         latent_loss_start: updates before it counts.
         word_smoothing: label smoothing of the reconstruction.
+        code_smoothing: label smoothing of the latent prediction.
     """
 
     def __init__(
         self,
-        task: Any,
+        task: FairseqTask,
         latent_loss_weight: float,
         latent_loss_start: int,
         word_smoothing: float,
+        code_smoothing: float = 0.0,
     ) -> None:
         super().__init__(task)
         self.latent_loss_weight = latent_loss_weight
         self.latent_loss_start = latent_loss_start
         self.word_smoothing = word_smoothing
+        self.code_smoothing = code_smoothing
 
     def forward(
         self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True
@@ -72,17 +80,18 @@ class LatentPredictionCriterion(FairseqCriterion):
         """Returns the loss summed over W word positions, W, and the log."""
         out = model(**sample["net_input"], target=sample["target"])
         words, positions = self.reconstruction(out), out.word_positions
-        codes = code_nll(out)
+        codes = code_losses(out, self.code_smoothing)
         bottleneck = out.bottleneck.loss * positions
         weight = self.latent_loss_weight * (out.updates >= self.latent_loss_start)
-        loss = words + bottleneck + weight * codes * (positions / code_count(out))
+        predicted = codes.loss * (positions / out.code_count)
+        loss = words.loss + bottleneck + weight * predicted
         log = {
             "loss": loss.detach(),
-            "word_nll": words.detach(),
-            "code_nll": codes.detach(),
+            "word_nll": words.nll,
+            "code_nll": codes.nll,
             "vq_loss": bottleneck.detach(),
             "words": positions,
-            "codes": code_count(out),
+            "codes": out.code_count,
             "word_hits": word_hits(out),
             "hidden_words": out.word_targets.numel(),
             "code_hits": code_hits(out),
@@ -95,15 +104,11 @@ class LatentPredictionCriterion(FairseqCriterion):
         log.update({f"vq_{k}": v for k, v in out.bottleneck.metrics.items()})
         return loss, positions, log
 
-    def reconstruction(self, out: TrainingOutput) -> Tensor:
+    def reconstruction(self, out: TrainingOutput) -> "Losses":
         """Cross-entropy of the hidden words, as if all W words had been hidden."""
-        nll = F.cross_entropy(
-            out.word_logits.float(),
-            out.word_targets,
-            label_smoothing=self.word_smoothing,
-            reduction="sum",
-        )
-        return nll * (out.word_positions / max(1, out.word_targets.numel()))
+        found = smoothed(out.word_logits, out.word_targets, self.word_smoothing)
+        share = out.word_positions / max(1, out.word_targets.numel())
+        return Losses(found.loss * share, found.nll * share)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
@@ -132,28 +137,58 @@ class LatentPredictionCriterion(FairseqCriterion):
         log_bottleneck(logs, known=per_word)
 
 
-def code_nll(out: TrainingOutput) -> Tensor:
-    """Soft cross-entropy of codes and ends of codes, summed over the batch.
+class Losses(NamedTuple):
+    """Sums over a batch."""
 
-    The target is the average of the M one-hots (Roy et al. 2018, section 3.1).
+    loss: Tensor  # what is minimised
+    nll: Tensor  # the same without smoothing, and without gradient
+
+
+def smoothed(logits: Tensor, targets: Tensor, smoothing: float) -> Losses:
+    """Cross-entropy with label smoothing (Szegedy et al. 2016, section 7), summed.
+
+    Args:
+        logits: (P, N).
+        targets: (P,).
+        smoothing: ε, the share of the target that all N symbols share.
     """
-    logits = out.code_logits.float()
-    if logits.size(2) > 1:  # only slice 0 knows the end of codes
-        logits = logits.clone()
-        logits[:, :, 1:, -1] = torch.finfo(logits.dtype).min
-    log_probs = F.log_softmax(logits, dim=-1)
-    return -(out.code_targets * log_probs).sum()
+    if not smoothing:
+        loss = F.cross_entropy(logits.float(), targets, reduction="sum")
+        return Losses(loss, loss.detach())
+    log_probs = F.log_softmax(logits.float(), dim=-1)
+    nll = -log_probs.gather(-1, targets.unsqueeze(-1)).sum()
+    even = -log_probs.mean(dim=-1).sum()
+    return Losses((1 - smoothing) * nll + smoothing * even, nll.detach())
 
 
-def code_count(out: TrainingOutput) -> int:
-    """Counts what the predictor has to predict: codes and ends of codes."""
-    return out.latent_count + out.code_targets.size(0)
+def code_losses(out: TrainingOutput, smoothing: float = 0.0) -> Losses:
+    """Cross-entropy of codes and ends of codes, summed over the batch.
+
+    The target of a learned code is the average of the M one-hots (Roy et al. 2018,
+    section 3.1), that of a word the word.
+    """
+    targets = out.code_targets
+    if not targets.is_floating_point():
+        real = targets.ne(NO_CODE)
+        return smoothed(out.code_logits[real], targets[real], smoothing)
+    log_probs = normalise_codes(out.code_logits)
+    known = log_probs.isneginf()  # only slice 0 knows the end of codes
+    log_probs = log_probs.masked_fill(known, 0.0)
+    nll = -(targets * log_probs).sum()
+    if not smoothing:
+        return Losses(nll, nll.detach())
+    even = -log_probs.sum(dim=-1) / (~known).sum(dim=-1)
+    even = (even * targets.sum(dim=-1)).sum()  # not at padding
+    return Losses((1 - smoothing) * nll + smoothing * even, nll.detach())
 
 
 def code_hits(out: TrainingOutput) -> Tensor:
     """Counts the latents whose most probable codes are predicted in all slices."""
+    targets = out.code_targets
+    if not targets.is_floating_point():
+        return out.code_logits.argmax(dim=-1).eq(targets).sum()
     predicted = out.code_logits[:, :-1, :, :-1].argmax(dim=-1)
-    real = out.code_targets[:, :-1, 0, :-1].sum(dim=-1) > 0
+    real = targets[:, :-1, 0, :-1].sum(dim=-1) > 0
     return (predicted.eq(out.bottleneck.codes).all(dim=-1) & real).sum()
 
 

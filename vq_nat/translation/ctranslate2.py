@@ -7,7 +7,8 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Protocol
 
 import torch
 from fairseq.data import Dictionary
@@ -21,7 +22,7 @@ COMPUTE_TYPES = ("float32", "int8", "int8_float32", "float16", "bfloat16")
 LONGEST = 200  # words of an output, as in fairseq
 
 
-def import_ctranslate2() -> Any:
+def import_ctranslate2() -> ModuleType:
     """Returns the module, which is an optional part of the installation.
 
     Raises:
@@ -94,6 +95,12 @@ def write_converted(
         raise ValueError(
             f"CTranslate2 cannot convert the model {checkpoint}: {reason(error)}."
         ) from error
+
+
+class Result(Protocol):
+    """What the engine says of one sentence."""
+
+    hypotheses: list[list[str]]
 
 
 class CTranslate2Translator:
@@ -171,9 +178,9 @@ class CTranslate2Translator:
             for one in results
         ]
 
-    def run_engine(self, rows: list[list[str]], batch_size: int) -> list[Any]:
+    def run_engine(self, rows: list[list[str]], batch_size: int) -> list[Result]:
         """Translates subwords; all that the engine itself does."""
-        found: list[Any] = self.engine.translate_batch(
+        found: list[Result] = self.engine.translate_batch(
             rows,
             max_batch_size=batch_size,
             beam_size=self.beam,

@@ -65,6 +65,6 @@ class ParallelDecoder(nn.Module):
         x, mask = latents.states.to(self.layer_norm.weight.dtype), latents.mask
         for doubling, refinement in zip(self.doublings, self.refinements):
             x = doubling(x).unflatten(-1, (2, -1)).flatten(1, 2)
-            mask = word_mask(mask, steps=1)
+            mask = word_mask(mask, chunk=2)
             x = refinement(x, mask)
         return x, mask

@@ -4,11 +4,18 @@
 teacher's layers, reads its checkpoints, and replaces its generator.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
 import torch
-from fairseq.iterative_refinement_generator import IterativeRefinementGenerator
+from fairseq.data import Dictionary
+from fairseq.dataclass import FairseqDataclass
+from fairseq.iterative_refinement_generator import (
+    DecoderOut,
+    IterativeRefinementGenerator,
+)
+from fairseq.models import BaseFairseqModel, FairseqEncoderDecoderModel
 from fairseq.models.nat import (
     LevenshteinTransformerModel,
     NACRFTransformerModel,
@@ -22,8 +29,9 @@ from fairseq.tasks.translation_lev import (
 from torch import Tensor
 
 from ..fairseq_side.compat import EverySentence, load_weights
-from .decoding.flags import refuse_ignored, settle_beam
-from .decoding.rescoring import TeacherScore
+from ..fairseq_side.patches import PatchedTask
+from .decoding.flags import Given, refuse_ignored, settle_beam
+from .decoding.rescoring import EncoderOut, TeacherScore
 from .flow import Candidate, align_left, pieces
 from .teacher_start import copy_weights, layers_of
 
@@ -60,7 +68,12 @@ class MendedRefinementGenerator(IterativeRefinementGenerator):
         **options: those of fairseq's generator.
     """
 
-    def __init__(self, tgt_dict: Any, teacher: Any = None, **options: Any) -> None:
+    def __init__(
+        self,
+        tgt_dict: Dictionary,
+        teacher: Optional[FairseqEncoderDecoderModel] = None,
+        **options: Any,
+    ) -> None:
         super().__init__(tgt_dict, reranking=teacher is not None, **options)
         self.teacher = teacher
         self.rescorer = TeacherScore(teacher, tgt_dict, bos=tgt_dict.bos())
@@ -68,7 +81,7 @@ class MendedRefinementGenerator(IterativeRefinementGenerator):
     @torch.no_grad()
     def generate(
         self,
-        models: list[Any],
+        models: list[BaseFairseqModel],
         sample: dict[str, Any],
         prefix_tokens: Optional[Tensor] = None,
         constraints: Optional[Tensor] = None,
@@ -87,7 +100,7 @@ class MendedRefinementGenerator(IterativeRefinementGenerator):
         return found
 
     def _generate(
-        self, models: list[Any], source: Tensor
+        self, models: Sequence[object], source: Tensor
     ) -> list[list[dict[str, Any]]]:
         lengths = source.ne(self.pad).sum(dim=1)
         net_input = {"src_tokens": source, "src_lengths": lengths}
@@ -95,7 +108,7 @@ class MendedRefinementGenerator(IterativeRefinementGenerator):
 
     def rerank(
         self,
-        reranker: Any,
+        reranker: FairseqEncoderDecoderModel,
         finalized: list[list[dict[str, Any]]],
         encoder_input: list[Tensor],
         beam_size: int,
@@ -131,8 +144,8 @@ class DecodedInPieces:
         return getattr(self.model, name)
 
     def forward_decoder(
-        self, decoder_out: Any, encoder_out: Any, **options: Any
-    ) -> Any:
+        self, decoder_out: DecoderOut, encoder_out: EncoderOut, **options: Any
+    ) -> DecoderOut:
         """Predicts words as the model does. Shape: (R, T), padded on the right."""
         tokens, scores = decoder_out.output_tokens, decoder_out.output_scores
         lengths = tokens.ne(self.model.pad).sum(dim=1)
@@ -196,12 +209,14 @@ class MendedLevenshteinConfig(TranslationLevenshteinConfig):
 
 
 @register_task("translation_lev_mended", dataclass=MendedLevenshteinConfig)
-class MendedLevenshteinTask(EverySentence, TranslationLevenshteinTask):
+class MendedLevenshteinTask(PatchedTask, EverySentence, TranslationLevenshteinTask):
     """fairseq's task for parallel models with a generator that serves them."""
 
     cfg: MendedLevenshteinConfig
 
-    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+    def build_model(
+        self, cfg: FairseqDataclass, from_checkpoint: bool = False
+    ) -> BaseFairseqModel:
         """Builds the model; a fresh one may start from its teacher.
 
         Raises:
@@ -215,7 +230,7 @@ class MendedLevenshteinTask(EverySentence, TranslationLevenshteinTask):
         return model
 
     def build_generator(
-        self, models: list[Any], args: Any, *rest: Any, **options: Any
+        self, models: list[BaseFairseqModel], args: Given, *rest: Any, **options: Any
     ) -> MendedRefinementGenerator:
         """Returns the generator; the last of several models may be a teacher.
 
@@ -240,7 +255,7 @@ class MendedLevenshteinTask(EverySentence, TranslationLevenshteinTask):
         )
 
 
-def init_from_teacher(model: Any, path: str) -> int:
+def init_from_teacher(model: BaseFairseqModel, path: str) -> int:
     """Copies embeddings and layers of an autoregressive teacher.
 
     Args:
@@ -261,13 +276,13 @@ def init_from_teacher(model: Any, path: str) -> int:
     return copy_weights(model, weights, path)
 
 
-def masks_words(model: Any) -> bool:
+def masks_words(model: BaseFairseqModel) -> bool:
     """Tells whether a pass may leave masks behind (`cmlm_transformer`)."""
     own = type(model).forward_decoder is not NATransformerModel.forward_decoder
     return isinstance(model, NATransformerModel) and own
 
 
-def refuse_unserved(models: list[Any], args: Any) -> None:
+def refuse_unserved(models: list[BaseFairseqModel], args: Given) -> None:
     """Refuses decoding options that the model cannot serve.
 
     Raises:

@@ -1,8 +1,8 @@
 """The records that the stages hand to each other, and the shape rules they share.
 
 B batch, S source length, T target length, L latent steps, C model width, G slices,
-K codes per slice, V vocabulary. A mask is bool, True = real. Every sequence inside the
-model is left-aligned: padding, if any, stands on the right.
+K codes per slice, k words per code, V vocabulary. A mask is bool, True = real. Every
+sequence inside the model is left-aligned: padding, if any, stands on the right.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from ..bottleneck import BottleneckOutput
 # would not stay in its cache.
 LOGITS_AT_ONCE = 2**27
 LOGITS_AT_ONCE_CPU = 2**21
+# Where there is no code to predict.
+NO_CODE = -100
 
 
 class EncodedSource(NamedTuple):
@@ -46,7 +48,7 @@ class DecodedWords(NamedTuple):
     """What the parallel decoder says of every word position."""
 
     logits: Tensor  # (B, T, V)
-    mask: Tensor  # (B, T); T = L · 2^n_c positions of real latents
+    mask: Tensor  # (B, T); T = L · k positions of real latents
 
 
 class Candidate(NamedTuple):
@@ -71,8 +73,11 @@ class TrainingOutput(NamedTuple):
     word_logits: Tensor  # (P, V), the P hidden positions
     word_targets: Tensor  # (P,)
     word_positions: int  # all positions of real latents, shown ones included
-    code_logits: Tensor  # (B, L + 1, G, K + 1)
-    code_targets: Tensor  # (B, L + 1, G, K + 1), soft; zero rows at padding
+    code_logits: Tensor  # (B, L + 1, G, K + 1), or (B, L, 1, V) of codes that are words
+    # Soft, (B, L + 1, G, K + 1), zero rows at padding; or indices (B, L, 1), NO_CODE
+    # there.
+    code_targets: Tensor
+    code_count: int  # codes and ends of codes that are to be predicted
     bottleneck: BottleneckOutput
     latent_count: int  # real latent positions
     updates: int  # finished so far; schedules depend on it
@@ -115,7 +120,7 @@ class CodePredictor(Protocol[State]):
 class LatentModel(Protocol):
     """What decoding asks of a model with latents, trained or exported."""
 
-    steps: int  # n_c: 2^n_c words per code
+    chunk: int  # k, words per code
     pad: int
     predictor: CodePredictor[Any]
     training: bool
@@ -178,22 +183,22 @@ def align_left(tokens: Tensor, pad: int) -> Tensor:
     return tokens.gather(1, order)
 
 
-def latent_mask(mask: Tensor, steps: int) -> Tensor:
-    """Returns which latents are real: those with a real word among their 2^steps.
+def latent_mask(mask: Tensor, chunk: int) -> Tensor:
+    """Returns which latents are real: those with a real word in their chunk.
 
-    Shape: (B, L · 2^steps) → (B, L).
+    Shape: (B, L · k) → (B, L), k = `chunk`.
     """
-    return mask.view(mask.size(0), -1, 2**steps).any(dim=-1)
+    return mask.view(mask.size(0), -1, chunk).any(dim=-1)
 
 
-def word_mask(mask: Tensor, steps: int) -> Tensor:
-    """Returns the word positions of real latents. Shape: (B, L) → (B, L · 2^steps)."""
-    return mask.unsqueeze(-1).expand(-1, -1, 2**steps).flatten(1)
+def word_mask(mask: Tensor, chunk: int) -> Tensor:
+    """Returns the word positions of real latents. Shape: (B, L) → (B, L · k)."""
+    return mask.unsqueeze(-1).expand(-1, -1, chunk).flatten(1)
 
 
-def pad_to_chunks(tokens: Tensor, steps: int, pad: int) -> Tensor:
-    """Fills the last chunk. Shape: (B, T) → (B, ⌈T / 2^steps⌉ · 2^steps)."""
-    missing = -tokens.size(1) % 2**steps
+def pad_to_chunks(tokens: Tensor, chunk: int, pad: int) -> Tensor:
+    """Fills the last chunk. Shape: (B, T) → (B, ⌈T / k⌉ · k)."""
+    missing = -tokens.size(1) % chunk
     return torch.nn.functional.pad(tokens, (0, missing), value=pad)
 
 

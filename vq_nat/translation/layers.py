@@ -8,15 +8,22 @@ from ..nn.dropout import Dropout
 
 
 class Positions(nn.Module):
-    """Sinusoidal position embeddings, numbered as fairseq numbers left-aligned text."""
+    """Sinusoidal position embeddings, numbered as fairseq numbers left-aligned text.
+
+    Args:
+        width: C.
+        max_length: longest sequence.
+        stride: the words between one position and the next, plus one.
+    """
 
     OFFSET = 2  # fairseq counts from padding_idx + 1
 
-    def __init__(self, width: int, max_length: int = 1024) -> None:
+    def __init__(self, width: int, max_length: int = 1024, stride: int = 1) -> None:
         super().__init__()
-        rows = max_length + self.OFFSET
+        rows = max_length * stride + self.OFFSET
         table = SinusoidalPositionalEmbedding.get_embedding(rows, width)
-        self.register_buffer("table", table[self.OFFSET :], persistent=False)
+        table = table[self.OFFSET :: stride].clone()
+        self.register_buffer("table", table, persistent=False)
         self.table: Tensor
 
     def forward(self, length: int, start: int = 0) -> Tensor:

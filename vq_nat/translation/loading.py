@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Union
 
+from fairseq.models import BaseFairseqModel
+from fairseq.tasks.translation import TranslationTask
 from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 
 from ..fairseq_side.compat import load_config, load_weights
@@ -19,7 +21,7 @@ def open_model(
     device: str,
     autocast: str,
     beam: int,
-) -> tuple[Any, Any, Path]:
+) -> tuple[Any, TranslationTask, Path]:
     """Returns a model, its task, and the folder of its text processing.
 
     Args:
@@ -49,7 +51,7 @@ def checkpoint_path(path: Union[str, Path]) -> Path:
 
 def open_checkpoint(
     path: Union[str, Path], data: Union[str, Path, None], autocast: str
-) -> tuple[Any, Any, Path]:
+) -> tuple[Any, TranslationTask, Path]:
     """Returns a checkpoint's model and task, and the folder of its text processing.
 
     Raises:
@@ -62,7 +64,9 @@ def open_checkpoint(
     return models[0], mended(task), folder
 
 
-def open_exported(folder: Path, device: str, autocast: str) -> tuple[Any, Any, Path]:
+def open_exported(
+    folder: Path, device: str, autocast: str
+) -> tuple[Any, TranslationTask, Path]:
     """Returns an exported model, a task for it, and its folder.
 
     Raises:
@@ -85,7 +89,7 @@ def open_exported(folder: Path, device: str, autocast: str) -> tuple[Any, Any, P
     return model, DiscreteLatentTranslationTask.setup_task(config), folder
 
 
-def ready(model: Any, device: str, beam: int = 1) -> Any:
+def ready(model: BaseFairseqModel, device: str, beam: int = 1) -> BaseFairseqModel:
     """Prepares a model as fairseq-generate does, to be as fast here as there."""
     model = model.to(device)
     model.eval()
@@ -93,14 +97,16 @@ def ready(model: Any, device: str, beam: int = 1) -> Any:
     return model
 
 
-def mended(task: Any) -> Any:
+def mended(task: TranslationTask) -> TranslationTask:
     """Returns the task with the generator that serves fairseq's parallel models."""
     if type(task) is TranslationLevenshteinTask:
         return MendedLevenshteinTask(task.cfg, task.src_dict, task.tgt_dict)
     return task
 
 
-def load_teacher(path: Union[str, Path], task: Any, device: str) -> Any:
+def load_teacher(
+    path: Union[str, Path], task: TranslationTask, device: str
+) -> BaseFairseqModel:
     """Loads an autoregressive model that shares the dictionaries of a task.
 
     Raises:

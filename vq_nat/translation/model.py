@@ -1,7 +1,7 @@
 """The wiring of the four stages, the named sizes, and a start from the teacher."""
 
 from argparse import Namespace
-from typing import Any, Optional
+from typing import Any, ClassVar, Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,8 @@ from fairseq.models import (
     register_model,
     register_model_architecture,
 )
+from fairseq.tasks.translation import TranslationTask
+from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from ..bottleneck import build_bottleneck
@@ -29,7 +31,7 @@ from .flow import (
     pad_to_chunks,
 )
 from .noise import draw_kept, shuffle_locally
-from .predictor import LatentPredictor
+from .predictor import CausalPredictor, LatentPredictor
 from .schedule import draw_shown, latent_share
 from .teacher_start import copy_weights, layers_of
 
@@ -54,36 +56,57 @@ class VQEMTransformer(BaseFairseqModel):
     def __init__(self, cfg: VQEMTransformerConfig, vocabulary: int, pad: int) -> None:
         super().__init__()
         check(cfg)
-        self.cfg, self.pad, self.steps = cfg, pad, cfg.compression_steps
+        self.cfg, self.pad, self.chunk = cfg, pad, cfg.chunk
         size = cfg.size
         self.embed_tokens = nn.Embedding(vocabulary, size.width, pad)
         nn.init.normal_(self.embed_tokens.weight, std=size.width**-0.5)
         nn.init.zeros_(self.embed_tokens.weight[pad])
         self.hidden_word = nn.Parameter(torch.zeros(size.width))
         self.encoder = SourceEncoder(size, cfg.encoder_layers)
+        self.build_codes(cfg)
+        self.num_updates = 0
+
+    def build_codes(self, cfg: VQEMTransformerConfig) -> None:
+        """Builds the stages that depend on what a code is."""
+        width, steps = cfg.encoder_embed_dim, cfg.compression_steps
         self.compressor = TargetCompressor(
-            size, self.steps, cfg.compressor_blocks, cfg.compressor_source_attention
+            cfg.size_of("compressor"),
+            steps,
+            cfg.compressor_blocks,
+            cfg.compressor_source_attention,
         )
-        self.bottleneck = build_bottleneck(cfg, size.width)
-        self.predictor = LatentPredictor(
-            size,
+        self.bottleneck = build_bottleneck(cfg, width)
+        self.predictor: CausalPredictor = LatentPredictor(
+            cfg.size_of("predictor"),
             cfg.predictor_layers,
             self.bottleneck.num_slices,
             self.bottleneck.num_codes,  # 1 without discretisation
-            max_latents=-(-cfg.max_target_positions // 2**self.steps),
+            max_latents=-(-cfg.max_target_positions // self.chunk),
         )
-        self.decoder = ParallelDecoder(size, self.steps, cfg.decoder_layers)
-        self.num_updates = 0
+        self.decoder = ParallelDecoder(
+            cfg.size_of("decoder"), steps, cfg.decoder_layers
+        )
+
+    # The classes of other kinds of codes, by `vq_kind`.
+    kinds: ClassVar[dict[str, type["VQEMTransformer"]]] = {}
+
+    def __init_subclass__(cls, kind: str = "", **rest: Any) -> None:
+        """Names the kind of codes that a class is for."""
+        super().__init_subclass__(**rest)
+        if kind:
+            VQEMTransformer.kinds[kind] = cls
 
     @classmethod
-    def build_model(cls, cfg: Any, task: Any) -> "VQEMTransformer":
+    def build_model(
+        cls, cfg: Union[Namespace, DictConfig], task: TranslationTask
+    ) -> "VQEMTransformer":
         """Builds a model for `task`, which must have a joint dictionary.
 
         Raises:
             ValueError: if source and target dictionary differ.
         """
         # fairseq hands over a Namespace or omegaconf's copy, which has no properties.
-        cfg = VQEMTransformerConfig.from_namespace(cfg)
+        options = VQEMTransformerConfig.from_namespace(cfg)
         if task.source_dictionary != task.target_dictionary:
             raise ValueError(
                 "source and target dictionary must be the same, but differ in "
@@ -91,7 +114,8 @@ class VQEMTransformer(BaseFairseqModel):
                 "--joined-dictionary`."
             )
         dictionary = task.target_dictionary
-        return cls(cfg, len(dictionary), dictionary.pad())
+        kind = cls.kinds.get(options.vq_kind, cls)
+        return kind(options, len(dictionary), dictionary.pad())
 
     @property
     def sees_words(self) -> bool:
@@ -149,7 +173,7 @@ class VQEMTransformer(BaseFairseqModel):
         """
         if words is None or shown is None:
             batch, length = latents.mask.shape
-            words = latents.mask.new_zeros(batch, length * 2**self.steps).long()
+            words = latents.mask.new_zeros(batch, length * self.chunk).long()
             shown = torch.zeros_like(words, dtype=torch.bool)
         states, mask = self.decoder(latents, source, self.embed_shown(words, shown))
         return DecodedWords(self.project(states), mask)
@@ -198,11 +222,7 @@ class VQEMTransformer(BaseFairseqModel):
         Raises:
             ValueError: without a target.
         """
-        if target is None:
-            raise ValueError(
-                "`target` must be given to train, but is None instead; "
-                "`vq_nat.load` returns what translates."
-            )
+        target = self.require_target(target)
         source = self.encode(src_tokens)
         words = self.to_chunks(target)
         noisy = self.embed_noisy(words)
@@ -221,10 +241,24 @@ class VQEMTransformer(BaseFairseqModel):
             word_positions=int(mask.sum()),
             code_logits=code_logits,
             code_targets=code_targets,
+            code_count=int(z_e.mask.sum()) + len(words),
             bottleneck=bottleneck,
             latent_count=int(z_e.mask.sum()),
             updates=self.num_updates,
         )
+
+    def require_target(self, target: Optional[Tensor]) -> Tensor:
+        """Returns the target.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        if target is None:
+            raise ValueError(
+                "`target` must be given to train, but is None instead; "
+                "use `encode`, `predict`, `lookup` and `decode` to translate."
+            )
+        return target
 
     def draw_shown(self, words: Tensor) -> Tensor:
         """Draws which words the decoder sees in this update; none in evaluation."""
@@ -256,11 +290,11 @@ class VQEMTransformer(BaseFairseqModel):
     def to_chunks(self, target: Tensor) -> Tensor:
         """Aligns the target left and fills the last chunk with padding.
 
-        The batch's own surplus padding goes: (B, T) → (B, L · 2^n_c).
+        The batch's own surplus padding goes: (B, T) → (B, L · k).
         """
-        words = pad_to_chunks(align_left(target, self.pad), self.steps, self.pad)
-        latents = latent_mask(words.ne(self.pad), self.steps).any(dim=0).sum()
-        return words[:, : int(latents) * 2**self.steps]
+        words = pad_to_chunks(align_left(target, self.pad), self.chunk, self.pad)
+        latents = latent_mask(words.ne(self.pad), self.chunk).any(dim=0).sum()
+        return words[:, : int(latents) * self.chunk]
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Embeds words. Shape: (B, T) → (B, T, C)."""
@@ -293,7 +327,9 @@ class VQEMTransformer(BaseFairseqModel):
         super().set_num_updates(num_updates)
         self.num_updates = num_updates
 
-    def load_state_dict(self, state_dict: Any, strict: bool = True, **rest: Any) -> Any:
+    def load_state_dict(
+        self, state_dict: dict[str, Any], strict: bool = True, **rest: Any
+    ) -> object:
         """Loads a checkpoint's weights.
 
         Raises:
@@ -312,7 +348,10 @@ class VQEMTransformer(BaseFairseqModel):
         return self.cfg.max_source_positions, self.cfg.max_target_positions
 
     def get_normalized_probs(
-        self, net_output: Any, log_probs: bool, sample: Any = None
+        self,
+        net_output: TrainingOutput,
+        log_probs: bool,
+        sample: Optional[dict[str, Any]] = None,
     ) -> Tensor:
         """Normalises the hidden words' logits in float32. Shape: (P, V)."""
         normalise = F.log_softmax if log_probs else F.softmax

@@ -1,8 +1,9 @@
-"""Stage 3: source → codes, one after the other, then an end-of-codes symbol."""
+"""Stage 3: source → codes, one after the other, until their end."""
 
 from typing import NamedTuple, Optional
 
 import torch
+import torch.nn.functional as F
 from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
@@ -38,21 +39,24 @@ class PredictorState(NamedTuple):
         return PredictorState(past, memories, mask, self.position, len(rows))
 
 
-class LatentPredictor(nn.Module):
+class CausalPredictor(nn.Module):
     """A causal Transformer over codes that attends to the source.
 
     p(z | x) = Π_l Π_g p(z_{l,g} | z_{<l}, x), with symbol K = end of codes in slice 0.
     In training every step is computed at once under a causal mask (`forward`); in
     decoding one at a time with the keys and values of the past kept (`start`, `step`).
-    Both give the same numbers.
+    Both give the same numbers. Members say how codes are embedded and scored.
 
     Args:
-        size: widths shared by all stages.
+        size: widths of the stage.
         layers: number of layers.
         slices: G.
         codes: K.
         max_latents: longest sequence of codes.
+        stride: words from one code to the next, as the positions count them.
     """
+
+    begin: Tensor  # (C,), what stands before the first code
 
     def __init__(
         self,
@@ -61,20 +65,14 @@ class LatentPredictor(nn.Module):
         slices: int,
         codes: int,
         max_latents: int,
+        stride: int = 1,
     ) -> None:
         super().__init__()
         self.slices, self.codes, self.max_latents = slices, codes, max_latents
-        self.embed_codes = nn.Embedding(slices * codes, size.width)
-        self.begin = nn.Parameter(torch.empty(size.width))
-        self.positions = Positions(size.width, max_latents + 1)
+        self.positions = Positions(size.width, max_latents + 1, stride)
         self.dropout = Dropout(size.dropout)
         self.layers = TransformerStack(*size.layer, layers)
         self.layer_norm = Fp32LayerNorm(size.width)
-        self.output = nn.Linear(size.width, slices * (codes + 1))
-        nn.init.normal_(self.embed_codes.weight, std=1.0)
-        nn.init.normal_(self.begin, std=1.0)
-        nn.init.normal_(self.output.weight, std=size.width**-0.5)
-        nn.init.zeros_(self.output.bias)
 
     @property
     def end(self) -> int:
@@ -82,11 +80,16 @@ class LatentPredictor(nn.Module):
         return self.codes
 
     def embed(self, codes: Tensor) -> Tensor:
-        """Embeds codes, slices summed. Shape: (B, L, G) → (B, L, C)."""
-        if self.slices == 1:
-            return self.embed_codes(codes.squeeze(2))
-        offsets = torch.arange(self.slices, device=codes.device) * self.codes
-        return self.embed_codes(codes + offsets).sum(dim=2)
+        """Embeds codes. Shape: (B, L, G) → (B, L, C)."""
+        raise NotImplementedError
+
+    def score(self, states: Tensor) -> Tensor:
+        """Scores the codes. Shape: (B, L, C) → logits (B, L, G, …)."""
+        raise NotImplementedError
+
+    def log_probs(self, logits: Tensor) -> Tensor:
+        """Normalises code logits in float32. Shape: (…, G, …) → (…, G, K + 1)."""
+        raise NotImplementedError
 
     def forward(self, codes: Tensor, source: EncodedSource) -> Tensor:
         """Predicts every code from the ones before it (teacher forcing).
@@ -96,7 +99,7 @@ class LatentPredictor(nn.Module):
             source: the encoded source.
 
         Returns:
-            Logits of codes 1 … L and of what follows: (B, L + 1, G, K + 1).
+            Logits of codes 1 … L and of what follows: (B, L + 1, G, …).
         """
         begin = self.begin.expand(codes.size(0), 1, -1)
         x = torch.cat([begin, self.embed(codes)], dim=1)
@@ -122,7 +125,7 @@ class LatentPredictor(nn.Module):
             previous: (B, G), the codes of the step before; None at step 0.
 
         Returns:
-            Logits (B, G, K + 1) and the state for the next step.
+            Logits (B, G, …) and the state for the next step.
         """
         if previous is None:
             x = self.begin.expand(state.size, 1, -1)
@@ -137,10 +140,106 @@ class LatentPredictor(nn.Module):
         state = state._replace(past=past, position=state.position + 1)
         return self._logits(x).squeeze(1), state
 
+    def _logits(self, x: Tensor) -> Tensor:
+        return self.score(self.layer_norm(x))
+
+
+class LatentPredictor(CausalPredictor):
+    """Predicts learned codes, with embeddings and an output of its own.
+
+    Args:
+        size: widths of the stage.
+        layers: number of layers.
+        slices: G.
+        codes: K.
+        max_latents: longest sequence of codes.
+    """
+
+    def __init__(
+        self,
+        size: TransformerSize,
+        layers: int,
+        slices: int,
+        codes: int,
+        max_latents: int,
+    ) -> None:
+        embed_codes = nn.Embedding(slices * codes, size.width)  # first: seeds stay good
+        super().__init__(size, layers, slices, codes, max_latents)
+        self.embed_codes = embed_codes
+        self.begin = nn.Parameter(torch.empty(size.width))
+        self.output = nn.Linear(size.width, slices * (codes + 1))
+        nn.init.normal_(self.embed_codes.weight, std=1.0)
+        nn.init.normal_(self.begin, std=1.0)
+        nn.init.normal_(self.output.weight, std=size.width**-0.5)
+        nn.init.zeros_(self.output.bias)
+
+    def embed(self, codes: Tensor) -> Tensor:
+        """Embeds codes, slices summed. Shape: (B, L, G) → (B, L, C)."""
+        if self.slices == 1:
+            return self.embed_codes(codes.squeeze(2))
+        offsets = torch.arange(self.slices, device=codes.device) * self.codes
+        return self.embed_codes(codes + offsets).sum(dim=2)
+
+    def score(self, states: Tensor) -> Tensor:
+        """Scores the codes. Shape: (B, L, C) → (B, L, G, K + 1)."""
+        logits = self.output(states)
+        return logits.unflatten(-1, (self.slices, self.codes + 1))
+
     def log_probs(self, logits: Tensor) -> Tensor:
         """Normalises code logits in float32. Shape: (…, G, K + 1)."""
         return normalise_codes(logits)
 
-    def _logits(self, x: Tensor) -> Tensor:
-        logits = self.output(self.layer_norm(x))
-        return logits.unflatten(-1, (self.slices, self.codes + 1))
+
+class WordPredictor(CausalPredictor):
+    """Predicts every k-th word: an autoregressive decoder that takes k words a step.
+
+    The codes are words, K = V and G = 1, embedded and scored as the model's words are.
+    The end of sentence is the code of the last chunk, and so the end of codes: it
+    stands in column K of `log_probs`, and never in its own. Begin, positions and scale
+    are those of an autoregressive decoder that skips words, which it may start from.
+
+    Args:
+        size: widths of the stage.
+        layers: number of layers.
+        words: the model's embeddings, which stay its own.
+        chunk: k.
+        max_latents: longest sequence of codes.
+        eos: end of sentence.
+        never: symbols that are no words.
+    """
+
+    def __init__(
+        self,
+        size: TransformerSize,
+        layers: int,
+        words: nn.Embedding,
+        chunk: int,
+        max_latents: int,
+        eos: int,
+        never: list[int],
+    ) -> None:
+        vocabulary = words.num_embeddings
+        super().__init__(size, layers, 1, vocabulary, max_latents, chunk)
+        self.tied = (words,)  # a tuple: not a module of this stage as well
+        self.scale = size.width**0.5
+        self.last_code, self.never = eos, never
+
+    @property
+    def begin(self) -> Tensor:  # type: ignore[override]
+        """The end of sentence, as fairseq begins a sentence. Shape: (C,)."""
+        return self.tied[0].weight[self.last_code] * self.scale
+
+    def embed(self, codes: Tensor) -> Tensor:
+        """Embeds words. Shape: (B, L, 1) → (B, L, C)."""
+        return self.tied[0](codes.squeeze(2)) * self.scale
+
+    def score(self, states: Tensor) -> Tensor:
+        """Scores the vocabulary. Shape: (B, L, C) → (B, L, 1, V)."""
+        return F.linear(states, self.tied[0].weight).unsqueeze(-2)
+
+    def log_probs(self, logits: Tensor) -> Tensor:
+        """Normalises in float32. Shape: (…, 1, V) → (…, 1, V + 1), the end behind."""
+        words = torch.log_softmax(logits.float(), dim=-1)
+        found = torch.cat([words, words[..., self.last_code, None]], dim=-1)
+        found[..., [self.last_code, *self.never]] = -float("inf")
+        return found

@@ -1,12 +1,17 @@
 """The fairseq task: data, and the generator; EM is in `training.py`."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias, Union
 
 import numpy
 import torch
+from fairseq.criterions import FairseqCriterion
+from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
+from fairseq.models import BaseFairseqModel
+from fairseq.sequence_generator import SequenceGenerator
 from fairseq.tasks import register_task
 from fairseq.tasks.translation import (
     EVAL_BLEU_ORDER,
@@ -21,6 +26,7 @@ from .decoding.build import build_generator
 from .decoding.flags import (
     OF_LATENT_MODELS,
     DecodingConfig,
+    Given,
     named_as_flags,
     read_flags,
     refuse_ignored,
@@ -28,7 +34,11 @@ from .decoding.flags import (
 )
 from .decoding.generator import IterativeLatentGenerator
 from .decoding.references import ReferenceScorer
-from .flow import Candidate, device_of, is_latent
+from .flow import Candidate, LatentModel, device_of, is_latent
+
+Generator: TypeAlias = Union[
+    IterativeLatentGenerator, ReferenceScorer, SequenceGenerator
+]
 
 
 @dataclass
@@ -55,7 +65,9 @@ class DiscreteLatentTranslationTask(EverySentence, LatentTraining, TranslationTa
 
     cfg: DiscreteLatentTranslationConfig
 
-    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+    def build_model(
+        self, cfg: FairseqDataclass, from_checkpoint: bool = False
+    ) -> BaseFairseqModel:
         """Builds the model; a fresh student may start from its teacher.
 
         A model without discretisation is validated with what it can decode from.
@@ -71,8 +83,8 @@ class DiscreteLatentTranslationTask(EverySentence, LatentTraining, TranslationTa
         return model
 
     def build_generator(
-        self, models: list[Any], args: Any, *rest: Any, **options: Any
-    ) -> Any:
+        self, models: list[BaseFairseqModel], args: Given, *rest: Any, **options: Any
+    ) -> Generator:
         """Returns an `IterativeLatentGenerator`; fairseq's own for other models.
 
         Of several models the last may be the teacher that rescores candidates. With
@@ -93,8 +105,11 @@ class DiscreteLatentTranslationTask(EverySentence, LatentTraining, TranslationTa
             return build_generator(asked, models, self.target_dictionary)
 
     def valid_step(
-        self, sample: dict[str, Any], model: torch.nn.Module, criterion: Any
-    ) -> Any:
+        self,
+        sample: dict[str, Any],
+        model: torch.nn.Module,
+        criterion: FairseqCriterion,
+    ) -> tuple[torch.Tensor, int, dict[str, Any]]:
         """Loss and BLEU of a validation batch."""
         loss, size, log = super().valid_step(sample, model, criterion)
         if self.cfg.eval_bleu and self.cfg.eval_true_codes and is_latent(model):
@@ -110,8 +125,12 @@ class DiscreteLatentTranslationTask(EverySentence, LatentTraining, TranslationTa
         return loss, size, log
 
     def inference_step(
-        self, generator: Any, models: Any, sample: dict[str, Any], **options: Any
-    ) -> Any:
+        self,
+        generator: Generator,
+        models: Sequence[torch.nn.Module],
+        sample: dict[str, Any],
+        **options: Any,
+    ) -> list[list[dict[str, Any]]]:
         """Decodes a batch under autocast, and returns what fairseq's commands read."""
         if not isinstance(generator, (IterativeLatentGenerator, ReferenceScorer)):
             with autocast(self.cfg.autocast, device_of(models[0])):
@@ -120,14 +139,19 @@ class DiscreteLatentTranslationTask(EverySentence, LatentTraining, TranslationTa
         return [[as_fairseq(one) for one in of_sentence] for of_sentence in found]
 
     def candidates(
-        self, generator: Any, models: Any, sample: dict[str, Any], **options: Any
+        self,
+        generator: IterativeLatentGenerator | ReferenceScorer,
+        models: Sequence[LatentModel | torch.nn.Module],
+        sample: dict[str, Any],
+        **options: Any,
     ) -> list[list[Candidate]]:
         """Decodes a batch of a latent model under autocast."""
         with torch.no_grad(), autocast(self.cfg.autocast, device_of(models[0])):
-            found: list[list[Candidate]] = generator.generate(models, sample, **options)
-            return found
+            return generator.generate(models, sample, **options)
 
-    def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
+    def reduce_metrics(
+        self, logging_outputs: list[dict[str, Any]], criterion: FairseqCriterion
+    ) -> None:
         """Adds BLEU with true codes or latents to what fairseq logs."""
         super().reduce_metrics(logging_outputs, criterion)
         for name in ("true_codes", "true_latents"):
@@ -181,7 +205,7 @@ def log_bleu(logs: list[dict[str, Any]], prefix: str, name: str) -> None:
     for key in ("sys_len", "ref_len"):
         metrics.log_scalar(f"{prefix}_{key}", total(key))
 
-    def bleu(meters: Any) -> float:
+    def bleu(meters: dict[str, Any]) -> float:
         score = BLEU.compute_bleu(
             correct=meters[f"{prefix}_counts"].sum,
             total=meters[f"{prefix}_totals"].sum,

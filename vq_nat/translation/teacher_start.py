@@ -1,7 +1,6 @@
 """Owns how a student starts from its teacher: what is copied, and when that fails."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -24,7 +23,9 @@ def layers_of(weights: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     return {name: t for name, t in found.items() if name.startswith(LAYERS)}
 
 
-def copy_weights(model: nn.Module, weights: Mapping[str, Tensor], origin: Any) -> int:
+def copy_weights(
+    model: nn.Module, weights: Mapping[str, Tensor], origin: object
+) -> int:
     """Copies those of a teacher's tensors that a student has under the same name.
 
     Args:

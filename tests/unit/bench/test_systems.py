@@ -158,7 +158,28 @@ def test_outputs_are_kept_beside_the_row(measured: Any, tmp_path: Path) -> None:
     assert measured("student")["outputs"] is None
 
 
-def test_one_sentence_and_one_thread_are_always_timed(measured: Any) -> None:
+def free_cores(monkeypatch: pytest.MonkeyPatch, gain: float) -> None:
+    """Says how much faster several threads are than one."""
+    monkeypatch.setattr("vq_nat.bench.systems.gain_of_threads", lambda threads: gain)
+
+
+def test_clocks_of_threads_that_find_no_free_core_are_left_out_by_name(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free_cores(monkeypatch, 1.0)
+    clocks = (Clock(2, 1), Clock(2, 3))
+    row = measured("student", clocks=clocks)
+    shown = [(clock["batch_size"], clock["threads"]) for clock in row["clocks"]]
+    assert shown == [(1, 1), (2, 1)] and row["clocks_left_out"] == ["2:3"]
+    free_cores(monkeypatch, 2.9)
+    row = measured("student", clocks=clocks)
+    assert len(row["clocks"]) == 3 and row["clocks_left_out"] == []
+
+
+def test_one_sentence_and_one_thread_are_always_timed(
+    measured: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free_cores(monkeypatch, 2.9)
     clocks = (Clock(2, 1), Clock(1, 1), Clock(2, 3))
     row = measured("student", threads=2, clocks=clocks)
     shown = [(clock["batch_size"], clock["threads"]) for clock in row["clocks"]]

@@ -64,6 +64,7 @@ def synthetic_row(plan: TablePlan, name: str, bleu: float) -> dict[str, Any]:
         "row": name,
         "model": spec.model,
         "text": plan.table.model_of(spec).text,
+        "system": name,
         "label": spec.label,
         "corpus": "demo",
         "test_set": "test",
@@ -82,5 +83,6 @@ def synthetic_row(plan: TablePlan, name: str, bleu: float) -> dict[str, Any]:
         "dtype": "float32",
         "versions": {"python": "3"},
         "commit": "abc",
+        "calibration": {"products_ms": 6.0, "operators_ms": 9.0},
         "curves": None,
     }

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from examples.lib.labels import Box, place_names
 from examples.paper_table.entries import Entry
 from examples.paper_table.plan import TablePlan
-from examples.paper_table.plots import Box, divide, draw_curve, draw_front, place_names
+from examples.paper_table.plots import divide, draw_curve, draw_front
 
-pytest.importorskip("matplotlib")
 Make = Callable[..., TablePlan]
 
 

@@ -23,10 +23,10 @@ from omegaconf.errors import (
     MissingMandatoryValue,
 )
 
-from vq_nat.fairseq_side import compat
+from vq_nat.fairseq_side import compat, patches
 
 CPU = torch.device("cpu")
-compat.read_options_directly()
+patches.read_options_directly()
 
 
 class Call:

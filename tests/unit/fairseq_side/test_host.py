@@ -8,7 +8,7 @@ from fairseq import utils
 from fairseq.logging import metrics
 from fairseq.trainer import Trainer
 
-from vq_nat.fairseq_side import host, training  # noqa: F401  (which puts it in place)
+from vq_nat.fairseq_side import host, patches
 
 
 def trainer(seed: int, updates: int) -> SimpleNamespace:
@@ -57,5 +57,6 @@ def test_the_figures_are_fairseqs(norm: float, device) -> None:
 
 
 def test_the_trainer_uses_both() -> None:
+    patches.apply()
     assert Trainer._set_seed is host.set_seed
     assert Trainer._reduce_and_log_stats is host.log_stats

@@ -9,7 +9,7 @@ from fairseq import utils
 from fairseq.optim import adam
 from torch import nn
 
-from vq_nat.fairseq_side import optimizer
+from vq_nat.fairseq_side import optimizer, patches
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +101,7 @@ def test_the_norm_is_that_of_all_gradients_in_one() -> None:
 
 
 def test_the_host_uses_both() -> None:
+    patches.apply()
     assert inspect.unwrap(adam.Adam.step) is optimizer.step
     assert utils.multi_tensor_total_norm is optimizer.total_norm
     weights = [nn.Parameter(torch.zeros(3)) for _ in range(2)]

@@ -32,7 +32,8 @@ def build(**options: object) -> VQEMTransformer:
     arguments = Namespace(**{**small, **options})
     ARCH_CONFIG_REGISTRY["vq_em_transformer_tiny"](arguments)
     cfg = VQEMTransformerConfig.from_namespace(arguments)
-    return VQEMTransformer(cfg, VOCABULARY, PAD).eval()
+    kind = VQEMTransformer.kinds.get(cfg.vq_kind, VQEMTransformer)
+    return kind(cfg, VOCABULARY, PAD).eval()
 
 
 def batch(lengths: list[int], side: str = "right", extra: int = 0) -> torch.Tensor:

@@ -28,14 +28,14 @@ def test_align_left_keeps_the_order_of_words() -> None:
 
 def test_masks_go_down_and_up_again() -> None:
     words = torch.tensor([[True] * 5 + [False] * 3, [True] * 4 + [False] * 4])
-    latents = latent_mask(words, steps=2)
+    latents = latent_mask(words, chunk=4)
     assert latents.tolist() == [[True, True], [True, False]]
-    assert word_mask(latents, steps=2).sum(dim=1).tolist() == [8, 4]
+    assert word_mask(latents, chunk=4).sum(dim=1).tolist() == [8, 4]
 
 
 @pytest.mark.parametrize("length", [1, 7, 8, 9, 16])
 def test_last_chunk_is_filled(length: int) -> None:
-    padded = pad_to_chunks(torch.zeros(1, length, dtype=torch.long), 3, PAD)
+    padded = pad_to_chunks(torch.zeros(1, length, dtype=torch.long), 8, PAD)
     assert padded.size(1) == -(-length // 8) * 8
     assert padded[0, length:].eq(PAD).all()
 

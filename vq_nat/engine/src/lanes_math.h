@@ -2,8 +2,28 @@
 // Included behind one of lanes_*.h.
 #pragma once
 
+#include "products.h"
+
 namespace vq {
 namespace {
+
+// Calls part(at, n) for each 16 of `size` numbers, the last with fewer.
+template <class Part>
+inline void by_lanes(int size, Part part) {
+  int at = 0;
+  for (; at + kLanes <= size; at += kLanes) part(at, kLanes);
+  if (at < size) part(at, size - at);
+}
+
+inline F some(const float* p, int n) { return n == kLanes ? load(p) : load(p, n); }
+inline void put(const F& a, float* p, int n) {
+  n == kLanes ? store(a, p) : store(a, p, n);
+}
+// a in the first n lanes, `other` behind them
+inline F only(const F& a, int n, float other) {
+  if (n == kLanes) return a;
+  return choose(to_float(alli(n)), to_float(count()), a, all(other));
+}
 
 // exp(x) to 2 ulp: 2ⁿ · eʳ, |r| ≤ ln 2 / 2, eʳ by its series; 0 below −87.
 inline F exponential(const F& x) {

@@ -3,28 +3,15 @@
 #pragma once
 
 #include <cmath>
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
 
 #include "kernels.h"
 #include "lanes_math.h"
 
 namespace vq {
 namespace {
-
-// Calls part(at, n) for each 16 of `size` numbers, the last with fewer.
-template <class Part>
-inline void by_lanes(int size, Part part) {
-  int at = 0;
-  for (; at + kLanes <= size; at += kLanes) part(at, kLanes);
-  if (at < size) part(at, size - at);
-}
-
-inline F some(const float* p, int n) { return n == kLanes ? load(p) : load(p, n); }
-inline void put(const F& a, float* p, int n) { n == kLanes ? store(a, p) : store(a, p, n); }
-// a in the first n lanes, `other` behind them
-inline F first(const F& a, int n, float other) {
-  if (n == kLanes) return a;
-  return choose(to_float(alli(n)), to_float(count()), a, all(other));
-}
 
 void normalise_row(const Norm& norm, const float* x, float* y) {
   const float share = 1.0f / static_cast<float>(norm.width);
@@ -33,7 +20,7 @@ void normalise_row(const Norm& norm, const float* x, float* y) {
   const F mean = all(sum(total) * share);
   F squares = all(0.0f);
   by_lanes(norm.width, [&](int at, int n) {
-    const F d = first(some(x + at, n) - mean, n, 0.0f);
+    const F d = only(some(x + at, n) - mean, n, 0.0f);
     squares = fma(d, d, squares);
   });
   const F inverse = all(1.0f / std::sqrt(sum(squares) * share + norm.epsilon));
@@ -51,11 +38,11 @@ void layer_norm_kernel(const Norm& norm, const float* x, int rows, float* y) {
 // x becomes exp(x − max), of which the sum is returned; the rest of the last 16 are 0.
 inline float exponentials(float* x, int columns) {
   F most = all(-INFINITY);
-  by_lanes(columns, [&](int at, int n) { most = max(most, first(some(x + at, n), n, -INFINITY)); });
+  by_lanes(columns, [&](int at, int n) { most = max(most, only(some(x + at, n), n, -INFINITY)); });
   const F peak = all(largest(most));
   F total = all(0.0f);
   by_lanes(columns, [&](int at, int n) {
-    const F e = first(exponential(some(x + at, n) - peak), n, 0.0f);
+    const F e = only(exponential(some(x + at, n) - peak), n, 0.0f);
     total = total + e;
     put(e, x + at, n);
   });
@@ -64,10 +51,10 @@ inline float exponentials(float* x, int columns) {
 
 void log_softmax_row(float* x, int columns) {
   F most = all(-INFINITY), total = all(0.0f);
-  by_lanes(columns, [&](int at, int n) { most = max(most, first(some(x + at, n), n, -INFINITY)); });
+  by_lanes(columns, [&](int at, int n) { most = max(most, only(some(x + at, n), n, -INFINITY)); });
   const F peak = all(largest(most));
   by_lanes(columns, [&](int at, int n) {
-    total = total + first(exponential(some(x + at, n) - peak), n, 0.0f);
+    total = total + only(exponential(some(x + at, n) - peak), n, 0.0f);
   });
   const F less = peak + all(std::log(sum(total)));
   by_lanes(columns, [&](int at, int n) { put(some(x + at, n) - less, x + at, n); });
@@ -84,47 +71,123 @@ void softmax_kernel(float* x, int rows, int columns, int stride, bool logarithm)
   }
 }
 
+#if defined(__SSE__)
+// Four rows of four numbers, turned.
+inline void turn_four(const float* x, std::ptrdiff_t stride, float* y, std::ptrdiff_t step) {
+  __m128 a = _mm_loadu_ps(x), b = _mm_loadu_ps(x + stride);
+  __m128 c = _mm_loadu_ps(x + 2 * stride), d = _mm_loadu_ps(x + 3 * stride);
+  _MM_TRANSPOSE4_PS(a, b, c, d);
+  _mm_storeu_ps(y, a), _mm_storeu_ps(y + step, b);
+  _mm_storeu_ps(y + 2 * step, c), _mm_storeu_ps(y + 3 * step, d);
+}
+#else
+inline void turn_four(const float* x, std::ptrdiff_t stride, float* y, std::ptrdiff_t step) {
+  for (int c = 0; c < 4; ++c)
+    for (int r = 0; r < 4; ++r) y[c * step + r] = x[r * stride + c];
+}
+#endif
+
 void transpose_kernel(const float* x, int rows, int columns, int stride, float* y,
                       int capacity) {
-  for (std::ptrdiff_t c = 0; c < columns; ++c)
-    for (std::ptrdiff_t r = 0; r < rows; ++r) y[c * capacity + r] = x[r * stride + c];
-}
-
-// scores[j] = scale Σ_d q[d] k[d, j], of `keys` keys.
-inline void score_keys(const Attention& a, const float* q, const float* k, int keys,
-                       float* scores) {
-  for (int at = 0; at < keys; at += kLanes) {
-    F total = all(0.0f);
-    for (std::ptrdiff_t d = 0; d < a.size; ++d)
-      total = fma(all(q[d]), load(k + d * a.k_capacity + at), total);
-    store(total * all(a.scale), scores + at);
+  const std::ptrdiff_t from = stride, to = capacity;
+  std::ptrdiff_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    std::ptrdiff_t c = 0;
+    for (; c + 4 <= columns; c += 4) turn_four(x + r * from + c, from, y + c * to + r, to);
+    for (; c < columns; ++c)
+      for (int i = 0; i < 4; ++i) y[c * to + r + i] = x[(r + i) * from + c];
   }
+  for (; r < rows; ++r)
+    for (std::ptrdiff_t c = 0; c < columns; ++c) y[c * to + r] = x[r * from + c];
 }
 
-// out[d] = share Σ_j weights[j] v[j, d]
-inline void mix_values(const Attention& a, const float* weights, const float* v, int keys,
-                       float share, float* out) {
-  by_lanes(a.size, [&](int at, int n) {
-    F total = all(0.0f);
-    for (std::ptrdiff_t j = 0; j < keys; ++j)
-      total = fma(all(weights[j]), some(v + j * a.v_stride + at, n), total);
-    put(total * all(share), out + at, n);
+// Of R queries in a row: their scores or weights of keys, `step` apart.
+struct Scores {
+  float* of;
+  std::ptrdiff_t step;
+};
+
+// scores[r, j] = scale Σ_d q[r, d] k[d, j], d in order, for 16 · B keys j.
+template <int R, int B>
+inline void score(const Attention& a, const float* q, const float* k, int at, Scores to) {
+  F y[R][B];
+  for (int r = 0; r < R; ++r)
+    for (int b = 0; b < B; ++b) y[r][b] = all(0.0f);
+  for (std::ptrdiff_t d = 0; d < a.size; ++d) {
+    const float* keys = k + d * a.k_capacity + at;
+    for (int b = 0; b < B; ++b) {
+      const F key = load(keys + b * kLanes);
+      for (int r = 0; r < R; ++r)
+        y[r][b] = fma(all(q[r * std::ptrdiff_t{a.q_stride} + d]), key, y[r][b]);
+    }
+  }
+  for (int r = 0; r < R; ++r)
+    for (int b = 0; b < B; ++b)
+      store(y[r][b] * all(a.scale), to.of + r * to.step + at + b * kLanes);
+}
+
+// out[r, c] = Σ_j weights[r, j] v[j, c], j in order, for 16 · B numbers c, or for n.
+template <int R, int B>
+inline void mix(const Attention& a, Scores weights, const float* v, int keys, int n,
+                float* out) {
+  F y[R][B];
+  for (int r = 0; r < R; ++r)
+    for (int b = 0; b < B; ++b) y[r][b] = all(0.0f);
+  for (std::ptrdiff_t j = 0; j < keys; ++j)
+    for (int b = 0; b < B; ++b) {
+      const F value = some(v + j * a.v_stride + b * kLanes, n);
+      for (int r = 0; r < R; ++r)
+        y[r][b] = fma(all(weights.of[r * weights.step + j]), value, y[r][b]);
+    }
+  for (int r = 0; r < R; ++r)
+    for (int b = 0; b < B; ++b)
+      put(y[r][b], out + r * std::ptrdiff_t{a.out_stride} + b * kLanes, n);
+}
+
+// Query i sees so many keys.
+inline int keys_seen(const Attention& a, int i) {
+  const int seen = a.first_seen + i + 1;
+  return a.causal && seen < a.keys ? seen : a.keys;
+}
+
+// R queries from i on, one head. What the first of them do not see has the weight 0.
+template <int R>
+inline void attend(const Attention& a, int head, int i, Scores scores) {
+  constexpr int B = kBlocksAtOnce;
+  const std::ptrdiff_t h = std::ptrdiff_t{head} * a.size;
+  const float* q = a.q + std::ptrdiff_t{i} * a.q_stride + h;
+  const float* k = a.k + h * a.k_capacity;
+  const int keys = keys_seen(a, i + R - 1);
+  int at = 0;
+  for (; at + B * kLanes <= keys; at += B * kLanes) score<R, B>(a, q, k, at, scores);
+  for (; at < keys; at += kLanes) score<R, 1>(a, q, k, at, scores);
+  for (int r = 0; r < R; ++r) {
+    float* row = scores.of + r * scores.step;
+    const int seen = keys_seen(a, i + r);
+    const F share = all(1.0f / exponentials(row, seen));
+    by_lanes(seen, [&](int from, int n) { put(some(row + from, n) * share, row + from, n); });
+    for (int j = seen; j < keys; ++j) row[j] = 0.0f;
+  }
+  const float* v = a.v + h;
+  float* out = a.out + std::ptrdiff_t{i} * a.out_stride + h;
+  int c = 0;
+  for (; c + B * kLanes <= a.size; c += B * kLanes)
+    mix<R, B>(a, scores, v + c, keys, kLanes, out + c);
+  by_lanes(a.size - c, [&](int from, int n) {
+    mix<R, 1>(a, scores, v + c + from, keys, n, out + c + from);
   });
 }
 
 void attention_kernel(const Attention& a) {
   static thread_local Buffer<float> scratch;
-  float* scores = scratch.reserve(round_up(a.keys, kLanes));
-  for (std::ptrdiff_t h = 0; h < a.heads; ++h)
-    for (std::ptrdiff_t i = 0; i < a.queries; ++i) {
-      const int seen = a.causal ? a.first_seen + static_cast<int>(i) + 1 : a.keys;
-      const int keys = seen < a.keys ? seen : a.keys;
-      score_keys(a, a.q + i * a.q_stride + h * a.size, a.k + h * a.size * a.k_capacity,
-                 keys, scores);
-      const float share = 1.0f / exponentials(scores, keys);
-      mix_values(a, scores, a.v + h * a.size, keys, share,
-                 a.out + i * a.out_stride + h * a.size);
-    }
+  const std::ptrdiff_t step = round_up(a.keys, kLanes);
+  const Scores scores{scratch.reserve(kRowsAtOnce * step), step};
+  for (int h = 0; h < a.heads; ++h) {
+    int i = 0;
+    for (; i + kRowsAtOnce <= a.queries; i += kRowsAtOnce)
+      attend<kRowsAtOnce>(a, h, i, scores);
+    for (; i < a.queries; ++i) attend<1>(a, h, i, scores);
+  }
 }
 
 }  // namespace

@@ -1,21 +1,26 @@
 // Products with AMX: a tile of 16 rows × 64 values by one of 64 × 16 weights.
 #include "lanes_avx512.h"
-#include "kernels.h"
+#include "products_vnni.h"
 
 namespace vq {
 namespace {
 
-// All eight tiles have 16 rows of 64 bytes. Set for each product, since other libraries
-// in the process set their own.
+// All eight tiles have 16 rows of 64 bytes. Other libraries in the process have their
+// own shapes, so that this is asked each time; setting it costs more.
+struct alignas(64) Shape {
+  std::uint8_t palette = 1, start = 0, reserved[14] = {};
+  std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
 void configure_tiles() {
-  struct alignas(64) {
-    std::uint8_t palette = 1, start = 0, reserved[14] = {};
-    std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-  } static const shape;
-  _tile_loadconfig(&shape);
+  static const Shape wanted;
+  Shape found;
+  _tile_storeconfig(&found);
+  if (std::memcmp(&found, &wanted, sizeof found) != 0) _tile_loadconfig(&wanted);
 }
 
+constexpr int kFewRows = 4;             // up to these, vectors are as fast
 constexpr int kTile = kLanes * kLanes;  // sums in a tile
 constexpr int kStrip = 4;               // blocks of columns at a time
 
@@ -78,8 +83,7 @@ inline void take_tile(const Rows& x, int row, int block, const std::int32_t* sum
                       Sink& sink) {
   const auto columns = sink.columns(block);
   const int end = x.rows - row < kLanes ? x.rows - row : kLanes;
-  for (int r = 0; r < end; ++r)
-    sink.take(row + r, columns, loadi(sums + r * kLanes));
+  sink.take(row, end, columns, [&](int r) { return loadi(sums + r * kLanes); });
 }
 
 // A strip of 4 blocks for all rows. Behind the last block the last one is taken again.
@@ -108,9 +112,9 @@ void strip(const Linear& w, const Rows& x, int block, Sink& sink) {
 
 template <class Sink>
 void products(const Linear& w, const Rows& x, Sink& sink) {
+  if (x.rows <= kFewRows) return vector_products(w, x, sink);
   configure_tiles();
   for (int block = 0; block < w.blocks(); block += kStrip) strip(w, x, block, sink);
-  _tile_release();
 }
 
 }  // namespace

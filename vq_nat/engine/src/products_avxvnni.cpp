@@ -26,6 +26,17 @@ inline I multiply(I sums, const std::uint8_t* values, const Group& weights) {
 
 #include "products_vectors.h"
 
+namespace vq {
+namespace {
+
+template <class Sink>
+void products(const Linear& w, const Rows& x, Sink& sink) {
+  vector_products(w, x, sink);
+}
+
+}  // namespace
+}  // namespace vq
+
 #include "norms_attention_kernels.h"
 #include "products_kernels.h"
 

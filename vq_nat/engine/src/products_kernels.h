@@ -2,8 +2,9 @@
 //
 // Included by each products_*.cpp behind its lanes and its own
 //   template <class Sink> void products(const Linear&, const Rows&, Sink&),
-// which gives every sum Σ_k value[r, k] W[n, k], 16 columns at a time, to
-//   sink.take(r, sink.columns(block), I sums).
+// which gives every sum Σ_k value[r, k] W[n, k], some rows of a block at a time, to
+//   sink.take(first row, rows, sink.columns(block), sums), sums(r) being 16 lanes.
+// Sinks keep what they need in registers: a vector store may change any memory.
 #pragma once
 
 #include <limits>
@@ -41,18 +42,22 @@ struct Store {
   int stride;
   const float* residual;
   Columns columns(int block) const { return columns_of(w, block); }
-  void take(int r, const Columns& c, const I& sums) const {
-    finish(r, c.first, c.count, logits(c, sums, x.scales[r]));
+  template <class Sums>
+  void take(int row, int rows, const Columns& c, Sums sums) const {
+    const float* scales = x.scales + row;
+    finish(row, rows, c.first, c.count, [&](int r) { return logits(c, sums(r), scales[r]); });
   }
-  void finish(int r, int first, int count, F value) const {
-    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(r) * stride + first;
-    if (after == After::relu) value = max(value, all(0.0f));
-    if (count == kLanes) {
-      if (after == After::residual) value = value + load(residual + at);
-      store(value, y + at);
-    } else {
-      if (after == After::residual) value = value + load(residual + at, count);
-      store(value, y + at, count);
+  template <class Values>
+  void finish(int row, int rows, int first, int count, Values values) const {
+    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * stride + first;
+    const std::ptrdiff_t step = stride;
+    float* to = y + at;
+    const float* more = after == After::residual ? residual + at : y;
+    for (int r = 0; r < rows; ++r, to += step) {
+      F value = values(r);
+      if (after == After::relu) value = max(value, all(0.0f));
+      if (after == After::residual) value = value + some(more + r * step, count);
+      put(value, to, count);
     }
   }
 };
@@ -61,9 +66,11 @@ struct Integers {
   const Linear& w;
   std::int32_t* y;
   Columns columns(int block) const { return columns_of(w, block); }
-  void take(int r, const Columns& c, const I& sums) const {
-    std::int32_t* to = y + static_cast<std::ptrdiff_t>(r) * w.out + c.first;
-    store(minus(sums, c.correction), to, c.count);
+  template <class Sums>
+  void take(int row, int rows, const Columns& c, Sums sums) const {
+    std::int32_t* to = y + static_cast<std::ptrdiff_t>(row) * w.out + c.first;
+    for (int r = 0; r < rows; ++r, to += w.out)
+      store(minus(sums(r), c.correction), to, c.count);
   }
 };
 
@@ -83,17 +90,22 @@ struct Argmax {
   Running* rows;
   Columns columns(int block) const {
     Columns c = columns_of(w, block);
-    if (c.count < kLanes)  // no lane behind the last column may win
-      c.bias = choose(to_float(alli(c.count)), to_float(count()), c.bias, all(kLeast));
+    c.bias = only(c.bias, c.count, kLeast);  // no lane behind the last column may win
     return c;
   }
-  void take(int r, const Columns& c, const I& sums) const {
-    finish(r, c.first, logits(c, sums, x.scales[r]));
+  template <class Sums>
+  void take(int row, int rows, const Columns& c, Sums sums) const {
+    const float* scales = x.scales + row;
+    finish(row, rows, c.first, [&](int r) { return logits(c, sums(r), scales[r]); });
   }
-  void finish(int r, int first, const F& value) const {
-    Running& row = rows[r];
-    const F best = load(row.logit);
+  template <class Values>
+  void finish(int row, int rows, int first, Values values) const {
+    Running* running = this->rows + row;
     const I here = plus(alli(first), count());
+    for (int r = 0; r < rows; ++r) update(running[r], here, values(r));
+  }
+  static void update(Running& row, const I& here, const F& value) {
+    const F best = load(row.logit);
     if (with_sum) {
       const F most = max(best, value);
       const F old = load(row.total) * exponential(best - most);
@@ -145,7 +157,7 @@ inline void dense_piece(const Linear& w, const Rows& x, int row, int block, Sink
     const int first = (block + b) * kLanes;
     const int count = w.out - first < kLanes ? w.out - first : kLanes;
     F bias = w.bias ? load(w.bias + first, count) : all(0.0f);
-    for (int r = 0; r < R; ++r) sink.dense(row + r, first, count, y[r][b] + bias);
+    sink.dense(row, R, first, count, [&](int r) { return y[r][b] + bias; });
   }
 }
 
@@ -167,21 +179,34 @@ inline void dense_products(const Linear& w, const Rows& x, Sink sink) {
 
 template <After after>
 struct DenseStore : Store<after> {
-  void dense(int r, int first, int count, const F& value) const {
-    this->finish(r, first, count, value);
+  template <class Values>
+  void dense(int row, int rows, int first, int count, Values values) const {
+    this->finish(row, rows, first, count, values);
   }
 };
 
 template <bool with_sum>
 struct DenseArgmax : Argmax<with_sum> {
-  void dense(int r, int first, int count, F value) const {
-    if (count < kLanes)
-      value = choose(to_float(alli(count)), to_float(vq::count()), value, all(kLeast));
-    this->finish(r, first, value);
+  template <class Values>
+  void dense(int row, int rows, int first, int count, Values values) const {
+    this->finish(row, rows, first, [&](int r) { return only(values(r), count, kLeast); });
   }
 };
 
 // ---- the functions of the table
+
+// Rows first … first + count of x.
+inline Rows slice(const Rows& x, int first, int count) {
+  Rows part = x;
+  part.rows = count;
+  if (x.format == Format::float32) {
+    part.x += static_cast<std::ptrdiff_t>(first) * x.stride;
+  } else {
+    part.values += static_cast<std::ptrdiff_t>(first) * x.depth();
+    part.scales += first;
+  }
+  return part;
+}
 
 template <After after>
 void linear_after(const Linear& w, const Rows& x, float* y, int stride, const float* from) {
@@ -191,12 +216,24 @@ void linear_after(const Linear& w, const Rows& x, float* y, int stride, const fl
   products(w, x, sink);
 }
 
+// How many rows pass all weights together: so many that reading the weights is little
+// work beside, but so few that what is written stays in few pages and the second cache.
+inline int rows_together(const Linear& w) {
+  constexpr std::ptrdiff_t kSecondCache = 1 << 20;
+  const std::ptrdiff_t bytes = w.format == Format::int8 ? 1 : 4;
+  return bytes * w.in * w.out <= kSecondCache ? 64 : 256;
+}
+
 void linear_kernel(const Linear& w, const Rows& x, float* y, int stride, After after,
                    const float* residual) {
-  switch (after) {
-    case After::nothing: return linear_after<After::nothing>(w, x, y, stride, residual);
-    case After::relu: return linear_after<After::relu>(w, x, y, stride, residual);
-    case After::residual: return linear_after<After::residual>(w, x, y, stride, residual);
+  const auto work = after == After::relu       ? linear_after<After::relu>
+                    : after == After::residual ? linear_after<After::residual>
+                                               : linear_after<After::nothing>;
+  const int most = rows_together(w);
+  for (int row = 0; row < x.rows; row += most) {
+    const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(row) * stride;
+    const Rows part = slice(x, row, x.rows - row < most ? x.rows - row : most);
+    work(w, part, y + at, stride, residual ? residual + at : nullptr);
   }
 }
 
@@ -227,19 +264,25 @@ void argmax_kernel(const Linear& w, const Rows& x, Best* best, bool with_sum) {
   with_sum ? argmax_sum<true>(w, x, best, rows) : argmax_sum<false>(w, x, best, rows);
 }
 
+inline float peak_of(const float* x, int in) {
+  F most[4] = {all(0.0f), all(0.0f), all(0.0f), all(0.0f)};
+  int k = 0;
+  for (; k + 4 * kLanes <= in; k += 4 * kLanes)
+    for (int i = 0; i < 4; ++i)
+      most[i] = max(most[i], absolute(load(x + k + i * kLanes)));
+  by_lanes(in - k, [&](int at, int n) { most[0] = max(most[0], absolute(some(x + k + at, n))); });
+  return largest(max(max(most[0], most[1]), max(most[2], most[3])));
+}
+
 void quantise_row(const float* x, int in, std::uint8_t* values, float* scale) {
-  const int whole = in / kLanes * kLanes, rest = in - whole;
-  F most = absolute(load(x + whole, rest));
-  for (int k = 0; k < whole; k += kLanes) most = max(most, absolute(load(x + k)));
-  const float peak = largest(most);
+  const float peak = peak_of(x, in);
   *scale = peak / 127.0f;
   const F inverse = all(peak > 1e-30f ? 127.0f / peak : 0.0f);  // never infinite
   const I shift = alli(128);
-  for (int k = 0; k < whole; k += kLanes)
-    store_bytes(plus(to_int(load(x + k) * inverse), shift), values + k, kLanes);
-  if (rest)
-    store_bytes(plus(to_int(load(x + whole, rest) * inverse), shift), values + whole, rest);
-  std::memset(values + in, 0, round_up(in, kDepth) - in);
+  by_lanes(in, [&](int at, int n) {
+    store_bytes(plus(to_int(some(x + at, n) * inverse), shift), values + at, n);
+  });
+  if (in % kDepth) std::memset(values + in, 0, round_up(in, kDepth) - in);
 }
 
 void quantise_kernel(const float* x, int rows, int in, int stride, std::uint8_t* values,

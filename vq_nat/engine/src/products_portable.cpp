@@ -20,8 +20,9 @@ void products(const Linear& w, const Rows& x, Sink& sink) {
   for (int block = 0; block < w.blocks(); ++block) {
     const auto columns = sink.columns(block);
     const std::int8_t* weights = w.packed + block * depth * kLanes;
-    for (int r = 0; r < x.rows; ++r)
-      sink.take(r, columns, block_sums(x.values + r * depth, weights, w.depth()));
+    sink.take(0, x.rows, columns, [&](std::ptrdiff_t r) {
+      return block_sums(x.values + r * depth, weights, w.depth());
+    });
   }
 }
 

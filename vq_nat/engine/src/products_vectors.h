@@ -6,6 +6,7 @@
 //   struct Group;   four weights of each of 16 columns, ready to multiply
 //   Group group(const std::int8_t*);
 //   I multiply(I sums, const std::uint8_t* four values, const Group&).
+// Where `products` is no more than this, the file says so.
 #pragma once
 
 #include "products.h"
@@ -30,7 +31,7 @@ inline void product(const Linear& w, const Rows& x, int row, int block, Sink& si
   }
   for (int b = 0; b < B; ++b) {
     const auto columns = sink.columns(block + b);
-    for (int r = 0; r < R; ++r) sink.take(row + r, columns, sums[r][b]);
+    sink.take(row, R, columns, [&](int r) { return sums[r][b]; });
   }
 }
 
@@ -52,7 +53,7 @@ void all_rows(const Linear& w, const Rows& x, int block, Sink& sink) {
 }
 
 template <class Sink>
-void products(const Linear& w, const Rows& x, Sink& sink) {
+void vector_products(const Linear& w, const Rows& x, Sink& sink) {
   int block = 0;
   for (; block + kProductBlocks <= w.blocks(); block += kProductBlocks)
     all_rows<kProductBlocks>(w, x, block, sink);

@@ -1,25 +1,17 @@
 // Products with AVX-512 VNNI: 64 multiplications of an unsigned by a signed byte.
 #include "lanes_avx512.h"
-#include "kernels.h"
+#include "products_vnni.h"
 
 namespace vq {
 namespace {
 
-constexpr int kProductRows = 6, kProductBlocks = 4;  // 24 sums in 32 registers
-using Group = __m512i;
-
-inline Group group(const std::int8_t* weights) { return _mm512_loadu_si512(weights); }
-
-inline I multiply(I sums, const std::uint8_t* values, const Group& weights) {
-  std::int32_t four;
-  std::memcpy(&four, values, 4);
-  return {_mm512_dpbusd_epi32(sums.v, _mm512_set1_epi32(four), weights)};
+template <class Sink>
+void products(const Linear& w, const Rows& x, Sink& sink) {
+  vector_products(w, x, sink);
 }
 
 }  // namespace
 }  // namespace vq
-
-#include "products_vectors.h"
 
 #include "norms_attention_kernels.h"
 #include "products_kernels.h"

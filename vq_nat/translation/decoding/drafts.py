@@ -99,8 +99,8 @@ def within(guess: WordGuess, mask: Tensor, pad: int) -> WordGuess:
     )
 
 
-def fit(guess: WordGuess, codes: LatentCodes, steps: int, pad: int) -> WordGuess:
+def fit(guess: WordGuess, codes: LatentCodes, chunk: int, pad: int) -> WordGuess:
     """Lays words out over the positions of new codes."""
-    mask = word_mask(codes.mask, steps)
+    mask = word_mask(codes.mask, chunk)
     length = mask.size(1)
     return within(guess.padded(length, pad), mask, pad)

@@ -10,13 +10,15 @@ from argparse import Namespace
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import field, fields, make_dataclass
-from typing import Any
+from typing import Any, TypeAlias, Union
 
 from fairseq.dataclass import FairseqDataclass
 from fairseq.dataclass.configs import GenerationConfig
 
 from .options import OPTIONS, DecodingOptions, default_of, type_of
 
+# All of fairseq's options, or some of them.
+Given: TypeAlias = Union[GenerationConfig, Namespace]
 OURS = tuple(name for name, option in OPTIONS.items() if not option.fairseq)
 THEIRS = {name: option.fairseq for name, option in OPTIONS.items() if option.fairseq}
 
@@ -42,7 +44,7 @@ OF_COMMANDS = ("beam", "print_step", "sacrebleu", "no_seed_provided", "no_beamab
 OF_LATENT_MODELS = ("nbest", "sampling", "score_reference", *THEIRS.values())
 
 
-def read_flags(args: Any, cfg: Any) -> DecodingOptions:
+def read_flags(args: Given, cfg: FairseqDataclass) -> DecodingOptions:
     """Returns the options of a latent model: of the call, then of the task.
 
     Args:
@@ -67,13 +69,14 @@ def read_flags(args: Any, cfg: Any) -> DecodingOptions:
         return DecodingOptions(**values).at_once()
 
 
-def converted(name: str, value: Any) -> Any:
+def converted(name: str, value: object) -> object:
     """Returns one of fairseq's values as one of ours."""
     if name == "teacher":  # the last of the models that fairseq has loaded
         return "--path" if value else None
     # fairseq's own defaults of floats are whole numbers, and the other way round.
-    whole = isinstance(value, float) and value.is_integer()
-    return int(value) if type_of(name) is int and whole else value
+    if type_of(name) is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def write_flags(options: DecodingOptions) -> Namespace:
@@ -93,7 +96,7 @@ def named_as_flags() -> Iterator[None]:
         raise ValueError(text) from None
 
 
-def refuse_ignored(args: Any, served: Collection[str], model: str) -> None:
+def refuse_ignored(args: Given, served: Collection[str], model: str) -> None:
     """Refuses fairseq's options that would change nothing.
 
     Args:
@@ -121,7 +124,7 @@ def refuse_ignored(args: Any, served: Collection[str], model: str) -> None:
             )
 
 
-def settle_beam(args: Any, candidates: int) -> None:
+def settle_beam(args: Given, candidates: int) -> None:
     """Refuses a beam of words, and has fairseq report the candidates as its beam.
 
     fairseq's default of 5 cannot be told from a 5 that was asked for.

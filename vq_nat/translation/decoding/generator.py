@@ -18,6 +18,7 @@ from ..flow import (
     LatentModel,
     Latents,
     align_left,
+    is_latent,
     row_slices,
     rows_at_once,
     take,
@@ -154,7 +155,7 @@ class IterativeLatentGenerator:
     ) -> LatentCodes:
         if self.true_codes:
             return model.true_codes(target_of(sample), source)
-        bounds = self.lengths.bounds(source, 2**model.steps)
+        bounds = self.lengths.bounds(source, model.chunk)
         if self.search.kind == "sample":
             words = align_left(sample["net_input"]["src_tokens"], self.pad)
             bounds = bounds._replace(keys=sentence_keys(words, self.pad))
@@ -210,7 +211,7 @@ class IterativeLatentGenerator:
         shown: Optional[Tensor] = None,
     ) -> WordGuess:
         """Predicts all words, of some rows at a time if they are many."""
-        length = latents.mask.size(1) * 2**model.steps
+        length = latents.mask.size(1) * model.chunk
         device, most = latents.mask.device, self.logits_at_once
         count = rows_at_once(device, length, self.vocabulary, most)
         slices = row_slices(len(latents.mask), count)
@@ -220,7 +221,7 @@ class IterativeLatentGenerator:
         for rows in slices:
             # Neighbours are often of a length: as short as the longest of them.
             longest = int(latents.mask[rows].sum(dim=1).max())
-            end = longest * 2**model.steps
+            end = longest * model.chunk
             part = self._decode_rows(
                 model,
                 Latents(*(field[rows, :longest] for field in latents)),
@@ -269,7 +270,7 @@ class IterativeLatentGenerator:
         latents = model.lookup(codes)
         if self.refinement == "latent":
             return Draft(codes, self._decode(model, latents, source))
-        guess = fit(draft.guess, codes, model.steps, self.pad)
+        guess = fit(draft.guess, codes, model.chunk, self.pad)
         guess = self._bounded(guess, source)
         return Draft(codes, self._predict_again(model, latents, source, guess, step))
 
@@ -351,7 +352,7 @@ class IterativeLatentGenerator:
 # -------------------------------------------------------------------------- small parts
 
 
-def only(models: list[Any]) -> LatentModel:
+def only(models: Sequence[LatentModel | nn.Module]) -> LatentModel:
     """Returns the one latent model there is.
 
     Raises:
@@ -362,8 +363,8 @@ def only(models: list[Any]) -> LatentModel:
             f"`models` must hold one model, but holds {len(models)} instead: every "
             "model has codes of its own."
         )
-    model: LatentModel = models[0]
-    return model
+    assert is_latent(models[0])
+    return models[0]
 
 
 def different(rows: list[Candidate]) -> list[Candidate]:

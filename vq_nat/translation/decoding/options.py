@@ -233,7 +233,7 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
 _FIELDS = {one.name: one for one in fields(DecodingOptions)}
 
 
-def default_of(name: str) -> Any:
+def default_of(name: str) -> object:
     """Returns the default of an option."""
     found = _FIELDS[name].default
     assert found is not MISSING
@@ -297,7 +297,7 @@ def refuse_others(
             )
 
 
-def check(name: str, value: Any, one: Option) -> None:
+def check(name: str, value: object, one: Option) -> None:
     """Refuses a value that an option cannot have.
 
     Raises:

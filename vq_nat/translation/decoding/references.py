@@ -37,7 +37,7 @@ class ReferenceScorer:
         Raises:
             ValueError: if there are none, or several models.
         """
-        model = only(list(models))
+        model = only(models)
         model.eval()
         target = align_left(target_of(sample), self.pad)
         source = model.encode(sample["net_input"]["src_tokens"])

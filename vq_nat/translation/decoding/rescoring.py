@@ -5,20 +5,25 @@ or which one the others agree with.
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 import torch
+from fairseq.data import Dictionary
+from fairseq.models import FairseqEncoderDecoderModel
 from torch import Tensor
 
 from ..flow import Candidate, align_left, pieces
 
 Candidates = list[Candidate]  # of one sentence
+EncoderOut = dict[str, Any]  # of fairseq's encoders
 
 
 class Rescorer(Protocol):
     """Ranks the candidates of each sentence."""
 
-    teacher: Any  # the model that scores, None without one
+    teacher: Optional[
+        FairseqEncoderDecoderModel
+    ]  # the model that scores, None without one
 
     def rank(
         self, src_tokens: Tensor, candidates: list[Candidates]
@@ -79,8 +84,8 @@ class TeacherScore:
 
     def __init__(
         self,
-        teacher: Any,
-        tgt_dict: Any,
+        teacher: FairseqEncoderDecoderModel,
+        tgt_dict: Dictionary,
         length_penalty: float = 1.0,
         bos: int | None = None,
         logits_at_once: int = 0,
@@ -157,7 +162,7 @@ class TeacherScore:
         ends = len(words) > 0 and int(words[-1]) == self.eos
         return words if ends else torch.cat([words, words.new_tensor([self.eos])])
 
-    def _encode(self, src_tokens: Tensor) -> Any:
+    def _encode(self, src_tokens: Tensor) -> EncoderOut:
         tokens = align_left(src_tokens, self.pad)
         if self.bos is not None and bool(tokens[:, 0].eq(self.bos).all()):
             tokens = tokens[:, 1:]
@@ -169,7 +174,7 @@ class TeacherScore:
         left = tokens.gather(1, places.clamp(min=0)).masked_fill(places < 0, self.pad)
         return self.teacher.encoder(left, src_lengths=lengths)
 
-    def _score(self, encoded: Any, words: Tensor, owners: Tensor) -> Tensor:
+    def _score(self, encoded: EncoderOut, words: Tensor, owners: Tensor) -> Tensor:
         memory = self.teacher.encoder.reorder_encoder_out(encoded, owners)
         previous = words.roll(1, dims=1)
         previous[:, 0] = self.eos  # fairseq's sign for the beginning

@@ -44,6 +44,13 @@ class SearchesGreedily(Protocol):
         """Finds what `ancestral` finds greedily."""
 
 
+@runtime_checkable
+class EndsInACode(Protocol):
+    """A predictor whose end of codes is a code of the last chunk as well."""
+
+    last_code: int
+
+
 def search(
     predictor: CodePredictor[Any],
     source: EncodedSource,
@@ -64,6 +71,20 @@ def search(
         where there are fewer than W to find, some once more.
     """
     bounds = within(bounds, predictor.max_latents)
+    if isinstance(predictor, EndsInACode):
+        bounds = bounds._replace(least=bounds.least - 1, most=bounds.most - 1)
+        before = search_within(predictor, source, bounds, options)
+        return with_last(before, predictor.last_code)
+    return search_within(predictor, source, bounds, options)
+
+
+def search_within(
+    predictor: CodePredictor[Any],
+    source: EncodedSource,
+    bounds: CodeBounds,
+    options: SearchOptions,
+) -> LatentCodes:
+    """Finds sequences within bounds that the predictor can serve, see `search`."""
     if options.kind == "greedy" and isinstance(predictor, SearchesGreedily):
         return predictor.greedy(source, bounds)
     if options.kind == "beam":
@@ -71,6 +92,15 @@ def search(
     if options.kind == "lengths":
         return neighbours(predictor, source, bounds, options)
     return ancestral(predictor, source, bounds, options)
+
+
+def with_last(codes: LatentCodes, code: int) -> LatentCodes:
+    """Adds the last chunk's code. Shape: (R, L, G) → (R, L + 1, G)."""
+    found = torch.nn.functional.pad(codes.codes, (0, 0, 0, 1))
+    rows = torch.arange(len(found), device=found.device)
+    found[rows, codes.mask.sum(dim=1)] = code
+    mask = torch.nn.functional.pad(codes.mask, (1, 0), value=True)
+    return LatentCodes(found, mask, codes.score)
 
 
 def within(bounds: CodeBounds, longest: int) -> CodeBounds:
@@ -149,6 +179,9 @@ def ancestral(
             state, previous = state.take(alive, source=True), previous[alive]
             rows = alive if rows is None else rows[alive]
             running = running[alive]
+    if not codes:  # where the end may come first
+        none = running.new_zeros(size, 0)
+        return LatentCodes(none.unsqueeze(2).expand(-1, -1, slices).long(), none, score)
     return LatentCodes(torch.stack(codes, 1), torch.stack(masks, 1), score)
 
 

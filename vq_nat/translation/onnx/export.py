@@ -1,7 +1,6 @@
 """Writes a trained model as three ONNX graphs, with all that plain text needs."""
 
 import json
-import logging
 import os
 import shutil
 import sys
@@ -14,20 +13,27 @@ from pathlib import Path
 from typing import Any, Union
 
 import torch
+from fairseq.data import Dictionary
+from torch import nn
 
 from ...bottleneck import BottleneckConfig
 from ...files import hashes, read_json
-from ..flow import is_latent
+from ..decoding.search import EndsInACode
+from ..model import VQEMTransformer
 from .graphs import Graph, graphs_of
+from .quantize import quantize
 from .runtime import DESCRIPTION, FORMAT, require
 
 OPSET = 17  # the first with layer normalisation
 TEXT_FILES = ("text.json", "bpe.codes", "sentencepiece.model")
-QUANTIZED = ("MatMul", "Gemm")  # what 8-bit weights are for
 
 
 def export(
-    model: Any, dictionaries: dict[str, Any], data: Path, out: Path, int8: bool = False
+    model: nn.Module,
+    dictionaries: dict[str, Dictionary],
+    data: Path,
+    out: Path,
+    int8: bool = False,
 ) -> None:
     """Writes a folder that `vq_nat.load` reads; it appears when it is complete.
 
@@ -37,15 +43,19 @@ def export(
         data: folder with `text.json` and the subword codes.
         out: the folder, which must not exist yet.
         int8: quantise the weights of matrix products to 8 bits, and their inputs while
-            they run (dynamic quantization).
+            they run, each row by itself.
 
     Raises:
-        ValueError: for a model without codes, or if `out` exists.
+        ValueError: for a model without learned codes, or if `out` exists.
         ImportError: if onnx or onnxruntime is missing.
     """
-    if not is_latent(model) or not model.predicts_codes:
+    if not isinstance(model, VQEMTransformer) or not model.predicts_codes:
         raise ValueError("only models with latent codes can be exported.")
-    assert isinstance(model, torch.nn.Module)
+    if isinstance(model.predictor, EndsInACode):
+        raise ValueError(
+            "`vq_kind` must be one of learned codes to be exported as ONNX graphs, but "
+            "is 'words' instead."
+        )
     if out.exists():
         raise ValueError(f"{out} must not exist yet, but does.")
     require("onnx")
@@ -53,7 +63,7 @@ def export(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-") as name:
         folder = Path(name) / "export"
         folder.mkdir()
-        model = model.float().cpu()
+        model.float().cpu()
         model.eval()  # returns nothing after fairseq's make_generation_fast_
         for part, graph in graphs_of(model).items():
             write_graph(graph, folder / f"{part}.onnx", int8)
@@ -78,7 +88,9 @@ def forget_hashes(path: Path) -> None:
         path.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
 
-def describe(model: Any, languages: list[str], int8: bool) -> dict[str, Any]:
+def describe(
+    model: VQEMTransformer, languages: list[str], int8: bool
+) -> dict[str, Any]:
     """Returns what the exported model must know of itself."""
     options = {field.name for field in fields(BottleneckConfig)}
     options |= {"compression_steps", "shown_sentences"}
@@ -147,23 +159,6 @@ def arguments(graph: Graph) -> tuple[Any, ...]:
         else:
             found[name] = tensor
     return tuple(found.values())
-
-
-def quantize(path: Path) -> None:
-    """Quantises the weights of a graph's matrix products in place."""
-    quantization = require("onnxruntime.quantization")
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # a line for every product that stays as it is
-    try:
-        quantization.quantize_dynamic(
-            str(path),
-            str(path),
-            op_types_to_quantize=list(QUANTIZED),
-            per_channel=True,
-            weight_type=quantization.QuantType.QInt8,
-        )
-    finally:
-        logging.disable(before)
 
 
 def export_checkpoint(

@@ -9,12 +9,15 @@ codes so far. Keys and values are tensors (B, H, S, C / H); in a list, those of 
 layer follow each other.
 """
 
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..flow import normalise_codes
+from ..layers import ResidualConv
+from ..model import VQEMTransformer
+from ..predictor import LatentPredictor
 from .operators import reshape
 from .packed import KeyValue, PackedDoubling, PackedLayer, joined, plain_norm
 
@@ -31,7 +34,7 @@ class Graph(NamedTuple):
 class EncodeGraph(nn.Module):
     """Source words → keys and values of the source, for every layer after it."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: VQEMTransformer) -> None:
         super().__init__()
         self.pad, self.embed = model.pad, scaled_embedding(model)
         self.positions = model.encoder.positions
@@ -56,9 +59,9 @@ class EncodeGraph(nn.Module):
 class StepGraph(nn.Module):
     """The codes of one step → belief in the next, with the past handed in and out."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: VQEMTransformer) -> None:
         super().__init__()
-        predictor = model.predictor
+        predictor = cast(LatentPredictor, model.predictor)  # export refuses others
         self.predictor = predictor
         self.layers = nn.ModuleList(map(PackedLayer, predictor.layers))
         self.norm = plain_norm(predictor.layer_norm)
@@ -98,7 +101,7 @@ class StepGraph(nn.Module):
 class DecodeGraph(nn.Module):
     """All codes → logits of all words."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: VQEMTransformer) -> None:
         super().__init__()
         self.model, self.width = model, model.cfg.size.width
         self.vectors, self.embed = code_embedding(model), scaled_embedding(model)
@@ -107,7 +110,10 @@ class DecodeGraph(nn.Module):
         self.offsets: Tensor
         decoder = model.decoder
         each = zip(decoder.doublings, decoder.refinements)
-        self.doublings = nn.ModuleList(PackedDoubling(*both) for both in each)
+        self.doublings = nn.ModuleList(
+            PackedDoubling(cast(nn.Linear, double), cast(ResidualConv, refine))
+            for double, refine in each
+        )
         self.layers = nn.ModuleList(map(PackedLayer, decoder.layers))
         self.norm = plain_norm(decoder.layer_norm)
 
@@ -156,13 +162,13 @@ def pairs(tensors: list[Tensor]) -> list[KeyValue]:
     return list(zip(tensors[::2], tensors[1::2]))
 
 
-def scaled_embedding(model: Any) -> nn.Embedding:
+def scaled_embedding(model: VQEMTransformer) -> nn.Embedding:
     """Returns the embedding of words with its scale in it."""
     weight = model.embed_tokens.weight.detach() * model.cfg.encoder_embed_dim**0.5
     return nn.Embedding.from_pretrained(weight, padding_idx=model.pad)
 
 
-def code_embedding(model: Any) -> nn.Embedding:
+def code_embedding(model: VQEMTransformer) -> nn.Embedding:
     """Returns what every code of every slice is looked up as. Shape: (G · K, C / G)."""
     slices, codes = model.predictor.slices, model.predictor.codes
     every = torch.arange(codes).view(1, -1, 1).expand(1, codes, slices)
@@ -175,7 +181,7 @@ def code_embedding(model: Any) -> nn.Embedding:
 # -------------------------------------------------------------------- inputs of each
 
 
-def graphs_of(model: Any) -> dict[str, Graph]:
+def graphs_of(model: VQEMTransformer) -> dict[str, Graph]:
     """Returns the graphs of a latent model by name.
 
     The examples have sizes that all differ, and none of them is 1.
@@ -193,7 +199,7 @@ class Example:
 
     batch, source, latents, past = 2, 5, 3, 4
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: VQEMTransformer) -> None:
         self.model, self.slices = model, model.predictor.slices
         last = torch.tensor([[self.source], [self.source - 1]])
         self.mask = torch.arange(self.source) < last
@@ -241,7 +247,7 @@ class Example:
     def decode(self) -> Graph:
         """Returns the third graph."""
         shape = (self.batch, self.latents)
-        words = torch.zeros(self.batch, self.latents * 2**self.model.steps).long()
+        words = torch.zeros(self.batch, self.latents * self.model.chunk).long()
         memory = self.heads("memory", len(self.model.decoder.layers), self.source)
         return Graph(
             DecodeGraph(self.model),

@@ -8,8 +8,10 @@ ONNX Runtime, whose operators cost a fraction of eager PyTorch's at batch size 1
 import importlib
 import os
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, Optional
+from types import ModuleType
+from typing import Any, NamedTuple, NoReturn, Optional, TypeVar
 
 import numpy
 import torch
@@ -44,6 +46,7 @@ WHAT = "the description of a model that `vq-nat export` wrote"
 MOST_HALVINGS = 16
 MOST = 2**20  # of every size there is
 Array = NDArray[Any]
+Item = TypeVar("Item")
 
 
 class Sessions:
@@ -211,7 +214,7 @@ class ExportedModel(nn.Module):
         sizes = read_description(folder)
         require("onnxruntime")
         self.sizes, self.cfg = sizes, Namespace(**sizes["options"])
-        self.pad, self.steps = sizes["pad"], self.cfg.compression_steps
+        self.pad, self.chunk = sizes["pad"], 2**self.cfg.compression_steps
         sessions = Sessions(folder)
         self.sessions, self.predictor = sessions, ExportedPredictor(sessions, sizes)
 
@@ -254,7 +257,7 @@ class ExportedModel(nn.Module):
         shown: Optional[Tensor] = None,
     ) -> DecodedWords:
         """Predicts every word at once, see `VQEMTransformer.decode`."""
-        mask = word_mask(latents.mask, self.steps)
+        mask = word_mask(latents.mask, self.chunk)
         if words is None or shown is None:
             words, shown = mask.new_zeros(mask.shape).long(), torch.zeros_like(mask)
         first = 2 * self.predictor.layers * self.predictor.heads
@@ -338,12 +341,12 @@ def per_layer(memory: Tensor, heads: int) -> list[Tensor]:
     return [part.contiguous() for part in memory.split(heads, dim=1)]
 
 
-def numbered(name: str, items: list[Any]) -> dict[str, Any]:
+def numbered(name: str, items: Sequence[Item]) -> dict[str, Item]:
     """Names the inputs of the layers."""
     return {f"{name}{i}": item for i, item in enumerate(items)}
 
 
-def require(name: str) -> Any:
+def require(name: str) -> ModuleType:
     """Imports a module of the extra `onnx`; ONNX Runtime without its telemetry.
 
     By default it writes an identifier of the machine and a database of events into the

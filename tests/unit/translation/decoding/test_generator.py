@@ -161,7 +161,7 @@ def test_a_text_that_fills_all_codes_is_refined(
         dictionary, max_iter=3, refinement=refinement, lengths=LengthRule(b=1000)
     )
     found = generate(generator, model, make_batch([9, 4, 6]))
-    longest = model.predictor.max_latents * 2**model.steps
+    longest = model.predictor.max_latents * model.chunk
     assert max(len(row[0].tokens) for row in found) >= longest
     assert all(len(row[0].codes) <= model.predictor.max_latents for row in found)
 
@@ -332,6 +332,6 @@ def test_a_sentence_that_stands_still_is_finished(
 
     generator._decode = counted
     for found in translate(generator, model, make_batch([9, 4, 6])):
-        assert found["steps"] <= 2  # the second pass finds that nothing changes
-        assert len(found["history"]) == found["steps"] + 1
+        assert found.steps <= 2  # the second pass finds that nothing changes
+        assert len(found.history) == found.steps + 1
     assert len(passes) <= 3

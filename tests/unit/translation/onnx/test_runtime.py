@@ -118,6 +118,30 @@ def test_int8_stays_close(pair, make_batch):
     assert 0 < (own - other)[mask].abs().max() < 0.5
 
 
+@pytest.mark.parametrize("size", [1, 7, 64])
+def test_int8_does_not_depend_on_the_batch(pair, make_batch, size):
+    _, exported = pair(int8=True)
+    lengths = [3 + number * 5 % 11 for number in range(64)]
+    tokens = make_batch(lengths)
+
+    def words(order: list[int], count: int) -> list[list[int]]:
+        found: dict[int, list[int]] = {}
+        for start in range(0, len(order), count):
+            rows = order[start : start + count]
+            longest = max(lengths[row] for row in rows)
+            source = exported.encode(tokens[rows, :longest])
+            most = torch.full((len(rows),), 4)
+            codes = exported.predict(source, CodeBounds(torch.ones_like(most), most))
+            decoded = exported.decode(exported.lookup(codes), source)
+            for row, logits, mask in zip(rows, *decoded, strict=True):
+                found[row] = logits[mask].argmax(-1).tolist()
+        return [found[row] for row in range(len(order))]
+
+    alone = words(list(range(64)), 1)
+    assert words(list(range(64)), size) == alone
+    assert words(list(range(64))[::-1], size) == alone
+
+
 def test_exported_model_refuses_what_it_has_no_graph_for(pair, make_batch):
     _, exported = pair()
     with pytest.raises(ValueError, match="an exported model has no compressor"):

@@ -1,0 +1,78 @@
+"""`vq-nat diagnose` with models of a few updates."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import vq_nat
+from vq_nat.bench.diagnosis import BEAM, GREEDY, OF_TEACHER, RANKED, TEACHER
+from vq_nat.cli import main as cli
+
+
+@pytest.fixture(scope="module")
+def models(train_into, tmp_path_factory) -> dict[str, Path]:
+    """A student of words as codes and a teacher, after a few updates."""
+    from fairseq_commands import STUDENT
+    from fairseq_commands import TEACHER as AUTOREGRESSIVE
+
+    root = tmp_path_factory.mktemp("diagnosed")
+    words = [*STUDENT, "--vq-kind", "words", "--words-per-code", "2"]
+    models = {"words": words, "teacher": AUTOREGRESSIVE}
+    for name, model in models.items():
+        train_into(root / name, 8, "--disable-validation", model=model)
+    return {name: root / name / "checkpoint_last.pt" for name in models}
+
+
+def call(model: Path, teacher: Path, corpus: Path, out: Path) -> dict:
+    """Runs the command and returns what it wrote."""
+    raw = corpus.parent / "raw"
+    arguments = ["diagnose", str(model), "--teacher", str(teacher), "--raw", str(raw)]
+    arguments += ["--sentences", "12", "--candidates", "3", "--batch-size", "5"]
+    assert cli.main([*arguments, "--out", str(out)]) == 0
+    return json.loads(out.read_text())
+
+
+def test_words_of_the_teacher_come_back_from_its_own_codes(
+    models, tmp_corpus, tmp_path, capsys
+) -> None:
+    row = call(models["words"], models["teacher"], tmp_corpus, tmp_path / "row.json")
+    printed = capsys.readouterr().out
+    lines = {one["codes"]: one for one in row["decoding"]}
+    assert lines[TEACHER]["bleu_of_teacher"] == pytest.approx(100)
+    assert lines[TEACHER]["agreement"] == [1.0, 1.0, None, None]
+    # Every second word is given.
+    assert lines[OF_TEACHER]["agreement"][0] >= 0.4 > lines[GREEDY]["agreement"][0]
+    losses = row["losses"]
+    assert losses["decoder"] + losses["predictor"] == pytest.approx(
+        lines[TEACHER]["bleu"] - lines[GREEDY]["bleu"], abs=0.02
+    )
+    for name in lines:
+        assert f"| {name} |" in printed
+
+
+def test_the_figures_do_not_depend_on_the_batches(
+    checkpoint, models, tmp_corpus
+) -> None:
+    from vq_nat.bench.diagnosis import given
+
+    translator = vq_nat.load(checkpoint)
+    texts = ["a b c", "d e f g h i", "k l", "a c e g i"]
+    assert given(translator, texts, texts, 1) == given(translator, texts, texts, 4)
+
+
+def test_learned_codes_are_diagnosed_too(
+    checkpoint, models, tmp_corpus, tmp_path
+) -> None:
+    row = call(checkpoint, models["teacher"], tmp_corpus, tmp_path / "row.json")
+    assert [one["codes"] for one in row["decoding"]][:4] == [
+        *(TEACHER, GREEDY, BEAM, RANKED)
+    ]
+    assert all(0 <= one["code_accuracy"] <= 1 for one in row["given"])
+
+
+def test_models_without_codes_are_refused(models, tmp_corpus, tmp_path, capsys) -> None:
+    teacher, raw = str(models["teacher"]), str(tmp_corpus.parent / "raw")
+    arguments = ["diagnose", teacher, "--teacher", teacher, "--raw", raw]
+    assert cli.main(arguments) == 2
+    assert "the model must have codes, but is a" in capsys.readouterr().err

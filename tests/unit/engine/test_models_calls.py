@@ -1,0 +1,184 @@
+"""Calls of whole models: batches, threads, extreme sentences, and what is refused."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.unit.translation.conftest import EOS, VOCABULARY, batch
+from vq_nat import engine
+
+UNK = 3
+
+
+def result(found: Any) -> list[Any]:
+    """Returns all that is known of translations, comparable."""
+    return [
+        [(h.tokens, h.codes, h.positional_scores, h.score, h.count) for h in sentence]
+        for sentence in found
+    ]
+
+
+def sources(count: int) -> list[list[int]]:
+    """Draws sentences of 1 to 20 words."""
+    lengths = [1 + 7 * i % 20 for i in range(count)]
+    rows = batch(lengths)
+    return [row[:length].tolist() for row, length in zip(rows, lengths, strict=True)]
+
+
+@pytest.fixture(params=["latent", "autoregressive"])
+def make(
+    request: pytest.FixtureRequest, build_latent: Any, teacher_of: Any, to_engine: Any
+) -> Any:
+    """Opens a model of either kind in a number format."""
+    model = build_latent() if request.param == "latent" else teacher_of(True)
+    return lambda number_format: to_engine(model, number_format)
+
+
+@pytest.mark.parametrize("number_format", ["int8", "float32"])
+@pytest.mark.parametrize("search", ["greedy", "beam"])
+def test_neither_batch_nor_order_nor_threads_change_anything(
+    make: Any, options_of: Any, number_format: str, search: str
+) -> None:
+    model, rows = make(number_format), sources(70)
+    width = 1 if search == "greedy" else 3
+    limits = {"max_len_a": 1.0, "max_len_b": 4.0, "guarded": True}
+    options = options_of(search=search, width=width, **limits)
+    wanted = [result(model.translate([row], options))[0] for row in rows]
+    for size in (7, len(rows)):
+        found = []
+        for start in range(0, len(rows), size):
+            found += result(model.translate(rows[start : start + size], options))
+        assert found == wanted
+    assert result(model.translate(rows[::-1], options)) == wanted[::-1]
+    options.threads = 8
+    assert result(model.translate(rows, options)) == wanted
+
+
+def test_concurrent_calls_do_not_disturb_each_other(make: Any) -> None:
+    model, rows = make("int8"), sources(16)
+    wanted = result(model.translate(rows))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: result(model.translate(rows)), range(8)))
+    assert found == [wanted] * 8
+
+
+def test_extreme_sentences_are_translated(make: Any, options_of: Any) -> None:
+    model = make("int8")
+    longest = [4 + i % 30 for i in range(63)] + [EOS]
+    rows = [[EOS], [5], [UNK] * 5 + [EOS], longest, [EOS] * 3]
+    found = model.translate(rows, options_of(max_len_a=1, max_len_b=10))
+    assert all(h.tokens[-1] == EOS and EOS not in h.tokens[:-1] for (h,) in found)
+    assert model.translate([]) == []
+
+
+def test_an_empty_source_has_an_empty_translation(make: Any) -> None:
+    model = make("float32")
+    first, second = model.translate([[], [5, EOS]])
+    assert [h.tokens for h in first] == [[EOS]] and first[0].score == 0
+    assert result([second]) == result(model.translate([[5, EOS]]))
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([[VOCABULARY]], f"must be from 0 to {VOCABULARY - 1} and no padding"),
+        ([[-1]], "but one is -1 instead"),
+        ([[5, 1]], "no padding, but one is 1 instead"),
+        ([[5] * 65], "must have at most 64 tokens, but has 65 instead"),
+    ],
+)
+def test_sources_that_cannot_be_are_refused(
+    make: Any, rows: list[list[int]], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        make("float32").translate(rows)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"width": 2}, "`width` must be 1 for a greedy search, but is 2 instead"),
+        ({"width": 0}, "`width` must be from 1 to 4096, but is 0 instead"),
+        ({"temperature": 0}, "`temperature` must be above 0 and finite"),
+        ({"length_penalty": -1}, "`length_penalty` must not be negative"),
+        ({"threads": 0}, "`threads` must be from 1 to 1024, but is 0 instead"),
+        ({"passes": -1}, "`passes` must be from 0 to 1000, but is -1 instead"),
+        ({"max_len_b": float("nan")}, "`max_len_a` and `max_len_b` must be finite"),
+        ({"min_length_ratio": -1}, "ratios of lengths must be at least 0"),
+        (
+            {"min_length_ratio": 2, "max_length_ratio": 1},
+            "`min_length_ratio` must be at most `max_length_ratio`",
+        ),
+    ],
+)
+def test_options_that_cannot_be_are_refused(
+    make: Any, options_of: Any, changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        make("float32").translate([[5, EOS]], options_of(**changes))
+
+
+def test_what_a_kind_of_model_cannot_do_is_refused(
+    build_latent: Any, teacher_of: Any, to_engine: Any, options_of: Any
+) -> None:
+    latent, teacher = to_engine(build_latent()), to_engine(teacher_of(True))
+    row = [[5, EOS]]
+    with pytest.raises(ValueError, match="`search` must be greedy or beam"):
+        teacher.translate(row, options_of(search="sample"))
+    with pytest.raises(ValueError, match="`passes` must be 0 for an autoregressive"):
+        teacher.translate(row, options_of(passes=1))
+    with pytest.raises(ValueError, match="`min_length` must be at most the longest"):
+        teacher.translate(row, options_of(max_len_b=2, min_length=3))
+    with pytest.raises(ValueError, match="`width` must be at most a quarter of the"):
+        teacher.translate(row, options_of(search="beam", width=20))
+    with pytest.raises(ValueError, match="must be autoregressive to score"):
+        latent.score(row, row)
+    with pytest.raises(ValueError, match="the first model must be a latent model"):
+        teacher.translate_ranked(row, teacher, options_of())
+    with pytest.raises(ValueError, match="the teacher must be autoregressive"):
+        latent.translate_verified(row, latent)
+    with pytest.raises(ValueError, match="as many targets as sources"):
+        teacher.score(row, [])
+    with pytest.raises(ValueError, match="`search` must be one of greedy, beam"):
+        options_of(search="best")
+
+
+# ------------------------------------------------------------------------- shortlists
+
+
+def lexicon(words: dict[int, list[int]], always: list[int]) -> Any:
+    """Makes a shortlist of the words that each source word allows."""
+    offsets, flat = [0], []
+    for token in range(VOCABULARY):
+        flat += words.get(token, [])
+        offsets.append(len(flat))
+    return engine.engine().Lexicon(offsets, flat, always, VOCABULARY)
+
+
+def test_a_shortlist_of_all_words_changes_nothing(make: Any) -> None:
+    model, rows = make("float32"), sources(5)
+    found = model.translate(rows, lexicon=lexicon({}, list(range(VOCABULARY))))
+    wanted = model.translate(rows)
+    assert [h.tokens for (h,) in found] == [h.tokens for (h,) in wanted]
+
+
+def test_only_words_of_the_shortlist_are_written(make: Any, options_of: Any) -> None:
+    model = make("int8")
+    allowed = {5: [10, 11], 6: [12]}
+    first, second = model.translate(
+        [[5, EOS], [6, 5, EOS]], options_of(min_length=2), lexicon(allowed, [20])
+    )
+    assert min(len(first[0].tokens), len(second[0].tokens)) > 1
+    assert set(first[0].tokens) <= {EOS, 10, 11, 20}
+    assert set(second[0].tokens) <= {EOS, 10, 11, 12, 20}
+
+
+def test_shortlists_that_cannot_be_are_refused(make: Any) -> None:
+    other = engine.engine().Lexicon([0, 0], [], [], VOCABULARY)
+    with pytest.raises(ValueError, match="shortlist must be for the model's vocabular"):
+        make("float32").translate([[5, EOS]], lexicon=other)
+    with pytest.raises(ValueError, match="but one is 40 instead"):
+        lexicon({}, [VOCABULARY])
+    with pytest.raises(ValueError, match="must ascend from 0 to the number of words"):
+        engine.engine().Lexicon([0, 2], [5], [], VOCABULARY)

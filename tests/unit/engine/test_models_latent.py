@@ -1,0 +1,157 @@
+"""Latent models in the engine: what the PyTorch model and its generator give."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.unit.translation.conftest import PAD, batch
+from vq_nat.translation.decoding.generator import IterativeLatentGenerator
+from vq_nat.translation.decoding.lengths import LengthRule
+from vq_nat.translation.decoding.search import SearchOptions
+
+LENGTHS = [7, 1, 12, 3, 30, 2]
+
+
+def sentences(rows: torch.Tensor) -> list[list[int]]:
+    """Returns the words of each row without padding."""
+    return [row[row.ne(PAD)].tolist() for row in rows]
+
+
+def generate(model: Any, words: Any, rows: torch.Tensor, **options: Any) -> Any:
+    """Returns what the PyTorch generator finds."""
+    generator = IterativeLatentGenerator(words, **options)
+    return generator.generate([model], {"net_input": {"src_tokens": rows}})
+
+
+def agree(found: Any, wanted: Any, ranked: bool = True) -> None:
+    """Checks words and codes, and scores to 1e-4."""
+    assert len(found) == len(wanted)
+    for own, other in zip(found, wanted, strict=True):
+        if ranked:
+            assert [h.tokens for h in own] == [h["tokens"].tolist() for h in other]
+        by_words = {tuple(h["tokens"].tolist()): h for h in other}
+        assert {tuple(h.tokens) for h in own} == by_words.keys()
+        for hypothesis in own:
+            same = by_words[tuple(hypothesis.tokens)]
+            assert hypothesis.codes == same["codes"].flatten().tolist()
+            assert hypothesis.score == pytest.approx(same["score"], abs=1e-4)
+            assert hypothesis.code_score == pytest.approx(same["code_score"], abs=1e-4)
+            assert hypothesis.positional_scores == pytest.approx(
+                same["positional_scores"].tolist(), abs=1e-4
+            )
+            assert hypothesis.steps == same["steps"]
+            assert hypothesis.count == same["count"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"vq_slices": 2},
+        {"compression_steps": 0},
+        {"compression_steps": 1, "decoder_layers": 3, "encoder_layers": 1},
+        {"encoder_embed_dim": 40, "encoder_ffn_embed_dim": 56},
+    ],
+)
+def test_greedy_codes_and_words_are_those_of_the_model(
+    build_latent: Any, to_engine: Any, words: Any, changes: dict[str, Any]
+) -> None:
+    model = build_latent(**changes)
+    rows = batch(LENGTHS)
+    found = to_engine(model).translate(sentences(rows))
+    agree(found, generate(model, words, rows))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"most": 1.0, "least": 0.9},
+        {"a": 0.5, "b": 3.0},
+        {"guarded": True},
+        {"fixed": 1.3},
+        {"least": 1.5},
+    ],
+)
+def test_lengths_keep_the_same_bounds(
+    build_latent: Any, to_engine: Any, options_of: Any, words: Any, rule: dict[str, Any]
+) -> None:
+    model = build_latent(compression_steps=1)
+    rows = batch(LENGTHS)
+    names = {
+        "a": "max_len_a",
+        "b": "max_len_b",
+        "least": "min_length_ratio",
+        "most": "max_length_ratio",
+        "fixed": "length_ratio",
+        "guarded": "guarded",
+    }
+    options = options_of(**{names[name]: value for name, value in rule.items()})
+    found = to_engine(model).translate(sentences(rows), options)
+    agree(found, generate(model, words, rows, lengths=LengthRule(**rule)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "more"),
+    [
+        ("beam", {}, {}),
+        ("beam", {"vq_slices": 2}, {"length_penalty": 0.6}),
+        ("beam", {"compression_steps": 1}, {"length_penalty": 0.0}),
+        ("sample", {}, {"temperature": 0.7}),
+        ("sample", {"vq_slices": 2}, {"seed": 7}),
+        ("lengths", {"compression_steps": 1}, {}),
+    ],
+)
+def test_candidates_are_those_of_the_search(
+    build_latent: Any,
+    to_engine: Any,
+    options_of: Any,
+    words: Any,
+    kind: str,
+    changes: dict[str, Any],
+    more: dict[str, Any],
+) -> None:
+    model = build_latent(**changes)
+    rows = batch(LENGTHS)
+    rule = LengthRule(most=1.5, guarded=True)
+    search = SearchOptions(kind, width=4, **more)
+    wanted = generate(model, words, rows, search=search, lengths=rule)
+    options = options_of(
+        search=kind, width=4, max_length_ratio=1.5, guarded=True, **more
+    )
+    agree(to_engine(model).translate(sentences(rows), options), wanted)
+
+
+def test_a_beam_of_a_fixed_length_is_that_of_the_search(
+    build_latent: Any, to_engine: Any, options_of: Any, words: Any
+) -> None:
+    model = build_latent(compression_steps=1)
+    rows = batch(LENGTHS)
+    search, rule = SearchOptions("beam", width=3), LengthRule(fixed=1.0)
+    wanted = generate(model, words, rows, search=search, lengths=rule)
+    options = options_of(search="beam", width=3, length_ratio=1.0)
+    agree(to_engine(model).translate(sentences(rows), options), wanted)
+
+
+def test_passes_of_refinement_are_those_of_the_generator(
+    build_latent: Any, to_engine: Any, options_of: Any, words: Any
+) -> None:
+    model = build_latent(shown_sentences=0.5)
+    torch.nn.init.normal_(model.hidden_word)
+    rows = batch(LENGTHS)
+    wanted = generate(model, words, rows, max_iter=3)
+    found = to_engine(model).translate(sentences(rows), options_of(passes=3))
+    agree(found, wanted)
+    assert {h.steps for (h,) in found} - {0}
+
+
+def test_scores_are_optional(
+    build_latent: Any, to_engine: Any, options_of: Any
+) -> None:
+    model = to_engine(build_latent())
+    rows = sentences(batch(LENGTHS))
+    plain = model.translate(rows, options_of(want_scores=False))
+    wanted = model.translate(rows)
+    assert [h.tokens for (h,) in plain] == [h.tokens for (h,) in wanted]
+    assert [h.codes for (h,) in plain] == [h.codes for (h,) in wanted]
+    assert not any(h.positional_scores or h.score for (h,) in plain)

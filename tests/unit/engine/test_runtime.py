@@ -1,0 +1,260 @@
+"""An exported folder translates as its model does, without torch and fairseq."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fairseq.data import Dictionary
+
+import vq_nat
+from vq_nat import engine
+from vq_nat.engine.export import export
+from vq_nat.engine.folder import read_description
+from vq_nat.engine.runtime import EngineTranslator, load_folder
+from vq_nat.translation.codec import TextCodec
+from vq_nat.translation.decoding.options import DecodingOptions
+from vq_nat.translation.task import (
+    DiscreteLatentTranslationConfig,
+    DiscreteLatentTranslationTask,
+)
+from vq_nat.translation.translator import Translator
+
+pytestmark = pytest.mark.skipif(not engine.available(), reason="no engine")
+TEXTS = [
+    "a b c",
+    "",
+    "d e f g h a b",
+    "  ",
+    "k",
+    "ünknown ☂ a",
+    "t s r q p",
+    "a b " * 70,
+]
+
+
+@pytest.fixture
+def words() -> Dictionary:
+    """A dictionary of letters and digits, 40 symbols with the special ones."""
+    dictionary = Dictionary()
+    for symbol in "abcdefghijklmnopqrstuvwxyz0123456789":
+        dictionary.add_symbol(symbol)
+    return dictionary
+
+
+@pytest.fixture
+def data(tmp_path: Path, words: Dictionary) -> Path:
+    """A folder of text processing."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for language in ("en", "de"):
+        words.save(str(folder / f"dict.{language}.txt"))
+    (folder / "bpe.codes").write_text("#version: 0.2\na b</w>\n")
+    recipe = {"source_lang": "en", "target_lang": "de"}
+    recipe |= {"tokenizer": "moses", "bpe": "subword_nmt"}
+    (folder / "text.json").write_text(json.dumps(recipe))
+    return folder
+
+
+@pytest.fixture
+def exported(data: Path, words: Dictionary) -> Any:
+    """Exports a model into a folder of a name."""
+
+    def make(model: Any, number_format: str = "float32", name: str = "out") -> Path:
+        out = data.parent / name
+        export(model, {"en": words, "de": words}, data, out, number_format, "1.0")
+        return out
+
+    return make
+
+
+@pytest.fixture
+def by_torch(data: Path) -> Any:
+    """Returns the translator of a model that is not exported."""
+
+    def make(model: Any, **options: Any) -> Translator:
+        task = DiscreteLatentTranslationTask.setup_task(
+            DiscreteLatentTranslationConfig(
+                data=str(data),
+                source_lang="en",
+                target_lang="de",
+                max_source_positions=64,
+                max_target_positions=64,
+            )
+        )
+        codec = TextCodec(data, task.source_dictionary, task.target_dictionary)
+        return Translator(model, task, codec, DecodingOptions(**options))
+
+    return make
+
+
+def same(found: list[Any], expected: list[Any]) -> None:
+    """Compares hypotheses of sentences, figures within what float32 gives."""
+    for ours, theirs in zip(found, expected, strict=True):
+        assert [h.text for h in ours] == [h.text for h in theirs]
+        assert [h.tokens for h in ours] == [h.tokens for h in theirs]
+        assert [h.codes for h in ours] == [h.codes for h in theirs]
+        for name in ("score", "rank_score"):
+            figures = [[getattr(h, name) for h in hs] for hs in (ours, theirs)]
+            assert figures[0] == pytest.approx(figures[1], abs=1e-3, rel=1e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"vq_slices": 2}], ids=str)
+def test_a_latent_model_translates_as_before(
+    build_latent: Any, exported: Any, by_torch: Any, options: dict[str, Any]
+) -> None:
+    model = build_latent(shown_sentences=0.1, **options)
+    ours = vq_nat.load(exported(model))
+    theirs = by_torch(model)
+    assert isinstance(ours, EngineTranslator)
+    assert ours.translate(TEXTS) == theirs.translate(TEXTS)
+    assert ours.codes(TEXTS) == theirs.codes(TEXTS)
+    same(ours.nbest(TEXTS), theirs.nbest(TEXTS))
+    same(ours.nbest(TEXTS, candidates=3), theirs.nbest(TEXTS, candidates=3))
+    same(ours.nbest(TEXTS, passes=2), theirs.nbest(TEXTS, passes=2))
+    assert list(ours.stream(iter(TEXTS), 2)) == ours.translate(TEXTS)
+    assert ours.translate(TEXTS[::-1]) == ours.translate(TEXTS)[::-1]
+
+
+@pytest.mark.parametrize("pre_norm", [True, False])
+def test_an_autoregressive_model_translates_as_before(
+    teacher_of: Any, exported: Any, by_torch: Any, pre_norm: bool
+) -> None:
+    model = teacher_of(pre_norm)
+    ours = vq_nat.load(exported(model), max_len_b=20)
+    theirs = by_torch(model, max_len_b=20)
+    same(ours.nbest(TEXTS[:7]), theirs.nbest(TEXTS[:7]))
+    wide = [one.nbest(TEXTS[:7], candidates=3) for one in (ours, theirs)]
+    same(*wide)
+
+
+def test_a_teacher_ranks(build_latent: Any, teacher_of: Any, exported: Any) -> None:
+    judge = exported(teacher_of(True), name="teacher")
+    ours = load_folder(exported(build_latent()), teacher=judge, candidates=4)
+    for hypotheses in ours.nbest(TEXTS[:1] + TEXTS[2:3]):
+        ranks = [h.rank_score for h in hypotheses]
+        assert ranks == sorted(ranks, reverse=True)
+        for h in hypotheses:
+            assert h.teacher_score == pytest.approx(h.rank_score * len(h.tokens))
+    with pytest.raises(ValueError, match="`teacher` must be an autoregressive model"):
+        load_folder(
+            exported(build_latent(), name="x"),
+            teacher=exported(build_latent(), name="y"),
+        )
+
+
+def test_threads_and_number_formats_change_no_order(
+    build_latent: Any, exported: Any
+) -> None:
+    folder = exported(build_latent(), "int8")
+    found = [load_folder(folder, threads=n).translate(TEXTS) for n in (1, 3)]
+    assert found[0] == found[1]
+    assert found[0][1] == found[0][3] == ""
+
+
+REFUSED = [
+    ({"beams": 2}, "decoding options must be among .* but one is 'beams' instead"),
+    ({"device": "cuda"}, "`device` must be 'cpu' for an exported model, but is 'cuda'"),
+    ({"data": "x"}, "`data` must be None for an exported model, but is 'x' instead"),
+    ({"autocast": "bfloat16"}, "`autocast` must be 'none' for an exported model that"),
+    ({"beam": 2}, "`beam` must be 1 for an exported model that is latent, but is 2"),
+    ({"rescore": "chrf"}, "`rescore` must be 'model' for an exported model that is"),
+    ({"refinement": "latent"}, "`refinement` must be 'mask' for an exported model"),
+    ({"true_codes": True}, "`true_codes` must be False for an exported model that is"),
+    ({"code_search": "x"}, "`code_search` must be one of beam, sample, lengths, but"),
+    ({"passes": 1}, "`passes` must be 0, but is 1 instead: the model was trained with"),
+]
+
+
+def test_what_the_engine_cannot_serve_is_refused(
+    build_latent: Any, teacher_of: Any, exported: Any
+) -> None:
+    folder = exported(build_latent())
+    for options, message in REFUSED:
+        with pytest.raises(ValueError, match=message):
+            vq_nat.load(folder, **options)
+    translator = vq_nat.load(folder)
+    with pytest.raises(ValueError, match="`references` must be None for an exported"):
+        translator.translate(["a"], references=["b"])
+    with pytest.raises(ValueError, match="`sentences` must be a list of strings"):
+        translator.translate("a b")
+    with pytest.raises(ValueError, match="`passes` must be 0 for an exported model"):
+        vq_nat.load(exported(teacher_of(True), name="teacher"), passes=1)
+
+
+def test_a_folder_that_has_changed_is_refused(build_latent: Any, exported: Any) -> None:
+    folder = exported(build_latent())
+    description = read_description(folder)
+    assert description["number_format"] == "float32" and description["version"] == "1.0"
+
+    def refused(message: str, error: type = ValueError, **changes: Any) -> None:
+        changed = {**description, **changes}
+        (folder / "description.json").write_text(json.dumps(changed))
+        with pytest.raises(error, match=message):
+            vq_nat.load(folder)
+
+    refused("must have the format 1, but has 2 instead: export", format=2)
+    refused("`kind` in .* must be one of latent, autoregressive, but is 'x'", kind="x")
+    refused("must list its `files`, but does not", files={})
+    outside = {**description["files"], "../data/text.json": ""}
+    refused(r"must name files of its folder, but names '\.\./data/", files=outside)
+    missing = {**description["files"], "no": ""}
+    refused("no does not exist", FileNotFoundError, files=missing)
+    refused("`languages` in .* must be two names", languages=["..", "/etc"])
+    refused(
+        "`encoder_layers` must be from 1 to 256, but is 1000000", encoder_layers=10**6
+    )
+    refused("must", encoder_layers=3)
+    refused("must", width=10**9)
+    (folder / "description.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="must be JSON in UTF-8, but is not"):
+        vq_nat.load(folder)
+    (folder / "description.json").write_text(json.dumps(description))
+    with open(folder / "dict.de.txt", "a") as file:
+        file.write("more 1\n")
+    with pytest.raises(
+        ValueError, match=r"dict\.de\.txt must be the file that was exp"
+    ):
+        vq_nat.load(folder)
+
+
+LIGHT = """
+import sys
+import vq_nat
+translator = vq_nat.load(sys.argv[1], threads=1)
+print(translator.translate(["a b c"])[0])
+memory = open("/proc/self/status").read().split("VmHWM:")[1].split()[0]
+print(int(memory), file=sys.stderr)  # KiB, the most there was since this began
+heavy = {"torch", "fairseq", "sacremoses", "numpy", "tqdm"} & set(sys.modules)
+sys.exit(f"imported: {sorted(heavy)}" if heavy else 0)
+"""
+
+
+def test_a_folder_is_read_without_anything_heavy(
+    build_latent: Any, exported: Any
+) -> None:
+    folder = exported(build_latent(), "int8")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    by_door, by_command = (
+        subprocess.run(
+            [sys.executable, *command],
+            input="a b c\n",
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(vq_nat.__file__).parents[1])},
+        )
+        for command in (
+            ["-c", LIGHT, str(folder)],
+            ["-m", "vq_nat.cli", "translate", str(folder)],
+        )
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert by_door.returncode == 0, by_door.stderr
+    assert int(by_door.stderr) < 150 * 1024
+    assert by_command.stdout == by_door.stdout
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert spent < 2 * 0.5  # seconds of CPU time, both

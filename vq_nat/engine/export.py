@@ -1,0 +1,70 @@
+"""Writes a trained model as a folder that needs nothing else."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..text.codec import PREFIXES, TEXT_FILE
+from ..text.tokenizer import prefixes_of
+from .folder import DESCRIPTION, FORMAT, TEXTS, WEIGHTS, dictionary_name, sha256_of
+from .packing import write_tensors
+from .weights import describe, tensors_of
+
+
+def export(
+    model: Any,
+    dictionaries: dict[str, Any],
+    data: Path,
+    out: Path,
+    number_format: str = "int8",
+    version: str = "",
+) -> None:
+    """Writes a folder that `vq_nat.load` reads; it appears when it is complete.
+
+    Args:
+        model: a latent model, or an autoregressive Transformer of fairseq.
+        dictionaries: source and target, by language, in this order.
+        data: folder with `text.json` and the subword codes.
+        out: the folder, which must not exist yet.
+        number_format: "int8", or "float32".
+        version: of vq-nat.
+
+    Raises:
+        ValueError: for a model or number format that the engine does not serve, or if
+            `out` exists.
+    """
+    if out.exists():
+        raise ValueError(f"{out} must not exist yet, but does.")
+    tensors = tensors_of(model, number_format)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-") as name:
+        folder = Path(name) / "export"
+        folder.mkdir()
+        write_tensors(folder / WEIGHTS, tensors)
+        write_texts(dictionaries, data, folder)
+        description = {
+            "format": FORMAT,
+            "version": version,
+            "number_format": number_format,
+            **describe(model, dictionaries),
+            "files": {path.name: sha256_of(path) for path in sorted(folder.iterdir())},
+        }
+        text = json.dumps(description, indent=1) + "\n"
+        (folder / DESCRIPTION).write_text(text, encoding="utf-8")
+        folder.rename(out)
+
+
+def write_texts(dictionaries: dict[str, Any], data: Path, folder: Path) -> None:
+    """Writes what text needs: dictionaries, subword codes, lists of abbreviations."""
+    for language, dictionary in dictionaries.items():
+        dictionary.save(str(folder / dictionary_name(language)))
+    for file in TEXTS:
+        if (data / file).is_file():
+            shutil.copyfile(data / file, folder / file)
+    recipe = json.loads((data / TEXT_FILE).read_text(encoding="utf-8"))
+    if recipe.get("tokenizer") == "moses":
+        recipe[PREFIXES] = {name: prefixes_of(name) for name in dictionaries}
+    text = json.dumps(recipe, indent=1, ensure_ascii=False) + "\n"
+    (folder / TEXT_FILE).write_text(text, encoding="utf-8")

@@ -1,0 +1,293 @@
+"""Python's door to an exported model: text in, text out, without torch and fairseq."""
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..light import light_module
+from ..text.codec import PIECE, IndexCodec
+from ..text.dictionary import Dictionary
+from ..translated import EMPTY, Hypothesis, TextDoor, checked, join
+from . import engine
+from .folder import WEIGHTS, dictionary_name, languages_of, read_description
+
+if TYPE_CHECKING:
+    from ..translation.decoding import options as home
+else:
+    home = light_module("translation.decoding.options")
+
+# Options that mean the same to the engine, and what it calls them.
+SHARED = {
+    "lenpen": "",  # see `length_penalty`
+    "unnormalized": "",
+    "max_len_a": "max_len_a",
+    "max_len_b": "max_len_b",
+}
+LATENT = {
+    **SHARED,
+    "candidates": "width",
+    "code_search": "",  # see `search_of`
+    "temperature": "temperature",
+    "sampling_seed": "seed",
+    "teacher": "",
+    "passes": "passes",
+    "length_mode": "",
+    "length_ratio": "",
+    "min_length_ratio": "min_length_ratio",
+    "max_length_ratio": "max_length_ratio",
+}
+AUTOREGRESSIVE = {**SHARED, "beam": "width", "min_len": "min_length"}
+
+
+class Parts(NamedTuple):
+    """What a folder holds, ready for use."""
+
+    description: dict[str, Any]
+    model: Any  # the engine's
+    codec: IndexCodec
+
+    @property
+    def parallel(self) -> bool:
+        """Whether all words are written at once."""
+        return self.description["kind"] == "latent"
+
+
+def load_folder(
+    path: str | Path,
+    data: Any = None,
+    device: str = "cpu",
+    threads: int = 0,
+    **decoding: Any,
+) -> "EngineTranslator":
+    """Loads an exported model.
+
+    Args:
+        path: the folder.
+        data: must be None: the folder holds all there is.
+        device: must be "cpu".
+        threads: that compute; 0 = one for each processor. Results do not depend on it.
+        **decoding: the fields of `DecodingOptions`: `candidates`, `passes`, `beam` (of
+            an autoregressive model), `teacher` (the folder of one), ….
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: for options that do not exist or that the engine cannot serve, and
+            for files that are not what was exported.
+        ImportError: if the engine was not compiled.
+    """
+    teacher = decoding.get("teacher")
+    if teacher is not None:
+        decoding["teacher"] = str(teacher)
+    if decoding.get("autocast") == "auto":
+        del decoding["autocast"]
+    options = home.options_from(decoding)
+    for name, value, only in (("data", data, None), ("device", device, "cpu")):
+        if value != only:
+            raise ValueError(
+                f"`{name}` must be {only!r} for an exported model, but is {value!r} "
+                "instead."
+            )
+    judge = None if teacher is None else open_folder(Path(teacher))
+    return EngineTranslator(open_folder(Path(path)), options, judge, threads)
+
+
+def open_folder(folder: Path) -> Parts:
+    """Opens a folder that was exported, see `load_folder`."""
+    description = read_description(folder)
+    languages = languages_of(description, folder)
+    source, target = (
+        Dictionary.load(folder / dictionary_name(name)) for name in languages
+    )
+    model = engine().Model(str(folder / WEIGHTS), description)
+    sizes = {"source": len(source), "target": len(target)}
+    if sizes != description["vocabulary"]:
+        raise ValueError(
+            f"the dictionaries of {folder} must have {description['vocabulary']} "
+            f"symbols, but have {sizes} instead."
+        )
+    return Parts(description, model, IndexCodec(folder, source, target))
+
+
+class EngineTranslator(TextDoor):
+    """A trained model that translates raw text by the engine.
+
+    Options and results are those of `translation.translator.Translator`. Several
+    threads may read from one translator.
+
+    Args:
+        parts: the model, with its text.
+        options: how it decodes.
+        teacher: the model that ranks candidates.
+        threads: that compute; 0 = one for each processor.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        options: "home.DecodingOptions",
+        teacher: Parts | None = None,
+        threads: int = 0,
+    ) -> None:
+        self.parts, self.teacher, self.options = parts, teacher, options
+        self.codec, self.description = parts.codec, parts.description
+        self.threads = threads or len(os.sched_getaffinity(0))
+        if teacher is not None:
+            self._check_teacher(teacher)
+        self._options()  # refuses wrong options at once
+
+    @property
+    def parallel(self) -> bool:
+        """Whether all words are written at once."""
+        return self.parts.parallel
+
+    def nbest(
+        self,
+        sentences: Iterable[str],
+        batch_size: int = 64,
+        candidates: int | None = None,
+        passes: int | None = None,
+        references: Sequence[str] | None = None,
+    ) -> list[list[Hypothesis]]:
+        """Returns all different translations of each sentence, the best first.
+
+        Those of a sentence that is translated in pieces are joined by their ranks. The
+        engine makes batches of its own: `batch_size` changes nothing.
+        """
+        options = self._options(candidates, passes, references)
+        rows, owners = self._pieces(checked(sentences, batch_size))
+        start = time.perf_counter()
+        found = self._run(rows, options)
+        seconds = (time.perf_counter() - start) / max(1, len(rows))
+        read = [[self._read(one, seconds) for one in of_row] for of_row in found]
+        return [join([read[row] for row in own]) or [EMPTY] for own in owners]
+
+    def translate(
+        self,
+        sentences: Iterable[str],
+        batch_size: int = 64,
+        candidates: int | None = None,
+        passes: int | None = None,
+        references: Sequence[str] | None = None,
+    ) -> list[str]:
+        """Translates raw sentences; order and number are kept, empty stays empty.
+
+        The same as the best of `nbest`, but nothing is computed for scores alone.
+        """
+        options = self._options(candidates, passes, references)
+        options.want_scores = options.width > 1 or options.passes > 0
+        rows, owners = self._pieces(checked(sentences, batch_size))
+        texts = [
+            self.codec.sentence(found[0].tokens) for found in self._run(rows, options)
+        ]
+        return [" ".join(filter(None, texts[own.start : own.stop])) for own in owners]
+
+    def _pieces(self, sentences: Iterable[str]) -> tuple[list[list[int]], list[range]]:
+        """Returns the rows to translate, and which of them are each sentence's."""
+        size = min(PIECE, self.description["max_source"])
+        rows: list[list[int]] = []
+        owners: list[range] = []
+        for sentence in sentences:
+            pieces = self.codec.cut(self.codec.source_indices(sentence), size)
+            owners.append(range(len(rows), len(rows) + len(pieces)))
+            rows += pieces
+        return rows, owners
+
+    def _run(self, rows: list[list[int]], options: Any) -> list[list[Any]]:
+        """Lets the engine translate."""
+        if self.teacher is None or options.width == 1:
+            return self.parts.model.translate(rows, options)
+        return self.parts.model.translate_ranked(rows, self.teacher.model, options)
+
+    def _read(self, one: Any, seconds: float) -> Hypothesis:
+        slices = self.description.get("slices", 1)
+        codes = [one.codes[i : i + slices] for i in range(0, len(one.codes), slices)]
+        return Hypothesis(
+            self.codec.sentence(one.tokens),
+            self.codec.names(one.tokens),
+            codes,
+            one.score,
+            one.rank_score,
+            None if self.teacher is None else one.teacher_score,
+            one.steps,
+            seconds,
+        )
+
+    # -- options -------------------------------------------------------------------
+
+    def _options(
+        self,
+        candidates: int | None = None,
+        passes: int | None = None,
+        references: Sequence[str] | None = None,
+    ) -> Any:
+        """Returns the engine's options.
+
+        Raises:
+            ValueError: naming one that the engine cannot serve.
+        """
+        if references is not None:
+            raise ValueError(
+                "`references` must be None for an exported model: it has no compressor."
+            )
+        asked: dict[str, Any] = {}
+        if candidates is not None:
+            asked["candidates" if self.parallel else "beam"] = candidates
+        if passes is not None:
+            asked["passes"] = passes
+        options = replace(self.options, **asked)
+        names = LATENT if self.parallel else AUTOREGRESSIVE
+        kind = self.description["kind"]
+        home.refuse_others(options, names, f"an exported model that is {kind}")
+        self._refuse_passes(options.passes)
+        found = engine().Options()
+        for name, own in names.items():
+            if own:
+                setattr(found, own, getattr(options, name))
+        found.threads = self.threads
+        found.search = search_of(options, self.parallel)
+        found.length_penalty = found.rank_penalty = options.length_penalty
+        found.normalise = not options.unnormalized
+        if options.length_mode == "ratio":
+            found.length_ratio = options.length_ratio
+        found.guarded = self.parallel and not options.max_length_ratio
+        return found
+
+    def _refuse_passes(self, passes: int) -> None:
+        """Refuses passes that a model has not learned.
+
+        Raises:
+            ValueError: if there are any.
+        """
+        if passes and not self.description.get("sees_words", False):
+            raise ValueError(
+                f"`passes` must be 0, but is {passes} instead: the model was trained "
+                "without shown words (--shown-sentences), and cannot predict words "
+                "again around others."
+            )
+
+    def _check_teacher(self, teacher: Parts) -> None:
+        """Refuses a teacher with other words.
+
+        Raises:
+            ValueError: saying why.
+        """
+        if teacher.parallel:
+            raise ValueError("`teacher` must be an autoregressive model, but is not.")
+        for side in ("source", "target"):
+            own = getattr(self.codec, side).symbols
+            if getattr(teacher.codec, side).symbols != own:
+                raise ValueError(
+                    f"the teacher's {side} dictionary must be that of the student, but "
+                    "is another."
+                )
+
+
+def search_of(options: "home.DecodingOptions", parallel: bool) -> str:
+    """Returns the engine's name of a search."""
+    if not parallel:
+        return "greedy" if options.beam == 1 else "beam"
+    greedy = options.candidates == 1 and options.code_search != "sample"
+    return "greedy" if greedy else options.code_search

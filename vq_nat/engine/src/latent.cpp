@@ -1,0 +1,194 @@
+// Translation with a latent model, as vq_nat/translation/generator.py does it.
+#include "latent.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace vq {
+namespace {
+
+using Guess = std::vector<Choice>;  // of each position
+
+/// A candidate between two passes.
+struct Candidate {
+  int sentence;
+  CodeSequence codes;
+  Guess guess;
+  int steps = 0;
+};
+
+class Latent {
+ public:
+  Latent(const Weights& weights, const WordOutputs& outputs, const Sources& sources,
+         const Options& options, const Allowed* shortlists, Work& work)
+      : weights_(weights), outputs_(outputs), sources_(sources), options_(options),
+        shortlists_(shortlists), work_(work),
+        memories_(work.arena.take<Memory>(2 * sources.count)) {
+    const float* states = encode(weights, sources, work);
+    read_sources(weights.predictor, states, sources.starts, sources.count, memories_, work);
+    read_sources(weights.decoder, states, sources.starts, sources.count,
+                 memories_ + sources.count, work);
+  }
+
+  std::vector<Candidate> candidates() {
+    std::vector<Candidate> found;
+    for (CodeSequence& one : search()) {
+      const int sentence = static_cast<int>(found.size()) / options_.width;
+      found.push_back({sentence, std::move(one), {}, 0});
+    }
+    std::vector<int> all(found.size());
+    std::iota(all.begin(), all.end(), 0);
+    std::vector<Guess> guesses = decode(found, all, {});
+    for (std::size_t i = 0; i < found.size(); ++i) found[i].guess = std::move(guesses[i]);
+    return found;
+  }
+
+  /// Predicts the least certain words again; who stands still is finished.
+  void refine(std::vector<Candidate>& candidates) {
+    std::vector<int> left(candidates.size());
+    std::iota(left.begin(), left.end(), 0);
+    for (int pass = 1; pass <= options_.passes && !left.empty(); ++pass) {
+      std::vector<std::vector<int>> hidden, shown;
+      for (int i : left) {
+        hidden.push_back(least_certain(candidates[i].guess, pass));
+        shown.push_back(shown_words(candidates[i].guess, hidden.back()));
+      }
+      const std::vector<Guess> guesses = decode(candidates, left, shown);
+      std::vector<int> changed;
+      for (std::size_t j = 0; j < left.size(); ++j) {
+        Candidate& one = candidates[left[j]];
+        one.steps = pass;
+        if (replace(one.guess, guesses[j], hidden[j])) changed.push_back(left[j]);
+      }
+      left = std::move(changed);
+    }
+  }
+
+  /// Cuts a candidate at its first end, which it always has.
+  Translation cut(Candidate& candidate) const {
+    const Description& d = weights_.description;
+    Translation found;
+    float end_score = 0.0f;  // who ends without saying so pays nothing for it
+    for (const Choice& one : candidate.guess) {
+      if (one.word == d.eos || one.word == d.pad) {
+        end_score = one.end_score;
+        break;
+      }
+      found.tokens.push_back(one.word);
+      if (options_.want_scores) found.positional_scores.push_back(one.score);
+    }
+    found.tokens.push_back(d.eos);
+    if (options_.want_scores) found.positional_scores.push_back(end_score);
+    found.code_score = candidate.codes.score;
+    found.score = std::accumulate(found.positional_scores.begin(),
+                                  found.positional_scores.end(), 0.0f) +
+                  found.code_score;
+    found.rank_score = found.score;
+    found.codes = std::move(candidate.codes.codes);
+    found.steps = candidate.steps;
+    return found;
+  }
+
+ private:
+  std::vector<CodeSequence> search() {
+    Arena::Frame frame(work_.arena);
+    return search_codes({weights_, sources_, memories_, options_}, work_);
+  }
+
+  std::vector<Guess> decode(const std::vector<Candidate>& candidates,
+                            const std::vector<int>& which,
+                            const std::vector<std::vector<int>>& shown) {
+    std::vector<WordTask> tasks;
+    for (std::size_t j = 0; j < which.size(); ++j) {
+      const Candidate& one = candidates[which[j]];
+      tasks.push_back({one.sentence, &one.codes.codes, shown.empty() ? nullptr : shown[j].data()});
+    }
+    Asked asked;
+    asked.scores = options_.want_scores || options_.passes > 0;
+    asked.padding = weights_.description.pad;
+    std::vector<Guess> found(which.size());
+    decode_words(weights_, outputs_, memories_ + sources_.count, shortlists_, tasks, asked,
+                 found.data(), work_);
+    return found;
+  }
+
+  /// Returns the ⌊T · (1 - i / (N + 1))⌋ least certain places, which pass i hides.
+  std::vector<int> least_certain(const Guess& guess, int pass) const {
+    const auto share = static_cast<float>(1.0 - pass / (options_.passes + 1.0));
+    const auto count = static_cast<std::size_t>(static_cast<float>(guess.size()) * share);
+    std::vector<int> places(guess.size());
+    std::iota(places.begin(), places.end(), 0);
+    std::stable_sort(places.begin(), places.end(),
+                     [&](int a, int b) { return guess[a].score < guess[b].score; });
+    places.resize(count);
+    return places;
+  }
+
+  /// Shows all other words; no padding, as in training.
+  std::vector<int> shown_words(const Guess& guess, const std::vector<int>& hidden) const {
+    std::vector<int> shown;
+    for (const Choice& one : guess) {
+      shown.push_back(one.word == weights_.description.pad ? kHidden : one.word);
+    }
+    for (int place : hidden) shown[place] = kHidden;
+    return shown;
+  }
+
+  /// Puts new choices in some places; returns whether a word changed.
+  static bool replace(Guess& guess, const Guess& again, const std::vector<int>& places) {
+    bool changed = false;
+    for (int place : places) {
+      changed = changed || guess[place].word != again[place].word;
+      guess[place] = again[place];
+    }
+    return changed;
+  }
+
+  static constexpr int kHidden = -1;
+
+  const Weights& weights_;
+  const WordOutputs& outputs_;
+  const Sources& sources_;
+  const Options& options_;
+  const Allowed* shortlists_;
+  Work& work_;
+  Memory* memories_;  // the predictor's, then the decoder's
+};
+
+/// Keeps one candidate for each wording, that of the highest score.
+void add_different(std::vector<Translation>& found, Translation&& one) {
+  for (Translation& other : found) {
+    if (other.tokens != one.tokens) continue;
+    const int count = other.count + 1;
+    if (one.score > other.score) other = std::move(one);
+    other.count = count;
+    return;
+  }
+  found.push_back(std::move(one));
+}
+
+}  // namespace
+
+void translate_latent(const Weights& weights, const WordOutputs& outputs, const Sources& sources,
+                      const Options& options, const Allowed* shortlists,
+                      std::vector<Translation>* found, Work& work) {
+  Arena::Frame frame(work.arena);
+  Latent latent(weights, outputs, sources, options, shortlists, work);
+  std::vector<Candidate> candidates = latent.candidates();
+  latent.refine(candidates);
+  for (Candidate& one : candidates) add_different(found[one.sentence], latent.cut(one));
+}
+
+void rank_by_score(std::vector<Translation>& candidates, float penalty) {
+  for (Translation& one : candidates) {
+    const auto words = static_cast<float>(one.tokens.size());
+    one.rank_score = one.score / std::pow(words, penalty);
+  }
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const Translation& a, const Translation& b) {
+                     return a.rank_score > b.rank_score;
+                   });
+}
+
+}  // namespace vq

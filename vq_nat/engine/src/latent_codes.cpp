@@ -1,0 +1,217 @@
+// Greedy search, sampling, and several lengths, as vq_nat/translation/search.py does it.
+#include "latent_codes.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace vq {
+namespace {
+
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15u;  // 2^64 / φ
+
+/// Gumbel noise of one sequence.
+class Noise {
+ public:
+  explicit Noise(std::uint64_t key) : key_(key) {}
+
+  void at(int position) { here_ = mix(key_ + static_cast<std::uint64_t>(position)); }
+
+  float operator()(int cell) const {
+    const std::uint64_t bits = mix(here_ + static_cast<std::uint64_t>(cell) * kGolden);
+    const double uniform =
+        (static_cast<double>(bits >> 11) + 0.5) / 9007199254740992.0;  // 2^53
+    return static_cast<float>(-std::log(-std::log(uniform)));
+  }
+
+ private:
+  std::uint64_t key_, here_ = 0;
+};
+
+/// A sequence that is searched for: one of a sentence's W.
+struct Sequence {
+  int sentence;
+  CodeBounds bounds;
+  Noise noise;
+};
+
+/// Takes one code after the other: the most probable, or a draw.
+class Ancestral {
+ public:
+  Ancestral(const CodeTask& task, std::vector<Sequence> sequences, Work& work)
+      : options_(task.options), sequences_(std::move(sequences)), work_(work),
+        longest_(0), found_(sequences_.size()) {
+    for (const Sequence& one : sequences_) longest_ = std::max(longest_, one.bounds.most);
+    draws_ = options_.kind == SearchKind::sample;
+    normalised_ = options_.want_scores || draws_ || task.weights.description.slices > 1;
+    slices_ = task.weights.description.slices;
+  }
+
+  std::vector<CodeSequence> run(const CodeTask& task) {
+    Arena::Frame frame(work_.arena);
+    const int count = static_cast<int>(sequences_.size());
+    Predictor predictor(task.weights, task.memories, count, longest_, work_);
+    auto* rows = work_.arena.take<Predictor::Row>(count);
+    int* codes = work_.arena.take<int>(static_cast<std::size_t>(count) * slices_);
+    int left = 0;
+    for (int i = 0; i < count; ++i) {
+      const CodeBounds& bounds = sequences_[i].bounds;
+      if (!bounds.ends && bounds.most == 0) continue;
+      rows[left++] = {codes + i * slices_, i, sequences_[i].sentence};
+    }
+    for (int position = 0; left > 0; ++position) {
+      predictor.reserve(position + 1, position);
+      Arena::Frame step(work_.arena);
+      float* logits = predictor.step(rows, left, position);
+      predictor.finish(logits, left, normalised_);
+      left = advance(predictor, rows, left, logits, codes, position);
+    }
+    return std::move(found_);
+  }
+
+ private:
+  /// Chooses a code for each row, and returns how many rows go on.
+  int advance(const Predictor& predictor, Predictor::Row* rows, int left, float* logits,
+              int* codes, int position) {
+    int kept = 0;
+    for (int i = 0; i < left; ++i, logits += predictor.row_size()) {
+      const Predictor::Row row = rows[i];
+      int* chosen = codes + row.cache * slices_;
+      if (!choose(predictor, logits, row.cache, position, chosen)) continue;
+      std::vector<int>& all = found_[row.cache].codes;
+      all.insert(all.end(), chosen, chosen + slices_);
+      if (!sequences_[row.cache].bounds.ends &&
+          position + 1 >= sequences_[row.cache].bounds.most) {
+        continue;
+      }
+      rows[kept++] = row;
+    }
+    return kept;
+  }
+
+  /// Chooses the codes of one step; returns false for their end.
+  bool choose(const Predictor& predictor, float* logp, int index, int position, int* chosen) {
+    Sequence& one = sequences_[index];
+    const int end = predictor.end();
+    if (!one.bounds.ends || position < one.bounds.least) logp[end] = kNever;
+    if (one.bounds.ends && position >= one.bounds.most) std::fill(logp, logp + end, kNever);
+    if (draws_) one.noise.at(position);
+    float gain = 0.0f;
+    for (int g = 0; g < slices_; ++g) {
+      const float* slice = logp + g * predictor.symbols();
+      chosen[g] = best(slice, predictor.symbols(), g * predictor.symbols(), one.noise);
+      gain += slice[chosen[g]];
+      if (g == 0 && chosen[0] == end) break;
+    }
+    if (normalised_) found_[index].score += gain;
+    return chosen[0] != end;
+  }
+
+  int best(const float* logp, int symbols, int first_cell, const Noise& noise) const {
+    int found = 0;
+    float most = kNever;
+    for (int i = 0; i < symbols; ++i) {
+      float belief = logp[i];
+      if (draws_) belief = belief / options_.temperature + noise(first_cell + i);
+      if (belief > most) most = belief, found = i;
+    }
+    return found;
+  }
+
+  const Options& options_;
+  std::vector<Sequence> sequences_;
+  Work& work_;
+  int longest_, slices_ = 1;
+  bool draws_ = false, normalised_ = true;
+  std::vector<CodeSequence> found_;
+};
+
+std::vector<CodeBounds> bounds_of(const CodeTask& task) {
+  const Description& d = task.weights.description;
+  std::vector<CodeBounds> bounds;
+  for (int i = 0; i < task.sources.count; ++i) {
+    bounds.push_back(code_bounds(task.options, task.sources.length(i), d.chunk, d.max_latents()));
+    if (d.codes == Codes::words) --bounds.back().least, --bounds.back().most;
+  }
+  return bounds;
+}
+
+std::vector<CodeSequence> ancestral(const CodeTask& task, std::vector<Sequence> sequences,
+                                    Work& work) {
+  return Ancestral(task, std::move(sequences), work).run(task);
+}
+
+std::vector<Sequence> one_each(const std::vector<CodeBounds>& bounds) {
+  std::vector<Sequence> found;
+  for (std::size_t i = 0; i < bounds.size(); ++i) {
+    found.push_back({static_cast<int>(i), bounds[i], Noise(0)});
+  }
+  return found;
+}
+
+/// Searches greedily with W lengths: the predicted one, and those next to it.
+std::vector<CodeSequence> neighbours(const CodeTask& task,
+                                     const std::vector<CodeBounds>& bounds, Work& work) {
+  const std::vector<CodeSequence> greedy = ancestral(task, one_each(bounds), work);
+  std::vector<Sequence> sequences;
+  for (int i = 0; i < static_cast<int>(bounds.size()); ++i) {
+    const int length = static_cast<int>(greedy[i].codes.size()) / task.weights.description.slices;
+    for (int j = 0; j < task.options.width; ++j) {
+      const int step = (j + 1) / 2 * (j % 2 ? 1 : -1);
+      const int wanted = std::min(std::max(length + step, bounds[i].least), bounds[i].most);
+      sequences.push_back({i, {wanted, wanted, true}, Noise(0)});
+    }
+  }
+  return ancestral(task, std::move(sequences), work);
+}
+
+std::vector<CodeSequence> samples(const CodeTask& task,
+                                  const std::vector<CodeBounds>& bounds, Work& work) {
+  std::vector<Sequence> sequences;
+  for (int i = 0; i < task.sources.count; ++i) {
+    const int* tokens = task.sources.tokens + task.sources.starts[i];
+    const std::uint64_t key = mix(sentence_key(tokens, task.sources.length(i)));
+    for (int j = 0; j < task.options.width; ++j) {
+      const std::uint64_t own = key + static_cast<std::uint64_t>(j) * kGolden;
+      const auto seed = static_cast<std::uint64_t>(task.options.seed);
+      sequences.push_back({i, bounds[i], Noise(mix(own + seed))});
+    }
+  }
+  return ancestral(task, std::move(sequences), work);
+}
+
+}  // namespace
+
+std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return x ^ (x >> 31);
+}
+
+std::uint64_t sentence_key(const int* tokens, int count) {
+  std::uint64_t key = 0;
+  for (int i = 0; i < count; ++i) {
+    key += mix(static_cast<std::uint64_t>(tokens[i]) +
+               mix(static_cast<std::uint64_t>(i + 1) * kGolden));
+  }
+  return key;
+}
+
+std::vector<CodeSequence> search_codes(const CodeTask& task, Work& work) {
+  const std::vector<CodeBounds> bounds = bounds_of(task);
+  std::vector<CodeSequence> found;
+  switch (task.options.kind) {
+    case SearchKind::beam: found = search_codes_with_beam(task, bounds, work); break;
+    case SearchKind::sample: found = samples(task, bounds, work); break;
+    case SearchKind::lengths: found = neighbours(task, bounds, work); break;
+    default: found = ancestral(task, one_each(bounds), work);
+  }
+  const Description& d = task.weights.description;
+  if (d.codes == Codes::words) {  // the end is the last chunk's code
+    for (CodeSequence& one : found) one.codes.push_back(d.eos);
+  }
+  return found;
+}
+
+}  // namespace vq

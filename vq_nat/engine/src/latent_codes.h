@@ -1,0 +1,81 @@
+// Owns the codes of a latent model: one step of the predictor after the other, and the
+// searches of vq_nat/translation/search.py over them.
+//
+// Letters: B sentences, R rows, L steps, C width, G slices, K codes per slice.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model_encoder.h"
+#include "search_options.h"
+
+namespace vq {
+
+/// A sequence of codes and log p of it, its end included.
+struct CodeSequence {
+  std::vector<int> codes;  // (L, G)
+  float score = 0.0f;
+};
+
+/// The causal Transformer over codes; symbol K of slice 0 is their end. Where codes are
+/// words, K = V, that is the end of sentence, which has no other place.
+class Predictor {
+ public:
+  /// A hypothesis: the codes before, (G), the cache of its past, and its sentence.
+  struct Row {
+    const int* previous;
+    int cache, sentence;
+  };
+
+  /// Args: memories, of the sentences' sources; hypotheses, how many at most.
+  Predictor(const Weights& weights, const Memory* memories, int hypotheses, int longest,
+            Work& work);
+
+  /// Returns logits, (R, G, K + 1), of what follows at `position`; rows of a sentence
+  /// follow each other. They live as long as the arena's frame.
+  float* step(const Row* rows, int count, int position);
+  /// Makes logits log-probabilities in place, if asked to, and rules out what is no
+  /// code.
+  void finish(float* logits, int rows, bool log_probs) const;
+
+  void reserve(int length, int used) { caches_.reserve(length, used); }
+  void copy(int from, int to, int used) { caches_.copy(from, to, used); }
+  int slices() const { return weights_.description.slices; }
+  int end() const { return weights_.description.codes_per_slice; }
+  int symbols() const { return end() + 1; }
+  int row_size() const { return slices() * symbols(); }
+
+ private:
+  bool words() const { return weights_.description.codes == Codes::words; }
+  void embed_previous(const Row* rows, int count, int position, float* x) const;
+  void embed_codes(const Row& row, float* x, float* part) const;
+
+  const Weights& weights_;
+  const Memory* memories_;
+  Work& work_;
+  Caches caches_;
+};
+
+/// What a search over codes starts from.
+struct CodeTask {
+  const Weights& weights;
+  const Sources& sources;
+  const Memory* memories;  // the predictor's
+  const Options& options;
+};
+
+/// Finds W sequences of codes for each sentence, a beam's best first; where there are
+/// fewer than W to find, some once more. Those of sentence b begin at b · W.
+std::vector<CodeSequence> search_codes(const CodeTask& task, Work& work);
+
+std::vector<CodeSequence> search_codes_with_beam(const CodeTask& task,
+                                                 const std::vector<CodeBounds>& bounds,
+                                                 Work& work);
+
+/// Gumbel noise that depends on a sentence's words, sample and position alone: a hash of
+/// its coordinates (the finaliser of SplitMix64, Steele et al. 2014).
+std::uint64_t mix(std::uint64_t x);
+std::uint64_t sentence_key(const int* tokens, int count);
+
+}  // namespace vq

@@ -1,0 +1,70 @@
+// Owns the choice of words from the vocabulary: the best of each row, without logits
+// where none are asked for.
+//
+// Letters: R rows, V vocabulary.
+#pragma once
+
+#include <vector>
+
+#include "layers.h"
+
+namespace vq {
+
+/// A word, and log p of it and of the end of sentence instead.
+struct Choice {
+  int word;
+  float score, end_score;
+};
+
+/// What is asked of each row beside its best word.
+struct Asked {
+  bool scores = false;
+  bool end_scores = false;  // of every row, not only where the end is the best
+  int padding = -1;         // a word that stands for an end: end scores of its rows too
+  bool may_end = true;
+
+  bool end_score_of(int word) const { return scores && (end_scores || word == padding); }
+};
+
+class Output {
+ public:
+  /// Args: all (V, C); forbidden, words that are never chosen, and keep their share of
+  /// the probability all the same, as in the PyTorch models; end of sentence; silenced,
+  /// words that are never chosen and have no share.
+  Output(const Linear& all, std::vector<int> forbidden, int end,
+         const std::vector<int>& silenced = {});
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  /// Chooses the best allowed word of each row of x, (R, C).
+  void best(const float* x, int rows, const Asked& asked, Choice* found,
+            Work& work) const;
+  /// Chooses among the words of a shortlist, which share all of the probability.
+  void best_of(const Linear& some, const int* words, const float* x, int rows,
+               const Asked& asked, Choice* found, Work& work) const;
+  /// Computes log p of a given word of each row.
+  void scores(const float* x, int rows, const int* words, float* found, Work& work) const;
+  /// Computes log p of all words, (R, V).
+  void log_probs(const float* x, int rows, float* found, Work& work) const;
+
+  int size() const { return all_.out; }
+  int end() const { return end_; }
+  bool forbids(int word) const;
+  bool allows(int word, const Asked& asked) const;
+  const Linear& linear() const { return all_; }
+
+ private:
+  /// The same product with biases that rule words out.
+  static Linear without(const Linear& all, const std::vector<int>& words,
+                        std::vector<float>& biases);
+
+  std::vector<float> biases_, allowed_biases_, unended_biases_;
+  Linear all_, allowed_, unended_;
+  std::vector<int> forbidden_;
+  int end_;
+};
+
+/// Returns one number of a product: x[row] · W[column] + b[column].
+float single(const Linear& weights, const Rows& x, int row, int column);
+
+}  // namespace vq

@@ -1,0 +1,87 @@
+#include "search_options.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+namespace vq {
+namespace {
+
+void require(bool holds, const std::string& sentence) {
+  if (!holds) throw std::invalid_argument(sentence);
+}
+
+constexpr float kManyWords = 1e9f;
+
+/// Codes that hold so many words, at least one. As torch does: in float32.
+int codes_for(float words, int chunk) {
+  const float codes = std::ceil(std::min(words, kManyWords) / static_cast<float>(chunk));
+  return std::max(1, static_cast<int>(codes));
+}
+
+bool ratio(double value) { return value >= 0 && std::isfinite(value); }
+
+}  // namespace
+
+void Options::check() const {
+  require(width >= 1 && width <= 4096, "`width` must be from 1 to 4096, but is " +
+                                           std::to_string(width) + " instead.");
+  require(kind != SearchKind::greedy || width == 1,
+          "`width` must be 1 for a greedy search, but is " + std::to_string(width) +
+              " instead.");
+  require(temperature > 0 && std::isfinite(temperature),
+          "`temperature` must be above 0 and finite, but is " +
+              std::to_string(temperature) + " instead.");
+  require(length_penalty >= 0 && std::isfinite(length_penalty),
+          "`length_penalty` must not be negative, but is " +
+              std::to_string(length_penalty) + " instead.");
+  require(ratio(max_len_a) && std::isfinite(max_len_b),
+          "`max_len_a` and `max_len_b` must be finite, the first not negative.");
+  require(ratio(min_length_ratio) && ratio(max_length_ratio) && ratio(length_ratio),
+          "ratios of lengths must be at least 0 and finite.");
+  require(max_length_ratio == 0 || min_length_ratio <= max_length_ratio,
+          "`min_length_ratio` must be at most `max_length_ratio` (" +
+              std::to_string(max_length_ratio) + "), but is " +
+              std::to_string(min_length_ratio) + " instead.");
+  require(length_ratio == 0 || kind != SearchKind::lengths,
+          "`search` must not be for several lengths when the length is fixed.");
+  require(passes >= 0 && passes <= 1000, "`passes` must be from 0 to 1000, but is " +
+                                             std::to_string(passes) + " instead.");
+  require(threads >= 1 && threads <= 1024, "`threads` must be from 1 to 1024, but is " +
+                                               std::to_string(threads) + " instead.");
+  require(min_length >= 0, "`min_length` must not be negative, but is " +
+                               std::to_string(min_length) + " instead.");
+}
+
+CodeBounds code_bounds(const Options& o, int length, int chunk, int max_latents) {
+  const auto words = static_cast<float>(length);
+  CodeBounds bounds;
+  if (o.length_ratio > 0) {
+    bounds.least = bounds.most = codes_for(words * static_cast<float>(o.length_ratio), chunk);
+    bounds.ends = false;
+  } else {
+    const float least = words * static_cast<float>(o.min_length_ratio);
+    float most = words * static_cast<float>(o.max_len_a) + static_cast<float>(o.max_len_b);
+    if (o.max_length_ratio > 0) {
+      most = std::min(most, words * static_cast<float>(o.max_length_ratio));
+    }
+    if (o.guarded) most = std::min(most, std::max(2 * words + 20, least));
+    bounds.least = codes_for(least, chunk);
+    bounds.most = codes_for(most, chunk);
+  }
+  bounds.most = std::clamp(bounds.most, 1, max_latents);
+  bounds.least = std::min(bounds.least, bounds.most);
+  return bounds;
+}
+
+int word_limit(const Options& o, int length, int max_target) {
+  const double words = std::floor(o.max_len_a * length + o.max_len_b);
+  const int limit = static_cast<int>(std::min<double>(words, max_target - 1));
+  require(o.min_length <= limit, "`min_length` must be at most the longest output (" +
+                                     std::to_string(limit) + "), but is " +
+                                     std::to_string(o.min_length) + " instead.");
+  return limit;
+}
+
+}  // namespace vq

@@ -1,0 +1,61 @@
+// Owns what a search is asked for, and what it gives back.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace vq {
+
+enum class SearchKind { greedy, beam, sample, lengths };
+
+struct Options {
+  SearchKind kind = SearchKind::greedy;
+  int width = 1;  // W, candidates of each sentence
+  float temperature = 1.0f;
+  float length_penalty = 1.0f;  // score / steps^penalty
+  std::int64_t seed = 1;
+
+  // At most a · S + b words, S being the tokens of the source; what follows is for
+  // latent models, see vq_nat/translation/lengths.py.
+  double max_len_a = 0.0, max_len_b = 200.0;
+  double min_length_ratio = 0.0, max_length_ratio = 0.0, length_ratio = 0.0;
+  bool guarded = false;
+  int passes = 0;  // of refinement
+
+  // For autoregressive models: as fairseq's generator has them.
+  int min_length = 1;
+  bool normalise = true;
+
+  float rank_penalty = 1.0f;  // candidates are ranked by score / words^penalty
+  bool want_scores = true;  // without them a greedy search is faster
+  int threads = 1;
+
+  /// Refuses, by std::invalid_argument with a sentence, what cannot be served.
+  void check() const;
+};
+
+struct Translation {
+  std::vector<int> tokens;  // with the end of sentence
+  std::vector<int> codes;   // (L, G)
+  std::vector<float> positional_scores;
+  float score = 0.0f;       // log p; of a latent model codes and words together
+  float code_score = 0.0f;
+  float rank_score = 0.0f;  // what candidates are sorted by
+  float teacher_score = 0.0f;
+  int steps = 0;            // passes of refinement, or of a draft's verification
+  int count = 1;            // candidates with these words
+};
+
+/// How many codes a sentence may have.
+struct CodeBounds {
+  int least = 1, most = 1;
+  bool ends = true;  // false: `most` codes, and no end of codes is predicted or paid
+};
+
+/// Bounds for a source of `length` tokens (LengthRule of the PyTorch model).
+CodeBounds code_bounds(const Options& options, int length, int chunk, int max_latents);
+
+/// Words that an autoregressive model may write before the end of sentence.
+int word_limit(const Options& options, int length, int max_target);
+
+}  // namespace vq

@@ -1,0 +1,229 @@
+"""Everything that vq-nat changes in fairseq and its libraries, in one list.
+
+`PATCHES` says what and why. Two of them are put in place when the plug-in is imported:
+they only refuse, or serve where fairseq fails. The others wait until one of our tasks
+is set up, so that importing `vq_nat.translation` changes nothing in other code that
+uses fairseq. The environment switches them: `VQ_NAT_PATCHES=none`, or the names of
+those that are wanted, with commas between them; unset, all are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import torch
+from fairseq import utils
+from fairseq.distributed import utils as distributed
+from fairseq.optim import adam
+from fairseq.trainer import Trainer
+from omegaconf import DictConfig, ValueNode
+
+from . import host, optimizer, resuming
+from .guard import guard_files
+
+SWITCH = "VQ_NAT_PATCHES"
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One change of code that is not ours.
+
+    Attributes:
+        name: in `VQ_NAT_PATCHES`.
+        what: is changed.
+        why: it must be.
+        put: puts it in place.
+        at_import: whether it is there before one of our tasks is set up.
+        speed_up: whether it changes nothing but time.
+    """
+
+    name: str
+    what: str
+    why: str
+    put: Callable[[], None]
+    at_import: bool = False
+    speed_up: bool = False
+
+
+def allow_workers_without_gpus() -> None:
+    """Lets `torchrun` start fairseq's workers on a machine without a GPU.
+
+    fairseq gives each worker a GPU by its rank modulo their number, even if it is 0.
+    """
+    launch = distributed._infer_torch_distributed_launch_init
+
+    def infer(cfg: Any) -> None:
+        if torch.cuda.device_count() > 0:
+            launch(cfg)
+            return
+        cfg.distributed_init_method = "env://"
+        cfg.distributed_world_size = int(os.environ["WORLD_SIZE"])
+        cfg.distributed_rank = int(os.environ["RANK"])
+        cfg.device_id = 0
+        cfg.distributed_no_spawn = True
+
+    distributed._infer_torch_distributed_launch_init = infer
+
+
+def read_options_directly() -> None:
+    """Reads plain values of omegaconf's configurations without its machinery.
+
+    fairseq reads fifty options per update, each in 15 µs, while a GPU waits. What is
+    missing, interpolated or no plain value goes omegaconf's way.
+    """
+    if hasattr(DictConfig.__getattr__, "__wrapped__"):
+        return
+    by_machinery = DictConfig.__getattr__
+
+    @wraps(by_machinery)
+    def read(self: DictConfig, key: str) -> Any:
+        content = self.__dict__.get("_content")
+        node = content.get(key) if type(content) is dict else None
+        if type(node) is DictConfig and type(node.__dict__["_content"]) is dict:
+            return node
+        value = node.__dict__.get("_val") if isinstance(node, ValueNode) else None
+        if type(value) in (bool, int, float):
+            return value
+        return by_machinery(self, key)
+
+    DictConfig.__getattr__ = read  # type: ignore[method-assign]
+
+
+def put_adam() -> None:
+    """Puts an Adam of few operations in fairseq's place, see `optimizer`."""
+    adam.Adam.step = optimizer.step
+
+
+def put_norm() -> None:
+    """Puts a norm of all gradients in fairseq's place; apex keeps its own."""
+    if not utils.multi_tensor_l2norm_available:
+        utils.multi_tensor_total_norm = optimizer.total_norm
+        utils.multi_tensor_l2norm_available = True
+
+
+def put_seed() -> None:
+    """Puts cheaper seeding in the trainer's place, see `host`."""
+    Trainer._set_seed = host.set_seed
+
+
+def put_log() -> None:
+    """Puts cheaper logging in the trainer's place, see `host`."""
+    Trainer._reduce_and_log_stats = host.log_stats
+
+
+PATCHES = (
+    Patch(
+        "files",
+        "fairseq's reader of checkpoints, and its `eval`",
+        "a file must not run code: weights alone are read, options are checked",
+        guard_files,
+        at_import=True,
+    ),
+    Patch(
+        "workers",
+        "how fairseq starts under torchrun without a GPU",
+        "it divides by the number of GPUs, which is 0",
+        allow_workers_without_gpus,
+        at_import=True,
+    ),
+    Patch(
+        "resuming",
+        "how fairseq copies checkpoints, and loads what a training goes on from",
+        "a kill leaves half a file, which blocks the training for ever",
+        resuming.apply,
+    ),
+    Patch(
+        "options",
+        "attributes of omegaconf's configurations",
+        "fairseq reads fifty of them in every update",
+        read_options_directly,
+        speed_up=True,
+    ),
+    Patch(
+        "adam",
+        "the step of fairseq's Adam, on GPUs",
+        "it launches ten operations for each parameter",
+        put_adam,
+        speed_up=True,
+    ),
+    Patch(
+        "norm",
+        "the norm of gradients",
+        "fairseq computes it for one parameter after the other",
+        put_norm,
+        speed_up=True,
+    ),
+    Patch(
+        "seed",
+        "how the trainer seeds an update",
+        "torch looks for every kind of device, and remembers each call",
+        put_seed,
+        speed_up=True,
+    ),
+    Patch(
+        "log",
+        "how the trainer logs an update",
+        "it asks the GPU for the norm of the gradients several times",
+        put_log,
+        speed_up=True,
+    ),
+)
+
+_in_place: list[str] = []
+
+
+def apply(at_import: bool = False) -> tuple[str, ...]:
+    """Puts what is switched on in place, each patch once in a process.
+
+    Args:
+        at_import: only those that need not wait for one of our tasks.
+
+    Returns:
+        The names of all that are in place now.
+
+    Raises:
+        ValueError: if `VQ_NAT_PATCHES` names one that does not exist.
+    """
+    wanted = switched_on()
+    for patch in PATCHES:
+        due = patch.at_import or not at_import
+        if due and patch.name in wanted and patch.name not in _in_place:
+            patch.put()
+            _in_place.append(patch.name)
+    return tuple(_in_place)
+
+
+def switched_on() -> tuple[str, ...]:
+    """Returns the names of the patches that the environment asks for.
+
+    Raises:
+        ValueError: for a name that does not exist.
+    """
+    every = tuple(patch.name for patch in PATCHES)
+    value = os.environ.get(SWITCH)
+    if value is None:
+        return every
+    names = tuple(name.strip() for name in value.split(",") if name.strip())
+    if names == ("none",):
+        return ()
+    for name in names:
+        if name not in every:
+            raise ValueError(
+                f"{SWITCH} must be none or names among {', '.join(every)}, "
+                f"but has {name!r} instead."
+            )
+    return names
+
+
+class PatchedTask:
+    """Has a fairseq task put the patches in place; stands before the task."""
+
+    @classmethod
+    def setup_task(cls, cfg: Any, **options: Any) -> Any:
+        """Sets the task up, as fairseq does."""
+        apply()
+        return super().setup_task(cfg, **options)  # type: ignore[misc]

@@ -1,0 +1,182 @@
+"""What every translator takes and gives, whatever runs its model; nothing heavy.
+
+A translator has `nbest`, which returns hypotheses; all else follows from that.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from .files import read_json, reading
+
+
+class Hypothesis(NamedTuple):
+    """One translation of a sentence and how it came about."""
+
+    text: str
+    tokens: list[str]  # subwords, end of sentence included
+    codes: list[list[int]]  # L × G; empty for a model without latents
+    score: float  # log-probability (of fairseq's beam search: per word)
+    rank_score: float = 0.0  # what the candidates were ranked by
+    teacher_score: float | None = None  # log-probability under the teacher
+    passes: int = 0  # refinement passes until it stood still
+    seconds: float = 0.0  # the sentence's part of its batch's time
+    teacher_seconds: float = 0.0  # of these in the teacher
+    history: tuple[str, ...] = ()  # the text of every pass, if it is kept
+
+
+class CodeMeaning(NamedTuple):
+    """One step of codes and what it tends to mean."""
+
+    codes: list[int]  # one of each slice
+    meanings: list[str | None]  # the chunk it stood for most often, None if unseen
+
+
+EMPTY = Hypothesis("", [], [], 0.0)
+
+
+class TextDoor:
+    """Translates raw text by `nbest`, which a translator must have."""
+
+    def nbest(
+        self,
+        sentences: Iterable[str],
+        batch_size: int = 64,
+        candidates: int | None = None,
+        passes: int | None = None,
+        references: Sequence[str] | None = None,
+    ) -> list[list[Hypothesis]]:
+        """Returns all different translations of each sentence, the best first."""
+        raise NotImplementedError
+
+    def translate(
+        self,
+        sentences: Iterable[str],
+        batch_size: int = 64,
+        candidates: int | None = None,
+        passes: int | None = None,
+        references: Sequence[str] | None = None,
+    ) -> list[str]:
+        """Translates raw sentences; order and number are kept, empty stays empty.
+
+        Args:
+            sentences: any number of any length.
+            batch_size: sentences that are translated together.
+            candidates: how many to choose from; None = as loaded. Of an autoregressive
+                model, the beam.
+            passes: refinement passes; None = as loaded.
+            references: one for each sentence, if the translator was loaded with
+                `true_codes` or `true_latents`.
+        """
+        found = self.hypotheses(sentences, batch_size, candidates, passes, references)
+        return [h.text for h in found]
+
+    def stream(
+        self,
+        sentences: Iterable[str],
+        batch_size: int = 64,
+        candidates: int | None = None,
+        passes: int | None = None,
+    ) -> Iterator[str]:
+        """Translates sentences as they come, and reads `batch_size` of them ahead."""
+        lines = iter(checked(sentences, batch_size))
+        while batch := list(islice(lines, batch_size)):
+            yield from self.translate(batch, batch_size, candidates, passes)
+
+    def codes(
+        self, sentences: Iterable[str], batch_size: int = 64
+    ) -> list[list[list[int]]]:
+        """Returns the codes of each sentence's translation: L lists of G codes."""
+        return [h.codes for h in self.hypotheses(sentences, batch_size)]
+
+    def explain(
+        self,
+        sentences: Iterable[str],
+        inventory: str | Path,
+        batch_size: int = 64,
+    ) -> list[list[CodeMeaning]]:
+        """Returns the codes of each translation, and what each tends to mean.
+
+        Args:
+            sentences: raw text.
+            inventory: the `codes.json` that `vq-nat codes` wrote for this model.
+            batch_size: sentences that are translated together.
+        """
+        what = "the inventory of codes that `vq-nat codes` wrote"
+        records = read_json(inventory, what, list)
+        with reading(inventory, what):
+            known = {(r["slice"], r["code"]): r["chunks"][0][0] for r in records}
+        return [
+            [
+                CodeMeaning(step, [known.get(key) for key in enumerate(step)])
+                for step in codes
+            ]
+            for codes in self.codes(sentences, batch_size)
+        ]
+
+    def hypotheses(
+        self,
+        sentences: Iterable[str],
+        batch_size: int = 64,
+        candidates: int | None = None,
+        passes: int | None = None,
+        references: Sequence[str] | None = None,
+    ) -> list[Hypothesis]:
+        """Translates raw sentences and keeps tokens, codes and scores."""
+        found = self.nbest(sentences, batch_size, candidates, passes, references)
+        return [hypotheses[0] for hypotheses in found]
+
+
+def join(pieces: list[list[Hypothesis]]) -> list[Hypothesis]:
+    """Joins the translations of a sentence's pieces, the best with the best."""
+    if not pieces:
+        return [EMPTY]
+    if len(pieces) == 1:
+        return pieces[0]
+    found = []
+    for parts in zip(*pieces):
+        scores = [part.teacher_score for part in parts]
+        known = [score for score in scores if score is not None]
+        found.append(
+            Hypothesis(
+                " ".join(part.text for part in parts if part.text),
+                [token for part in parts for token in part.tokens],
+                [code for part in parts for code in part.codes],
+                sum(part.score for part in parts),
+                sum(part.rank_score for part in parts),
+                sum(known) if len(known) == len(parts) else None,
+                max(part.passes for part in parts),
+                sum(part.seconds for part in parts),
+                sum(part.teacher_seconds for part in parts),
+                joined_history([part.history for part in parts]),
+            )
+        )
+    return found
+
+
+def joined_history(parts: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """Joins the passes of a sentence's pieces; one that stood still stays as it is."""
+    if not all(parts):
+        return ()
+    passes = range(max(map(len, parts)))
+    return tuple(" ".join(p[min(i, len(p) - 1)] for p in parts) for i in passes)
+
+
+def checked(sentences: Iterable[str], batch_size: int) -> Iterable[str]:
+    """Returns the sentences.
+
+    Raises:
+        ValueError: if they are one string, whose letters would be translated, or
+            batches have no size.
+    """
+    if isinstance(sentences, str):
+        raise ValueError(
+            "`sentences` must be a list of strings, but is a string instead: put it "
+            "into a list."
+        )
+    if batch_size < 1:
+        raise ValueError(
+            f"`batch_size` must be at least 1, but is {batch_size} instead."
+        )
+    return sentences
