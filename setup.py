@@ -117,6 +117,7 @@ EXTRAS = {
         "mypy>=2,<3",
         "pytest>=8,<10",
         "hypothesis>=6.100,<7",
+        "pybind11>=3.1,<4",  # as in pyproject.toml: to compile the engine again
         "types-PyYAML>=6,<7",
         "matplotlib>=3.8,<4",  # as in plots
         "ctranslate2>=4.8,<4.9",  # as in ctranslate2

@@ -11,9 +11,9 @@ import argparse
 import contextlib
 import errno
 import io
-import json
 import math
 import os
+import re
 import shutil
 import sys
 from collections import Counter
@@ -29,14 +29,14 @@ if not __package__:  # run as a file: the repository in place of its folder
 from sentencepiece import SentencePieceTrainer
 from subword_nmt.learn_bpe import learn_bpe
 
-from data_prep.lib.plan import CODES, Plan
-from data_prep.lib.steps import (
-    UserError,
-    Workspace,
-    errors_as_sentences,
-    report,
-    sha256,
+from data_prep.lib.describing import (
+    describe_folder,
+    describe_text,
+    write_text_file,
 )
+from data_prep.lib.names import check_dictionary, check_languages, check_path
+from data_prep.lib.plan import CODES, Plan
+from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, report
 from data_prep.lib.text import (
     load_bpe,
     load_sentencepiece,
@@ -52,6 +52,7 @@ from data_prep.lib.text import (
 from vq_nat.processes import run_group
 
 FILES = ("train", "valid", "test")
+ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt|Exit)\b")
 TEXT: dict[str, Any] = {"encoding": "utf-8", "newline": "\n"}
 LEARN_FROM = 2_000_000  # sentences, for SentencePiece, which keeps them in memory
 
@@ -104,7 +105,9 @@ def unusual(plan: Plan, *names: str) -> dict[str, Any]:
 
 
 def check(plan: Plan) -> None:
-    """Refuse missing files and senseless numbers before any work is done."""
+    """Refuse missing files, senseless numbers and names before any work is done."""
+    check_languages(*plan.langs)
+    check_path(plan.out, "--out")
     for name in ("bpe_operations", "max_length", "workers"):
         if getattr(plan, name) < 1:
             option = "--" + name.replace("_", "-")
@@ -124,6 +127,9 @@ def check(plan: Plan) -> None:
     ):
         if given is not None and not given.is_file():
             raise UserError(f"The file {what}, {given}, is missing.")
+    if plan.joined_dict is not None:
+        check_path(plan.joined_dict, "--joined-dict")
+        check_dictionary(plan.joined_dict)
     if plan.bpe_codes is not None:
         load = load_bpe if plan.bpe == "subword_nmt" else load_sentencepiece
         load(plan.bpe_codes)
@@ -300,16 +306,8 @@ def make_bin(plan: Plan, folder: Path) -> None:
     # The log holds times and paths, which would differ from run to run.
     (folder / "preprocess.log").unlink(missing_ok=True)
     shutil.copyfile(plan.out / "bpe" / plan.codes_name, folder / plan.codes_name)
-    recipe = {
-        "source_lang": plan.source_lang,
-        "target_lang": plan.target_lang,
-        "tokenizer": plan.tokenizer,
-        "bpe": plan.bpe,
-        # What a model's words are: another file in its place is noticed.
-        "sha256": {name: sha256(folder / name) for name in plan.word_files()},
-    }
-    text = json.dumps(recipe, indent=2) + "\n"
-    (folder / "text.json").write_text(text, encoding="utf-8")
+    recipe = describe_text(*plan.langs, plan.tokenizer, plan.bpe)
+    write_text_file(folder, recipe)
 
 
 def run_fairseq_preprocess(plan: Plan, folder: Path) -> None:
@@ -331,10 +329,17 @@ def run_fairseq_preprocess(plan: Plan, folder: Path) -> None:
 
 def raise_from_log(command: str, log: str) -> NoReturn:
     """Raise the error that a failed command left at the end of its log."""
-    last = (log.strip() or "no message").splitlines()[-1].rstrip(".")
-    if f"[Errno {errno.ENOSPC}]" in last:
+    reason = last_error(log)
+    if f"[Errno {errno.ENOSPC}]" in reason:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    raise UserError(f"{command} failed: {last}.")
+    raise UserError(f"{command} failed: {reason}.")
+
+
+def last_error(log: str) -> str:
+    """Return the last error of a log, which may have several lines, in one."""
+    lines = log.strip().splitlines() or ["no message"]
+    begins = [n for n, line in enumerate(lines) if ERROR.match(line)]
+    return " ".join(" ".join(lines[begins[-1] if begins else -1 :]).split()).rstrip(".")
 
 
 # ------------------------------------------------------------------- a user's own files
@@ -419,7 +424,14 @@ def build_parser() -> argparse.ArgumentParser:
             metavar="FILE",
             help="instead: source file, target file, and so on",
         )
-    add("--out", type=Path, required=True, help="folder of the prepared corpus")
+    add("--out", type=Path, help="folder of the prepared corpus")
+    add(
+        "--describe",
+        type=Path,
+        metavar="BIN",
+        help="instead: write the text.json of a folder made by fairseq-preprocess "
+        "(with --bpe, and --bpe-codes to put the codes there)",
+    )
     add("--source-lang", required=True)
     add("--target-lang", required=True)
     add("--bpe", choices=CODES, default="subword_nmt", help="kind of subwords")
@@ -459,6 +471,8 @@ def read_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, list[Path]]]:
     options = vars(args)
     files = {name: options.pop(name) or [] for name in FILES}
     own = any(files.values())
+    if args.out is None:
+        raise UserError("--out must be given, but is missing.")
     if own == (args.raw is not None):
         raise UserError("Either --raw or --train, --valid and --test must be given.")
     if own:
@@ -476,7 +490,11 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command line."""
     with errors_as_sentences():
         args = build_parser().parse_args(argv)
-        dry_run = vars(args).pop("dry_run")
+        dry_run, described = (vars(args).pop(name) for name in ("dry_run", "describe"))
+        if described is not None:
+            langs = args.source_lang, args.target_lang
+            describe_folder(described, langs, args.bpe, args.bpe_codes)
+            return
         plan, files = read_plan(args)
         if files:
             gather(plan, files, dry_run)

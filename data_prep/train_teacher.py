@@ -13,6 +13,7 @@ if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from data_prep.lib.average import average_checkpoints, last_checkpoints
+from data_prep.lib.names import check_path
 from data_prep.lib.options import flags, read_yaml
 from data_prep.lib.steps import (
     UserError,
@@ -61,8 +62,11 @@ def training_command(
     """Return the call of fairseq-train, by torchrun if there are several GPUs.
 
     Raises:
-        UserError: If ``data`` is not a prepared corpus.
+        UserError: If ``data`` is not a prepared corpus, or fairseq would take a path
+            apart.
     """
+    check_path(data, "--data")
+    check_path(out, "--out")
     path = data / "bin" / "text.json"
     if not path.is_file():
         raise UserError(f"The file {path} is missing; run prepare.py first.")

@@ -30,7 +30,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 
 from data_prep.distill import read_plans
 from data_prep.lib import pool
-from data_prep.lib.manifest import versions
+from data_prep.lib.manifest import PACKAGES
 from data_prep.lib.shards import Store, cut
 from data_prep.lib.steps import UserError, errors_as_sentences, report, sha256
 from data_prep.lib.teachers import (
@@ -44,6 +44,7 @@ from examples.lib.places import ROOT
 from vq_nat.bench.machine import commit, processor
 from vq_nat.results.rows import write_text
 from vq_nat.results.tables import Column, markdown, percent
+from vq_nat.results.versions import installed
 
 Row = dict[str, Any]
 BASELINE = "fairseq-generate"
@@ -170,7 +171,7 @@ def measure(setting: Setting, name: str, repeats: int) -> list[Row]:
                 "processor": processor(setting.device),
                 "commit": commit(),
                 "teacher": sha256(setting.teacher),
-                "versions": versions(),
+                "versions": installed(PACKAGES),
             }
         )
         report(f"{system}: {rows[-1]['sentences_per_s']} sentences/s")

@@ -24,7 +24,6 @@ import logging
 import math
 import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +33,11 @@ if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from data_prep.lib.options import read_yaml
-from data_prep.lib.steps import UserError, errors_as_sentences
+from data_prep.lib.steps import UserError
 from examples.lib import cifar10_em_prior, cifar10_em_report, experiment
 from examples.lib.places import ROOT, locked
 from examples.lib.progress import minutes, say
+from examples.lib.scripts import add_machine, planned
 from examples.lib.side_by_side import side_by_side
 from examples.lib.trainings import call_fairseq_train, make_ready
 from vq_nat.bench.images import measure
@@ -355,18 +355,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--no-prior", dest="prior", action="store_false", help="no learned priors")
     add("--work", type=Path, help="checkpoints and logs (default: runs/PRESET)")
     add("--results", type=Path, help="rows and report (default: WORK/results)")
-    add("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    add("--jobs", type=int, default=1, help="trainings side by side (default: 1)")
-    add("--device", choices=("cpu", "cuda"), default="cpu")
+    add_machine(parser, auto=False, jobs=True)
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the command line."""
     args = build_parser().parse_args(argv)
-    warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
-    with errors_as_sentences():
-        plan = read_plan(args)
+    with planned(args, read_plan) as plan:
         if args.report:
             say(report(plan))
             return

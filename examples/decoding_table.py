@@ -29,6 +29,7 @@ from vq_nat.bench.decoding import (
     write_mode,
 )
 from vq_nat.bench.systems import Conditions, TestSet
+from vq_nat.translation.loading import languages_of
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -58,7 +59,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def measure(options: argparse.Namespace) -> None:
     """Measures the modes and writes their rows."""
     chosen = choose(options.modes, options.teacher is not None)
-    test_set = TestSet.read(options.raw, options.corpus)
+    languages = languages_of(options.student, options.data)
+    test_set = TestSet.read(options.raw, options.corpus, "test", languages)
     if options.sentences:
         test_set = test_set.first(options.sentences)
     translator = vq_nat.load(

@@ -11,7 +11,6 @@ import argparse
 import logging
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,11 +18,14 @@ from pathlib import Path
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from data_prep.lib.steps import UserError, errors_as_sentences
+from data_prep.lib.steps import UserError, once, sha256
+from data_prep.lib.teachers import find_device
 from examples.lib.corpora import distill, make_corpus
+from examples.lib.experiment import require_positive
 from examples.lib.places import ROOT, locked
 from examples.lib.progress import minutes, say
 from examples.lib.quickstart_plan import Plan, read_preset
+from examples.lib.scripts import add_machine, planned
 from examples.lib.trainings import train
 
 
@@ -44,16 +46,11 @@ def run(plan: Plan) -> None:
     ]
     for name, corpus in plan.students.items():
         text = "the human text" if corpus == plan.corpus else "the teacher's output"
-        train_it = partial(
-            train,
-            plan,
-            name,
-            plan.work / name,
-            preset["student"],
-            corpus,
-            plan.teacher,
-        )
-        steps.append((f"Student: a latent model on {text}", train_it))
+        title = f"Student `{name}`: a latent model on {text}"
+        steps.append((title, partial(train_student, plan, name, corpus)))
+        if preset["student"].get("average"):
+            title = "Its checkpoint: the best of the last ones and their mean"
+            steps.append((title, partial(select_checkpoint, plan, name)))
     steps.append(("Measurement: quality and time", partial(measure, plan)))
     steps.append(
         ("Examples: translations and their codes", partial(show_examples, plan))
@@ -65,14 +62,52 @@ def run(plan: Plan) -> None:
     say(f"All done in {minutes(time.monotonic() - begin)}.")
 
 
+def train_student(plan: Plan, name: str, corpus: Path) -> str:
+    """Trains a student; its checkpoint is chosen afterwards if several are kept."""
+    options = {k: v for k, v in plan.flags_of(name).items() if k != "average"}
+    kept = "last" if plan.preset["student"].get("average") else "best"
+    return train(
+        plan,
+        name,
+        plan.work / name,
+        options,
+        corpus,
+        plan.teacher,
+        f"checkpoint_{kept}.pt",
+    )
+
+
+def select_checkpoint(plan: Plan, name: str) -> str:
+    """Lets a student's last checkpoints and their mean translate the validation set."""
+    from examples.lib import selection
+    from examples.lib.quickstart_measure import read_test_set
+
+    folder, number = plan.work / name, int(plan.preset["student"]["average"])
+    recipe = {
+        "version": 1,
+        "options": {"number": number},
+        "inputs": {"last": sha256(folder / "checkpoint_last.pt")},
+    }
+    valid = read_test_set(plan, "valid")
+    decode = selection.decoder(
+        plan.corpus / "bin", find_device(plan.device), valid.sources
+    )
+    out, found = folder / "checkpoint_best.pt", []
+
+    def make() -> None:
+        found.append(selection.select(folder, number, valid, decode, out))
+
+    once(plan.stamp(f"{name}-selected"), recipe, out, make)
+    return f"done: {found[0]}" if found else "reused"
+
+
 def read_plan(args: argparse.Namespace) -> Plan:
     """Turns the command line into a plan.
 
     Raises:
         UserError: if an option cannot be used.
     """
-    if args.threads < 1:
-        raise UserError(f"--threads must be at least 1, but is {args.threads} instead.")
+    require_positive(args, ("threads",))
     if args.data is not None and args.corpus == "demo":
         raise UserError("--data must go with --corpus multi30k; the demo needs none.")
     if args.data is not None and not args.data.is_dir():
@@ -88,6 +123,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
         threads=args.threads,
         device=args.device,
         compare=args.compare,
+        seeds=tuple(args.seeds),
     )
 
 
@@ -98,27 +134,21 @@ def build_parser() -> argparse.ArgumentParser:
     add("--corpus", choices=("demo", "multi30k"), default="demo", help="what to learn")
     add("--data", type=Path, help="multi30k: folder of the raw files (else: download)")
     add("--compare", action="store_true", help="train a student on the human text too")
+    add(
+        "--seeds", type=int, nargs="+", default=[], help="of further students: a spread"
+    )
     add("--work", type=Path, help="folder for everything (default: runs/CORPUS)")
     add("--rows", type=Path, help="folder for result rows (default: WORK/rows)")
     add("--preset", type=Path, help="default: examples/presets/CORPUS.yaml")
-    add("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    add(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="auto takes the GPU if there is one",
-    )
+    add_machine(parser)
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the command line."""
     args = build_parser().parse_args(argv)
-    warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
-    with errors_as_sentences():
-        plan = read_plan(args)
-        with locked(plan.work, "quickstart"):
-            run(plan)
+    with planned(args, read_plan) as plan, locked(plan.work, "quickstart"):
+        run(plan)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import argparse
 import functools
 import itertools
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +24,11 @@ from typing import Any
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from data_prep.lib.steps import UserError, errors_as_sentences
+from data_prep.lib.steps import UserError
 from examples.lib import experiment
 from examples.lib.places import ROOT, locked
 from examples.lib.progress import minutes, say
+from examples.lib.scripts import add_machine, planned
 from examples.lib.trainings import fairseq_train
 from vq_nat.bench.machine import commit, processor, versions
 from vq_nat.results import tables as report
@@ -383,19 +383,15 @@ def build_parser() -> argparse.ArgumentParser:
     add("--assign", nargs="+", choices=ASSIGNMENTS, default=list(ASSIGNMENTS))
     add("--work", type=Path, help="logs (default: runs/robustness/CORPUS)")
     add("--results", type=Path, default=ROOT / "examples" / "results" / "robustness")
-    add("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    add("--device", choices=("cpu", "cuda"), default="cpu")
+    add_machine(parser, auto=False)
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the command line."""
     args = build_parser().parse_args(argv)
-    warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
-    with errors_as_sentences():
-        plan = read_plan(args)
-        with locked(plan.work, "robustness experiment"):
-            run_all(plan)
+    with planned(args, read_plan) as plan, locked(plan.work, "robustness experiment"):
+        run_all(plan)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,8 @@ def reading(path: PathLike, what: str) -> Iterator[None]:
         error.filename = error.filename or str(path)
         raise
     except (Exception, SystemExit) as error:  # a library may raise anything
-        if isinstance(error, ValueError) and str(path) in str(error):
+        ours = type(error).__module__.startswith(__name__.partition(".")[0] + ".")
+        if ours or (isinstance(error, ValueError) and str(path) in str(error)):
             raise
         raise BadFile(sentence(path, what, error)) from error
 

@@ -4,11 +4,12 @@ A translator has `nbest`, which returns hypotheses; all else follows from that.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 from .files import read_json, reading
+from .text.lines import in_batches
 
 
 class Hypothesis(NamedTuple):
@@ -80,8 +81,7 @@ class TextDoor:
         passes: int | None = None,
     ) -> Iterator[str]:
         """Translates sentences as they come, and reads `batch_size` of them ahead."""
-        lines = iter(checked(sentences, batch_size))
-        while batch := list(islice(lines, batch_size)):
+        for batch in in_batches(checked(sentences, batch_size), batch_size):
             yield from self.translate(batch, batch_size, candidates, passes)
 
     def codes(
@@ -163,12 +163,12 @@ def joined_history(parts: list[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(" ".join(p[min(i, len(p) - 1)] for p in parts) for i in passes)
 
 
-def checked(sentences: Iterable[str], batch_size: int) -> Iterable[str]:
-    """Returns the sentences.
+def checked(sentences: Iterable[str], batch_size: int) -> Iterator[str]:
+    """Returns the sentences, each of which is looked at when it is reached.
 
     Raises:
-        ValueError: if they are one string, whose letters would be translated, or
-            batches have no size.
+        ValueError: if they are one string, whose letters would be translated, if one
+            is no string, or batches have no size.
     """
     if isinstance(sentences, str):
         raise ValueError(
@@ -179,4 +179,18 @@ def checked(sentences: Iterable[str], batch_size: int) -> Iterable[str]:
         raise ValueError(
             f"`batch_size` must be at least 1, but is {batch_size} instead."
         )
-    return sentences
+    return map(string, sentences, count(1))
+
+
+def string(sentence: str, number: int) -> str:
+    """Returns a sentence.
+
+    Raises:
+        ValueError: if it is no string.
+    """
+    if not isinstance(sentence, str):
+        raise ValueError(
+            f"`sentences` must be strings, but number {number} is of type "
+            f"{type(sentence).__name__} instead."
+        )
+    return sentence

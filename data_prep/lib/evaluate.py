@@ -45,7 +45,8 @@ def evaluate(job: Job, corpus: Plan, splits: list[str], path: Path) -> None:
                 plain_text(undo_bpe(one), corpus.langs[1], corpus.tokenizer)
                 for one in subwords
             ]
-            result[split][name] = bleu(texts, references(corpus, split))
+            streams = references(corpus, split)
+            result[split][name] = bleu(texts, streams, corpus.langs[1])
             figure = result[split][name]["bleu"]
             report(f"evaluation: {split}, {name}: BLEU {figure:.2f}")
     write_json(result, path)
@@ -70,10 +71,12 @@ def references(corpus: Plan, split: str) -> list[list[str | None]]:
     return [list(read_lines(corpus.raw / f"{split}.{corpus.langs[1]}"))]
 
 
-def bleu(texts: list[str], streams: Sequence[Sequence[str | None]]) -> dict[str, Any]:
-    """Return BLEU and its signature."""
-    from sacrebleu.metrics import BLEU
+def bleu(
+    texts: list[str], streams: Sequence[Sequence[str | None]], lang: str
+) -> dict[str, Any]:
+    """Return BLEU with the words of a language, and its signature."""
+    from vq_nat.translation.scores import bleu_of
 
-    metric = BLEU()
+    metric = bleu_of(lang)
     score = metric.corpus_score(texts, streams)  # type: ignore[arg-type]  # None: fewer
     return {"bleu": round(score.score, 2), "signature": str(metric.get_signature())}

@@ -4,14 +4,13 @@ It holds no time, path or machine: the same command on the same data writes the 
 manifest, and two people can compare theirs.
 """
 
-import importlib.metadata
 import json
-import platform
 from pathlib import Path
 from typing import Any
 
 from data_prep.lib.steps import UserError, Workspace
 from vq_nat.results.rows import read_json, write_json
+from vq_nat.results.versions import installed
 
 NAME = "manifest.json"
 MANIFEST_VERSION = 1
@@ -41,7 +40,7 @@ def write_manifest(work: Workspace, about: dict[str, Any]) -> None:
         "made_with": None,
     }:
         return
-    content["made_with"] = versions()
+    content["made_with"] = installed(PACKAGES)
     write_json(content, work.out / NAME)
 
 
@@ -52,17 +51,6 @@ def stamped_files(work: Workspace) -> dict[str, str]:
         outputs = json.loads(stamp.read_text("utf-8"))["outputs"]
         files |= {f"{stamp.stem}/{name}": value for name, value in outputs.items()}
     return files
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what the data was made with."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -4,8 +4,6 @@ A sentence is left out if it is empty, too long or a repetition, if the training
 has it already, and above all if a validation or test set has it.
 """
 
-import gzip
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -15,7 +13,6 @@ from pathlib import Path
 from data_prep.lib.plan import Plan
 from data_prep.lib.steps import UserError, Workspace, report
 from data_prep.lib.text import (
-    decode_line,
     map_lines,
     normalize,
     read_lines,
@@ -60,7 +57,7 @@ def make_text(data: Plan, paths: tuple[Path, ...], folder: Path) -> None:
     """Tokenise, clean and split the text into subwords."""
     lang, counts = data.source_lang, Counter[str]()
     raw, tok = folder / f"raw.{lang}", folder / f"tok.{lang}"
-    write_lines(raw, (line for path in paths for line in read_text(path)))
+    write_lines(raw, (line for path in paths for line in read_lines(path)))
     make_words = tokenize if data.tokenizer == "moses" else normalize
     words = map_lines(partial(make_words, lang=lang), raw, data.workers)
     write_lines(tok, new_sentences(words, source_files(data), counts))
@@ -76,23 +73,6 @@ def make_text(data: Plan, paths: tuple[Path, ...], folder: Path) -> None:
     write_lines(folder / "counts.tsv", lines)
     if not counts["kept"]:
         raise UserError(f"No sentence of {paths[0]} can be used.")
-
-
-def read_text(path: Path) -> Iterator[str]:
-    """Yield the lines of a file that may be a .gz file.
-
-    Raises:
-        UserError: If it is damaged or not UTF-8.
-    """
-    if path.suffix != ".gz":
-        yield from read_lines(path)
-        return
-    try:
-        with gzip.open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                yield decode_line(line, path, number)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path} is not a complete .gz file: {error}.") from None
 
 
 def digest(words: str) -> bytes:

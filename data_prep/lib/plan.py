@@ -35,10 +35,6 @@ class Plan:
         """Name of the file that splits words into subwords."""
         return CODES[self.bpe]
 
-    def word_files(self) -> list[str]:
-        """Return the names of the files that turn text into numbers."""
-        return [self.codes_name, *(f"dict.{lang}.txt" for lang in self.langs)]
-
     @property
     def tokenizer(self) -> str:
         """fairseq's name of what makes words; SentencePiece needs none."""

@@ -3,6 +3,7 @@
 Two back ends: fairseq's model under our own search, and CTranslate2 (optional).
 """
 
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -132,11 +133,15 @@ def load_model(checkpoint: Path, data: Path) -> tuple[Any, Any]:
     logging.getLogger("fairseq").setLevel(logging.WARNING)
     import vq_nat.translation  # noqa: F401  registers task and models
     from vq_nat.fairseq_side.guard import load_models
+    from vq_nat.translation.binding import OtherTextError
 
+    check_direction(checkpoint, data)
     try:
         models, _, task = load_models(
             checkpoint, arg_overrides={"data": str(data), "eval_bleu": False}
         )
+    except OtherTextError as error:
+        raise UserError(f"The teacher {checkpoint} cannot be used: {error}") from None
     except ValueError as error:
         if "size mismatch" in str(error.__cause__):
             raise UserError(
@@ -152,6 +157,30 @@ def load_model(checkpoint: Path, data: Path) -> tuple[Any, Any]:
         )
     model.make_generation_fast_(need_attn=False)
     return model, task
+
+
+def check_direction(checkpoint: Path, data: Path) -> None:
+    """Refuse a teacher that translates the corpus's target into its source.
+
+    Raises:
+        UserError: Naming both languages.
+    """
+    from vq_nat.fairseq_side.compat import load_config
+
+    text = data / "text.json"
+    if not text.is_file():
+        return
+    recipe = json.loads(text.read_text("utf-8"))
+    source, target = recipe["source_lang"], recipe["target_lang"]
+    try:
+        task = load_config(checkpoint)["task"]
+    except (OSError, ValueError):
+        return  # said better where it is loaded
+    if (task.get("source_lang"), task.get("target_lang")) == (target, source):
+        raise UserError(
+            f"The teacher {checkpoint} must translate from {source} to {target}, but "
+            f"was trained from {target} to {source} instead."
+        )
 
 
 # ------------------------------------------------------------------------- CTranslate2
@@ -227,6 +256,7 @@ def convert_for_ctranslate2(
     from vq_nat.translation import ctranslate2
 
     import_ctranslate2()
+    check_direction(checkpoint, data)
     try:
         return ctranslate2.convert(checkpoint, data, langs, folder)
     except ValueError as error:

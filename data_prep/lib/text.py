@@ -6,11 +6,13 @@ escapes on), so that ``fairseq-interactive`` sees words exactly as training did 
 """
 
 import contextlib
+import gzip
 import io
 import multiprocessing
 import os
 import signal
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
@@ -23,6 +25,8 @@ from subword_nmt.apply_bpe import BPE
 from tqdm import tqdm
 
 from data_prep.lib.steps import UserError
+from vq_nat.text.lines import NotUTF8Error, clean
+from vq_nat.text.lines import decode_line as decode
 
 LINES_PER_CHUNK = 2_000
 BLANK = "\u2581"  # how SentencePiece writes a blank
@@ -35,28 +39,28 @@ def decode_line(line: bytes, path: Path, number: int) -> str:
         UserError: If it is not UTF-8 (file, line and byte).
     """
     try:
-        return line.decode("utf-8").removeprefix("\ufeff").strip()
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}, line {number}: byte {error.start + 1} of the line "
-            f"(0x{line[error.start]:02x}) is not UTF-8."
-        ) from None
+        return decode(line, str(path), number).strip()
+    except NotUTF8Error as error:
+        raise UserError(str(error)) from None
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Yield the stripped lines of a UTF-8 file.
+    """Yield the stripped lines of a UTF-8 file, which may be a .gz file.
 
-    Only a line feed ends a line: other Unicode line separators inside a sentence
-    must not shift one side of the corpus against the other.
+    Only a line feed ends a line, as everywhere in this project.
 
     Raises:
-        UserError: If the file is missing or is not UTF-8.
+        UserError: If the file is missing, damaged, or not UTF-8.
     """
     if not path.is_file():
         raise UserError(f"The file {path} is missing.")
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            yield decode_line(line, path, number)
+    unpack = gzip.open if path.suffix == ".gz" else open
+    try:
+        with unpack(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield decode_line(line, path, number)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(f"{path} is not a complete .gz file: {error}.") from None
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> int:
@@ -99,15 +103,14 @@ def _moses(lang: str) -> tuple[MosesPunctNormalizer, MosesTokenizer]:
 
 def normalize(sentence: str, lang: str) -> str:
     """Normalise punctuation, for subwords that need no words."""
-    return " ".join(_moses(lang)[0].normalize(sentence).split())
+    return " ".join(_moses(lang)[0].normalize(clean(sentence)).split())
 
 
 def tokenize(sentence: str, lang: str) -> str:
     """Normalise punctuation and split a sentence into words."""
     normalizer, tokenizer = _moses(lang)
-    return tokenizer.tokenize(
-        normalizer.normalize(sentence), aggressive_dash_splits=True, return_str=True
-    )
+    text = normalizer.normalize(clean(sentence))
+    return tokenizer.tokenize(text, aggressive_dash_splits=True, return_str=True)
 
 
 @cache

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import vq_nat
 from data_prep.lib.steps import once, sha256
 from data_prep.lib.teachers import find_device
+from examples.lib.experiment import mean_and_range
 from examples.lib.places import LANGS, corpus_stamp
 from examples.lib.progress import say
-from examples.lib.quickstart_plan import Plan
+from examples.lib.quickstart_plan import SEED, Plan
+from examples.lib.selection import SELECTION
 from examples.lib.trainings import RECIPE_VERSION
 from examples.lib.weights import weights_of
 from vq_nat.bench import systems
@@ -51,6 +53,7 @@ def measure(plan: Plan) -> str:
         speed = f"{row['latency_ms']['median']:.1f} ms/sentence"
         say(f"      {system.name}: BLEU {row['bleu']:.1f}, {speed} ({state})")
     tables = report.full_report(rows)
+    tables += f"\n\n{known_spread}" if (known_spread := spread(rows)) else ""
     path = plan.work / "results.md"
     path.write_text(tables + "\n", encoding="utf-8")
     say(f"\n{tables}\n")
@@ -63,7 +66,7 @@ def read_systems(plan: Plan) -> list[systems.System]:
     models |= {name: name for name in plan.students}
     found = []
     for name, model in models.items():
-        folder, decoder = plan.work / model, DECODERS[name]
+        folder, decoder = plan.work / model, decoder_of(name)
         checkpoint = folder / "checkpoint_best.pt"
         found.append(
             systems.System(
@@ -75,6 +78,30 @@ def read_systems(plan: Plan) -> list[systems.System]:
             )
         )
     return found
+
+
+def decoder_of(name: str) -> Decoder:
+    """Returns how a system decodes, and its name for readers."""
+    if not name.startswith(SEED):
+        return DECODERS[name]
+    seed, same = name.removeprefix(SEED), DECODERS["student"]
+    return same._replace(label=f"{same.label}, seed {seed}")
+
+
+def spread(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Says how far apart students are that differ in their seed alone; or nothing."""
+    same = [row for row in rows if row["system"].split("-seed")[0] == "student"]
+    if len(same) < 2:
+        return ""
+    figures = [
+        f"{head} {mean_and_range([row[name] for row in same], write)}"
+        for head, name, write in (
+            ("correct", "correct", lambda share: f"{share:.1%}"),
+            ("BLEU", "bleu", lambda bleu: f"{bleu:.1f}"),
+        )
+        if all(row.get(name) is not None for row in same)
+    ]
+    return f"{len(same)} students that differ in their seed: {', '.join(figures)}."
 
 
 def measure_one(
@@ -114,6 +141,8 @@ def measure_one(
             base.name: systems.measure_in_turn(base, system, test_set, conditions)
             for base in bases
         }
+        if selection := read_json(system.checkpoint.with_name(SELECTION)):
+            row["selection"] = selection  # its checkpoint is not the log's best one
         systems.write_row(row, plan.rows)
 
     state = "measured" if once(stamp, recipe, path, make) else "reused"
@@ -128,11 +157,12 @@ def read_conditions(plan: Plan) -> systems.Conditions:
     )
 
 
-def read_test_set(plan: Plan) -> systems.TestSet:
-    """Reads the raw test set and all its references."""
+def read_test_set(plan: Plan, name: str | None = None) -> systems.TestSet:
+    """Reads a raw test set and all its references; None = the preset's test set."""
     corpus = plan.preset["corpus"]
+    shown = name or corpus.get("test-set", "test")
     return systems.TestSet.read(
-        plan.corpus / "raw", corpus["name"], corpus.get("test-set", "test"), LANGS
+        plan.corpus / "raw", corpus["name"], shown, LANGS, name or "test"
     )
 
 

@@ -10,6 +10,7 @@ from data_prep.lib.options import read_yaml
 from data_prep.lib.steps import UserError
 from examples.lib.places import Place
 
+SEED = "student-seed"  # and a number: the name of a further student
 SECTIONS = ("corpus", "teacher", "distill", "student", "measure")
 
 
@@ -20,6 +21,7 @@ class Plan(Place):
     preset: dict[str, dict[str, Any]]
     rows: Path
     compare: bool
+    seeds: tuple[int, ...] = ()  # of further students on the teacher's output
 
     @property
     def distilled(self) -> Path:
@@ -35,7 +37,15 @@ class Plan(Place):
     def students(self) -> dict[str, Path]:
         """The latent systems and what each is trained on."""
         raw = {"student-raw": self.corpus} if self.compare else {}
-        return {"student": self.distilled, **raw}
+        more = {f"{SEED}{seed}": self.distilled for seed in self.seeds}
+        return {"student": self.distilled, **more, **raw}
+
+    def flags_of(self, student: str) -> dict[str, Any]:
+        """The student's section of the preset, with the seed that its name tells."""
+        flags = self.preset["student"]
+        if not student.startswith(SEED):
+            return flags
+        return {**flags, "seed": int(student.removeprefix(SEED))}
 
 
 def read_preset(path: Path) -> dict[str, dict[str, Any]]:

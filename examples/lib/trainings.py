@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from data_prep.lib.names import check_path
 from data_prep.lib.options import flags
 from data_prep.lib.steps import UserError, once, sha256
 from examples.lib.commands import environment, run_with_bar
@@ -108,6 +109,8 @@ def call_fairseq_train(data: Path, folder: Path, options: dict[str, Any]) -> lis
         folder: for checkpoints.
         options: further flags.
     """
+    for path in (data, folder):
+        check_path(path, "A folder of a training")
     fixed = {
         "user-dir": ROOT / "vq_nat",
         "autocast": "auto",

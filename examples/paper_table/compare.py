@@ -61,7 +61,9 @@ def compare_all(plan: TablePlan) -> None:
     test_set = systems.TestSet.read(raw, plan.table.corpus["name"], name, LANGS, file)
     for one in todo:
         try:
-            found = compare_rows(one.baseline, one.path, name, test_set.references)
+            found = compare_rows(
+                one.baseline, one.path, name, test_set.references, LANGS[1]
+            )
         except ValueError as error:  # of another test set than this corpus has
             say(f"{one.path.stem}: not compared, as {error}")
             continue

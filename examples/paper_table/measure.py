@@ -32,7 +32,7 @@ from vq_nat.results.rows import read_json
 from vq_nat.results.speed import IN_TURN
 
 CPU = "cpu"
-ON_CPU = ("onnx",)  # engines that run nowhere else
+ON_CPU = ("onnx", "vq-nat")  # engines that run nowhere else
 
 
 def measure_all(plan: TablePlan, failed: dict[str, str]) -> None:

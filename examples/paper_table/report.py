@@ -44,6 +44,7 @@ TITLES = {
     "bottlenecks": "Other bottlenecks in our architecture",
     "vqvae": "Vector quantisation",
     "words": "Words as codes",
+    "engine": "Ours, and the same autoregressive models, in our engine",
     "onnx": "Ours in ONNX Runtime",
     "extras": "What the paper does not have",
     "ctranslate2": "The same autoregressive models in CTranslate2",

@@ -14,15 +14,16 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import warnings
 from functools import partial
 from pathlib import Path
 
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from data_prep.lib.steps import UserError, errors_as_sentences
+from data_prep.lib.steps import UserError
+from examples.lib.experiment import require_positive
 from examples.lib.places import ROOT, locked
+from examples.lib.scripts import add_machine, planned
 from examples.paper_table.config import TEACHER, TEXTS, Table, read_table
 from examples.paper_table.overview import overview
 from examples.paper_table.plan import TablePlan, choose_rows
@@ -81,10 +82,7 @@ def read_plan(args: argparse.Namespace) -> TablePlan:
     Raises:
         UserError: if an option cannot be used.
     """
-    if args.threads < 1:
-        raise UserError(f"--threads must be at least 1, but is {args.threads} instead.")
-    if args.jobs < 1:
-        raise UserError(f"--jobs must be at least 1, but is {args.jobs} instead.")
+    require_positive(args, ("threads", "jobs"))
     if args.train_only and args.measure_only:
         raise UserError("--train-only must not go with --measure-only.")
     path = args.config or HERE / f"{args.table}.yaml"
@@ -171,29 +169,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME=PATH",
         help=f"take what was made elsewhere: {', '.join(GIVEN)}",
     )
-    add("--threads", type=int, default=2, help="of trainings (default: 2)")
-    add(
-        "--jobs",
-        type=int,
-        default=1,
-        help="trainings side by side, on all GPUs that CUDA_VISIBLE_DEVICES names "
-        "(default: 1)",
-    )
-    add(
-        "--device",
-        choices=("auto", "cpu", "cuda"),
-        default="auto",
-        help="auto takes the GPU if there is one",
-    )
+    add_machine(parser, jobs=True)
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
     """Runs the command line."""
     args = build_parser().parse_args(argv)
-    warnings.simplefilter("ignore")  # of fairseq's imports, which no user can heed
-    with errors_as_sentences():
-        plan = read_plan(args)
+    with planned(args, read_plan) as plan:
         if args.dry_run:
             print(overview(plan))
             return

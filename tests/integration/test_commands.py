@@ -10,7 +10,7 @@ import pytest
 import torch
 from fairseq_commands import STUDENT, TEACHER, USER_DIR, call, task
 
-from vq_nat.fairseq_side.compat import load_weights
+from vq_nat.fairseq_side.compat import Refused, load_weights
 
 PLAIN = ("--iter-decode-max-iter", "0")
 SHORT = ("--max-len-b", "20")  # an untrained model may not find an end
@@ -88,7 +88,7 @@ def test_batch_size_does_not_change_what_is_generated(train, generate, tmp_path)
     assert found[0] == found[1] == found[2]
 
 
-@pytest.mark.parametrize("stops", [(3,), (4, 9), (6,)])
+@pytest.mark.parametrize("stops", [(3,), (4, 9)])
 @pytest.mark.parametrize("model", [STUDENT, TEACHER], ids=["student", "teacher"])
 def test_resumed_equals_unbroken(
     train, tmp_path, caplog, stops: tuple[int, ...], model: list[str]
@@ -262,7 +262,10 @@ def test_autocast_trains_in_float32_outside_products(train, tmp_path: Path) -> N
     assert math.isfinite(float(codebook.float().sum()))
 
 
-def test_half_precision_by_fairseq_is_refused(train, tmp_path) -> None:
-    # Without a GPU, fairseq itself fails with --fp16 and --bf16.
-    with pytest.raises(ValueError, match=r"must be off .* --autocast auto"):
-        train(tmp_path, 1, "--amp", "--disable-validation")
+@pytest.mark.parametrize("flag", ["--amp", "--fp16", "--bf16"])
+def test_half_precision_by_fairseq_is_refused(train, tmp_path, flag: str) -> None:
+    """In a sentence: fairseq's commands end with what is an exit, too."""
+    with pytest.raises(Refused, match=rf"{flag} must be off .* --autocast auto"):
+        train(tmp_path, 1, flag, "--disable-validation")
+    assert not list(tmp_path.iterdir())  # no crash.pt
+    assert issubclass(Refused, SystemExit)

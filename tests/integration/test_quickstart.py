@@ -52,8 +52,8 @@ def test_the_toy_runs_from_nothing_to_a_table(
 ) -> None:
     work, run = first_run
     assert run.returncode == 0, run.stdout + run.stderr
-    headings = re.findall(r"^\[(\d+)/6\] ", run.stdout, re.MULTILINE)
-    assert headings == ["1", "2", "3", "4", "5", "6"]
+    headings = re.findall(r"^\[(\d+)/7\] ", run.stdout, re.MULTILINE)
+    assert headings == ["1", "2", "3", "4", "5", "6", "7"]
     assert "reused" not in run.stdout
     table = (work / "results.md").read_text()
     assert table in run.stdout + "\n" and "latent student" in table

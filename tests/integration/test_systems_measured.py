@@ -7,6 +7,7 @@ import pytest
 from fairseq_commands import TEACHER
 
 import vq_nat
+from vq_nat import engine as native
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.significance import compare_rows
 from vq_nat.bench.systems import Clock, Conditions, System, measure
@@ -36,7 +37,9 @@ def teacher(train_into, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def test_set(tmp_corpus) -> TestSet:
     """Ten sentences to copy."""
-    return TestSet.read(tmp_corpus.parent / "raw", "copies").first(10)
+    return TestSet.read(
+        tmp_corpus.parent / "raw", "copies", "test", ("en", "de")
+    ).first(10)
 
 
 def test_both_engines_write_the_same_from_the_same_model(teacher, test_set) -> None:
@@ -137,6 +140,28 @@ def test_exported_model_is_measured_like_its_checkpoint(
     assert onnx_row["engine_versions"].keys() == {"onnxruntime"}
     with pytest.raises(ValueError, match="`compute_type` must be one of .*'int3'"):
         System("x", "x", checkpoint, None, "onnx", {"compute_type": "int3"}).open(
+            "cpu", 1, "none"
+        )
+
+
+def test_our_engine_is_measured_like_the_checkpoint(
+    checkpoint, test_set, tmp_path
+) -> None:
+    if not native.available():
+        pytest.skip("the engine is missing")
+    rows = {}
+    for engine in ("torch", "vq-nat"):
+        system = System(engine, engine, checkpoint, None, engine)
+        beside = tmp_path / f"{engine}.json"
+        rows[engine] = measure(system, [test_set], CONDITIONS, beside=beside)
+    torch_row, row = rows["torch"], rows["vq-nat"]
+    sizes = ("n_c", "words_per_code", "n_s", "codebook_size", "slices", "passes")
+    for same in ("bleu", "chrf", *sizes):
+        assert row[same] == torch_row[same]
+    assert (row["engine"], row["dtype"]) == ("vq-nat", "float32")
+    assert row["parameters"] == torch_row["parameters"]
+    with pytest.raises(ValueError, match="`compute_type` must be one of .*'int3'"):
+        System("x", "x", checkpoint, None, "vq-nat", {"compute_type": "int3"}).open(
             "cpu", 1, "none"
         )
 

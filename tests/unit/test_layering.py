@@ -20,7 +20,8 @@ COMMON = (
 HOUSES = ("vq_nat", "data_prep", "examples")
 STAGE = "nn.* translation.flow translation.config translation.layers | torch fairseq"
 SEARCH = "fairseq_side.* translation.flow translation.config translation.decoding*"
-FRONT = f"bottleneck nn.* {SEARCH} translation.codec translation.fairseq_nat"
+FRONT = f"bottleneck nn.* {SEARCH} translation.binding translation.codec "
+FRONT += "translation.validation translation.fairseq_nat text.lines"
 MEASURED = (
     "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck text* "
     "engine*"
@@ -32,7 +33,7 @@ MEASURED = (
 # without it. A command imports no other command, but for what it repeats of one.
 TABLE = {
     "": "image* translation translation.translator engine.folder engine.runtime",
-    "translated": "|",  # what every translator takes and gives
+    "translated": "text.lines |",  # what every translator takes and gives
     "files": "| ",
     "processes": "| ",
     "light": "| ",
@@ -49,13 +50,16 @@ TABLE = {
     "translation.compressor": STAGE,
     "translation.predictor": STAGE,
     "translation.decoder": STAGE,
+    "translation.binding": "fairseq_side.compat | ",
+    "translation.scores": "| sacrebleu",
+    "translation.validation": "translation.scores | torch fairseq sacrebleu",
     "translation.codec": "text.codec | torch",
     "translation.decoding.options": "| ",
     "translation.decoding*": SEARCH,
     "translation.criterion": f"{SEARCH} bottleneck",
     "translation.model": f"bottleneck {STAGE.split('|')[0]} fairseq_side.compat "
     "translation.encoder translation.compressor translation.predictor "
-    "translation.decoder translation.schedule translation.noise "
+    "translation.decoder translation.schedule translation.noise translation.binding "
     "translation.teacher_start",
     "translation.word_codes": f"bottleneck {SEARCH} translation.model "
     "translation.predictor translation.decoder | torch",
@@ -66,9 +70,10 @@ TABLE = {
     "translation.export": "translation.loading engine.export",
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.model "
     "translation.predictor translation.onnx*",
-    "translation.fairseq_nat": f"{SEARCH} translation.teacher_start",
-    "translation.ctranslate2": "fairseq_side.compat translation.codec "
-    "translation.loading",
+    "translation.fairseq_nat": f"translation.binding translation.validation {SEARCH} "
+    "translation.teacher_start",
+    "translation.ctranslate2": "fairseq_side.* translation.codec "
+    "translation.binding translation.loading",
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
     "translation.translator": f"{FRONT} translation.loading translation.task "
@@ -77,14 +82,15 @@ TABLE = {
     "image*": "image* bottleneck nn.* fairseq_side.* ",
     "text*": "text* | sacremoses sentencepiece",
     # Neither torch nor fairseq at run time: `weights` reads a model's attributes.
-    "engine.runtime": "engine* text* translated light translation.decoding | ",
+    "engine.runtime": "engine* text* translated light translation.decoding.options | ",
     "engine*": "engine* text* | numpy",
     "results*": "results* | ",
     "explain*": "explain* results.* translation.*",
     "bench*": "*",
-    "cli*": "cli* light bench* results* explain* translation.* image.sampling",
-    "data_prep.lib*": "data_prep.lib* results.* fairseq_side.* translation "
-    "translation.ctranslate2",
+    "cli*": "cli* light text.lines bench* results* explain* translation.* "
+    "image.sampling",
+    "data_prep.lib*": "data_prep.lib* results.* text.lines fairseq_side.* "
+    "translation translation.binding translation.ctranslate2 translation.scores",
     "data_prep.distill": "data_prep.lib.* data_prep.prepare results.*",
     "data_prep*": "data_prep.lib.* results.*",
     "examples.lib*": f"examples.lib* data_prep.lib.* {MEASURED}",

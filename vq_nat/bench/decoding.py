@@ -149,7 +149,9 @@ def measure_modes(
             outputs = decoder.translate(test_set.sources, conditions.batch_size)
             speed = measure_times(decoder, test_set.sources, conditions, mode.teacher)
         plain = plain or outputs
-        quality = score(outputs, test_set.references, test_set.complete)
+        quality = score(
+            outputs, test_set.references, test_set.complete, test_set.target_lang
+        )
         names = {"system": mode.name, "corpus": test_set.corpus}
         kept = None
         if folder is not None:
@@ -163,7 +165,9 @@ def measure_modes(
             "sentences": len(test_set.sources),
             "decoding": mode.options,
             **describe_quality(quality),
-            "against_plain": against(plain, outputs, test_set.references),
+            "against_plain": against(
+                plain, outputs, test_set.references, test_set.target_lang
+            ),
             **speed,
             **describe_machine(conditions.device, conditions.threads),
             "calibration": calibrate(),
@@ -221,10 +225,13 @@ def measure_times(
 
 
 def against(
-    plain: list[str], outputs: list[str], references: list[list[str]]
+    plain: list[str],
+    outputs: list[str],
+    references: list[list[str]],
+    language: str = "",
 ) -> Row | None:
     """Compares outputs with the plain ones; None for the plain outputs themselves."""
-    return None if outputs is plain else compare(plain, outputs, references)
+    return None if outputs is plain else compare(plain, outputs, references, language)
 
 
 # ----------------------------------------------------------------------- rows and table

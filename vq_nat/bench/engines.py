@@ -1,8 +1,7 @@
-"""Owns what runs a system: torch or ONNX Runtime by `vq_nat.load`, or CTranslate2."""
+"""Owns what runs a system: torch, ONNX Runtime, our own engine, or CTranslate2."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,15 +9,17 @@ from typing import Any, Protocol
 import torch
 
 from .. import load
+from ..engine.folder import sha256_of
+from ..fairseq_side.checkpoints import checkpoint_path
 from ..results.rows import Row
+from ..results.versions import distribution_version
 from ..translation.ctranslate2 import CTranslate2Translator
 from ..translation.flow import is_latent
-from ..translation.loading import checkpoint_path
 from ..translation.onnx.export import export_checkpoint
 from ..translation.onnx.runtime import FORMAT
-from .machine import distribution_version
+from .native import NativeEngine
 
-ENGINES = ("torch", "onnx", "ctranslate2")
+ENGINES = ("torch", "onnx", "ctranslate2", "vq-nat")
 COMPUTE_TYPES = ("float32", "int8")  # of exported graphs
 
 
@@ -123,9 +124,8 @@ class OnnxEngine(TorchEngine):
 def exported_folder(checkpoint: Path, compute_type: str, data: Path | None) -> Path:
     """Exports a checkpoint once, into a folder named after what it holds."""
     checkpoint = checkpoint_path(checkpoint)
-    with open(checkpoint, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    folder = checkpoint.parent / f"onnx{FORMAT}-{compute_type}-{digest[:16]}"
+    digest = sha256_of(checkpoint)[:16]
+    folder = checkpoint.parent / f"onnx{FORMAT}-{compute_type}-{digest}"
     if not folder.is_dir():
         export_checkpoint(checkpoint, folder, data, int8=compute_type == "int8")
     return folder
@@ -190,6 +190,8 @@ def open_engine(
         return TorchEngine(checkpoint, device, autocast, decoding)
     if engine == "onnx":
         return OnnxEngine(checkpoint, device, decoding)
+    if engine == "vq-nat":
+        return NativeEngine(checkpoint, device, threads, decoding)
     return CTranslate2Engine(checkpoint, device, threads, decoding)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -14,6 +13,7 @@ from torch import nn
 
 from .. import __version__
 from ..results.rows import Row
+from ..results.versions import distribution_version
 from .timing import pinned_threads, seconds
 
 CPU_INFO = Path("/proc/cpuinfo")
@@ -137,16 +137,6 @@ def versions() -> dict[str, str]:
         "sacrebleu": distribution_version("sacrebleu"),
         "vq_nat": __version__,
     }
-
-
-def distribution_version(*names: str) -> str:
-    """Returns the version of the first of these distributions that is installed."""
-    for name in names:
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return "unknown"
 
 
 def commit(package: Path = PACKAGE) -> str:

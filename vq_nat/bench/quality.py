@@ -10,7 +10,9 @@ from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sacrebleu.metrics import BLEU, CHRF, TER
+from sacrebleu.metrics import CHRF
+
+from ..translation.scores import bleu_of, ter_of
 
 
 class Quality(NamedTuple):
@@ -29,7 +31,10 @@ class Quality(NamedTuple):
 
 
 def score(
-    outputs: list[str], references: list[list[str]], complete: bool = False
+    outputs: list[str],
+    references: list[list[str]],
+    complete: bool = False,
+    language: str = "",
 ) -> Quality:
     """Scores a system's outputs.
 
@@ -39,13 +44,17 @@ def score(
         complete: the references are all correct translations there are, so that an
             output is right or wrong; otherwise `correct` and `mixed` are None. With so
             many references sacrebleu's TER takes minutes; `ter` is None then.
+        language: the target's, which tells BLEU and TER what a word is; "" if it is
+            not known.
 
     Raises:
-        ValueError: if the numbers of sentences differ or a sentence has no reference.
+        ValueError: if the numbers of sentences differ, a sentence has no reference, or
+            the language's tokeniser is not installed.
     """
     check(outputs, references)
     streams = reference_streams(references)
-    metric, chrf, ter = BLEU(), CHRF(), None if complete else TER()
+    metric, chrf = bleu_of(language), CHRF()
+    ter = None if complete else ter_of(language)
     bleu = metric.corpus_score(outputs, streams)
     return Quality(
         bleu.score,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from ..files import BadFile, read_json
-from ..results.rows import read_lines
+from ..files import read_json
+from ..text.lines import read_lines
 
 Item = TypeVar("Item")
 
@@ -23,6 +23,7 @@ class TestSet:
     sources: list[str]
     references: list[list[str]]
     complete: bool = False  # the references are all correct translations there are
+    languages: tuple[str, str] | None = None  # source and target, if known
     training_text: Path | None = None  # target side, of which all words are known
 
     @classmethod
@@ -30,43 +31,50 @@ class TestSet:
         cls,
         raw: Path,
         corpus: str,
-        name: str = "test",
-        languages: tuple[str, str] = ("en", "de"),
+        name: str,
+        languages: tuple[str, str],
         file: str = "test",
     ) -> TestSet:
         """Reads a test set from the raw text of a prepared corpus.
 
         Args:
-            raw: folder with `FILE.{en,de}`, and `FILE.refs.json` if every correct
-                translation is known.
+            raw: folder with `FILE.SOURCE` and `FILE.TARGET`, and `FILE.refs.json` if
+                every correct translation is known.
             corpus: name of the corpus in rows and tables.
             name: name of the test set in rows and tables.
-            languages: source and target.
+            languages: source and target, see `loading.languages_of`.
             file: name of its files.
 
         Raises:
             FileNotFoundError: if a side is missing.
+            ValueError: if the sides are not equally long, or the known translations are
+                not those of these sentences.
         """
-        source, target = (read_lines(raw / f"{file}.{lang}") for lang in languages)
-        several = raw / f"{file}.refs.json"
-        if several.is_file():
-            references = read_json(several, "lists of references", list)
-            if not all(is_references(one) for one in references):
-                raise BadFile(
-                    f"{several} must be lists of references, one for each sentence, "
-                    "each of at least one text, but is not."
-                )
-        else:
-            references = [[line] for line in target]
+        sides = [raw / f"{file}.{lang}" for lang in languages]
+        source, target = map(read_lines, sides)
+        if len(source) != len(target):
+            raise ValueError(
+                "both sides must have the same number of lines, but "
+                f"{sides[0]} has {len(source)} and {sides[1]} has {len(target)} "
+                "instead."
+            )
+        several = known_renderings(raw / f"{file}.refs.json", target)
+        references = several or [[line] for line in target]
         training = raw / f"train.{languages[1]}"
         return cls(
             corpus,
             name,
             source,
             references,
-            several.is_file(),
+            bool(several),
+            languages,
             training if training.is_file() else None,
         )
+
+    @property
+    def target_lang(self) -> str:
+        """The language of the references, "" if it is not known."""
+        return self.languages[1] if self.languages else ""
 
     @property
     def targets(self) -> list[str]:
@@ -90,10 +98,29 @@ class TestSet:
         )
 
 
-def is_references(found: object) -> bool:
-    """Tells whether it is what a sentence may be translated by."""
-    texts = isinstance(found, list) and all(isinstance(one, str) for one in found)
-    return texts and bool(found)
+def known_renderings(path: Path, targets: list[str]) -> list[list[str]]:
+    """Returns all correct translations of each sentence; none if they are not known.
+
+    Args:
+        path: of a list for each sentence; it need not exist.
+        targets: the reference of each sentence. If none is in its list, the lists are
+            those of the other language, for a model that translates back.
+
+    Raises:
+        ValueError: if some references are in their lists and others are not.
+    """
+    if not path.is_file():
+        return []
+    lists: list[list[str]] = read_json(path, "lists of known translations", list)
+    hits = sum(target in of_one for target, of_one in zip(targets, lists))
+    if hits == 0:
+        return []
+    if hits != len(targets) or len(lists) != len(targets):
+        raise ValueError(
+            f"{path} must hold a list for each of {len(targets)} sentences, its "
+            f"reference among them, but holds {len(lists)}, {hits} of which do."
+        )
+    return lists
 
 
 def spread(items: list[Item], count: int) -> list[Item]:

@@ -7,24 +7,35 @@ from pathlib import Path
 from statistics import mean
 from typing import cast
 
-from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics import CHRF
 from sacrebleu.significance import PairedTest, Result
 
-from ..results.rows import Row, outputs_path, read_lines
+from ..results.rows import Row, outputs_path
+from ..text.lines import read_lines
+from ..translation.scores import bleu_of
 from .quality import reference_streams
 
 
 def compare(
-    baseline: list[str], outputs: list[str], references: list[list[str]]
+    baseline: list[str],
+    outputs: list[str],
+    references: list[list[str]],
+    language: str = "",
 ) -> Row:
     """Compares outputs with those of a baseline by paired bootstrap (Koehn 2004).
+
+    Args:
+        baseline: translations to compare with.
+        outputs: other translations of the same sentences.
+        references: of each sentence.
+        language: the target's, see `quality.score`.
 
     Returns:
         Differences of BLEU and chrF with their p-values, the number of resamples, and
         the share of sentences that are the `same`.
     """
     systems: list[tuple[str, Sequence[str]]] = [("baseline", baseline), ("o", outputs)]
-    metrics = {"BLEU": BLEU(), "chrF": CHRF()}
+    metrics = {"BLEU": bleu_of(language), "chrF": CHRF()}
     test = PairedTest(systems, metrics, reference_streams(references), "bs")
     signatures, scores = test()
     same = same_share(baseline, outputs)
@@ -40,7 +51,11 @@ def compare(
 
 
 def compare_rows(
-    baseline: Path, row: Path, test_set: str, references: list[list[str]]
+    baseline: Path,
+    row: Path,
+    test_set: str,
+    references: list[list[str]],
+    language: str = "",
 ) -> Row:
     """Compares the outputs that are kept beside two rows.
 
@@ -49,6 +64,7 @@ def compare_rows(
         row: file of the other row.
         test_set: whose outputs.
         references: of its sentences.
+        language: the target's.
 
     Raises:
         FileNotFoundError: if the outputs of a row are missing.
@@ -65,7 +81,7 @@ def compare_rows(
             )
         sides.append(lines)
     first, second = sides
-    return compare(first, second, references)
+    return compare(first, second, references, language)
 
 
 def same_share(baseline: list[str], outputs: list[str]) -> float:

@@ -17,6 +17,7 @@ import torch
 from ..results.rows import Row, row_path, write_json, write_outputs, write_row
 from ..results.training_log import TrainingLog, read_log
 from ..translation.decoding.options import NEED_REFERENCES
+from ..translation.loading import languages_of
 from .clocks import Clock, Rules, measure_clock
 from .engines import (
     Engine,
@@ -34,7 +35,7 @@ from .machine import (
 )
 from .pairs import time_in_turn
 from .quality import Quality, comet, score
-from .sentences import TestSet, read_lines, spread
+from .sentences import TestSet, spread
 from .stages import profile_stages
 from .timing import (
     INCLUDES,
@@ -59,7 +60,6 @@ __all__ = [
     "measure",
     "measure_in_turn",
     "measure_times",
-    "read_lines",
     "row_path",
     "spread",
     "write_json",
@@ -173,6 +173,7 @@ def measure(
     """
     if not test_sets:
         raise ValueError("`test_sets` must hold at least one, but are empty instead.")
+    refuse_other_direction(system, test_sets)
     log = read_log(system.log) if system.log else None
     opened = Opened(system, conditions)
     engine = opened(conditions.device, conditions.threads)
@@ -202,6 +203,26 @@ def measure(
         "engine_versions": engine_versions(system.engine),
         "calibration": calibrate(),
     }
+
+
+def refuse_other_direction(system: System, test_sets: Sequence[TestSet]) -> None:
+    """Refuses test sets to be translated the other way than the system was trained.
+
+    Raises:
+        FileNotFoundError: if the checkpoint is missing.
+        ValueError: naming the test set.
+    """
+    known = [one for one in test_sets if one.languages is not None]
+    if not known:
+        return
+    trained = languages_of(system.checkpoint, system.decoding.get("data"))
+    for one in known:
+        if one.languages == trained[::-1]:
+            raise ValueError(
+                f"the test set {one.name} must be translated from {trained[0]} to "
+                f"{trained[1]}, as {system.checkpoint} was trained, but is to be from "
+                f"{trained[1]} to {trained[0]} instead."
+            )
 
 
 class Opened:
@@ -235,7 +256,7 @@ def measure_quality(
     with pinned_threads(conditions.threads):
         outputs = engine.translate(test_set.sources, conditions.batch_size, references)
     quality = describe_quality(
-        score(outputs, test_set.references, test_set.complete),
+        score(outputs, test_set.references, test_set.complete, test_set.target_lang),
         comet(test_set.sources, outputs, test_set.targets, conditions.comet),
     )
     quality["broken_words"] = measure_broken_words(outputs, test_set)

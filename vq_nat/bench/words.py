@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from ..results.rows import read_lines
+from ..text.lines import read_lines
 
 WORD = re.compile(r"[^\W\d_]+")  # letters only: numbers and signs are never broken
 

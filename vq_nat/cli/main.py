@@ -7,12 +7,12 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from .. import __version__, load
+from ..text.lines import NotUTF8Error, decode_lines, in_batches, read_lines
 from .arguments import device, positive
 from .decoding import add_decoding, chosen
 from .diagnose import add_diagnose_command
@@ -170,7 +170,10 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add_argument("checkpoint", type=Path, help="its checkpoint")
     measure.add_argument("--label", help="name for readers (default: that of the row)")
     measure.add_argument(
-        "--raw", type=Path, required=True, help="folder with test.en and test.de"
+        "--raw",
+        type=Path,
+        required=True,
+        help="folder with test.SOURCE and test.TARGET, in the checkpoint's languages",
     )
     measure.add_argument("--corpus", required=True, help="name of the corpus")
     measure.add_argument("--test-set", default="test", help="name of the test set")
@@ -193,14 +196,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     measure.add_argument(
         "--engine",
-        choices=("torch", "onnx", "ctranslate2"),
+        choices=("torch", "onnx", "ctranslate2", "vq-nat"),
         default="torch",
         help="what runs it; onnx for latent models, ctranslate2 for autoregressive "
-        "ones (default: torch)",
+        "ones, vq-nat for both (default: torch)",
     )
     measure.add_argument(
         "--compute-type",
-        help="of onnx and ctranslate2: float32, int8, … (default: float32)",
+        help="of other engines than torch: float32, int8, … (default: float32)",
     )
     add_decoding(measure)
     measure.set_defaults(run=run_measure)
@@ -238,9 +241,9 @@ def run_translate(options: argparse.Namespace) -> None:
         options.model, data=options.data, device=options.device, **decoding
     )
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-    lines, done = read_lines(options.invalid_utf8), 0
+    lines, done = input_lines(options.invalid_utf8), 0
     with line_counter() as progress:
-        while batch := list(islice(lines, options.batch_size)):
+        for batch in in_batches(lines, options.batch_size):
             given: dict[str, Any] = {}
             if references is not None:
                 given["references"] = references[done : done + len(batch)]
@@ -307,10 +310,10 @@ def read_references(path: Path | None) -> list[str] | None:
     """Reads the translations that are given, if there are any."""
     if path is None:
         return None
-    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    return read_lines(path)
 
 
-def read_lines(invalid: str) -> Iterator[str]:
+def input_lines(invalid: str) -> Iterator[str]:
     """Yields the lines of standard input; only a line feed ends one.
 
     Args:
@@ -320,14 +323,10 @@ def read_lines(invalid: str) -> Iterator[str]:
         ValueError: if a line is not UTF-8.
     """
     errors = "strict" if invalid == "fail" else "replace"
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            yield line.decode("utf-8", errors).rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"line {number} of the input must be UTF-8, but is not "
-                "(--invalid-utf8 replace goes on)."
-            ) from error
+    try:
+        yield from decode_lines(sys.stdin.buffer, "standard input", errors)
+    except NotUTF8Error as error:
+        raise ValueError(f"{error} (--invalid-utf8 replace goes on)") from error
 
 
 def run_export(options: argparse.Namespace) -> None:
@@ -375,6 +374,7 @@ def run_measure(options: argparse.Namespace) -> None:
     """Measures one system and prints where its row is."""
     from ..bench.systems import Clock, Conditions, System, TestSet, measure
     from ..results.rows import row_path, write_json
+    from ..translation.loading import languages_of
 
     system = System(
         options.system,
@@ -384,7 +384,8 @@ def run_measure(options: argparse.Namespace) -> None:
         options.engine,
         measured_decoding(options),
     )
-    test_set = TestSet.read(options.raw, options.corpus, options.test_set)
+    languages = languages_of(options.checkpoint)
+    test_set = TestSet.read(options.raw, options.corpus, options.test_set, languages)
     conditions = Conditions(
         device=options.device,
         threads=options.threads,

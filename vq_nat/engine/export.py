@@ -64,6 +64,8 @@ def write_texts(dictionaries: dict[str, Any], data: Path, folder: Path) -> None:
         if (data / file).is_file():
             shutil.copyfile(data / file, folder / file)
     recipe = json.loads((data / TEXT_FILE).read_text(encoding="utf-8"))
+    # The text may have been prepared for the other direction.
+    recipe |= dict(zip(("source_lang", "target_lang"), dictionaries, strict=True))
     if recipe.get("tokenizer") == "moses":
         recipe[PREFIXES] = {name: prefixes_of(name) for name in dictionaries}
     text = json.dumps(recipe, indent=1, ensure_ascii=False) + "\n"

@@ -243,7 +243,15 @@ def describe_latent(model: Any) -> dict[str, Any]:
         else model.predictor.codes,
         "chunk": model.chunk,
         "sees_words": bool(model.sees_words),
+        "samples": samples_of(model),
     }
+
+
+def samples_of(model: Any) -> int | None:
+    """Returns how many codes were drawn in training, None if they were not drawn."""
+    cfg = model.cfg
+    soft = cfg.vq_assign == "soft" and cfg.vq_kind == "vq"
+    return int(cfg.vq_num_samples) if soft else None
 
 
 def describe_teacher(model: Any) -> dict[str, Any]:

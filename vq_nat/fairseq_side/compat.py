@@ -88,6 +88,29 @@ def load_config(path: str | Path) -> dict[str, Any]:
     return load_state(path)["cfg"]
 
 
+def load_task_state(path: str | Path) -> dict[str, Any]:
+    """Reads what a fairseq checkpoint keeps of its task; fairseq's own keep nothing.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a fairseq checkpoint.
+        RefusedPickle: if it calls functions.
+    """
+    return load_state(path).get("task_state") or {}
+
+
+class Refused(ValueError, SystemExit):
+    """What a user asked for and cannot have.
+
+    A ValueError to who calls us. Under fairseq's commands, which catch nothing, Python
+    ends with the sentence alone instead of a traceback.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = sentence
+
+
 class RefusedPickle(pickle.UnpicklingError, ValueError):
     """A checkpoint that would call functions; for who knows of torch or of files."""
 

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from fairseq import utils
 from fairseq.distributed import utils as distributed
+from fairseq.models.ema.ema import EMA
 from fairseq.optim import adam
 from fairseq.trainer import Trainer
 from omegaconf import DictConfig, ValueNode
@@ -93,6 +94,28 @@ def read_options_directly() -> None:
     DictConfig.__getattr__ = read  # type: ignore[method-assign]
 
 
+def average_numbers_alone() -> None:
+    """Keeps counters out of `--store-ema`, which would multiply them by its decay.
+
+    A bottleneck counts its updates, and how long each code has been without use. Such
+    buffers of whole numbers are copied, as fairseq does with what it is told to skip.
+    """
+    step = EMA._step_internal
+    if hasattr(step, "__wrapped__"):
+        return
+
+    @wraps(step)
+    def step_internal(self: EMA, new_model: Any, updates: Any = None) -> None:
+        self.skip_keys |= {
+            name
+            for name, value in new_model.state_dict().items()
+            if torch.is_tensor(value) and not value.is_floating_point()
+        }
+        step(self, new_model, updates)
+
+    EMA._step_internal = step_internal
+
+
 def put_adam() -> None:
     """Puts an Adam of few operations in fairseq's place, see `optimizer`."""
     adam.Adam.step = optimizer.step
@@ -135,6 +158,12 @@ PATCHES = (
         "how fairseq copies checkpoints, and loads what a training goes on from",
         "a kill leaves half a file, which blocks the training for ever",
         resuming.apply,
+    ),
+    Patch(
+        "averages",
+        "what --store-ema averages",
+        "it multiplies counters, which are whole numbers, by its decay, and fails",
+        average_numbers_alone,
     ),
     Patch(
         "options",

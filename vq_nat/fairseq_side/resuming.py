@@ -17,6 +17,8 @@ from typing import Any
 from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
 
+from .compat import Refused, load_task_state
+
 logger = logging.getLogger(__name__)
 
 LAST = "checkpoint_last.pt"  # fairseq's default for --restore-file
@@ -65,10 +67,18 @@ def load_checkpoint(cfg: Any, trainer: Any, **options: Any) -> Any:
         **options: of its iterator.
 
     Raises:
-        ValueError: if there is half a checkpoint and no whole one.
+        ValueError: if there is half a checkpoint and no whole one, if it is of another
+            text than the task's, or for a training that the task cannot serve.
     """
-    given = cfg.restore_file
-    cfg.restore_file = str(whole_checkpoint(Path(cfg.save_dir), given) or given)
+    if hasattr(trainer.task, "refuse_training"):
+        model, criterion = trainer.get_model(), trainer.get_criterion()
+        trainer.task.refuse_training(trainer.cfg.common, model, criterion)
+    given, folder = cfg.restore_file, Path(cfg.save_dir)
+    cfg.restore_file = str(whole_checkpoint(folder, given) or given)
+    for path in (folder / cfg.restore_file, Path(cfg.restore_file)):
+        if path.is_file() and hasattr(trainer.task, "check_state"):
+            # fairseq does so in decoding alone.
+            trainer.task.check_state(load_task_state(path), str(path))
     try:
         extra, iterator = _load(cfg, trainer, **options)
     finally:
@@ -98,7 +108,7 @@ def whole_checkpoint(folder: Path, given: str = LAST) -> Path | None:
         return None
     others = [path for path in folder.glob("checkpoint*.pt") if not is_torn(path)]
     if not others:
-        raise ValueError(
+        raise Refused(
             f"{last} must be a whole checkpoint, but is cut off, and {folder} has no "
             "other one: delete it to begin anew."
         )

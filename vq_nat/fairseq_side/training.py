@@ -15,12 +15,15 @@ from fairseq.logging import metrics
 
 from ..bottleneck import Bottleneck
 from .compat import (
+    Refused,
     autocast,
     fairseq_autocast,
     refuse_reduced_precision,
     training_attention,
 )
 from .patches import PatchedTask
+
+PRECISIONS = ("fp16", "bf16", "amp")  # of fairseq, see `refuse_reduced_precision`
 
 AUTOCAST_HELP = (
     "run matrix products in this type: none, auto (bfloat16 where the hardware "
@@ -33,6 +36,27 @@ class LatentTraining(PatchedTask):
 
     To be inherited before a fairseq task whose options have `autocast`.
     """
+
+    def refuse_training(
+        self, common: Any, model: torch.nn.Module, criterion: Any
+    ) -> None:
+        """Refuses, before the first update, what would fail or do nothing in it.
+
+        Args:
+            common: fairseq's common options.
+            model: to train.
+            criterion: to train it with.
+
+        Raises:
+            Refused: naming the option.
+        """
+        require_criterion(model, criterion)
+        flags = [name for name in PRECISIONS if getattr(common, name, False)]
+        if flags and any(bottlenecks(model)):
+            raise Refused(
+                f"--{flags[0]} must be off for a model with latents; for products in "
+                "half precision give --autocast auto, bfloat16 or float16 instead."
+            )
 
     def train_step(
         self,
@@ -90,6 +114,41 @@ class LatentTraining(PatchedTask):
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
         """Logs the figures of an update, for which a GPU is waited for only once."""
         super().reduce_metrics(on_host(logging_outputs), criterion)  # type: ignore[misc]
+
+
+def require_task(task: Any, name: str) -> None:
+    """Refuses a task that makes no M-step: codes would stay what they were at first.
+
+    Args:
+        task: fairseq's or ours.
+        name: of the one to use.
+
+    Raises:
+        Refused: if it is not one of ours.
+    """
+    if not isinstance(task, LatentTraining):
+        raise Refused(
+            f"`--task` must be {name}, which moves the codes after each update, but is "
+            f"a {type(task).__name__} instead, which leaves them as they are at first."
+        )
+
+
+def require_criterion(model: Any, criterion: Any) -> None:
+    """Refuses fairseq's criterions, none of which knows a latent model's loss.
+
+    Args:
+        model: says what it needs as `criterion_name`; one that does not is free.
+        criterion: fairseq's, ours, or a user's own.
+
+    Raises:
+        Refused: if it is one of fairseq's.
+    """
+    needed = getattr(model, "criterion_name", None)
+    if needed is not None and type(criterion).__module__.startswith("fairseq."):
+        raise Refused(
+            f"`--criterion` must be {needed} for a {type(model).__name__}, but is a "
+            f"{type(criterion).__name__} instead."
+        )
 
 
 def on_host(logs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

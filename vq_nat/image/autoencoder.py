@@ -99,6 +99,8 @@ class VQVAE(BaseFairseqModel):
         ValueError: if an option is out of its range.
     """
 
+    criterion_name = "bits_per_dim"  # what it trains with
+
     def __init__(self, cfg: VQVAEConfig) -> None:
         super().__init__()
         check(cfg)

@@ -6,18 +6,13 @@ from typing import Any, Union
 from fairseq.models import ARCH_MODEL_NAME_REGISTRY
 from torch import nn
 
+from ..fairseq_side.checkpoints import checkpoint_path
 from ..fairseq_side.compat import load_config
 from ..fairseq_side.guard import load_models
 from ..nn.fingerprint import hash_weights
 from .prior import CodeGrid
 
 PathLike = Union[str, Path]
-
-
-def checkpoint_path(path: PathLike) -> Path:
-    """Finds the checkpoint in a folder; a file stays what it is."""
-    path = Path(path)
-    return path / "checkpoint_best.pt" if path.is_dir() else path
 
 
 def load_autoencoder(path: PathLike, device: str = "cpu") -> Any:

@@ -10,7 +10,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch import Tensor
 
-from ..fairseq_side.training import log_bottleneck
+from ..fairseq_side.training import log_bottleneck, require_task
 
 LN2 = math.log(2)
 
@@ -53,6 +53,16 @@ class BitsPerDimCriterion(FairseqCriterion):
     def __init__(self, task: Any, bottleneck_weight: float) -> None:
         super().__init__(task)
         self.bottleneck_weight = bottleneck_weight
+
+    @classmethod
+    def build_criterion(cls, cfg: Any, task: Any) -> Any:
+        """Builds it for fairseq's commands.
+
+        Raises:
+            ValueError: for a task that makes no M-step.
+        """
+        require_task(task, "image_vqvae")
+        return super().build_criterion(cfg, task)
 
     def forward(
         self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True

@@ -72,6 +72,7 @@ def decode(origin: str, content: bytes) -> numpy.ndarray:
             if width * height > MOST_PIXELS:  # as the file says, before it is decoded
                 raise ValueError(f"it has more than {MOST_PIXELS:,} pixels")
             image.load()
+            image = three_colours(image)
             mode, pixels = image.mode, numpy.asarray(image)
     except Exception as e:  # of damaged images decoders say whatever befalls them
         # Of an unknown format Pillow says nothing but where the bytes lie in memory.
@@ -87,6 +88,22 @@ def decode(origin: str, content: bytes) -> numpy.ndarray:
 
 
 GREY = ", a grey-scale image"
+
+
+def three_colours(image: Any) -> Any:
+    """Returns an image in mode RGB, if nothing is lost by that.
+
+    A palette names colours, and where everything is opaque an alpha channel says
+    nothing. What is transparent would take a colour that nobody has chosen.
+
+    Args:
+        image: Pillow's, loaded.
+    """
+    if image.mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    if image.mode == "RGBA" and image.getextrema()[3] == (255, 255):
+        return image.convert("RGB")
+    return image
 
 
 def pillow() -> Any:

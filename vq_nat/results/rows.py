@@ -56,17 +56,6 @@ def write_outputs(outputs: list[str], path: Path, test_set: str) -> Path:
     return write_text("\n".join(outputs), outputs_path(path, test_set))
 
 
-def read_lines(path: Path) -> list[str]:
-    """Reads a text file; only a line feed ends a line.
-
-    Raises:
-        FileNotFoundError: if it does not exist.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"the file {path} does not exist.")
-    return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-
-
 def write_text(text: str, path: Path) -> Path:
     """Writes a text and a line feed, never seen half-written."""
     with replacing(path) as temporary, open(temporary, "wb") as file:

@@ -9,6 +9,7 @@ from ..files import reading
 from .detokenizer import MosesDetokenizer
 from .dictionary import Vocabulary
 from .folder import CODES, TEXT_FILE, read_description
+from .lines import clean
 from .memo import Memo
 from .punctuation import normalise
 from .subwords import BytePairs, SentencePieces, Subwords
@@ -70,20 +71,34 @@ class Text:
 
     Args:
         folder: holds `text.json` and `bpe.codes` or `sentencepiece.model`.
+        languages: source and target of a model, which may translate against the
+            direction that the corpus was prepared for; None = as prepared.
 
     Raises:
         FileNotFoundError: if one is missing.
-        BadFile: if it was prepared in a way that is not known, or a file is not what
-            it must be, or not what it was.
+        ValueError: if it was prepared in a way that is not known, or for other
+            languages.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, languages: tuple[str, str] | None = None) -> None:
         self.recipe = read_description(folder)
-        self.languages = self.recipe["source_lang"], self.recipe["target_lang"]
+        self.languages = self._fitting(folder / TEXT_FILE, languages)
         path = folder / CODES[self.recipe["bpe"]]
         pairs = self.recipe["bpe"] == "subword_nmt"
         with reading(path, f"the subword codes of {self.recipe['bpe']}"):
             self.subwords: Subwords = BytePairs(path) if pairs else SentencePieces(path)
+
+    def _fitting(
+        self, path: Path, languages: tuple[str, str] | None
+    ) -> tuple[str, str]:
+        """Returns the model's languages, for which the text must be prepared."""
+        prepared = self.recipe["source_lang"], self.recipe["target_lang"]
+        if languages is not None and sorted(languages) != sorted(prepared):
+            raise ValueError(
+                f"{path} must be of the model's languages ({', '.join(languages)}), "
+                f"but is of {', '.join(prepared)} instead."
+            )
+        return languages or prepared
 
     def tokenizer(self, source: str, target: str) -> Tokenizer:
         """Returns what cuts one language and joins another."""
@@ -99,10 +114,17 @@ class IndexCodec:
         folder: see `Text`.
         source: source dictionary.
         target: target dictionary.
+        languages: see `Text`.
     """
 
-    def __init__(self, folder: Path, source: Vocabulary, target: Vocabulary) -> None:
-        self.recipe = Text(folder)
+    def __init__(
+        self,
+        folder: Path,
+        source: Vocabulary,
+        target: Vocabulary,
+        languages: tuple[str, str] | None = None,
+    ) -> None:
+        self.recipe = Text(folder, languages)
         self.bpe = self.recipe.subwords
         self.spaced = self.bpe.spaced  # marks words where they begin
         self.tokenizer = self.recipe.tokenizer(*self.recipe.languages)
@@ -113,12 +135,12 @@ class IndexCodec:
 
     def source_indices(self, sentence: str) -> list[int]:
         """Turns a raw sentence into source indices, end of sentence included."""
-        tokens = self.tokenizer.tokens(normalise(sentence))
+        tokens = self.tokenizer.tokens(normalise(clean(sentence)))
         return self._joined(tokens, self._of_source, self.source)
 
     def target_indices(self, sentence: str) -> list[int]:
         """Turns a raw reference into target indices, end of sentence included."""
-        tokens = self._target_tokenizer.tokens(normalise(sentence))
+        tokens = self._target_tokenizer.tokens(normalise(clean(sentence)))
         return self._joined(tokens, self._of_target, self.target)
 
     @cached_property

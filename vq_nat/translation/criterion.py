@@ -11,7 +11,7 @@ from fairseq.logging import metrics
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
-from ..fairseq_side.training import log_bottleneck
+from ..fairseq_side.training import log_bottleneck, require_task
 from .flow import NO_CODE, TrainingOutput, normalise_codes
 
 LN2 = 0.6931471805599453
@@ -73,6 +73,16 @@ class LatentPredictionCriterion(FairseqCriterion):
         self.latent_loss_start = latent_loss_start
         self.word_smoothing = word_smoothing
         self.code_smoothing = code_smoothing
+
+    @classmethod
+    def build_criterion(cls, cfg: Any, task: Any) -> Any:
+        """Builds it for fairseq's commands.
+
+        Raises:
+            ValueError: for a task that makes no M-step.
+        """
+        require_task(task, "discrete_latent_translation")
+        return super().build_criterion(cfg, task)
 
     def forward(
         self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True

@@ -13,10 +13,12 @@ from typing import Protocol
 import torch
 from fairseq.data import Dictionary
 
-from ..fairseq_side.compat import load_config, load_state, load_weights
+from ..fairseq_side.checkpoints import checkpoint_path
+from ..fairseq_side.compat import load_state, load_task_state, load_weights
 from ..files import reason, sha256
+from .binding import KEY, check_text, describe_text
 from .codec import TextCodec
-from .loading import checkpoint_path, find_data
+from .loading import find_data, languages_of
 
 COMPUTE_TYPES = ("float32", "int8", "int8_float32", "float16", "bfloat16")
 LONGEST = 200  # words of an output, as in fairseq
@@ -50,8 +52,10 @@ def convert(
         folder: where the converted model goes, by the checkpoint's hash.
 
     Raises:
-        ValueError: if the engine does not know this kind of model.
+        ValueError: if the engine does not know this kind of model, or the dictionaries
+            are not those of the training.
     """
+    refuse_other_text(checkpoint, data, languages)
     final = folder / f"ctranslate2-{sha256(checkpoint)[:16]}"
     if final.is_dir():
         return final
@@ -97,6 +101,22 @@ def write_converted(
         ) from error
 
 
+def refuse_other_text(checkpoint: Path, data: Path, languages: tuple[str, str]) -> None:
+    """Refuses dictionaries that a checkpoint was not trained with.
+
+    Raises:
+        OtherTextError: naming what differs.
+    """
+    trained = load_task_state(checkpoint).get(KEY)
+    if trained is not None:
+        dictionaries = [
+            Dictionary.load(str(data / f"dict.{lang}.txt")) for lang in languages
+        ]
+        check_text(
+            trained, describe_text(languages, dictionaries), data, str(checkpoint)
+        )
+
+
 class Result(Protocol):
     """What the engine says of one sentence."""
 
@@ -137,14 +157,13 @@ class CTranslate2Translator:
                 f"but is {compute_type!r} instead."
             )
         module, checkpoint = import_ctranslate2(), checkpoint_path(path)
-        task = load_config(checkpoint)["task"]
-        languages = task["source_lang"], task["target_lang"]
+        languages = languages_of(checkpoint, data)
         folder = find_data(checkpoint, data)
         source, target = (
             Dictionary.load(str(folder / f"dict.{language}.txt"))
             for language in languages
         )
-        self.codec = TextCodec(folder, source, target)
+        self.codec = TextCodec(folder, source, target, languages)
         self.beam, self.compute_type = beam, compute_type
         self.parameters = count_parameters(checkpoint)
         kind, _, index = device.partition(":")

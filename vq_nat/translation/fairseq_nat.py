@@ -28,12 +28,14 @@ from fairseq.tasks.translation_lev import (
 )
 from torch import Tensor
 
-from ..fairseq_side.compat import EverySentence, load_weights
+from ..fairseq_side.compat import EverySentence, load_task_state, load_weights
 from ..fairseq_side.patches import PatchedTask
+from .binding import BoundToText
 from .decoding.flags import Given, refuse_ignored, settle_beam
 from .decoding.rescoring import EncoderOut, TeacherScore
 from .flow import Candidate, align_left, pieces
 from .teacher_start import copy_weights, layers_of
+from .validation import BleuByLanguage
 
 OF_PARALLEL_MODELS = (
     "iter_decode_eos_penalty",
@@ -45,15 +47,19 @@ OF_PARALLEL_MODELS = (
     "decoding_format",
 )
 ONE_PASS = (NATransformerModel, NACRFTransformerModel)
+# A candidate's length is off the predicted one by no more than a quarter of it, or two.
+LENGTHS_OFF, LEAST_OFF = 4, 2
 
 
 class MendedRefinementGenerator(IterativeRefinementGenerator):
-    """fairseq's generator without four faults, all seen in fairseq 0.12.
+    """fairseq's generator without five faults, all seen in fairseq 0.12.
 
     - The teacher that rescores candidates was asked for an attribute that a dict does
       not have, and read a begin-of-sentence symbol that it had never seen.
     - With `--src-embedding-copy` the words of a source padded on the left were taken
       for its padding, so that outputs depended on the batch. Padding goes to the right.
+    - A hundred candidates of a sentence had a hundred lengths around the predicted one,
+      down to none: the teacher likes a fragment better, per word, than a sentence.
     - A sentence of a masked language model could count as finished while words were
       still masked. Such a model makes all its passes.
     - The Levenshtein Transformer fails on a batch in which only some sentences can be
@@ -143,6 +149,32 @@ class DecodedInPieces:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model, name)
 
+    def regenerate_length_beam(self, decoder_out: Any, beam_size: int) -> Any:
+        """Gives every sentence blanks of several lengths, as fairseq does, in bounds.
+
+        What lies outside has the length of the bound, and so the wording of another
+        candidate, which is ranked once. Shape: (B, T) → (B · beam, T').
+        """
+        spread = self.model.regenerate_length_beam(decoder_out, beam_size)
+        lengths = decoder_out.output_tokens.ne(self.model.pad).sum(dim=1)  # with ends
+        off = (lengths // LENGTHS_OFF).clamp(min=LEAST_OFF)
+        least, most = (lengths - off).clamp(min=3), lengths + off
+        wanted = spread.output_tokens.ne(self.model.pad).sum(dim=1)
+        bounds = [bound.repeat_interleave(beam_size) for bound in (least, most)]
+        wanted = torch.minimum(torch.maximum(wanted, bounds[0]), bounds[1])
+        return self._blanks(spread, wanted)
+
+    def _blanks(self, decoder_out: Any, lengths: Tensor) -> Any:
+        """Returns rows of blanks between begin and end. Shape: (R,) → (R, T)."""
+        model, old = self.model, decoder_out.output_tokens
+        places = torch.arange(int(lengths.max()), device=lengths.device)
+        tokens = old.new_full((len(lengths), len(places)), model.pad)
+        tokens = tokens.masked_fill(places < lengths.unsqueeze(1), model.unk)
+        tokens[:, 0] = model.bos
+        tokens = tokens.scatter(1, lengths.unsqueeze(1) - 1, model.eos)
+        scores = decoder_out.output_scores.new_zeros(tokens.shape)
+        return decoder_out._replace(output_tokens=tokens, output_scores=scores)
+
     def forward_decoder(
         self, decoder_out: DecoderOut, encoder_out: EncoderOut, **options: Any
     ) -> DecoderOut:
@@ -209,7 +241,13 @@ class MendedLevenshteinConfig(TranslationLevenshteinConfig):
 
 
 @register_task("translation_lev_mended", dataclass=MendedLevenshteinConfig)
-class MendedLevenshteinTask(PatchedTask, EverySentence, TranslationLevenshteinTask):
+class MendedLevenshteinTask(
+    PatchedTask,
+    BoundToText,
+    BleuByLanguage,
+    EverySentence,
+    TranslationLevenshteinTask,
+):
     """fairseq's task for parallel models with a generator that serves them."""
 
     cfg: MendedLevenshteinConfig
@@ -226,6 +264,7 @@ class MendedLevenshteinTask(PatchedTask, EverySentence, TranslationLevenshteinTa
         # None: a checkpoint of fairseq's own task knows no such flag.
         teacher = getattr(self.cfg, "init_from_teacher", None)
         if teacher and not from_checkpoint:
+            self.check_state(load_task_state(teacher), f"the teacher {teacher}")
             init_from_teacher(model, teacher)
         return model
 

@@ -1,5 +1,7 @@
 """From disk to a model that is ready to decode, with its task and its dictionaries."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any, Union
 
@@ -7,8 +9,11 @@ from fairseq.models import BaseFairseqModel
 from fairseq.tasks.translation import TranslationTask
 from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 
-from ..fairseq_side.compat import load_config, load_weights
+from ..fairseq_side.checkpoints import checkpoint_path
+from ..fairseq_side.compat import load_config, load_task_state, load_weights
 from ..fairseq_side.guard import load_models
+from ..files import BadFile
+from .binding import is_of_other_size
 from .codec import TEXT_FILE
 from .fairseq_nat import MendedLevenshteinTask
 from .onnx.runtime import DESCRIPTION, ExportedModel
@@ -43,12 +48,6 @@ def open_model(
     return ready(model, device, beam), task, folder
 
 
-def checkpoint_path(path: Union[str, Path]) -> Path:
-    """Returns a checkpoint, the best one of a folder."""
-    path = Path(path)
-    return path / "checkpoint_best.pt" if path.is_dir() else path
-
-
 def open_checkpoint(
     path: Union[str, Path], data: Union[str, Path, None], autocast: str
 ) -> tuple[Any, TranslationTask, Path]:
@@ -56,11 +55,20 @@ def open_checkpoint(
 
     Raises:
         FileNotFoundError: if one of them is missing.
+        ValueError: if the dictionaries are not those of the training.
     """
     checkpoint = checkpoint_path(path)
     folder = find_data(checkpoint, data)
     overrides = {"data": str(folder), "autocast": autocast, "eval_bleu": False}
-    models, _, task = load_models(checkpoint, arg_overrides=overrides)
+    try:
+        models, _, task = load_models(checkpoint, arg_overrides=overrides)
+    except BadFile as error:
+        if not is_of_other_size(error.__cause__ or error):
+            raise
+        raise ValueError(
+            f"the dictionaries in {folder} must be those that {checkpoint} was trained "
+            "with, but have another size instead."
+        ) from error
     return models[0], mended(task), folder
 
 
@@ -111,7 +119,7 @@ def load_teacher(
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
-        ValueError: if its dictionary has another size.
+        ValueError: if its dictionary is another, or it translates the other way.
     """
     checkpoint, size = checkpoint_path(path), len(task.target_dictionary)
     embedding = load_weights(checkpoint).get("decoder.embed_tokens.weight")
@@ -120,8 +128,36 @@ def load_teacher(
             f"the teacher's dictionary must hold {size} symbols, as the student's, "
             f"but that of {checkpoint} holds {len(embedding)} instead."
         )
+    if hasattr(task, "check_state"):
+        task.check_state(load_task_state(checkpoint), f"the teacher {checkpoint}")
     models, _, _ = load_models(checkpoint, task=task)
     return ready(models[0], device)
+
+
+def languages_of(
+    path: Union[str, Path], data: Union[str, Path, None] = None
+) -> tuple[str, str]:
+    """Returns the languages that a model translates from and to.
+
+    Args:
+        path: a checkpoint, its folder, or an exported folder.
+        data: folder of the text processing; it is asked if the checkpoint was trained
+            without --source-lang and --target-lang.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint, or no text processing.
+        ValueError: if it cannot be read.
+    """
+    if (Path(path) / DESCRIPTION).is_file():
+        text = (Path(path) / DESCRIPTION).read_text(encoding="utf-8")
+        source, target = json.loads(text)["languages"]
+        return source, target
+    checkpoint = checkpoint_path(path)
+    task = load_config(checkpoint)["task"]
+    if not (task.get("source_lang") and task.get("target_lang")):
+        file = find_data(checkpoint, data) / TEXT_FILE
+        task = json.loads(file.read_text(encoding="utf-8"))
+    return task["source_lang"], task["target_lang"]
 
 
 def find_data(checkpoint: Path, data: Union[str, Path, None] = None) -> Path:
@@ -134,9 +170,29 @@ def find_data(checkpoint: Path, data: Union[str, Path, None] = None) -> Path:
     candidates = [Path(data)] if data else [checkpoint.parent, trained_on]
     for folder in candidates:
         if (folder / TEXT_FILE).is_file():
+            refuse_taken_apart(folder)
             return folder
-    places = " nor ".join(str(folder) for folder in candidates)
+    if data:
+        raise FileNotFoundError(
+            f"{data} must hold dictionaries, subword codes and {TEXT_FILE}, but has no "
+            f"{TEXT_FILE}: `prepare.py --describe` writes it."
+        )
     raise FileNotFoundError(
-        f"dictionaries, bpe.codes and {TEXT_FILE} must stand in the checkpoint's "
-        f"folder or the data folder, but {places} has no {TEXT_FILE}."
+        f"dictionaries, subword codes and {TEXT_FILE} must stand beside the checkpoint "
+        f"in {checkpoint.parent}, or in {trained_on.absolute()}, which it was trained "
+        "on, but do not: name their folder as `data`."
     )
+
+
+def refuse_taken_apart(folder: Path) -> None:
+    """Refuses a path that fairseq takes for several, or for the name of an option.
+
+    Raises:
+        ValueError: naming the sign.
+    """
+    for sign in (os.pathsep, "${"):
+        if sign in str(folder):
+            raise ValueError(
+                f"`data` must have no {sign!r} in its path, which fairseq takes apart, "
+                f"but is {folder} instead."
+            )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..bottleneck import build_bottleneck
 from ..fairseq_side.compat import load_weights
+from .binding import is_of_other_size
 from .compressor import TargetCompressor
 from .config import PRESETS, VQEMTransformerConfig, check
 from .decoder import ParallelDecoder
@@ -52,6 +53,8 @@ class VQEMTransformer(BaseFairseqModel):
         vocabulary: V, of the joint dictionary.
         pad: index of the padding symbol.
     """
+
+    criterion_name = "latent_prediction"  # what it trains with
 
     def __init__(self, cfg: VQEMTransformerConfig, vocabulary: int, pad: int) -> None:
         super().__init__()
@@ -255,8 +258,9 @@ class VQEMTransformer(BaseFairseqModel):
         """
         if target is None:
             raise ValueError(
-                "`target` must be given to train, but is None instead; "
-                "use `encode`, `predict`, `lookup` and `decode` to translate."
+                "`target` must be given to train, as `--task "
+                "discrete_latent_translation --criterion latent_prediction` do, but is "
+                "None instead; `vq_nat.load` returns what translates."
             )
         return target
 
@@ -338,6 +342,12 @@ class VQEMTransformer(BaseFairseqModel):
         try:
             return super().load_state_dict(state_dict, strict, **rest)
         except RuntimeError as error:
+            if is_of_other_size(error):
+                raise RuntimeError(
+                    "the dictionary must be the one that the checkpoint was trained "
+                    "with, but has another size (or `--encoder-embed-dim` differs): "
+                    f"{error}"
+                ) from error
             raise RuntimeError(
                 "the checkpoint was trained with another architecture: check "
                 f"`--arch` and the model's flags. {error}"

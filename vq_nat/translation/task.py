@@ -20,8 +20,9 @@ from fairseq.tasks.translation import (
 )
 from sacrebleu.metrics import BLEU
 
-from ..fairseq_side.compat import EverySentence, autocast
+from ..fairseq_side.compat import EverySentence, autocast, load_task_state
 from ..fairseq_side.training import LatentTraining
+from .binding import BoundToText
 from .decoding.build import build_generator
 from .decoding.flags import (
     OF_LATENT_MODELS,
@@ -35,6 +36,7 @@ from .decoding.flags import (
 from .decoding.generator import IterativeLatentGenerator
 from .decoding.references import ReferenceScorer
 from .flow import Candidate, LatentModel, device_of, is_latent
+from .validation import BleuByLanguage
 
 Generator: TypeAlias = Union[
     IterativeLatentGenerator, ReferenceScorer, SequenceGenerator
@@ -56,7 +58,9 @@ class DiscreteLatentTranslationConfig(DecodingConfig, TranslationConfig):
 
 
 @register_task("discrete_latent_translation", dataclass=DiscreteLatentTranslationConfig)
-class DiscreteLatentTranslationTask(EverySentence, LatentTraining, TranslationTask):
+class DiscreteLatentTranslationTask(
+    BoundToText, BleuByLanguage, EverySentence, LatentTraining, TranslationTask
+):
     """fairseq's translation task for latent models and their teachers alike.
 
     Models without latents (`--arch transformer`) train and decode as in fairseq's own
@@ -79,6 +83,7 @@ class DiscreteLatentTranslationTask(EverySentence, LatentTraining, TranslationTa
         model = super().build_model(cfg, from_checkpoint)
         teacher = getattr(cfg, "init_from_teacher", None)
         if teacher and not from_checkpoint:
+            self.check_state(load_task_state(teacher), f"the teacher {teacher}")
             model.init_from_teacher(teacher)
         return model
 

@@ -60,6 +60,7 @@ class Translator(TextDoor):
     ) -> None:
         self.model, self.task, self.codec, self.teacher = model, task, codec, teacher
         self.options = options
+        self._loaded: Optional[dict[str, Any]] = None  # what `load` was called with
         self._local = threading.local()  # generators, which may hold a state
         self._generator(None, None)  # refuses wrong options at once
 
@@ -93,9 +94,31 @@ class Translator(TextDoor):
         model, task, folder = open_model(
             path, data, device, options.autocast, options.beam
         )
-        codec = TextCodec(folder, task.source_dictionary, task.target_dictionary)
+        codec = TextCodec(
+            folder,
+            task.source_dictionary,
+            task.target_dictionary,
+            (task.cfg.source_lang, task.cfg.target_lang),
+        )
         judge = None if teacher is None else load_teacher(teacher, task, device)
-        return cls(model, task, codec, options, judge)
+        made = cls(model, task, codec, options, judge)
+        places = {"path": path, "data": data, "teacher": teacher}
+        there = {k: v and str(Path(v).absolute()) for k, v in places.items()}
+        made._loaded = {**decoding, "device": device, **there}
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Goes to another process as what it was loaded with, and is loaded there.
+
+        Raises:
+            TypeError: if it was not loaded but made of parts.
+        """
+        if self._loaded is None:
+            raise TypeError(
+                "a translator must be made by `vq_nat.load` to be copied or sent to "
+                "another process, but was made of its parts instead."
+            )
+        return _load_again, (type(self), self._loaded)
 
     @property
     def parallel(self) -> bool:
@@ -276,6 +299,11 @@ class Translator(TextDoor):
             teacher_seconds=candidate.teacher_seconds,
             history=tuple(self.codec.decode(words) for words in candidate.history),
         )
+
+
+def _load_again(kind: type[Translator], arguments: dict[str, Any]) -> Translator:
+    """Loads a translator anew, see `Translator.__reduce__`."""
+    return kind.load(**arguments)
 
 
 def chunks(items: list[int], size: int) -> Iterator[list[int]]:

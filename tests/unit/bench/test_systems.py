@@ -39,8 +39,9 @@ class Echo:
 
     def __init__(self, latent: bool) -> None:
         self.model: Any = torch.nn.Linear(3, 2)
+        self.parallel = latent
         if latent:
-            self.model.lookup = None
+            self.model.lookup = self.model.true_latents = None
             self.model.cfg = SimpleNamespace(
                 compression_steps=2,
                 vq_kind="vq",

@@ -215,16 +215,18 @@ def test_translate_reads_a_batch_at_a_time(
     assert shouter.options == expected  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("batch_size", ["1", "2", "64"])
 def test_translate_says_which_line_is_not_utf8(
+    batch_size: str,
     shouter: Shouter,
     feed: Callable[[bytes], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    feed(b"a\n\xff\n")
-    assert cli.main(["translate", "m", "--batch-size", "1"]) == 2
+    feed(b"a\nb\n\xff\n")
+    assert cli.main(["translate", "m", "--batch-size", batch_size]) == 2
     said = capsys.readouterr()
-    assert said.out == "A\n"
-    assert "line 2 of the input must be UTF-8, but is not" in said.err
+    assert said.out == "A\nB\n"
+    assert "standard input, line 3: byte 1 of the line (0xff) is not UTF-8" in said.err
     feed(b"a\n\xff\n")
     assert cli.main(["translate", "m", "--invalid-utf8", "replace"]) == 0
     assert capsys.readouterr().out == "A\n\ufffd\n"

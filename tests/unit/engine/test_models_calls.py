@@ -156,22 +156,35 @@ def lexicon(words: dict[int, list[int]], always: list[int]) -> Any:
     return engine.engine().Lexicon(offsets, flat, always, VOCABULARY)
 
 
-def test_a_shortlist_of_all_words_changes_nothing(make: Any) -> None:
+SEARCHES = [{}, {"search": "beam", "width": 3}]
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_a_shortlist_of_all_words_changes_nothing(
+    make: Any, options_of: Any, search: dict[str, Any]
+) -> None:
     model, rows = make("float32"), sources(5)
-    found = model.translate(rows, lexicon=lexicon({}, list(range(VOCABULARY))))
-    wanted = model.translate(rows)
-    assert [h.tokens for (h,) in found] == [h.tokens for (h,) in wanted]
+    options = options_of(max_len_b=20, **search)
+    everything = lexicon({}, list(range(VOCABULARY)))
+    found = model.translate(rows, options, everything)
+    wanted = model.translate(rows, options)
+    for own, other in zip(found, wanted, strict=True):
+        assert [h.tokens for h in own] == [h.tokens for h in other]
 
 
-def test_only_words_of_the_shortlist_are_written(make: Any, options_of: Any) -> None:
+@pytest.mark.parametrize("search", SEARCHES)
+def test_only_words_of_the_shortlist_are_written(
+    make: Any, options_of: Any, search: dict[str, Any]
+) -> None:
     model = make("int8")
-    allowed = {5: [10, 11], 6: [12]}
-    first, second = model.translate(
-        [[5, EOS], [6, 5, EOS]], options_of(min_length=2), lexicon(allowed, [20])
-    )
-    assert min(len(first[0].tokens), len(second[0].tokens)) > 1
-    assert set(first[0].tokens) <= {EOS, 10, 11, 20}
-    assert set(second[0].tokens) <= {EOS, 10, 11, 12, 20}
+    allowed = lexicon({5: [10, 11], 6: [12]}, [20])
+    options = options_of(min_length=2, max_len_b=12, **search)
+    first, second = model.translate([[5, EOS], [6, 5, EOS]], options, allowed)
+    assert any(len(h.tokens) > 1 for h in (*first, *second))
+    assert all(set(h.tokens) <= {EOS, 10, 11, 20} for h in first)
+    assert all(set(h.tokens) <= {EOS, 10, 11, 12, 20} for h in second)
+    (alone,) = model.translate([[6, 5, EOS]], options, allowed)
+    assert result([second]) == result([alone])
 
 
 def test_shortlists_that_cannot_be_are_refused(make: Any) -> None:

@@ -29,19 +29,19 @@ def agree(found: Any, wanted: Any, ranked: bool = True) -> None:
     assert len(found) == len(wanted)
     for own, other in zip(found, wanted, strict=True):
         if ranked:
-            assert [h.tokens for h in own] == [h["tokens"].tolist() for h in other]
-        by_words = {tuple(h["tokens"].tolist()): h for h in other}
+            assert [h.tokens for h in own] == [h.tokens.tolist() for h in other]
+        by_words = {tuple(h.tokens.tolist()): h for h in other}
         assert {tuple(h.tokens) for h in own} == by_words.keys()
         for hypothesis in own:
             same = by_words[tuple(hypothesis.tokens)]
-            assert hypothesis.codes == same["codes"].flatten().tolist()
-            assert hypothesis.score == pytest.approx(same["score"], abs=1e-4)
-            assert hypothesis.code_score == pytest.approx(same["code_score"], abs=1e-4)
+            assert hypothesis.codes == same.codes.flatten().tolist()
+            assert hypothesis.score == pytest.approx(same.score, abs=1e-4)
+            assert hypothesis.code_score == pytest.approx(same.code_score, abs=1e-4)
             assert hypothesis.positional_scores == pytest.approx(
-                same["positional_scores"].tolist(), abs=1e-4
+                same.positional_scores.tolist(), abs=1e-4
             )
-            assert hypothesis.steps == same["steps"]
-            assert hypothesis.count == same["count"]
+            assert hypothesis.steps == same.steps
+            assert hypothesis.count == same.copies
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,7 @@ def test_greedy_codes_and_words_are_those_of_the_model(
         {"guarded": True},
         {"fixed": 1.3},
         {"least": 1.5},
+        {"shortest": 5},
     ],
 )
 def test_lengths_keep_the_same_bounds(
@@ -85,6 +86,7 @@ def test_lengths_keep_the_same_bounds(
         "most": "max_length_ratio",
         "fixed": "length_ratio",
         "guarded": "guarded",
+        "shortest": "min_length",
     }
     options = options_of(**{names[name]: value for name, value in rule.items()})
     found = to_engine(model).translate(sentences(rows), options)
@@ -133,14 +135,16 @@ def test_a_beam_of_a_fixed_length_is_that_of_the_search(
     agree(to_engine(model).translate(sentences(rows), options), wanted)
 
 
+@pytest.mark.parametrize("most", [0.0, 0.8])
 def test_passes_of_refinement_are_those_of_the_generator(
-    build_latent: Any, to_engine: Any, options_of: Any, words: Any
+    build_latent: Any, to_engine: Any, options_of: Any, words: Any, most: float
 ) -> None:
     model = build_latent(shown_sentences=0.5)
     torch.nn.init.normal_(model.hidden_word)
     rows = batch(LENGTHS)
-    wanted = generate(model, words, rows, max_iter=3)
-    found = to_engine(model).translate(sentences(rows), options_of(passes=3))
+    wanted = generate(model, words, rows, max_iter=3, lengths=LengthRule(most=most))
+    options = options_of(passes=3, max_length_ratio=most)
+    found = to_engine(model).translate(sentences(rows), options)
     agree(found, wanted)
     assert {h.steps for (h,) in found} - {0}
 

@@ -103,7 +103,11 @@ def same(found: list[Any], expected: list[Any]) -> None:
             assert figures[0] == pytest.approx(figures[1], abs=1e-3, rel=1e-4)
 
 
-@pytest.mark.parametrize("options", [{}, {"vq_slices": 2}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"vq_slices": 2}, {"vq_kind": "words", "words_per_code": 2}],
+    ids=str,
+)
 def test_a_latent_model_translates_as_before(
     build_latent: Any, exported: Any, by_torch: Any, options: dict[str, Any]
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from fairseq.file_io import PathManager
 
+from vq_nat.fairseq_side import patches
 from vq_nat.fairseq_side.resuming import copy_beside, is_torn, whole_checkpoint
 
 
@@ -74,4 +75,5 @@ def test_a_copy_that_fails_leaves_what_was_there(
 
 
 def test_fairseq_copies_this_way() -> None:
+    patches.apply()
     assert PathManager.copy is copy_beside

@@ -14,6 +14,7 @@ from PIL import Image
 
 from vq_nat.image import data, svhn
 from vq_nat.image.data import open_images
+from vq_nat.image.pixels import decode
 
 Encoded = list[bytes]
 
@@ -342,3 +343,37 @@ def test_a_missing_decoder_is_named(
     write_folder(tmp_path, encode(draw_images(2)))
     monkeypatch.setitem(sys.modules, "PIL", None)
     refused(tmp_path, r"package pillow must be installed .*\[image\]")
+
+
+def encode_as(mode: str, pixels: numpy.ndarray, **options: object) -> bytes:
+    """A PNG of a mode of Pillow's. Shape: (3, H, W)."""
+    image = Image.fromarray(pixels.transpose(1, 2, 0)).convert(mode)
+    file = io.BytesIO()
+    image.save(file, "PNG", **options)
+    return file.getvalue()
+
+
+def test_a_palette_and_an_opaque_alpha_lose_nothing() -> None:
+    pixels = draw_images(1)[0] // 64 * 64 + 3  # at most 64 colours
+    for mode in ("RGBA", "RGB"):
+        found = decode("a.png", encode_as(mode, pixels))
+        assert numpy.array_equal(found.transpose(2, 0, 1), pixels), mode
+    image = Image.fromarray(pixels.transpose(1, 2, 0)).quantize(256)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    expected = numpy.asarray(image.convert("RGB"))
+    assert numpy.array_equal(decode("a.png", file.getvalue()), expected)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P"])
+def test_what_is_transparent_is_refused(mode: str) -> None:
+    image = Image.new("RGBA", (4, 4), (1, 2, 3, 255))
+    image.putpixel((2, 1), (9, 9, 9, 254 if mode == "RGBA" else 0))
+    file = io.BytesIO()
+    if mode == "P":
+        image = image.convert("RGB").quantize(4)
+        image.save(file, "PNG", transparency=0)
+    else:
+        image.save(file, "PNG")
+    with pytest.raises(ValueError, match="a.png must have .* but is of mode RGBA"):
+        decode("a.png", file.getvalue())

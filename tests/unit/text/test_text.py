@@ -46,6 +46,7 @@ LINES = [
     "e.g. this vs. that. Then.",
     "ends with quote.' ",
     "ends '.'",
+    "the last is 5,",
     ".. ... a..b .x. ..x x.. DOTMULTI DOTDOTMULTI .",
     "re-use -a b- 1-2 a--b – — self-ex.-planatory",
     "a/b a&b <x> [y] {z} | \" ` `` '' # @ @-@ @handle &amp; &#91; &lt;",

@@ -6,11 +6,13 @@ from types import MethodType, SimpleNamespace
 
 import pytest
 import torch
+from fairseq.iterative_refinement_generator import DecoderOut
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 
 from vq_nat.translation import flow
 from vq_nat.translation.decoding.rescoring import TeacherScore
 from vq_nat.translation.fairseq_nat import (
+    DecodedInPieces,
     MendedLevenshteinConfig,
     MendedLevenshteinTask,
     init_from_teacher,
@@ -212,6 +214,33 @@ def test_rows_decoded_in_pieces_are_those_decoded_at_once(
         assert float(one["score"]) == pytest.approx(float(other["score"]), rel=1e-4)
         histories = zip(one["history"], other["history"], strict=True)
         assert all(a["tokens"].equal(b["tokens"]) for a, b in histories)
+
+
+def lengths_of(model, beam: int, lengths: list[int]) -> torch.Tensor:
+    """Returns the lengths of all candidates, ends counted. Shape: (B, beam)."""
+    tokens = torch.full((len(lengths), max(lengths)), PAD)
+    for row, length in zip(tokens, lengths, strict=True):
+        row[:length] = model.unk
+    blanks = DecoderOut(tokens, torch.zeros(tokens.shape), None, 0, 0, None)
+    found = model.regenerate_length_beam(blanks, beam)
+    count = found.output_tokens.ne(PAD).sum(dim=1)
+    assert found.output_tokens[:, 0].eq(BOS).all()
+    ends = found.output_tokens.gather(1, count.unsqueeze(1) - 1)
+    assert ends.eq(EOS).all() and not found.output_scores.any()
+    return count.view(len(lengths), beam)
+
+
+def test_a_hundred_candidates_are_no_fragments(build) -> None:
+    model = build("nonautoregressive_transformer")
+    mended = DecodedInPieces(model)
+    lengths = [4, 14, 30]
+    assert lengths_of(model, 100, lengths).min() == 2  # not a word
+    found = lengths_of(mended, 100, lengths)
+    assert found.min(dim=1).values.tolist() == [3, 11, 23]
+    assert found.max(dim=1).values.tolist() == [6, 17, 37]
+    # All lengths in between are there, and few candidates are what they were.
+    assert [len(row.unique()) for row in found] == [4, 7, 15]
+    assert lengths_of(mended, 5, lengths)[1:].equal(lengths_of(model, 5, lengths)[1:])
 
 
 @pytest.mark.parametrize("arch", PASSES)

@@ -51,10 +51,12 @@ void finish_greedy(Translation& translation, const Options& options);
 
 /// Translates with a beam, as fairseq's SequenceGenerator does.
 ///
-/// Args: found (B), W translations of each sentence or fewer, the best first.
+/// Args: shortlists, words each sentence may use, or null; found (B), W translations of
+/// each sentence or fewer, the best first.
 void translate_with_beam(const Weights& weights, const Output& output,
                          const Sources& sources, const Options& options,
-                         std::vector<Translation>* found, Work& work);
+                         const Allowed* shortlists, std::vector<Translation>* found,
+                         Work& work);
 
 /// A wording whose words are to be scored.
 struct Wording {

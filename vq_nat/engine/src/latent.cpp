@@ -51,8 +51,12 @@ class Latent {
     for (int pass = 1; pass <= options_.passes && !left.empty(); ++pass) {
       std::vector<std::vector<int>> hidden, shown;
       for (int i : left) {
-        hidden.push_back(least_certain(candidates[i].guess, pass));
-        shown.push_back(shown_words(candidates[i].guess, hidden.back()));
+        const Candidate& one = candidates[i];
+        const WordTask task{one.sentence, &one.codes.codes};
+        hidden.push_back(least_certain(one.guess, most_of(task), pass));
+        shown.push_back(shown_words(one.guess, hidden.back()));
+        shown.back().resize(one.codes.codes.size() / weights_.description.slices *
+                                weights_.description.chunk, kHidden);
       }
       const std::vector<Guess> guesses = decode(candidates, left, shown);
       std::vector<int> changed;
@@ -93,7 +97,9 @@ class Latent {
  private:
   std::vector<CodeSequence> search() {
     Arena::Frame frame(work_.arena);
-    return search_codes({weights_, sources_, memories_, options_}, work_);
+    return search_codes(
+        {weights_, sources_, memories_, outputs_.between ? &outputs_.inside : nullptr, options_},
+        work_);
   }
 
   std::vector<Guess> decode(const std::vector<Candidate>& candidates,
@@ -107,17 +113,37 @@ class Latent {
     Asked asked;
     asked.scores = options_.want_scores || options_.passes > 0;
     asked.padding = weights_.description.pad;
+    asked.end_scores = options_.want_scores && some_too_long(tasks);
     std::vector<Guess> found(which.size());
     decode_words(weights_, outputs_, memories_ + sources_.count, shortlists_, tasks, asked,
-                 found.data(), work_);
+                 options_.min_length, found.data(), work_);
+    for (std::size_t j = 0; j < which.size(); ++j) cut_off(found[j], most_of(tasks[j]));
     return found;
   }
 
+  std::size_t most_of(const WordTask& task) const {
+    return most_words(options_, sources_.length(task.sentence));
+  }
+
+  bool some_too_long(const std::vector<WordTask>& tasks) const {
+    const Description& d = weights_.description;
+    return std::any_of(tasks.begin(), tasks.end(), [&](const WordTask& task) {
+      return task.codes->size() / d.slices * d.chunk > most_of(task);
+    });
+  }
+
+  /// Leaves the first words, and the place behind them for their end.
+  void cut_off(Guess& guess, std::size_t most) const {
+    if (guess.size() <= most) return;
+    guess.resize(most + 1);
+    guess[most].word = weights_.description.pad;
+  }
+
   /// Returns the ⌊T · (1 - i / (N + 1))⌋ least certain places, which pass i hides.
-  std::vector<int> least_certain(const Guess& guess, int pass) const {
+  std::vector<int> least_certain(const Guess& guess, std::size_t most, int pass) const {
     const auto share = static_cast<float>(1.0 - pass / (options_.passes + 1.0));
-    const auto count = static_cast<std::size_t>(static_cast<float>(guess.size()) * share);
-    std::vector<int> places(guess.size());
+    std::vector<int> places(std::min(guess.size(), most));
+    const auto count = static_cast<std::size_t>(static_cast<float>(places.size()) * share);
     std::iota(places.begin(), places.end(), 0);
     std::stable_sort(places.begin(), places.end(),
                      [&](int a, int b) { return guess[a].score < guess[b].score; });

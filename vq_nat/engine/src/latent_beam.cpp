@@ -190,7 +190,7 @@ std::vector<CodeSequence> search_codes_with_beam(const CodeTask& task,
       }
     }
     const int row_count = static_cast<int>(rows.size());
-    float* logp = predictor.step(rows.data(), row_count, position);
+    float* logp = predictor.logits(predictor.states(rows.data(), row_count, position), row_count);
     predictor.finish(logp, row_count, true);
     std::vector<Beam> left;
     for (Beam& beam : beams) {

@@ -40,8 +40,8 @@ struct Sequence {
 class Ancestral {
  public:
   Ancestral(const CodeTask& task, std::vector<Sequence> sequences, Work& work)
-      : options_(task.options), sequences_(std::move(sequences)), work_(work),
-        longest_(0), found_(sequences_.size()) {
+      : options_(task.options), words_(task.words), sequences_(std::move(sequences)),
+        work_(work), longest_(0), found_(sequences_.size()) {
     for (const Sequence& one : sequences_) longest_ = std::max(longest_, one.bounds.most);
     draws_ = options_.kind == SearchKind::sample;
     normalised_ = options_.want_scores || draws_ || task.weights.description.slices > 1;
@@ -63,7 +63,12 @@ class Ancestral {
     for (int position = 0; left > 0; ++position) {
       predictor.reserve(position + 1, position);
       Arena::Frame step(work_.arena);
-      float* logits = predictor.step(rows, left, position);
+      const float* states = predictor.states(rows, left, position);
+      if (words_ != nullptr && !draws_ && bounds_agree(rows, left, position)) {
+        left = advance_words(rows, left, states, codes, position);
+        continue;
+      }
+      float* logits = predictor.logits(states, left);
       predictor.finish(logits, left, normalised_);
       left = advance(predictor, rows, left, logits, codes, position);
     }
@@ -85,6 +90,37 @@ class Ancestral {
           position + 1 >= sequences_[row.cache].bounds.most) {
         continue;
       }
+      rows[kept++] = row;
+    }
+    return kept;
+  }
+
+  /// Tells whether all rows may end, or none.
+  bool bounds_agree(const Predictor::Row* rows, int left, int position) const {
+    const auto may_end = [&](int i) { return sequences_[rows[i].cache].bounds.least <= position; };
+    for (int i = 0; i < left; ++i) {
+      if (!sequences_[rows[i].cache].bounds.ends || may_end(i) != may_end(0)) return false;
+    }
+    return true;
+  }
+
+  /// Chooses words without writing logits, and returns how many rows go on.
+  int advance_words(Predictor::Row* rows, int left, const float* states, int* codes,
+                    int position) {
+    Asked asked;
+    asked.scores = asked.end_scores = normalised_;
+    asked.may_end = sequences_[rows[0].cache].bounds.least <= position;
+    Choice* choices = work_.arena.take<Choice>(left);
+    words_->best(states, left, asked, choices, work_);
+    int kept = 0;
+    for (int i = 0; i < left; ++i) {
+      const Predictor::Row row = rows[i];
+      const bool full = position >= sequences_[row.cache].bounds.most;
+      const bool ends = full || choices[i].word == words_->end();
+      if (normalised_) found_[row.cache].score += ends ? choices[i].end_score : choices[i].score;
+      if (ends) continue;
+      codes[row.cache] = choices[i].word;
+      found_[row.cache].codes.push_back(choices[i].word);
       rows[kept++] = row;
     }
     return kept;
@@ -120,6 +156,7 @@ class Ancestral {
   }
 
   const Options& options_;
+  const Output* words_;
   std::vector<Sequence> sequences_;
   Work& work_;
   int longest_, slices_ = 1;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "layers_output.h"
 #include "model_encoder.h"
 #include "search_options.h"
 
@@ -32,9 +33,11 @@ class Predictor {
   Predictor(const Weights& weights, const Memory* memories, int hypotheses, int longest,
             Work& work);
 
-  /// Returns logits, (R, G, K + 1), of what follows at `position`; rows of a sentence
-  /// follow each other. They live as long as the arena's frame.
-  float* step(const Row* rows, int count, int position);
+  /// Returns the states behind the last norm, (R, C), at `position`; rows of a sentence
+  /// follow each other. They live as long as the arena's frame, and so do logits.
+  const float* states(const Row* rows, int count, int position);
+  /// Returns logits, (R, G, K + 1), of what follows.
+  float* logits(const float* states, int count);
   /// Makes logits log-probabilities in place, if asked to, and rules out what is no
   /// code.
   void finish(float* logits, int rows, bool log_probs) const;
@@ -62,6 +65,7 @@ struct CodeTask {
   const Weights& weights;
   const Sources& sources;
   const Memory* memories;  // the predictor's
+  const Output* words;     // where codes are words: what they are chosen from, else null
   const Options& options;
 };
 

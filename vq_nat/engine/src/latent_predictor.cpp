@@ -47,10 +47,9 @@ void Predictor::embed_previous(const Row* rows, int count, int position, float* 
   }
 }
 
-float* Predictor::step(const Row* rows, int count, int position) {
-  float* logits = work_.arena.take<float>(size(count, row_size()));
-  Arena::Frame frame(work_.arena);
+const float* Predictor::states(const Row* rows, int count, int position) {
   float* x = work_.arena.take<float>(size(count, weights_.description.width));
+  Arena::Frame frame(work_.arena);
   Own* own = work_.arena.take<Own>(count);
   Reading* readings = work_.arena.take<Reading>(count);
   int sources = 0;
@@ -64,9 +63,14 @@ float* Predictor::step(const Row* rows, int count, int position) {
   }
   embed_previous(rows, count, position, x);
   run(weights_.predictor, x, count, {own, count, readings, sources, caches_.capacity()}, work_);
+  return x;
+}
+
+float* Predictor::logits(const float* states, int count) {
+  float* found = work_.arena.take<float>(size(count, row_size()));
   const Linear& output = words() ? weights_.output : weights_.code_output;
-  apply(output, x, count, logits, work_, After::nothing, row_size());
-  return logits;
+  apply(output, states, count, found, work_, After::nothing, row_size());
+  return found;
 }
 
 void Predictor::finish(float* logits, int rows, bool log_probs) const {

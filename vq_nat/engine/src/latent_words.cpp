@@ -128,12 +128,33 @@ class Choosing {
         decoding_(decoding), work_(work) {}
 
   void all(const float* x, const Allowed* shortlists, Choice* choices) {
-    if (outputs_.inner != nullptr) {
+    if (outputs_.between != nullptr) {
       between_codes(x, choices);
     } else if (shortlists == nullptr) {
       outputs_.words.best(x, decoding_.rows(), asked_, choices, work_);
     } else {
       from_shortlists(x, shortlists, choices);
+    }
+  }
+
+  /// Chooses again where nothing may end yet, but does.
+  void begin(const float* x, const Allowed* shortlists, int shortest, Choice* choices) {
+    Asked asked = asked_;
+    asked.may_end = false;
+    for (int i = 0; i < count_; ++i) {
+      const int start = decoding_.start(i), length = decoding_.start(i + 1) - start;
+      for (int row = start; row < start + std::min(shortest, length); ++row) {
+        const int word = choices[row].word;
+        if (word != d_.eos && word != d_.pad) continue;
+        const float* state = x + size(row, d_.width);
+        if (shortlists == nullptr) {
+          outputs_.inside.best(state, 1, asked, choices + row, work_);
+        } else {
+          const Allowed& allowed = shortlists[tasks_[i].sentence];
+          outputs_.words.best_of(*allowed.linear, allowed.words.data(), state, 1, asked,
+                                 choices + row, work_);
+        }
+      }
     }
   }
 
@@ -165,7 +186,7 @@ class Choosing {
         }
       }
     }
-    some(*outputs_.inner, inner, inner_count, x, choices);
+    some(*outputs_.between, inner, inner_count, x, choices);
     some(outputs_.words, last, last_count, x, choices);
   }
 
@@ -196,7 +217,7 @@ class Choosing {
 
 void decode_words(const Weights& weights, const WordOutputs& outputs, const Memory* memories,
                   const Allowed* shortlists, const std::vector<WordTask>& tasks,
-                  const Asked& asked, std::vector<Choice>* found, Work& work) {
+                  const Asked& asked, int shortest, std::vector<Choice>* found, Work& work) {
   const Description& d = weights.description;
   const int count = static_cast<int>(tasks.size());
   const auto length = [&](int i) {
@@ -211,8 +232,9 @@ void decode_words(const Weights& weights, const WordOutputs& outputs, const Memo
     Decoding decoding(weights, &tasks[first], last - first, work);
     const float* x = decoding.states(memories);
     Choice* choices = work.arena.take<Choice>(rows);
-    Choosing(d, outputs, asked, &tasks[first], last - first, decoding, work)
-        .all(x, shortlists, choices);
+    Choosing choosing(d, outputs, asked, &tasks[first], last - first, decoding, work);
+    choosing.all(x, shortlists, choices);
+    if (shortest > 1) choosing.begin(x, shortlists, shortest, choices);
     for (int i = first; i < last; ++i) {
       const Choice* start = choices + decoding.start(i - first);
       found[i].assign(start, start + length(i));

@@ -21,17 +21,19 @@ struct WordTask {
 /// What words are chosen from.
 struct WordOutputs {
   const Output& words;
-  const Output* inner = nullptr;  // of chunks behind which others follow, where codes
-                                  // are words: nothing ends there
+  const Output& inside;   // the same without padding: of codes that are words, and of
+                          // places where nothing may end yet
+  const Output* between;  // where codes are words, else null: words of chunks behind
+                          // which others follow, so that nothing ends there
 };
 
 /// Predicts all words of some candidates. Where codes are words, each is the last of
 /// its chunk, with probability 1.
 ///
 /// Args: memories, the decoder's, of each sentence; shortlists, of each sentence, or
-/// null; found (count), a choice for each position.
+/// null; shortest, words before which nothing ends; found (count), a choice for each position.
 void decode_words(const Weights& weights, const WordOutputs& outputs, const Memory* memories,
                   const Allowed* shortlists, const std::vector<WordTask>& tasks,
-                  const Asked& asked, std::vector<Choice>* found, Work& work);
+                  const Asked& asked, int shortest, std::vector<Choice>* found, Work& work);
 
 }  // namespace vq

@@ -102,10 +102,8 @@ void Output::best_of(const Linear& some, const int* words, const float* x, int r
     int best = -1;
     found[i].end_score = 0.0f;
     for (int j = 0; j < some.out; ++j) {
-      if (words[j] == end_) {
-        found[i].end_score = logits[j];
-        if (!asked.may_end) continue;
-      }
+      if (words[j] == end_) found[i].end_score = logits[j];
+      if (!asked.may_end && (words[j] == end_ || words[j] == asked.padding)) continue;
       if (best < 0 || logits[j] > logits[best]) best = j;
     }
     found[i].word = words[best];
@@ -124,12 +122,12 @@ void Output::scores(const float* x, int rows, const int* words, float* found,
   }
 }
 
-void Output::log_probs(const float* x, int rows, float* found, Work& work) const {
+void log_probs(const Linear& weights, const float* x, int rows, float* found, Work& work) {
   for (int i = 0; i < rows; i += kRowsOfLogits) {  // what is written stays in the cache
     const int count = std::min(kRowsOfLogits, rows - i);
-    float* part = found + static_cast<std::size_t>(i) * all_.out;
-    apply(all_, x + static_cast<std::size_t>(i) * all_.in, count, part, work);
-    softmax(part, count, all_.out, all_.out, true);
+    float* part = found + static_cast<std::size_t>(i) * weights.out;
+    apply(weights, x + static_cast<std::size_t>(i) * weights.in, count, part, work);
+    softmax(part, count, weights.out, weights.out, true);
   }
 }
 

@@ -44,10 +44,8 @@ class Output {
                const Asked& asked, Choice* found, Work& work) const;
   /// Computes log p of a given word of each row.
   void scores(const float* x, int rows, const int* words, float* found, Work& work) const;
-  /// Computes log p of all words, (R, V).
-  void log_probs(const float* x, int rows, float* found, Work& work) const;
 
-  int size() const { return all_.out; }
+  const std::vector<int>& forbidden() const { return forbidden_; }
   int end() const { return end_; }
   bool forbids(int word) const;
   bool allows(int word, const Asked& asked) const;
@@ -63,6 +61,9 @@ class Output {
   std::vector<int> forbidden_;
   int end_;
 };
+
+/// Computes log p of all columns, (R, N).
+void log_probs(const Linear& weights, const float* x, int rows, float* found, Work& work);
 
 /// Returns one number of a product: x[row] · W[column] + b[column].
 float single(const Linear& weights, const Rows& x, int row, int column);

@@ -35,7 +35,9 @@ std::vector<Allowed> shortlists(const Lexicon* lexicon, const Sources& sources,
     words.erase(std::remove_if(words.begin(), words.end(),
                                [&](int word) { return output.forbids(word); }),
                 words.end());
-    if (words.size() == 1) words.push_back(d.unk);  // there must be a choice
+    const std::size_t ends = d.kind == Kind::latent ? 2 : 1;
+    if (words.size() == ends) words.push_back(d.unk);  // there must be a choice
+    std::sort(words.begin(), words.end());
     found[i].linear = &found[i].shortlist.set(output.linear(), words.data(),
                                               static_cast<int>(words.size()));
   }
@@ -68,10 +70,11 @@ void rank_by_teacher(Candidates& candidates, const std::vector<float>* scores, f
 
 Model::Model(const std::string& path, const Description& description)
     : weights_(path, description),
-      output_(weights_.output, forbidden(description), description.eos) {
+      output_(weights_.output, forbidden(description), description.eos),
+      inside_(weights_.output, {description.bos, description.pad}, description.eos) {
   const Description& d = description;
   if (d.kind != Kind::latent || d.codes != Codes::words) return;
-  inner_ = std::make_unique<Output>(weights_.output, forbidden(d), d.eos,
+  between_ = std::make_unique<Output>(weights_.output, forbidden(d), d.eos,
                                     std::vector<int>{d.eos, d.pad});
 }
 
@@ -83,13 +86,11 @@ void Model::check(const Options& options, const Lexicon* lexicon) const {
             "`search` must be greedy or beam for an autoregressive model.");
     require(options.passes == 0, "`passes` must be 0 for an autoregressive model, but is " +
                                      std::to_string(options.passes) + " instead.");
-    require(options.kind == SearchKind::greedy || lexicon == nullptr,
-            "a shortlist must be used with a greedy search only.");
     require(4 * options.width <= d.target_vocabulary,
             "`width` must be at most a quarter of the vocabulary.");
   }
   if (lexicon == nullptr) return;
-  require(inner_ == nullptr, "a shortlist must be used with learned codes, not with words.");
+  require(between_ == nullptr, "a shortlist must be used with learned codes, not with words.");
   require(lexicon->source_vocabulary() == d.source_vocabulary &&
               lexicon->target_vocabulary() == d.target_vocabulary,
           "the shortlist must be for the model's vocabularies, but is for others.");
@@ -143,12 +144,12 @@ void Model::translate_piece(const Sources& sources, const Options& options,
   const std::vector<Allowed> allowed = shortlists(lexicon, sources, description(), output_);
   const Allowed* lists = allowed.empty() ? nullptr : allowed.data();
   if (description().kind == Kind::latent) {
-    translate_latent(weights_, {output_, inner_.get()}, sources, options, lists, found, work);
+    translate_latent(weights_, {output_, inside_, between_.get()}, sources, options, lists, found, work);
     for (int i = 0; options.width > 1 && i < sources.count; ++i) {
       rank_by_score(found[i], options.rank_penalty);
     }
   } else if (options.kind == SearchKind::beam) {
-    translate_with_beam(weights_, output_, sources, options, found, work);
+    translate_with_beam(weights_, output_, sources, options, lists, found, work);
   } else {
     std::vector<Translation> best(sources.count);
     translate_greedily(weights_, output_, sources, options, lists, best.data(), work);

@@ -56,7 +56,8 @@ class Model {
 
   Weights weights_;
   Output output_;
-  std::unique_ptr<Output> inner_;  // where codes are words, see `WordOutputs`
+  Output inside_;                    // see `WordOutputs`
+  std::unique_ptr<Output> between_;  // where codes are words
 };
 
 }  // namespace vq

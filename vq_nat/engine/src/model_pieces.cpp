@@ -11,7 +11,7 @@
 namespace vq {
 namespace {
 
-constexpr int kTokensOfPiece = 768, kSentencesOfPiece = 64;
+constexpr int kTokensOfPiece = 1024, kSentencesOfPiece = 64;
 constexpr std::size_t kKeptBytes = std::size_t{64} << 20;  // of a thread between calls
 
 /// Scratch memory that waits for the next call.
@@ -93,12 +93,14 @@ std::vector<Piece> cut_into_pieces(const std::vector<std::vector<int>>& sentence
   const auto length = [&](int i) { return static_cast<int>(sentences[i].size()); };
   std::stable_sort(order.begin(), order.end(),
                    [&](int a, int b) { return length(a) > length(b); });
-  const int tokens = std::min(kTokensOfPiece, (total + threads - 1) / threads);
+  const int least = (total + kTokensOfPiece - 1) / kTokensOfPiece;
+  const int wanted = std::max({1, threads, least});  // pieces of about the same size
+  const int tokens = (total + wanted - 1) / wanted;
   std::vector<Piece> pieces;
   for (std::size_t first = 0, last = 0; first < order.size(); first = last) {
     int held = 0;
     while (last < order.size() && last - first < kSentencesOfPiece &&
-           (last == first || held + length(order[last]) <= tokens)) {
+           (last == first || held + length(order[last]) / 2 <= tokens)) {
       held += length(order[last++]);
     }
     pieces.emplace_back(sentences, std::vector<int>(order.begin() + first, order.begin() + last));

@@ -41,13 +41,12 @@ class Beam {
       const Candidate& one = candidates[i];
       const bool ends = one.word == end_ && one.score > kNever;
       if (ends && i < options_.width) finish(one, position);
-      if (!ends && static_cast<int>(next.size()) < options_.width) {
+      if (!ends && one.score > kNever && static_cast<int>(next.size()) < options_.width) {
         next.push_back({one.word, one.parent, one.score, 0});
       }
     }
-    if (static_cast<int>(finished_.size()) == options_.width || position >= limit_) {
-      return false;
-    }
+    const bool enough = static_cast<int>(finished_.size()) == options_.width;
+    if (enough || position >= limit_ || next.empty()) return false;
     history_.push_back(live_);
     live_ = std::move(next);
     return true;
@@ -96,23 +95,41 @@ class Beam {
   std::vector<Translation> finished_;
 };
 
+/// The words that a sentence may use: all of the vocabulary, or a shortlist.
+struct Choices {
+  const Linear& weights;
+  const int* words;  // null = column j is word j
+  int end;           // its column
+
+  int word(int column) const { return words == nullptr ? column : words[column]; }
+};
+
+Choices choices_of(const Output& output, const Allowed* shortlist) {
+  if (shortlist == nullptr) return {output.linear(), nullptr, output.end()};
+  const std::vector<int>& words = shortlist->words;
+  const auto end = std::lower_bound(words.begin(), words.end(), output.end());
+  return {*shortlist->linear, words.data(), static_cast<int>(end - words.begin())};
+}
+
 /// Rules words out, as fairseq does in this order.
-void forbid(const Output& output, float* logp, bool may_end, bool only_end) {
-  const int end = output.end();
-  const float last = may_end ? logp[end] : kNever;
-  if (only_end) std::fill(logp, logp + output.size(), kNever);
-  logp[end] = last;
-  for (int word = 0; word < output.size(); ++word) {
-    if (output.forbids(word)) logp[word] = kNever;
-  }
+void forbid(const Output& output, const Choices& choices, float* logp, bool may_end,
+            bool only_end) {
+  const int columns = choices.weights.out;
+  const float last = may_end ? logp[choices.end] : kNever;
+  if (only_end) std::fill(logp, logp + columns, kNever);
+  logp[choices.end] = last;
+  if (choices.words != nullptr) return;  // a shortlist has none that are forbidden
+  for (int word : output.forbidden()) logp[word] = kNever;
 }
 
 /// The beams of sentences that are searched together.
 class Search {
  public:
   Search(const Weights& weights, const Output& output, const Sources& sources,
-         const Options& options, std::vector<Translation>* found, Work& work)
-      : output_(output), options_(options), found_(found), work_(work),
+         const Options& options, const Allowed* shortlists,
+         std::vector<Translation>* found, Work& work)
+      : output_(output), options_(options), shortlists_(shortlists), found_(found),
+        work_(work),
         decoder_(weights, sources, sources.count * options.width, work) {
     for (int i = 0; i < sources.count; ++i) {
       const int limit = word_limit(options, sources.length(i), weights.description.max_target);
@@ -161,20 +178,25 @@ class Search {
   /// Finds the 2W best words behind all hypotheses of a sentence.
   void extend(const Beam& beam, const float* x, int position) {
     Arena::Frame frame(work_.arena);
-    const int rows = static_cast<int>(beam.live().size()), size = output_.size();
+    const Allowed* shortlist = shortlists_ == nullptr ? nullptr : shortlists_ + beam.sentence();
+    const Choices choices = choices_of(output_, shortlist);
+    const int rows = static_cast<int>(beam.live().size()), size = choices.weights.out;
     const int wanted = 2 * options_.width;
     float* logp = work_.arena.take<float>(static_cast<std::size_t>(rows) * size);
-    output_.log_probs(x, rows, logp, work_);
+    log_probs(choices.weights, x, rows, logp, work_);
     candidates_.clear();
     for (int i = 0; i < rows; ++i, logp += size) {
-      forbid(output_, logp, position >= options_.min_length, position >= beam.limit());
+      const bool may_end = position >= options_.min_length;
+      forbid(output_, choices, logp, may_end, position >= beam.limit());
       best_of_row(logp, size, i, beam.live()[i].score, wanted, candidates_);
     }
+    for (Candidate& one : candidates_) one.word = choices.word(one.word);
     keep_best(candidates_, wanted);
   }
 
   const Output& output_;
   const Options& options_;
+  const Allowed* shortlists_;
   std::vector<Translation>* found_;
   Work& work_;
   WordDecoder decoder_;
@@ -187,9 +209,10 @@ class Search {
 
 void translate_with_beam(const Weights& weights, const Output& output,
                          const Sources& sources, const Options& options,
-                         std::vector<Translation>* found, Work& work) {
+                         const Allowed* shortlists, std::vector<Translation>* found,
+                         Work& work) {
   Arena::Frame frame(work.arena);
-  Search(weights, output, sources, options, found, work).run();
+  Search(weights, output, sources, options, shortlists, found, work).run();
 }
 
 }  // namespace vq

@@ -20,6 +20,13 @@ int codes_for(float words, int chunk) {
   return std::max(1, static_cast<int>(codes));
 }
 
+/// Words that an output may have, as torch computes them: in float32.
+float longest(const Options& o, float words) {
+  float most = words * static_cast<float>(o.max_len_a) + static_cast<float>(o.max_len_b);
+  if (o.max_length_ratio > 0) most = std::min(most, words * static_cast<float>(o.max_length_ratio));
+  return std::min(most, kManyWords);
+}
+
 bool ratio(double value) { return value >= 0 && std::isfinite(value); }
 
 }  // namespace
@@ -61,11 +68,9 @@ CodeBounds code_bounds(const Options& o, int length, int chunk, int max_latents)
     bounds.least = bounds.most = codes_for(words * static_cast<float>(o.length_ratio), chunk);
     bounds.ends = false;
   } else {
-    const float least = words * static_cast<float>(o.min_length_ratio);
-    float most = words * static_cast<float>(o.max_len_a) + static_cast<float>(o.max_len_b);
-    if (o.max_length_ratio > 0) {
-      most = std::min(most, words * static_cast<float>(o.max_length_ratio));
-    }
+    const float least = std::max(words * static_cast<float>(o.min_length_ratio),
+                                 static_cast<float>(o.min_length));
+    float most = longest(o, words);
     if (o.guarded) most = std::min(most, std::max(2 * words + 20, least));
     bounds.least = codes_for(least, chunk);
     bounds.most = codes_for(most, chunk);
@@ -73,6 +78,11 @@ CodeBounds code_bounds(const Options& o, int length, int chunk, int max_latents)
   bounds.most = std::clamp(bounds.most, 1, max_latents);
   bounds.least = std::min(bounds.least, bounds.most);
   return bounds;
+}
+
+int most_words(const Options& o, int length) {
+  if (o.length_ratio > 0) return static_cast<int>(kManyWords);
+  return std::max(0, static_cast<int>(longest(o, static_cast<float>(length))));
 }
 
 int word_limit(const Options& o, int length, int max_target) {

@@ -22,9 +22,8 @@ struct Options {
   bool guarded = false;
   int passes = 0;  // of refinement
 
-  // For autoregressive models: as fairseq's generator has them.
-  int min_length = 1;
-  bool normalise = true;
+  int min_length = 1;     // words at least, their end not counted
+  bool normalise = true;  // scores of autoregressive models, by their length
 
   float rank_penalty = 1.0f;  // candidates are ranked by score / words^penalty
   bool want_scores = true;  // without them a greedy search is faster
@@ -54,6 +53,9 @@ struct CodeBounds {
 
 /// Bounds for a source of `length` tokens (LengthRule of the PyTorch model).
 CodeBounds code_bounds(const Options& options, int length, int chunk, int max_latents);
+
+/// Words of a latent model's translation, the end not counted; what is more is cut off.
+int most_words(const Options& options, int length);
 
 /// Words that an autoregressive model may write before the end of sentence.
 int word_limit(const Options& options, int length, int max_target);

@@ -72,6 +72,7 @@ def export(
         for file in TEXT_FILES:
             if (data / file).is_file():
                 shutil.copyfile(data / file, folder / file)
+        set_direction(folder / TEXT_FILES[0], list(dictionaries))
         forget_hashes(folder / TEXT_FILES[0])
         description = describe(model, list(dictionaries), int8)
         description["sha256"] = hashes(folder)  # of all that is there by now
@@ -86,6 +87,18 @@ def forget_hashes(path: Path) -> None:
         text = read_json(path, "the description of a text")
         text.pop("sha256", None)
         path.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+
+
+def set_direction(path: Path, languages: list[str]) -> None:
+    """Writes a model's source and target into a copy of its text's description.
+
+    Args:
+        path: of the copy; the text may have been prepared for the other direction.
+        languages: source and target.
+    """
+    text = json.loads(path.read_text(encoding="utf-8"))
+    text |= {"source_lang": languages[0], "target_lang": languages[1]}
+    path.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
 
 def describe(
@@ -168,7 +181,8 @@ def export_checkpoint(
     int8: bool = False,
 ) -> None:
     """Exports a checkpoint, see `export`."""
-    from ..loading import checkpoint_path, find_data
+    from ...fairseq_side.checkpoints import checkpoint_path
+    from ..loading import find_data
     from ..translator import Translator
 
     translator = Translator.load(path, data=data)

@@ -131,7 +131,8 @@ def test_int8_does_not_depend_on_the_batch(pair, make_batch, size):
             longest = max(lengths[row] for row in rows)
             source = exported.encode(tokens[rows, :longest])
             most = torch.full((len(rows),), 4)
-            codes = exported.predict(source, CodeBounds(torch.ones_like(most), most))
+            bounds = CodeBounds(torch.ones_like(most), most)
+            codes = search(exported.predictor, source, bounds)
             decoded = exported.decode(exported.lookup(codes), source)
             for row, logits, mask in zip(rows, *decoded, strict=True):
                 found[row] = logits[mask].argmax(-1).tolist()

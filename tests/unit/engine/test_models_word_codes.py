@@ -1,0 +1,75 @@
+"""Words as codes in the engine: what the PyTorch model and its generator give."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.unit.engine.test_models_latent import LENGTHS, agree, generate, sentences
+from tests.unit.translation.conftest import EOS, batch
+from vq_nat.translation.decoding.lengths import LengthRule
+from vq_nat.translation.decoding.search import SearchOptions
+
+pytest.importorskip("vq_nat.translation.word_codes")
+
+
+@pytest.fixture(params=[2, 3, 4])
+def model(request: pytest.FixtureRequest, build_latent: Any) -> Any:
+    """A model of k words a code, whose hidden word is seen."""
+    found = build_latent(vq_kind="words", words_per_code=request.param)
+    torch.nn.init.normal_(found.hidden_word)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [
+        ({"guarded": True}, {"guarded": True}),
+        ({"most": 1.0}, {"max_length_ratio": 1.0}),
+        ({"least": 1.5}, {"min_length_ratio": 1.5}),
+        ({"fixed": 1.2}, {"length_ratio": 1.2}),
+    ],
+)
+def test_greedy_codes_and_words_are_those_of_the_model(
+    model: Any,
+    to_engine: Any,
+    options_of: Any,
+    words: Any,
+    rule: dict[str, Any],
+    options: dict[str, Any],
+) -> None:
+    rows = batch(LENGTHS)
+    found = to_engine(model).translate(sentences(rows), options_of(**options))
+    agree(found, generate(model, words, rows, lengths=LengthRule(**rule)))
+    for (one,) in found:  # the words of codes stand where they belong
+        assert one.codes[-1] == EOS
+        chunk = model.chunk
+        places = range(chunk - 1, len(one.tokens) - 1, chunk)
+        assert [one.tokens[i] for i in places] == one.codes[: len(places)]
+
+
+@pytest.mark.parametrize("kind", ["beam", "sample", "lengths"])
+def test_candidates_are_those_of_the_search(
+    model: Any, to_engine: Any, options_of: Any, words: Any, kind: str
+) -> None:
+    rows = batch(LENGTHS)
+    search = SearchOptions(kind, width=3)
+    wanted = generate(model, words, rows, search=search, lengths=LengthRule(most=1.5))
+    options = options_of(search=kind, width=3, max_length_ratio=1.5)
+    agree(to_engine(model).translate(sentences(rows), options), wanted)
+
+
+def test_passes_of_refinement_are_those_of_the_generator(
+    model: Any, to_engine: Any, options_of: Any, words: Any
+) -> None:
+    rows = batch(LENGTHS)
+    wanted = generate(model, words, rows, max_iter=2, lengths=LengthRule(guarded=True))
+    options = options_of(passes=2, guarded=True)
+    agree(to_engine(model).translate(sentences(rows), options), wanted)
+
+
+def test_scores_are_optional(model: Any, to_engine: Any, options_of: Any) -> None:
+    opened, rows = to_engine(model), sentences(batch(LENGTHS))
+    plain = opened.translate(rows, options_of(want_scores=False, guarded=True))
+    wanted = opened.translate(rows, options_of(guarded=True))
+    assert [h.tokens for (h,) in plain] == [h.tokens for (h,) in wanted]

@@ -1,0 +1,83 @@
+"""Runs a system by the engine of this project, exported beside its checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import load
+from ..engine.folder import FORMAT, sha256_of
+from ..engine.weights import FORMATS
+from ..results.rows import Row
+from ..translation.export import export_checkpoint
+from ..translation.loading import checkpoint_path
+
+
+class NativeEngine:
+    """A latent model or an autoregressive one, and its teacher, as folders.
+
+    Args:
+        checkpoint: of the model.
+        device: "cpu".
+        threads: that compute.
+        decoding: options of `vq_nat.load`, `compute_type` (int8 or float32) and `data`.
+
+    Raises:
+        ValueError: for a number format that it does not have.
+    """
+
+    def __init__(
+        self, checkpoint: Path, device: str, threads: int, decoding: Mapping[str, Any]
+    ) -> None:
+        options = dict(decoding)
+        number_format = options.pop("compute_type", "float32")
+        if number_format not in FORMATS:
+            raise ValueError(
+                f"`compute_type` must be one of {', '.join(FORMATS)}, but is "
+                f"{number_format!r} instead."
+            )
+        data = options.pop("data", None)
+        if options.get("teacher") is not None:
+            teacher = Path(options["teacher"])
+            options["teacher"] = exported_folder(teacher, number_format, data)
+        folder = exported_folder(checkpoint, number_format, data)
+        self.decoding = options
+        self.model = load(folder, device=device, threads=threads, **options)
+
+    def translate(
+        self,
+        sentences: list[str],
+        batch_size: int,
+        references: list[str] | None = None,
+    ) -> list[str]:
+        """Translates raw sentences."""
+        return self.model.translate(sentences, batch_size, references=references)
+
+    def describe(self) -> Row:
+        """Names sizes and number format; None for what the model does not have."""
+        description, latent = self.model.description, self.model.parallel
+        learned = description.get("codes") == "learned"
+        return {
+            "parameters": description["parameters"],
+            "dtype": description["number_format"],
+            "beam": None if latent else self.decoding.get("beam", 1),
+            "passes": self.decoding.get("passes", 0) if latent else None,
+            "n_c": description["chunk"].bit_length() - 1 if learned else None,
+            "words_per_code": description["chunk"] if latent else None,
+            "n_s": description.get("samples"),
+            "codebook_size": description["codes_per_slice"] if learned else None,
+            "slices": description["slices"] if learned else None,
+        }
+
+
+def exported_folder(
+    checkpoint: Path, number_format: str, data: Path | str | None
+) -> Path:
+    """Exports a checkpoint once, into a folder named after what it holds."""
+    checkpoint = checkpoint_path(checkpoint)
+    name = f"engine{FORMAT}-{number_format}-{sha256_of(checkpoint)[:16]}"
+    folder = checkpoint.parent / name
+    if not folder.is_dir():
+        export_checkpoint(checkpoint, folder, data, number_format)
+    return folder

@@ -1,0 +1,118 @@
+"""Owns what binds a checkpoint to its text: its languages and its dictionaries.
+
+A dictionary of the same size with its lines in another order gives garbage without a
+word, and so does a text in the other language. The tasks keep both in the checkpoint,
+and refuse what does not fit wherever one is loaded.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from ..fairseq_side.compat import Refused
+
+KEY = "text"  # of a task's state in a checkpoint
+
+
+class OtherTextError(Refused):
+    """A checkpoint of another text than the one at hand."""
+
+
+class BoundToText:
+    """A task whose checkpoints know their text; stands before fairseq's task."""
+
+    cfg: Any
+    source_dictionary: Any
+    target_dictionary: Any
+
+    def state_dict(self) -> dict[str, Any]:
+        """Adds languages and dictionaries to what a checkpoint keeps."""
+        kept: dict[str, Any] = super().state_dict()  # type: ignore[misc]
+        return {**kept, KEY: self.text}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes a checkpoint's state.
+
+        Raises:
+            OtherTextError: if it was trained on another text.
+        """
+        self.check_state(state_dict)
+        rest = {name: part for name, part in state_dict.items() if name != KEY}
+        super().load_state_dict(rest)  # type: ignore[misc]
+
+    def check_state(self, state: dict[str, Any], who: str = "the checkpoint") -> None:
+        """Refuses the state of a checkpoint of another text, see `check_text`.
+
+        Args:
+            state: of the task that the checkpoint was trained in; one of fairseq's own
+                tasks says nothing.
+            who: the checkpoint, for the message.
+        """
+        if KEY in state:
+            check_text(state[KEY], self.text, self.cfg.data, who)
+
+    @property
+    def text(self) -> dict[str, list[str]]:
+        """Languages and dictionaries, source and target."""
+        languages = (self.cfg.source_lang, self.cfg.target_lang)
+        return describe_text(
+            languages, (self.source_dictionary, self.target_dictionary)
+        )
+
+
+def describe_text(
+    languages: Sequence[str], dictionaries: Sequence[Any]
+) -> dict[str, list[str]]:
+    """Returns what a checkpoint keeps of its text.
+
+    Args:
+        languages: source and target.
+        dictionaries: of both.
+    """
+    return {
+        "languages": list(languages),
+        "dictionaries": [fingerprint(one) for one in dictionaries],
+    }
+
+
+def fingerprint(dictionary: Any) -> str:
+    """Returns the SHA-256 of the symbols in their order; counts do not matter."""
+    return hashlib.sha256("\n".join(dictionary.symbols).encode()).hexdigest()
+
+
+def check_text(
+    trained: dict[str, list[str]],
+    found: dict[str, list[str]],
+    folder: Any,
+    who: str = "the checkpoint",
+) -> None:
+    """Refuses dictionaries that a checkpoint was not trained with, and its way back.
+
+    Args:
+        trained: what the checkpoint keeps.
+        found: what there is now.
+        folder: where the dictionaries stand, for the message.
+        who: the checkpoint, for the message.
+
+    Raises:
+        OtherTextError: naming what differs.
+    """
+    languages = found["languages"]
+    if trained["languages"] == languages[::-1] != languages:
+        raise OtherTextError(
+            f"{who} must translate from {languages[0]} to {languages[1]}, but was "
+            f"trained from {languages[1]} to {languages[0]} instead."
+        )
+    pairs = zip(languages, trained["dictionaries"], found["dictionaries"])
+    for language, before, now in pairs:
+        if before != now:
+            raise OtherTextError(
+                f"dict.{language}.txt in {folder} must be the dictionary that {who} "
+                "was trained with, but has other symbols, or another order of them, "
+                "instead."
+            )
+
+
+def is_of_other_size(error: BaseException) -> bool:
+    """Tells whether weights did not fit because a dictionary has another size."""
+    return "size mismatch for" in str(error) and "embed_tokens.weight" in str(error)
