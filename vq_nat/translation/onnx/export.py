@@ -73,20 +73,11 @@ def export(
             if (data / file).is_file():
                 shutil.copyfile(data / file, folder / file)
         set_direction(folder / TEXT_FILES[0], list(dictionaries))
-        forget_hashes(folder / TEXT_FILES[0])
         description = describe(model, list(dictionaries), int8)
         description["sha256"] = hashes(folder)  # of all that is there by now
         text = json.dumps(description, indent=1)
         (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
         folder.rename(out)
-
-
-def forget_hashes(path: Path) -> None:
-    """Leaves out what `text.json` says of files that are written anew here."""
-    if path.is_file():
-        text = read_json(path, "the description of a text")
-        text.pop("sha256", None)
-        path.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
 
 def set_direction(path: Path, languages: list[str]) -> None:
@@ -96,7 +87,10 @@ def set_direction(path: Path, languages: list[str]) -> None:
         path: of the copy; the text may have been prepared for the other direction.
         languages: source and target.
     """
-    text = json.loads(path.read_text(encoding="utf-8"))
+    if not path.is_file():
+        return
+    text = read_json(path, "the description of a text")
+    text.pop("sha256", None)  # of files that are written anew here
     text |= {"source_lang": languages[0], "target_lang": languages[1]}
     path.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 
