@@ -120,6 +120,6 @@ def check_text(
             )
 
 
-def is_of_other_size(error: Exception) -> bool:
+def is_of_other_size(error: BaseException) -> bool:
     """Tells whether weights did not fit because a dictionary has another size."""
     return "size mismatch for" in str(error) and "embed_tokens.weight" in str(error)

@@ -5,13 +5,14 @@ import os
 from pathlib import Path
 from typing import Any, Union
 
-from fairseq import checkpoint_utils
 from fairseq.models import BaseFairseqModel
 from fairseq.tasks.translation import TranslationTask
 from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 
 from ..fairseq_side.checkpoints import checkpoint_path
 from ..fairseq_side.compat import load_config, load_task_state, load_weights
+from ..fairseq_side.guard import load_models
+from ..files import BadFile
 from .binding import is_of_other_size
 from .codec import TEXT_FILE
 from .fairseq_nat import MendedLevenshteinTask
@@ -60,11 +61,9 @@ def open_checkpoint(
     folder = find_data(checkpoint, data)
     overrides = {"data": str(folder), "autocast": autocast, "eval_bleu": False}
     try:
-        models, _, task = checkpoint_utils.load_model_ensemble_and_task(
-            [str(checkpoint)], arg_overrides=overrides
-        )
-    except RuntimeError as error:
-        if not is_of_other_size(error):
+        models, _, task = load_models(checkpoint, arg_overrides=overrides)
+    except BadFile as error:
+        if not is_of_other_size(error.__cause__ or error):
             raise
         raise ValueError(
             f"the dictionaries in {folder} must be those that {checkpoint} was trained "
@@ -131,7 +130,7 @@ def load_teacher(
         )
     if hasattr(task, "check_state"):
         task.check_state(load_task_state(checkpoint), f"the teacher {checkpoint}")
-    models, _ = checkpoint_utils.load_model_ensemble([str(checkpoint)], task=task)
+    models, _, _ = load_models(checkpoint, task=task)
     return ready(models[0], device)
 
 
