@@ -51,6 +51,8 @@ def train(options: argparse.Namespace) -> None:
     from fairseq.trainer import Trainer
     from fairseq_cli import train as command
 
+    import vq_nat.translation  # noqa: F401  (which registers what is trained)
+
     gpu, train_step = options.device != "cpu", Trainer.train_step
     clock = time.perf_counter if gpu else time.process_time
     times: list[float] = []

@@ -3,12 +3,12 @@
 A translator has `nbest`, which returns hypotheses; all else follows from that.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+from .files import read_json, reading
 from .text.lines import in_batches
 
 
@@ -103,8 +103,10 @@ class TextDoor:
             inventory: the `codes.json` that `vq-nat codes` wrote for this model.
             batch_size: sentences that are translated together.
         """
-        records = json.loads(Path(inventory).read_text(encoding="utf-8"))
-        known = {(r["slice"], r["code"]): r["chunks"][0][0] for r in records}
+        what = "the inventory of codes that `vq-nat codes` wrote"
+        records = read_json(inventory, what, list)
+        with reading(inventory, what):
+            known = {(r["slice"], r["code"]): r["chunks"][0][0] for r in records}
         return [
             [
                 CodeMeaning(step, [known.get(key) for key in enumerate(step)])

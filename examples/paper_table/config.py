@@ -23,6 +23,8 @@ from examples.lib.layers import (
     inherit,
     overlay,
     read_layers,
+    refuse_unknown,
+    require_one_of,
     settled,
 )
 from examples.lib.trainings import TEACHER as CHECKPOINT_OF_TEACHER
@@ -317,29 +319,6 @@ def refuse_shared_names(rows: Mapping[str, RowSpec]) -> None:
                 f"`group` of the row `{row.name}` must not be the name of a row, "
                 f"but is `{row.group}`."
             )
-
-
-def require_one_of(what: str, value: Any, known: tuple[Any, ...]) -> None:
-    """Refuses a value that does not exist.
-
-    Raises:
-        UserError: naming it.
-    """
-    if value not in known:
-        raise UserError(
-            f"{what} must be one of {', '.join(map(str, known))}, "
-            f"but is {value!r} instead."
-        )
-
-
-def refuse_unknown(what: str, keys: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    """Refuses keys that do not exist.
-
-    Raises:
-        UserError: naming the first.
-    """
-    for key in keys:
-        require_one_of(f"A key of {what[0].lower() + what[1:]}", key, known)
 
 
 def refuse_missing_mono(table: Table, path: Path) -> None:

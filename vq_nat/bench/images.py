@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..bottleneck.usage import perplexity, used_share
+from ..bottleneck import perplexity, used_share
 from ..image.checkpoints import code_grid, fingerprint
 from ..image.prior import Prior, UniformPrior
 from ..image.sampling import PLAIN, SamplingOptions, decode_codes, sample_codes

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import load
-from ..engine.folder import FORMAT, sha256_of
+from ..engine.folder import FORMAT
 from ..engine.weights import FORMATS
+from ..files import sha256
 from ..results.rows import Row
 from ..translation.export import export_checkpoint
 from ..translation.loading import checkpoint_path
@@ -76,7 +77,7 @@ def exported_folder(
 ) -> Path:
     """Exports a checkpoint once, into a folder named after what it holds."""
     checkpoint = checkpoint_path(checkpoint)
-    name = f"engine{FORMAT}-{number_format}-{sha256_of(checkpoint)[:16]}"
+    name = f"engine{FORMAT}-{number_format}-{sha256(checkpoint)[:16]}"
     folder = checkpoint.parent / name
     if not folder.is_dir():
         export_checkpoint(checkpoint, folder, data, number_format)

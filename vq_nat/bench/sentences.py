@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from ..files import read_json
 from ..text.lines import read_lines
 
 Item = TypeVar("Item")
@@ -111,7 +111,7 @@ def known_renderings(path: Path, targets: list[str]) -> list[list[str]]:
     """
     if not path.is_file():
         return []
-    lists: list[list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    lists: list[list[str]] = read_json(path, "lists of known translations", list)
     hits = sum(target in of_one for target, of_one in zip(targets, lists))
     if hits == 0:
         return []

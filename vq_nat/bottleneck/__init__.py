@@ -29,6 +29,7 @@ from .fsq import FiniteScalarQuantization
 from .gumbel import GumbelSoftmax
 from .prior import Prior
 from .semhash import SemanticHashing
+from .usage import perplexity, used_share
 from .vector_quantizer import VectorQuantizer
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "BottleneckOutput",
     "Prior",
     "build_bottleneck",
+    "perplexity",
+    "used_share",
 ]
 
 _MEMBERS: dict[str, type[Bottleneck]] = {

@@ -127,16 +127,6 @@ class Bottleneck(nn.Module):
         """
         return look_up(self.codebook, codes)
 
-    def embed(self, weights: Tensor) -> Tensor:
-        """Turns weights over codes into the average of their vectors, float32.
-
-        Shape:
-            weights (B, L, G, K) -> (B, L, C).
-        """
-        with torch.autocast(weights.device.type, enabled=False):
-            slices = torch.einsum("blgk,gkd->blgd", weights.float(), self.codebook)
-        return slices.flatten(-2)
-
     @torch.no_grad()
     def m_step(self) -> None:
         """Applies and clears the statistics gathered since the last call.

@@ -6,9 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ..files import sha256
 from ..text.codec import PREFIXES, TEXT_FILE
 from ..text.tokenizer import prefixes_of
-from .folder import DESCRIPTION, FORMAT, TEXTS, WEIGHTS, dictionary_name, sha256_of
+from .folder import DESCRIPTION, FORMAT, TEXTS, WEIGHTS, dictionary_name
 from .packing import write_tensors
 from .weights import describe, tensors_of
 
@@ -49,7 +50,7 @@ def export(
             "version": version,
             "number_format": number_format,
             **describe(model, dictionaries),
-            "files": {path.name: sha256_of(path) for path in sorted(folder.iterdir())},
+            "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},
         }
         text = json.dumps(description, indent=1) + "\n"
         (folder / DESCRIPTION).write_text(text, encoding="utf-8")

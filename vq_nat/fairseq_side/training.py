@@ -6,6 +6,7 @@ fairseq's own task; its criterion logs the figures with `log_bottleneck`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -196,17 +197,26 @@ def gathering(model: torch.nn.Module, dummy: bool = False) -> Iterator[None]:
             raise
 
 
-def log_bottleneck(logs: list[dict[str, Any]], known: Iterable[str] = ()) -> None:
+def totals(logs: Iterable[dict[str, Any]]) -> dict[str, float]:
+    """Adds up the figures of logging outputs by name; what none of them has is 0."""
+    found: dict[str, float] = defaultdict(float)
+    for log in logs:
+        for key, value in log.items():
+            if not torch.is_tensor(value) or value.numel() == 1:
+                found[key] += float(value)
+    return found
+
+
+def log_bottleneck(total: dict[str, float], known: Iterable[str] = ()) -> None:
     """Logs the bottleneck's figures, which logging outputs hold as `vq_…`.
 
     Args:
-        logs: logging outputs, each with `batches` and sums over these.
+        total: of the logging outputs, with `batches` and sums over these.
         known: names that are logged elsewhere.
     """
-    batches = float(sum(log.get("batches", 0) for log in logs))
-    names = {key for log in logs for key in log if key.startswith("vq_")}
+    names = {key for key in total if key.startswith("vq_")}
     for key in sorted(names - set(known)):
         # Shares of codes: 1 of 16,384 must not come out as 2.
         digits = 6 if key.endswith("_codes") else 4
-        figure = float(sum(log.get(key, 0) for log in logs)) / batches
-        metrics.log_scalar(key, figure, batches, round=digits)
+        batches = total["batches"]
+        metrics.log_scalar(key, total[key] / batches, batches, round=digits)

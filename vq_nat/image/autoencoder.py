@@ -19,6 +19,7 @@ from fairseq.models import (
 from torch import Tensor, nn
 
 from ..bottleneck import build_bottleneck
+from ..fairseq_side.compat import OneArchitecture
 from .config import PRESETS, VQVAEConfig
 from .flow import ImageOutput
 from .likelihood import build_likelihood, scaled
@@ -83,7 +84,7 @@ def residual_blocks(cfg: VQVAEConfig) -> list[ResidualBlock]:
 
 
 @register_model("vqvae", dataclass=VQVAEConfig)
-class VQVAE(BaseFairseqModel):
+class VQVAE(OneArchitecture, BaseFairseqModel):
     """Encoder, bottleneck, decoder and likelihood.
 
     What works on codes speaks through these methods:
@@ -193,20 +194,6 @@ class VQVAE(BaseFairseqModel):
         """
         params = self.decode(self.bottleneck(self.encode(images)).quantized)
         return self.likelihood.mode(params)
-
-    def load_state_dict(self, state_dict: Any, strict: bool = True, **rest: Any) -> Any:
-        """Loads a checkpoint's weights.
-
-        Raises:
-            RuntimeError: if they are those of another architecture.
-        """
-        try:
-            return super().load_state_dict(state_dict, strict, **rest)
-        except RuntimeError as error:
-            raise RuntimeError(
-                "the checkpoint was trained with another architecture: check "
-                f"`--arch` and the model's flags. {error}"
-            ) from error
 
 
 def check(cfg: VQVAEConfig) -> None:

@@ -10,7 +10,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch import Tensor
 
-from ..fairseq_side.training import log_bottleneck, require_task
+from ..fairseq_side.training import log_bottleneck, require_task, totals
 
 LN2 = math.log(2)
 
@@ -96,22 +96,18 @@ class BitsPerDimCriterion(FairseqCriterion):
     @classmethod
     def reduce_metrics(cls, logging_outputs: Iterable[dict[str, Any]]) -> None:
         """Logs each part by its own name, in bits per dimension."""
-        logs = list(logging_outputs)
-
-        def total(key: str) -> float:
-            return float(sum(log.get(key, 0) for log in logs))
-
-        dimensions = total("dimensions")
+        total = totals(logging_outputs)
+        dimensions = total["dimensions"]
         if dimensions == 0:
             return
-        bits = (total("reconstruction_nats") + total("prior_nats")) / LN2
+        bits = (total["reconstruction_nats"] + total["prior_nats"]) / LN2
         parts = {
-            "loss": total("loss") / LN2,
-            "reconstruction_bits": total("reconstruction_nats") / LN2,
-            "prior_bits": total("prior_nats") / LN2,
-            "bits_per_dim": math.inf if total("vq_unquantized") else bits,
-            "vq_loss": total("vq_loss"),
+            "loss": total["loss"] / LN2,
+            "reconstruction_bits": total["reconstruction_nats"] / LN2,
+            "prior_bits": total["prior_nats"] / LN2,
+            "bits_per_dim": math.inf if total["vq_unquantized"] else bits,
+            "vq_loss": total["vq_loss"],
         }
         for key, value in parts.items():
             metrics.log_scalar(key, value / dimensions, dimensions, round=4)
-        log_bottleneck(logs, known=parts)
+        log_bottleneck(total, known=parts)

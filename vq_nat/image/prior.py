@@ -168,11 +168,11 @@ class CodePrior(BaseFairseqModel):
         self.columns = nn.Parameter(torch.empty(1, grid.width, width))
         self.dropout = Dropout(cfg.dropout)
         self.layers = TransformerStack(
-            width,
-            ffn,
-            cfg.decoder_attention_heads,
-            cfg.dropout,
-            cfg.decoder_layers,
+            count=cfg.decoder_layers,
+            width=width,
+            heads=cfg.decoder_attention_heads,
+            ffn=ffn,
+            dropout=cfg.dropout,
             source=False,
         )
         self.head = SliceHead(grid, width, ffn)

@@ -10,6 +10,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch import Tensor
 
+from ..fairseq_side.training import totals
 from .prior import log_prob_of
 
 
@@ -49,12 +50,8 @@ class CodeNLLCriterion(FairseqCriterion):
     @classmethod
     def reduce_metrics(cls, logging_outputs: Iterable[dict[str, Any]]) -> None:
         """Logs the loss in bits per code, nats per code, perplexity, bits per dim."""
-        logs = list(logging_outputs)
-
-        def total(key: str) -> float:
-            return float(sum(log.get(key, 0) for log in logs))
-
-        nats, codes, dimensions = total("nats"), total("ntokens"), total("dimensions")
+        total = totals(logging_outputs)
+        nats, codes, dimensions = total["nats"], total["ntokens"], total["dimensions"]
         if codes == 0:
             return
         metrics.log_scalar("loss", nats / codes / math.log(2), codes, round=4)

@@ -128,19 +128,27 @@ class Joint(nn.Module):
 
     def __init__(self, layers: list[nn.Linear]) -> None:
         super().__init__()
-        self.count = len(layers)
-        for name in ("weight", "bias"):
-            parts = [getattr(layer, name) for layer in layers]
-            together = torch.cat([part.detach() for part in parts])
-            self.register_buffer(name, together, persistent=False)
-            for part, view in zip(parts, together.chunk(self.count)):
-                part.data = view
+        self.layers = tuple(layers)  # of the model, no children of this
+        self._join()
         self.weight: Tensor
         self.bias: Tensor
 
+    def _join(self) -> None:
+        for name in ("weight", "bias"):
+            parts = [getattr(layer, name) for layer in self.layers]
+            together = torch.cat([part.detach() for part in parts])
+            self.register_buffer(name, together, persistent=False)
+            for part, view in zip(parts, together.chunk(len(parts))):
+                part.data = view
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Joint":
+        """Joins the layers anew, which have moved and are views no longer."""
+        self._join()
+        return self
+
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Computes all layers. Shape: (…, C) → count × (…, C')."""
-        return F.linear(x, self.weight, self.bias).chunk(self.count, dim=-1)
+        return F.linear(x, self.weight, self.bias).chunk(len(self.layers), dim=-1)
 
 
 class Attention(nn.Module):
@@ -238,7 +246,13 @@ class TransformerLayer(nn.Module):
     """
 
     def __init__(
-        self, width: int, heads: int, ffn: int, dropout: float, source: bool = True
+        self,
+        *,
+        width: int,
+        heads: int,
+        ffn: int,
+        dropout: float,
+        source: bool = True,
     ) -> None:
         super().__init__()
         self.self_attn_layer_norm = Fp32LayerNorm(width)
@@ -296,25 +310,29 @@ class TransformerStack(nn.ModuleList):
     """`count` equal layers; an iterable of `TransformerLayer`.
 
     Args:
-        width: C.
-        ffn: width of the feed-forward parts.
-        heads: attention heads.
-        dropout: on every residual branch.
         count: number of layers.
+        width: C.
+        heads: attention heads.
+        ffn: width of the feed-forward parts.
+        dropout: on every residual branch.
         source: whether the layers attend to the source.
     """
 
     def __init__(
         self,
-        width: int,
-        ffn: int,
-        heads: int,
-        dropout: float,
+        *,
         count: int,
+        width: int,
+        heads: int,
+        ffn: int,
+        dropout: float,
         source: bool = True,
     ) -> None:
         super().__init__(
-            TransformerLayer(width, heads, ffn, dropout, source) for _ in range(count)
+            TransformerLayer(
+                width=width, heads=heads, ffn=ffn, dropout=dropout, source=source
+            )
+            for _ in range(count)
         )
 
         self.joint: list[Joint] = []  # not a module: a list of layers holds layers
@@ -344,9 +362,9 @@ class TransformerStack(nn.ModuleList):
         self, fn: Callable[[Tensor], Tensor], recurse: bool = True
     ) -> "TransformerStack":
         """Moves what is packed along with the layers."""
+        super()._apply(fn, recurse)
         for joint in self.joint:
             joint._apply(fn)
-        super()._apply(fn, recurse)
         return self
 
     def __iter__(self) -> Iterator[TransformerLayer]:  # type: ignore[override]

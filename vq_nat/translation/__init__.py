@@ -1,6 +1,5 @@
 """Source words → target words. Importing this room registers it with fairseq.
 
-
 What it changes in fairseq is listed in `vq_nat.fairseq_side.patches`.
 """
 

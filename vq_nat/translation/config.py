@@ -13,6 +13,15 @@ from omegaconf import II
 from ..bottleneck import BottleneckConfig
 
 
+class LayerSize(NamedTuple):
+    """Sizes of a Transformer's layer, by the names of its arguments."""
+
+    width: int  # C
+    heads: int
+    ffn: int
+    dropout: float
+
+
 class TransformerSize(NamedTuple):
     """What all stages have in common, but for their dropout."""
 
@@ -23,9 +32,9 @@ class TransformerSize(NamedTuple):
     max_positions: int
 
     @property
-    def layer(self) -> tuple[int, int, int, float]:
-        """Width, feed-forward width, heads and dropout of every layer."""
-        return self.width, self.ffn, self.heads, self.dropout
+    def layer(self) -> LayerSize:
+        """What every layer of a `TransformerStack` is made of."""
+        return LayerSize(self.width, self.heads, self.ffn, self.dropout)
 
 
 WORDS = "words"  # the kind of codes that needs no bottleneck
@@ -149,12 +158,13 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
     @property
     def size(self) -> TransformerSize:
         """What all stages have in common."""
+        longest = max(self.max_source_positions, self.max_target_positions)
         return TransformerSize(
-            self.encoder_embed_dim,
-            self.encoder_ffn_embed_dim,
-            self.encoder_attention_heads,
-            self.dropout,
-            max(self.max_source_positions, self.max_target_positions) + self.chunk,
+            width=self.encoder_embed_dim,
+            ffn=self.encoder_ffn_embed_dim,
+            heads=self.encoder_attention_heads,
+            dropout=self.dropout,
+            max_positions=longest + self.chunk,
         )
 
     @property

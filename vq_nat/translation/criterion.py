@@ -11,7 +11,7 @@ from fairseq.logging import metrics
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
-from ..fairseq_side.training import log_bottleneck, require_task
+from ..fairseq_side.training import log_bottleneck, require_task, totals
 from .flow import NO_CODE, TrainingOutput, normalise_codes
 
 LN2 = 0.6931471805599453
@@ -128,23 +128,19 @@ class LatentPredictionCriterion(FairseqCriterion):
     @classmethod
     def reduce_metrics(cls, logging_outputs: Iterable[dict[str, Any]]) -> None:
         """Logs each part by its own name, losses in bits as fairseq does."""
-        logs = list(logging_outputs)
-
-        def total(key: str) -> float:
-            return float(sum(log.get(key, 0) for log in logs))
-
-        words, codes = total("words"), total("codes")
+        total = totals(logging_outputs)
+        words, codes = total["words"], total["codes"]
         if words == 0:
             return
         per_word = {"loss": LN2, "word_nll": LN2, "vq_loss": 1.0}
         for key, unit in per_word.items():
-            metrics.log_scalar(key, total(key) / words / unit, words, round=3)
-        metrics.log_scalar("code_nll", total("code_nll") / codes / LN2, codes, round=3)
+            metrics.log_scalar(key, total[key] / words / unit, words, round=3)
+        metrics.log_scalar("code_nll", total["code_nll"] / codes / LN2, codes, round=3)
         for name, of in (("word", "hidden_words"), ("code", "latents")):
-            count = total(of)
-            share = total(f"{name}_hits") / max(count, 1)
+            count = total[of]
+            share = total[f"{name}_hits"] / max(count, 1)
             metrics.log_scalar(f"{name}_accuracy", share, count, round=4)
-        log_bottleneck(logs, known=per_word)
+        log_bottleneck(total, known=per_word)
 
 
 class Losses(NamedTuple):

@@ -32,7 +32,7 @@ class ParallelDecoder(nn.Module):
         )
         self.positions = Positions(size.width, size.max_positions + 2**steps)
         self.dropout = Dropout(size.dropout)
-        self.layers = TransformerStack(*size.layer, layers)
+        self.layers = TransformerStack(count=layers, **size.layer._asdict())
         self.layer_norm = Fp32LayerNorm(size.width)
 
     def forward(

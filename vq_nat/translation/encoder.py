@@ -22,7 +22,9 @@ class SourceEncoder(nn.Module):
         super().__init__()
         self.positions = Positions(size.width, size.max_positions)
         self.dropout = Dropout(size.dropout)
-        self.layers = TransformerStack(*size.layer, layers, source=False)
+        self.layers = TransformerStack(
+            count=layers, source=False, **size.layer._asdict()
+        )
         self.layer_norm = Fp32LayerNorm(size.width)
 
     def forward(self, embedded: Tensor, mask: Tensor) -> EncodedSource:

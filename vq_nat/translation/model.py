@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from ..bottleneck import Prior, build_bottleneck
-from ..fairseq_side.compat import load_weights
+from ..fairseq_side.compat import OneArchitecture, load_weights
 from .binding import is_of_other_size
 from .compressor import TargetCompressor
 from .config import VQEMTransformerConfig, check
@@ -34,7 +34,7 @@ from .teacher_start import copy_weights, for_student
 
 
 @register_model("vq_em_transformer", dataclass=VQEMTransformerConfig)
-class VQEMTransformer(BaseFairseqModel):
+class VQEMTransformer(OneArchitecture, BaseFairseqModel):
     """Encoder, compressor, bottleneck, latent predictor and parallel decoder.
 
     Decoding speaks through the methods of `flow.LatentModel` only, each of fixed
@@ -77,9 +77,9 @@ class VQEMTransformer(BaseFairseqModel):
         self.bottleneck = build_bottleneck(cfg, width)
         self.predictor: CausalPredictor = LatentPredictor(
             cfg.size_of("predictor"),
-            cfg.predictor_layers,
-            self.bottleneck.num_slices,
-            self.bottleneck.num_codes,  # 1 without discretisation
+            layers=cfg.predictor_layers,
+            slices=self.bottleneck.num_slices,
+            codes=self.bottleneck.num_codes,  # 1 without discretisation
             max_latents=-(-cfg.max_target_positions // self.chunk),
         )
         self.decoder = ParallelDecoder(
@@ -354,7 +354,7 @@ class VQEMTransformer(BaseFairseqModel):
         """Loads a checkpoint's weights.
 
         Raises:
-            RuntimeError: if they are those of another architecture.
+            RuntimeError: if they are those of another dictionary or architecture.
         """
         try:
             return super().load_state_dict(state_dict, strict, **rest)
@@ -365,10 +365,7 @@ class VQEMTransformer(BaseFairseqModel):
                     "with, but has another size (or `--encoder-embed-dim` differs): "
                     f"{error}"
                 ) from error
-            raise RuntimeError(
-                "the checkpoint was trained with another architecture: check "
-                f"`--arch` and the model's flags. {error}"
-            ) from error
+            raise
 
     def max_positions(self) -> tuple[int, int]:
         """Longest source and target, in subword tokens."""

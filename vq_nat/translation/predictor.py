@@ -71,7 +71,7 @@ class CausalPredictor(nn.Module):
         self.slices, self.codes, self.max_latents = slices, codes, max_latents
         self.positions = Positions(size.width, max_latents + 1, stride)
         self.dropout = Dropout(size.dropout)
-        self.layers = TransformerStack(*size.layer, layers)
+        self.layers = TransformerStack(count=layers, **size.layer._asdict())
         self.layer_norm = Fp32LayerNorm(size.width)
 
     @property

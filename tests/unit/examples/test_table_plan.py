@@ -12,14 +12,13 @@ import torch
 from data_prep.lib.steps import UserError
 from examples.lib.places import corpus_stamp
 from examples.paper_table import run as table_run
-from examples.paper_table.overview import overview
+from examples.paper_table.overview import estimate_training, overview
 from examples.paper_table.plan import (
     FINISHED,
     MISSING,
     STALE,
     TablePlan,
     choose_rows,
-    estimate_training,
     finished_rows,
     hash_inputs,
     jobs_of,
@@ -171,21 +170,21 @@ def test_times_are_estimated_by_the_most_similar_rows(
     job = units["vq.seed1"].job
     updates = job.model.flags_of(1)["max-update"]
     guess = estimate_training(plan, job, finished_rows(plan))
-    assert guess.seconds == pytest.approx(updates / plan.table.updates_per_second)
+    assert guess[0] == pytest.approx(updates / plan.table.updates_per_second)
     write_row(plan, "nat", updates=10, train_seconds=1000)
     assert estimate_training(plan, job, finished_rows(plan)) == guess
     write_row(plan, "vq-em10", updates=100, train_seconds=50)
     similar = estimate_training(plan, job, finished_rows(plan))
-    assert similar.source == "rows of the same architecture"
-    assert similar.seconds == updates * 50 / 100
+    assert similar[1] == "rows of the same architecture"
+    assert similar[0] == updates * 50 / 100
     write_row(plan, "vq", updates=100, train_seconds=25)
     same = estimate_training(plan, job, finished_rows(plan))
-    assert same.source == "rows of the same model"
-    assert same.seconds == updates * 25 / 100
+    assert same[1] == "rows of the same model"
+    assert same[0] == updates * 25 / 100
     write_row(plan, "vq", updates=100, train_seconds=1, train_gpu="a fast one")
     assert estimate_training(plan, job, finished_rows(plan)) == similar
     on_gpu = replace(plan, device="cuda")
-    assert estimate_training(on_gpu, job, finished_rows(plan)).seconds == updates / 100
+    assert estimate_training(on_gpu, job, finished_rows(plan))[0] == updates / 100
 
 
 def test_a_dry_run_says_all_this(make_plan: Make, write_row: Write) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from examples.lib.curves import read_curves, thin
-from examples.paper_table.cells import clocks_table, crowded_clocks, trained_on
+from examples.paper_table.cells import clocks_table, trained_on
 from examples.paper_table.claims import (
     HELD,
     NOT_COMPARED,
@@ -31,6 +31,7 @@ from examples.paper_table.entries import (
 from examples.paper_table.plan import TablePlan
 from examples.paper_table.report import make_report, report
 from examples.paper_table.winners import winners
+from vq_nat.results.clocks import crowded_clocks
 
 Make = Callable[..., TablePlan]
 Write = Callable[..., None]
@@ -344,7 +345,7 @@ def test_threads_that_others_disturbed_have_no_clocks(make_plan: Make) -> None:
         clocks_table([line]).splitlines()[-1]
         == "| NAT + distillation | 270 | – | 300 |"
     )
-    assert crowded_clocks(line) == ["cpu, 2 thr., batch 1"]
+    assert crowded_clocks(line.timed) == ["cpu, 2 thr., batch 1"]
 
 
 def test_codes_of_the_reference_win_nothing(paper: TablePlan, write_row: Write) -> None:

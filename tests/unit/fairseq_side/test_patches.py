@@ -15,6 +15,7 @@ STATE = """
 import json, fairseq.utils
 from fairseq.distributed import utils as distributed
 from fairseq.file_io import PathManager
+from fairseq.models.ema.ema import EMA
 from fairseq.optim import adam
 from fairseq import checkpoint_utils
 from fairseq.trainer import Trainer
@@ -24,6 +25,7 @@ def state():
         "files": type(checkpoint_utils.torch).__name__ == "GuardedTorch",
         "workers": distributed._infer_torch_distributed_launch_init.__name__ == "infer",
         "resuming": "resuming" in checkpoint_utils.load_checkpoint.__code__.co_filename,
+        "averages": hasattr(EMA._step_internal, "__wrapped__"),
         "options": hasattr(DictConfig.__getattr__, "__wrapped__"),
         "adam": "fairseq_side" in adam.Adam.step.__code__.co_filename
                 or "fairseq_side" in getattr(

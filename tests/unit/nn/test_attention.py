@@ -4,7 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vq_nat.nn.transformer import LEAST_KEYS, Attention, KeyValues, attend_in_products
+from vq_nat.nn.transformer import (
+    LEAST_KEYS,
+    Attention,
+    KeyValues,
+    TransformerStack,
+    attend_in_products,
+)
 
 
 @pytest.fixture
@@ -57,3 +63,28 @@ def test_training_computes_what_decoding_does(causal) -> None:
         decoded = attention.attend(query, memory, causal=causal)
     assert trained.requires_grad
     torch.testing.assert_close(trained.detach(), decoded)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("packed_first", [True, False])
+def test_packed_layers_follow_weights_that_are_loaded(dtype, packed_first) -> None:
+    """Whatever the order in which they are packed, moved and loaded."""
+    size = {"count": 2, "width": 8, "heads": 2, "ffn": 16, "dropout": 0.0}
+    plain, packed = TransformerStack(**size), TransformerStack(**size)
+    if packed_first:
+        packed.make_generation_fast_()
+    packed.to(dtype)
+    if not packed_first:
+        packed.make_generation_fast_()
+    plain.to(dtype)
+    packed.load_state_dict(plain.state_dict())
+    x, states = torch.randn(3, 5, 8, dtype=dtype), torch.randn(3, 4, 8, dtype=dtype)
+    outputs = []
+    for stack in (plain, packed):
+        y = x
+        for layer, source in zip(stack, stack.project_source(states), strict=True):
+            y = layer(y, source=source)
+        outputs.append(y)
+    torch.testing.assert_close(*outputs)
+    assert packed.state_dict().keys() == plain.state_dict().keys()

@@ -87,6 +87,7 @@ def test_code_targets_end_after_the_last_latent(model, make_batch) -> None:
     assert sums.tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
     assert out.code_targets[0, 3, 0, -1] == 1
     assert out.code_targets[1, 1, 0, -1] == 1
+    assert (out.latent_count, out.code_count) == (4, 6)  # the two ends count as codes
 
 
 def test_latent_targets_carry_no_gradient_to_the_compressor(make_model, make_batch):

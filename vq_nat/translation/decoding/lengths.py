@@ -35,7 +35,8 @@ class LengthRule(NamedTuple):
         if self.fixed:
             exact = codes_for(lengths * self.fixed, words_per_code)
             return CodeBounds(exact, exact, ends=False)
-        least = (lengths * self.least).clamp(min=self.shortest)
+        room = self.shortest + (self.shortest > 1)  # for the end as well
+        least = (lengths * self.least).clamp(min=room)
         most = self._most(lengths)
         if self.guarded:
             loop = LOOP_FACTOR * lengths + LOOP_EXTRA
