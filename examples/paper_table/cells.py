@@ -7,7 +7,16 @@ from typing import Any
 
 from examples.paper_table.entries import Entry, speed_up, with_spread
 from vq_nat.results.clocks import clock_cell, clock_names, has_clock
-from vq_nat.results.tables import MEANINGS, NOTHING, Column, markdown, number, percent
+from vq_nat.results.tables import (
+    MEANINGS,
+    NOTHING,
+    Column,
+    markdown,
+    number,
+    percent,
+    text_or_nothing,
+    words_per_code,
+)
 
 HOST = (
     "host: what is in no other column; where `rescore` and `recode` are not known, the "
@@ -172,7 +181,7 @@ def latent_table(entries: Sequence[Entry]) -> str:
         unique_models(latent),
         [
             ("latent model", label),
-            ("n_c", lambda e: first(e, "n_c")),
+            ("words per code", lambda e: text_or_nothing(words_per_code(e.rows[0]))),
             ("codes", lambda e: first(e, "codebook_size")),
             ("valid BLEU", valid("bleu", number)),
             ("with true codes", valid("bleu_true_codes", number)),
