@@ -139,6 +139,21 @@ std::vector<Candidates> Model::translate(const std::vector<Sentence>& sources,
   return results;
 }
 
+StageClock::Times Model::stages(const std::vector<Sentence>& sources,
+                                const Options& options, const Lexicon* lexicon) const {
+  check(options, lexicon);
+  check(sources, description().source_vocabulary, description().max_source, "source");
+  StageClock::Times found{};
+  for_each_piece(cut_into_pieces(sources, 1), 1, [&](const Piece& piece, Work& work) {
+    std::vector<Candidates> translations(piece.count());
+    work.clock.start();
+    translate_piece(piece.sources(), options, lexicon, translations.data(), work);
+    const StageClock::Times times = work.clock.stop();
+    for (int i = 0; i < kStages; ++i) found[i] += times[i];
+  });
+  return found;
+}
+
 void Model::translate_piece(const Sources& sources, const Options& options,
                             const Lexicon* lexicon, Candidates* found, Work& work) const {
   const std::vector<Allowed> allowed = shortlists(lexicon, sources, description(), output_);
