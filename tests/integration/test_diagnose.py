@@ -79,14 +79,11 @@ def test_models_without_codes_are_refused(models, tmp_corpus, tmp_path, capsys) 
 
 
 def test_a_verified_translation_is_that_of_the_verifier(models) -> None:
-    from vq_nat.translation.verified import VerifiedTranslator
-
     texts = ["a b c", "", "d e f g h i j k", "k l m"]
-    verified = VerifiedTranslator.open(models["words"], models["teacher"])
+    verified = vq_nat.load(models["words"], teacher=models["teacher"], verify=True)
     assert verified.translate(texts) == vq_nat.load(models["teacher"]).translate(texts)
-    found = verified.hypotheses(texts)
-    passes = sorted(h.passes for h in found if h.tokens)
-    assert passes == sorted(len(gained) for gained in verified.gained[-3:])
+    for h in verified.hypotheses(texts):
+        assert min(1, len(h.tokens)) <= h.passes <= len(h.tokens)
 
 
 def test_words_as_codes_are_counted_and_swapped(models, tmp_corpus, tmp_path) -> None:

@@ -222,8 +222,11 @@ std::vector<Candidates> Model::translate_verified(const std::vector<Sentence>& s
     std::vector<Candidates> drafts(piece.count());
     translate_piece(piece.sources(), draft_options, nullptr, drafts.data(), work);
     std::vector<std::vector<int>> words;
-    for (Candidates& one : drafts) words.push_back(std::move(one.front().tokens));
     std::vector<Translation> found(piece.count());
+    for (int i = 0; i < piece.count(); ++i) {
+      words.push_back(std::move(drafts[i].front().tokens));
+      found[i].codes = std::move(drafts[i].front().codes);
+    }
     verify_drafts(teacher.weights_, teacher.output_, piece.sources(), words, options,
                   found.data(), work);
     for (int i = 0; i < piece.count(); ++i) results[piece.members()[i]] = {std::move(found[i])};

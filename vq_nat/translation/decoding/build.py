@@ -1,6 +1,7 @@
 """From options to a generator, for a model that can serve them."""
 
 from collections.abc import Callable, Sequence
+from math import inf
 
 from fairseq.data import Dictionary
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from .lengths import LengthRule
 from .options import DecodingOptions
 from .rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
 from .search import SearchOptions
+from .verify import Tolerance, VerifiedDraft, Verifier
 
 
 def build_generator(
@@ -72,9 +74,19 @@ def rescorer_of(
     models: Sequence[LatentModel | nn.Module],
     dictionary: Dictionary,
 ) -> Rescorer:
-    """Returns what ranks the candidates."""
+    """Returns what ranks the candidates, or rewrites the best of them."""
+    if options.verify:
+        assert isinstance(models[-1], nn.Module)
+        passing = Tolerance(options.verify_best, options.verify_margin or inf)
+        verifier = Verifier(models[-1], dictionary, passing, lengths_of(options))
+        return VerifiedDraft(verifier, own_rescorer(options, dictionary))
     if options.teacher is not None:
         return TeacherScore(models[-1], dictionary, options.length_penalty)
+    return own_rescorer(options, dictionary)
+
+
+def own_rescorer(options: DecodingOptions, dictionary: Dictionary) -> Rescorer:
+    """Returns what ranks the candidates without a teacher."""
     if options.rescore == "chrf":
         return ChrfConsensus(plain_text(dictionary))
     return ModelScore(options.length_penalty)
