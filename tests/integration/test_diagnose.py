@@ -1,6 +1,7 @@
 """`vq-nat diagnose` with models of a few updates."""
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,9 @@ def test_a_verified_translation_is_that_of_the_verifier(models) -> None:
     verified = VerifiedTranslator.open(models["words"], models["teacher"])
     assert verified.translate(texts) == vq_nat.load(models["teacher"]).translate(texts)
     found = verified.hypotheses(texts)
+    assert pickle.loads(pickle.dumps(verified)).translate(texts) == [
+        one.text for one in found
+    ]
     passes = sorted(h.passes for h in found if h.tokens)
     assert passes == sorted(len(gained) for gained in verified.gained[-3:])
 

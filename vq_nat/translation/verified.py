@@ -49,7 +49,15 @@ class VerifiedTranslator(Translator):
         model = load_teacher(verifier, translator.task, device)
         translator.verifier = Verifier(model, dictionary, tolerance)
         translator.gained = []
+        place = str(Path(verifier).absolute())
+        loaded = translator._loaded or {}
+        translator._loaded = {**loaded, "verifier": place, "tolerance": tolerance}
         return translator
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Goes to another process with its verifier, see `Translator`."""
+        _, arguments = super().__reduce__()
+        return _open_again, arguments
 
     def _generate(
         self,
@@ -65,6 +73,13 @@ class VerifiedTranslator(Translator):
         written = self.verifier.verify(sources.to(device), [one.tokens for one in best])
         self.gained += [one.gained for one in written]
         return [[replaced(*pair)] for pair in zip(best, written)]
+
+
+def _open_again(
+    kind: type[VerifiedTranslator], arguments: dict[str, Any]
+) -> VerifiedTranslator:
+    """Opens a translator anew, see `VerifiedTranslator.__reduce__`."""
+    return kind.open(**arguments)
 
 
 def replaced(draft: Candidate, verified: Verified) -> Candidate:
