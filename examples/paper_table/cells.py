@@ -181,7 +181,10 @@ def latent_table(entries: Sequence[Entry]) -> str:
         unique_models(latent),
         [
             ("latent model", label),
-            ("words per code", lambda e: text_or_nothing(words_per_code(e.rows[0]))),
+            (
+                "words per code",
+                lambda e: text_or_nothing(words_per_code(dict(e.rows[0]))),
+            ),
             ("codes", lambda e: first(e, "codebook_size")),
             ("valid BLEU", valid("bleu", number)),
             ("with true codes", valid("bleu_true_codes", number)),
@@ -204,8 +207,16 @@ def faults_table(entries: Sequence[Entry]) -> str:
             ("length ratio", lambda e: number(e.mean("length_ratio"), 2)),
             ("repeated words", mean_of("repetition_rate", percent)),
             ("broken words", lambda e: percent(e.mean("broken_words"), 2)),
+            *passes_of(known),
         ],
     )
+
+
+def passes_of(entries: Sequence[Entry]) -> list[tuple[str, Callable[[Entry], str]]]:
+    """Returns the column of how often a verifying teacher reads, if one does."""
+    if not any(entry.values("teacher_passes") for entry in entries):
+        return []
+    return [("passes of the teacher", mean_of("teacher_passes", number))]
 
 
 def entropy(entry: Entry) -> float | None:

@@ -1,4 +1,4 @@
-"""Measures draft and verify: passes, words gained by each, and time beside greedy."""
+"""Measures draft and verify: passes, words of each, and time beside greedy."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import time
 from collections.abc import Sequence
 
 from ..results.rows import Row
-from ..translation.translator import Translator
-from ..translation.verified import VerifiedTranslator
+from ..translated import TextDoor
 from .quality import score
 from .sentences import TestSet
 from .timing import pinned_threads
 
 
 def measure_verified(
-    verified: VerifiedTranslator,
-    greedy: Translator,
-    draft: Translator,
+    verified: TextDoor,
+    greedy: TextDoor,
+    draft: TextDoor,
     test_set: TestSet,
     batch_size: int = 64,
     timed: int = 50,
@@ -25,7 +24,8 @@ def measure_verified(
     """Translates a test set in three ways.
 
     Args:
-        verified: drafts by the latent model, verified by the autoregressive one.
+        verified: drafts by the latent model, verified by the autoregressive one: was
+            loaded with `verify`.
         greedy: the autoregressive model alone.
         draft: the latent model alone.
         test_set: sentences with references.
@@ -35,27 +35,24 @@ def measure_verified(
 
     Returns:
         `exact`, the share of sentences whose output is the greedy one; `passes` per
-        sentence, `words_per_pass`, `first_pass` (words that the first brings); and for
-        each way BLEU and ms per sentence (median).
+        sentence, `words_per_pass`; and for each way BLEU and ms per sentence (median).
     """
     sources = test_set.sources
     ways = {"verified": verified, "greedy": greedy, "draft": draft}
-    verified.gained.clear()
     with pinned_threads(threads):
         outputs = {
             name: way.translate(sources, batch_size) for name, way in ways.items()
         }
-        gained = list(verified.gained)
+        found = [h for h in verified.hypotheses(sources, batch_size) if h.tokens]
         clocks = {name: median_ms(way, test_set, timed) for name, way in ways.items()}
     same = [a == b for a, b in zip(outputs["verified"], outputs["greedy"])]
-    passes = sum(map(len, gained))
+    passes = sum(h.passes for h in found)
     return {
         "test_set": test_set.name,
         "sentences": len(sources),
         "exact": round(sum(same) / len(same), 4),
-        "passes": round(passes / len(gained), 3),
-        "words_per_pass": round(sum(map(sum, gained)) / passes, 3),
-        "first_pass": round(sum(one[0] for one in gained) / len(gained), 3),
+        "passes": round(passes / len(found), 3),
+        "words_per_pass": round(sum(len(h.tokens) for h in found) / passes, 3),
         "ways": {
             name: {
                 "bleu": round(score(outputs[name], test_set.references).bleu, 2),
@@ -66,7 +63,7 @@ def measure_verified(
     }
 
 
-def median_ms(translator: Translator, test_set: TestSet, count: int) -> float:
+def median_ms(translator: TextDoor, test_set: TestSet, count: int) -> float:
     """Times single sentences, after one that warms up."""
     sentences: Sequence[str] = test_set.spread(count).sources
     translator.translate(sentences[:1])

@@ -321,8 +321,26 @@ def test_faults_of_all_systems_and_words_per_second_are_told(
     write_row(paper, "nat", 17.7, clocks=[clock], **faults, **ms(21.2))
     text = report(paper, read_entries(paper), [])
     assert "| NAT + distillation | 0.91 | 12.3 % | 0.46 % |" in text
+    assert "passes of the teacher" not in text
     assert "## Clocks: words per second" in text
     assert "| NAT + distillation | 444 |" in text
+
+
+def test_passes_of_a_verifying_teacher_are_told(
+    paper: TablePlan, write_row: Write
+) -> None:
+    for name, passes in (("nat", None), ("tuned", 2.54)):
+        faults = {"repetition_rate": 0.1, "teacher_passes": passes}
+        write_row(paper, name, 17.7, **faults, **ms(21.2))
+    lines = report(paper, read_entries(paper), []).splitlines()
+    (head,) = (i for i, line in enumerate(lines) if "passes of the teacher" in line)
+    told = {
+        line.split("|")[1].strip(): line.split("|")[-2]
+        for line in lines[head:]
+        if line.count("|") == lines[head].count("|")
+    }
+    assert told["NAT + distillation"].strip() == "–"
+    assert any(value.strip() == "2.5" for value in told.values())
 
 
 def test_times_without_a_column_are_the_hosts(
