@@ -35,6 +35,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--data", type=Path, help="folder with the dictionaries")
     add("--best", type=int, default=1, help="words that pass are among so many")
     add("--margin", type=float, default=float("inf"), help="nats below the first")
+    add("--no-redraft", action="store_true", help="the verifier goes on by itself")
     add("--sentences", type=int, help="of the test set (default: all)")
     add("--timed", type=int, default=50, help="sentences timed alone (default: 50)")
     add("--threads", type=int, default=1)
@@ -55,6 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
             options.verifier,
             options.data,
             tolerance=Tolerance(options.best, options.margin),
+            redrafts=not options.no_redraft,
         ),
         vq_nat.load(options.verifier, data=options.data),
         vq_nat.load(options.student, data=options.data),

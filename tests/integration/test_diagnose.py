@@ -78,11 +78,16 @@ def test_models_without_codes_are_refused(models, tmp_corpus, tmp_path, capsys) 
     assert "the model must have codes, but is a" in capsys.readouterr().err
 
 
-def test_a_verified_translation_is_that_of_the_verifier(models) -> None:
+@pytest.mark.parametrize("student", ["words", "learned"])
+@pytest.mark.parametrize("redrafts", [True, False])
+def test_a_verified_translation_is_that_of_the_verifier(
+    models, checkpoint, student, redrafts
+) -> None:
     from vq_nat.translation.verified import VerifiedTranslator
 
     texts = ["a b c", "", "d e f g h i j k", "k l m"]
-    verified = VerifiedTranslator.open(models["words"], models["teacher"])
+    model = models.get(student, checkpoint)
+    verified = VerifiedTranslator.open(model, models["teacher"], redrafts=redrafts)
     assert verified.translate(texts) == vq_nat.load(models["teacher"]).translate(texts)
     found = verified.hypotheses(texts)
     passes = sorted(h.passes for h in found if h.tokens)

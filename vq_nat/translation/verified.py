@@ -5,6 +5,7 @@ from typing import Any, Optional, Union
 
 import torch
 
+from .decoding.redraft import Redrafter
 from .decoding.verify import EXACT, Tolerance, Verified, Verifier
 from .flow import Candidate
 from .loading import load_teacher
@@ -21,6 +22,7 @@ class VerifiedTranslator(Translator):
     """
 
     verifier: Verifier
+    redrafts: bool
     gained: list[tuple[int, ...]]  # of all sentences so far, see `Verified`
 
     @classmethod
@@ -31,6 +33,7 @@ class VerifiedTranslator(Translator):
         data: Union[str, Path, None] = None,
         device: str = "cpu",
         tolerance: Tolerance = EXACT,
+        redrafts: bool = True,
         **decoding: Any,
     ) -> "VerifiedTranslator":
         """Loads both models, see `Translator.load`.
@@ -41,6 +44,8 @@ class VerifiedTranslator(Translator):
             data: folder of the text processing.
             device: where both compute.
             tolerance: which drafted words pass besides.
+            redrafts: whether the latent model drafts the rest after a difference;
+                otherwise the autoregressive one goes on with its own words.
             **decoding: how the draft is made.
         """
         translator = cls.load(path, data, device, **decoding)
@@ -48,7 +53,7 @@ class VerifiedTranslator(Translator):
         dictionary = translator.task.target_dictionary
         model = load_teacher(verifier, translator.task, device)
         translator.verifier = Verifier(model, dictionary, tolerance)
-        translator.gained = []
+        translator.gained, translator.redrafts = [], redrafts
         return translator
 
     def _generate(
@@ -62,7 +67,10 @@ class VerifiedTranslator(Translator):
         sources = torch.nn.utils.rnn.pad_sequence(rows, True, pad)
         best = [candidates[0] for candidates in found]
         device = best[0].tokens.device
-        written = self.verifier.verify(sources.to(device), [one.tokens for one in best])
+        sources = sources.to(device)
+        redraft = Redrafter(self.model, generator, sources) if self.redrafts else None
+        drafts = [one.tokens for one in best]
+        written = self.verifier.verify(sources, drafts, redraft)
         self.gained += [one.gained for one in written]
         return [[replaced(*pair)] for pair in zip(best, written)]
 

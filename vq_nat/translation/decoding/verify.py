@@ -10,6 +10,7 @@ about the number of passes alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from typing import Any, NamedTuple
 
@@ -27,6 +28,10 @@ class Verified(NamedTuple):
     tokens: Tensor  # (T,), its end of sentence included
     scores: Tensor  # (T,) log p of each under the verifying model
     gained: tuple[int, ...]  # words of each pass; their number is that of the passes
+
+
+# Numbers of sentences, and the words that are known of each, to drafts of them.
+Redraft = Callable[[list[int], list[Tensor]], list[Tensor]]
 
 
 class Tolerance(NamedTuple):
@@ -60,9 +65,10 @@ EXACT = Tolerance()
 class Verifier:
     """Turns drafts into the greedy output of an autoregressive model.
 
-    After a difference the rest of the draft is what the model itself has just said of
-    the positions behind it, although it has read a wrong word before them: a step of
-    Jacobi's iteration (Santilli et al. 2023, arXiv 2305.10427).
+    After a difference the rest is drafted again around what is known; without a way to
+    do so it is what the model itself has just said of the positions behind it, although
+    it has read a wrong word before them: a step of Jacobi's iteration (Santilli et al.
+    2023, arXiv 2305.10427), which is cheap but cannot shift words.
 
     Args:
         model: an autoregressive fairseq model with the dictionaries of the draft.
@@ -80,12 +86,16 @@ class Verifier:
         self.longest = min(MAX_LEN_B, positions - 1)
 
     @torch.no_grad()
-    def verify(self, src_tokens: Tensor, drafts: list[Tensor]) -> list[Verified]:
+    def verify(
+        self, src_tokens: Tensor, drafts: list[Tensor], redraft: Redraft | None = None
+    ) -> list[Verified]:
         """Verifies a batch.
 
         Args:
             src_tokens: (B, S), padded on either side.
             drafts: B drafts, with or without an end of sentence.
+            redraft: what drafts the rest after a difference; None = the model's own
+                words of the last pass.
 
         Returns:
             For each sentence the model's own translation.
@@ -117,6 +127,10 @@ class Verifier:
                     scores = own[:now].gather(1, tokens.unsqueeze(1)).squeeze(1)
                     found[row] = Verified(tokens, scores, tuple(gained[row]))
             rows = [row for row in rows if row not in found]
+            if redraft is not None and rows:
+                again = redraft(rows, [drafts[row][: known[row]] for row in rows])
+                for row, draft in zip(rows, again):
+                    drafts[row] = self._ended(draft[: self.longest])
         return [found[row] for row in range(len(drafts))]
 
     def _allowed(self, logits: Tensor) -> Tensor:
