@@ -1,7 +1,9 @@
 """Installs vq-nat; `examples/install.sh` also builds fairseq, which needs care."""
 
+import os
 import platform
 import re
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -13,7 +15,12 @@ ENGINE = Path("vq_nat", "engine", "src")
 # Sums must not depend on what a compiler fuses.
 FLAGS = ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden", "-ffp-contract=off"]
 FLAGS += ["-fno-math-errno"]
+LINK_FLAGS = ["-pthread", "-s"]
+if sanitizers := os.environ.get("VQ_NAT_SANITIZE"):  # tests/sanitize.sh
+    FLAGS += ["-O1", "-g1", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
+    LINK_FLAGS = ["-pthread", f"-fsanitize={sanitizers}"]
 AVX512 = [f"-mavx512{part}" for part in ("f", "bw", "dq", "vl", "vnni")] + ["-mfma"]
+DOORS = "bindings"  # what begins so needs no speed, but takes long to compile with it
 # The engine chooses among these files at run time; all others run on any machine.
 INSTRUCTION_SETS = {
     "products_avx2": ["-mavx2", "-mfma"],
@@ -43,18 +50,31 @@ class BuildEngine(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         """Compiles what changed; a failure is said once and breaks nothing."""
-        compile_one = self.compiler._compile
+        compile_one, link = self.compiler._compile, self.compiler.link_shared_object
+        files: list[Future[None]] = []  # compiled side by side
         headers = max(path.stat().st_mtime for path in ENGINE.glob("*.h"))
 
         def compile_changed(obj, source, suffix, cc_args, extra, pp_opts):
             newest = max(headers, Path(source).stat().st_mtime)
             if not Path(obj).is_file() or Path(obj).stat().st_mtime < newest:
-                flags = [*extra, *INSTRUCTION_SETS.get(Path(source).stem, [])]
+                name = Path(source).stem
+                flags = [*extra, *INSTRUCTION_SETS.get(name, [])]
+                flags += ["-O1"] * name.startswith(DOORS)
                 compile_one(obj, source, suffix, cc_args, flags, pp_opts)
 
-        self.compiler._compile = compile_changed
+        def link_compiled(*args, **kwargs):
+            for file in files:
+                file.result()
+            link(*args, **kwargs)
+
         try:
-            super().build_extension(ext)
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                submit = pool.submit
+                self.compiler._compile = lambda *args: files.append(
+                    submit(compile_changed, *args)
+                )
+                self.compiler.link_shared_object = link_compiled
+                super().build_extension(ext)
         except (CCompilerError, PlatformError, OSError) as error:
             print(f"The engine is left out, since it could not be compiled: {error}")
 
@@ -79,7 +99,7 @@ def engine() -> list[Extension]:
             depends=[str(path) for path in sorted(ENGINE.glob("*.h"))],
             include_dirs=[str(ENGINE), pybind11.get_include()],
             extra_compile_args=FLAGS,
-            extra_link_args=["-s", "-pthread"],
+            extra_link_args=LINK_FLAGS,
             language="c++",
             optional=True,
         )

@@ -24,38 +24,12 @@ if not __package__:  # run as a file: the repository in place of its folder
 
 import numpy as np
 
+from examples.lib.engine_products import microseconds, times_of, weights
 from vq_nat.engine import engine, packing
 
 SHAPES = ((192, 768), (768, 192), (192, 6000), (512, 2048), (2048, 512), (512, 32000))
 ROWS = (1, 3, 16, 27, 64, 512)
 ARGMAX_FROM = 4096  # outputs: a vocabulary
-
-
-def weights(dense: Any, number_format: str) -> Any:
-    """Returns the engine's weights. Shape: (outputs, inputs)."""
-    outputs, inputs = dense.shape
-    bias = np.zeros(outputs, dtype=np.float32)
-    if number_format == "float32":
-        return engine().Weights(inputs, outputs, packing.pack_dense(dense), bias)
-    whole, scales = packing.quantise(dense)
-    sums = whole.sum(axis=1, dtype=np.int32)
-    return engine().Weights(inputs, packing.pack(whole), scales, sums, bias)
-
-
-def times_of(measure: Callable[[int, int], list[float]]) -> float:
-    """Returns the least time in microseconds of what `measure` does so many times.
-
-    By the thread's processor time, so that others on the machine matter less; it is
-    read once for 0.2 ms of work or more, since reading it takes time.
-    """
-    once = min(measure(3, 1))
-    at_once = max(1, round(2e-4 / once))
-    return min(measure(max(5, int(0.1 / (at_once * once))), at_once)) * 1e6
-
-
-def microseconds(matrix: Any, x: Any, what: str) -> float:
-    """Returns the time of a product of the engine."""
-    return times_of(lambda *counts: engine().time(matrix, x, what, *counts))
 
 
 def least(call: Callable[[], Any]) -> float:

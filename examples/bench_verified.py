@@ -17,9 +17,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 import vq_nat
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.verifying import measure_verified
-from vq_nat.translation.decoding.verify import Tolerance
 from vq_nat.translation.loading import languages_of
-from vq_nat.translation.verified import VerifiedTranslator
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -34,8 +32,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--file", default="test", help="name of its files (default: test)")
     add("--data", type=Path, help="folder with the dictionaries")
     add("--best", type=int, default=1, help="words that pass are among so many")
-    add("--margin", type=float, default=float("inf"), help="nats below the first")
-    add("--no-redraft", action="store_true", help="the verifier goes on by itself")
+    add("--margin", type=float, default=0.0, help="nats below the first (0: any)")
     add("--sentences", type=int, help="of the test set (default: all)")
     add("--timed", type=int, default=50, help="sentences timed alone (default: 50)")
     add("--threads", type=int, default=1)
@@ -51,12 +48,13 @@ def main(arguments: list[str] | None = None) -> None:
     if options.sentences:
         test_set = test_set.first(options.sentences)
     row = measure_verified(
-        VerifiedTranslator.open(
+        vq_nat.load(
             options.student,
-            options.verifier,
-            options.data,
-            tolerance=Tolerance(options.best, options.margin),
-            redrafts=not options.no_redraft,
+            data=options.data,
+            teacher=options.verifier,
+            verify=True,
+            verify_best=options.best,
+            verify_margin=options.margin,
         ),
         vq_nat.load(options.verifier, data=options.data),
         vq_nat.load(options.student, data=options.data),

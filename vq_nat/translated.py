@@ -21,7 +21,7 @@ class Hypothesis(NamedTuple):
     score: float  # log-probability (of fairseq's beam search: per word)
     rank_score: float = 0.0  # what the candidates were ranked by
     teacher_score: float | None = None  # log-probability under the teacher
-    passes: int = 0  # refinement passes until it stood still
+    passes: int = 0  # of refinement until it stood still, or of the verifying teacher
     seconds: float = 0.0  # the sentence's part of its batch's time
     teacher_seconds: float = 0.0  # of these in the teacher
     history: tuple[str, ...] = ()  # the text of every pass, if it is kept

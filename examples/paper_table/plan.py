@@ -220,6 +220,10 @@ def hash_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
     taught = unit.job.model.name == TEACHER or needs_teacher(unit)
     if taught and plan.teacher.is_file():
         found[TEACHER] = weights_of(plan.teacher)
+    judge = judge_of(plan, unit)
+    if judge is not None and judge.model.name != TEACHER:
+        path = plan.checkpoint(judge)
+        found |= {"judge": weights_of(path)} if path.is_file() else {}
     return found
 
 
@@ -252,14 +256,21 @@ def digest_of(plan: TablePlan, job: Job) -> str:
 
 def is_ready(plan: TablePlan, unit: Unit) -> bool:
     """Tells whether all that a row is measured with is on disk."""
-    judged = TEACHER in unit.row.decoding
-    teacher = Job(plan.table.models[TEACHER], None)
-    return is_trained(plan, unit.job) and (not judged or is_trained(plan, teacher))
+    judge = judge_of(plan, unit)
+    return is_trained(plan, unit.job) and (judge is None or is_trained(plan, judge))
+
+
+def judge_of(plan: TablePlan, unit: Unit) -> Job | None:
+    """Returns the training of what ranks a row's candidates or verifies its drafts."""
+    name = unit.row.judge
+    return None if name is None else Job(plan.table.models[name], None)
 
 
 def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[Job]:
     """Lists the trainings of some rows, teacher first, each once."""
     jobs = [unit.job for unit in units]
+    judges = [judge_of(plan, unit) for unit in units]
+    jobs += [judge for judge in judges if judge is not None]
     if any(needs_teacher(unit) for unit in units):
         jobs.insert(0, Job(plan.table.models[TEACHER], None))
     return list({job.name: job for job in jobs}.values())
@@ -267,7 +278,7 @@ def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[Job]:
 
 def needs_teacher(unit: Unit) -> bool:
     """Tells whether a row depends on a trained teacher."""
-    return unit.job.model.is_taught or TEACHER in unit.row.decoding
+    return unit.job.model.is_taught or unit.row.judge is not None
 
 
 def texts_of(jobs: Sequence[Job]) -> list[str]:

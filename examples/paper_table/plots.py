@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from examples.lib.labels import place_names
+from examples.lib.plots import pyplot
 from examples.paper_table.entries import (
     Entry,
     by_latency,
@@ -29,20 +30,6 @@ OF_VALIDATION = {"bleu": "-", "bleu_true_codes": "--"}
 SHOWN = 0.65  # of the best BLEU; what is below it is named, not drawn
 COLORS = 10  # of matplotlib
 STYLES = ("-", "--", ":")
-
-
-def pyplot() -> Any:
-    """Returns matplotlib's, for files instead of screens.
-
-    Raises:
-        ImportError: without matplotlib.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as module
-
-    return module
 
 
 def draw_pareto(entries: Sequence[Entry], path: Path) -> bool:

@@ -79,19 +79,15 @@ def test_models_without_codes_are_refused(models, tmp_corpus, tmp_path, capsys) 
 
 
 @pytest.mark.parametrize("student", ["words", "learned"])
-@pytest.mark.parametrize("redrafts", [True, False])
 def test_a_verified_translation_is_that_of_the_verifier(
-    models, checkpoint, student, redrafts
+    models, checkpoint, student
 ) -> None:
-    from vq_nat.translation.verified import VerifiedTranslator
-
     texts = ["a b c", "", "d e f g h i j k", "k l m"]
     model = models.get(student, checkpoint)
-    verified = VerifiedTranslator.open(model, models["teacher"], redrafts=redrafts)
+    verified = vq_nat.load(model, teacher=models["teacher"], verify=True)
     assert verified.translate(texts) == vq_nat.load(models["teacher"]).translate(texts)
-    found = verified.hypotheses(texts)
-    passes = sorted(h.passes for h in found if h.tokens)
-    assert passes == sorted(len(gained) for gained in verified.gained[-3:])
+    for h in verified.hypotheses(texts):
+        assert min(1, len(h.tokens)) <= h.passes <= len(h.tokens)
 
 
 def test_words_as_codes_are_counted_and_swapped(models, tmp_corpus, tmp_path) -> None:
@@ -119,5 +115,4 @@ def test_verifying_is_measured(models, tmp_corpus, capsys) -> None:
     row = json.loads(capsys.readouterr().out)
     assert row["exact"] == 1.0 and row["passes"] >= 1
     assert row["ways"]["verified"]["bleu"] == row["ways"]["greedy"]["bleu"]
-    words = row["words_per_pass"] * row["passes"]
-    assert row["first_pass"] <= words and row["words_per_pass"] >= 1
+    assert row["words_per_pass"] >= 1

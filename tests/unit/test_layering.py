@@ -78,7 +78,6 @@ TABLE = {
     "translation.binding translation.loading",
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
-    "translation.verified": f"{FRONT} translation.loading translation.translator",
     "translation.translator": f"{FRONT} translation.loading translation.task "
     "translation.onnx.runtime translated",
     "translation": "translation.* fairseq_side.patches",

@@ -70,6 +70,10 @@ class TorchEngine:
             return self.translator.translate(sentences, batch_size)
         return self.translator.translate(sentences, batch_size, references=references)
 
+    def passes(self, sentences: list[str], batch_size: int) -> list[int]:
+        """Returns how often the teacher read each sentence, where it verifies."""
+        return [h.passes for h in self.translator.hypotheses(sentences, batch_size)]
+
     def describe(self) -> Row:
         """Names the sizes that matter; None for what the model does not have."""
         model = self.translator.model

@@ -55,6 +55,10 @@ class NativeEngine:
         """Translates raw sentences."""
         return self.model.translate(sentences, batch_size, references=references)
 
+    def passes(self, sentences: list[str], batch_size: int) -> list[int]:
+        """Returns how often the teacher read each sentence, where it verifies."""
+        return [h.passes for h in self.model.hypotheses(sentences, batch_size)]
+
     def describe(self) -> Row:
         """Names sizes and number format; None for what the model does not have."""
         description, latent = self.model.description, self.model.parallel

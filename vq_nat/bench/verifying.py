@@ -1,4 +1,4 @@
-"""Measures draft and verify: passes, words gained by each, and time beside greedy."""
+"""Measures draft and verify: passes, words by each, and time beside greedy."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Sequence
 
 from ..results.rows import Row
 from ..translation.translator import Translator
-from ..translation.verified import VerifiedTranslator
 from .quality import score
 from .sentences import TestSet
 from .timing import pinned_threads
 
 
 def measure_verified(
-    verified: VerifiedTranslator,
+    verified: Translator,
     greedy: Translator,
     draft: Translator,
     test_set: TestSet,
@@ -35,27 +34,26 @@ def measure_verified(
 
     Returns:
         `exact`, the share of sentences whose output is the greedy one; `passes` per
-        sentence, `words_per_pass`, `first_pass` (words that the first brings); and for
-        each way BLEU and ms per sentence (median).
+        sentence, `words_per_pass`; and for each way BLEU and ms per sentence (median).
     """
     sources = test_set.sources
     ways = {"verified": verified, "greedy": greedy, "draft": draft}
-    verified.gained.clear()
     with pinned_threads(threads):
-        outputs = {
-            name: way.translate(sources, batch_size) for name, way in ways.items()
+        found = {
+            name: way.hypotheses(sources, batch_size) for name, way in ways.items()
         }
-        gained = list(verified.gained)
         clocks = {name: median_ms(way, test_set, timed) for name, way in ways.items()}
+    outputs = {name: [h.text for h in of_one] for name, of_one in found.items()}
     same = [a == b for a, b in zip(outputs["verified"], outputs["greedy"])]
-    passes = sum(map(len, gained))
+    passes = sum(h.passes for h in found["verified"])
     return {
         "test_set": test_set.name,
         "sentences": len(sources),
         "exact": round(sum(same) / len(same), 4),
-        "passes": round(passes / len(gained), 3),
-        "words_per_pass": round(sum(map(sum, gained)) / passes, 3),
-        "first_pass": round(sum(one[0] for one in gained) / len(gained), 3),
+        "passes": round(passes / len(sources), 3),
+        "words_per_pass": round(
+            sum(len(h.tokens) for h in found["verified"]) / max(1, passes), 3
+        ),
         "ways": {
             name: {
                 "bleu": round(score(outputs[name], test_set.references).bleu, 2),

@@ -33,12 +33,15 @@ LATENT = {
     "temperature": "temperature",
     "sampling_seed": "seed",
     "teacher": "",
+    "verify": "",  # see `_run`
     "passes": "passes",
     "length_mode": "",
     "length_ratio": "",
     "min_length_ratio": "min_length_ratio",
     "max_length_ratio": "max_length_ratio",
 }
+# Of what a latent model is asked for, what its verifying teacher is asked for as well.
+VERIFYING = ("max_len_a", "max_len_b", "threads")
 AUTOREGRESSIVE = {**SHARED, "beam": "width", "min_len": "min_length"}
 
 
@@ -70,7 +73,7 @@ def load_folder(
         device: must be "cpu".
         threads: that compute; 0 = one for each processor. Results do not depend on it.
         **decoding: the fields of `DecodingOptions`: `candidates`, `passes`, `beam` (of
-            an autoregressive model), `teacher` (the folder of one), ….
+            an autoregressive model), `teacher` (the folder of one), `verify`, ….
 
     Raises:
         FileNotFoundError: if a file is missing.
@@ -120,7 +123,7 @@ class EngineTranslator(TextDoor):
     Args:
         parts: the model, with its text.
         options: how it decodes.
-        teacher: the model that ranks candidates.
+        teacher: the model that ranks candidates, or verifies the best of them.
         threads: that compute; 0 = one for each processor.
     """
 
@@ -180,7 +183,8 @@ class EngineTranslator(TextDoor):
         options.want_scores = options.width > 1 or options.passes > 0
         rows, owners = self._pieces(checked(sentences, batch_size))
         texts = [
-            self.codec.sentence(found[0].tokens) for found in self._run(rows, options)
+            self.codec.sentence(found[0].tokens)
+            for found in self._run(rows, options, scores=False)
         ]
         return [" ".join(filter(None, texts[own.start : own.stop])) for own in owners]
 
@@ -195,8 +199,19 @@ class EngineTranslator(TextDoor):
             rows += pieces
         return rows, owners
 
-    def _run(self, rows: list[list[int]], options: Any) -> list[list[Any]]:
-        """Lets the engine translate."""
+    def _run(
+        self, rows: list[list[int]], options: Any, scores: bool = True
+    ) -> list[list[Any]]:
+        """Lets the engine translate; `scores`: whether the teacher's are wanted."""
+        if self.options.verify:
+            assert self.teacher is not None  # see `DecodingOptions`
+            theirs = engine().Options()
+            for name in VERIFYING:
+                setattr(theirs, name, getattr(options, name))
+            theirs.want_scores, theirs.normalise = scores, False
+            return self.parts.model.translate_verified(
+                rows, self.teacher.model, theirs, options
+            )
         if self.teacher is None or options.width == 1:
             return self.parts.model.translate(rows, options)
         return self.parts.model.translate_ranked(rows, self.teacher.model, options)
@@ -204,13 +219,14 @@ class EngineTranslator(TextDoor):
     def _read(self, one: Any, seconds: float) -> Hypothesis:
         slices = self.description.get("slices", 1)
         codes = [one.codes[i : i + slices] for i in range(0, len(one.codes), slices)]
+        judged = one.score if self.options.verify else one.teacher_score
         return Hypothesis(
             self.codec.sentence(one.tokens),
             self.codec.names(one.tokens),
             codes,
             one.score,
             one.rank_score,
-            None if self.teacher is None else one.teacher_score,
+            None if self.teacher is None else judged,
             one.steps,
             seconds,
         )

@@ -72,6 +72,7 @@ def test_greedy_codes_and_words_are_those_of_the_model(
         {"fixed": 1.3},
         {"least": 1.5},
         {"shortest": 5},
+        {"shortest": 8, "b": 9},  # a code more than the words need, for the end
     ],
 )
 def test_lengths_keep_the_same_bounds(

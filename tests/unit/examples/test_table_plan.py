@@ -12,6 +12,7 @@ import torch
 from data_prep.lib.steps import UserError
 from examples.lib.places import corpus_stamp
 from examples.paper_table import run as table_run
+from examples.paper_table.config import digest, row_config
 from examples.paper_table.overview import estimate_training, overview
 from examples.paper_table.plan import (
     FINISHED,
@@ -22,6 +23,7 @@ from examples.paper_table.plan import (
     finished_rows,
     hash_inputs,
     jobs_of,
+    judge_of,
     state_of,
     texts_of,
     units_of,
@@ -160,6 +162,22 @@ def test_trainings_are_listed_once_and_after_their_teacher(make_plan: Make) -> N
     assert texts_of(jobs) == ["distilled"]
     raw = make_plan(names=("deep-shallow-raw-greedy",))
     assert [job.name for job in jobs_of(raw, units_of(raw))] == ["deep-shallow-raw"]
+
+
+def test_another_model_may_verify(make_plan: Make) -> None:
+    plan = make_plan(names=("words-k2-verified",))
+    (unit,) = units_of(plan)
+    judge = judge_of(plan, unit)
+    assert judge is not None and judge.name == "student-ar"
+    jobs = [job.name for job in jobs_of(plan, [unit])]
+    assert jobs == ["teacher", "words-k2.seed1", "student-ar"]
+    by_teacher = replace(unit.row, decoding={"verify": True, "teacher": True})
+    hashes = {digest(row_config(plan.table, row, 1)) for row in (unit.row, by_teacher)}
+    assert len(hashes) == 2
+    models = plan.table.models
+    longer = replace(models["student-ar"], flags={"max-update": 1})
+    other = replace(plan.table, models={**models, "student-ar": longer})
+    assert units_of(replace(plan, table=other))[0].hash != unit.hash
 
 
 def test_times_are_estimated_by_the_most_similar_rows(

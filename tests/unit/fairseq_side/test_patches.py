@@ -69,11 +69,11 @@ def states(switch: str | None) -> list[list[str]]:
     ("switch", "expected"),
     [
         (None, [[], AT_IMPORT, NAMES]),
-        ("none", [[], [], []]),
-        ("adam, workers", [[], ["workers"], ["workers", "adam"]]),
+        ("none", [[], ["files"], ["files"]]),
+        ("adam, workers", [[], ["files", "workers"], ["files", "workers", "adam"]]),
     ],
 )
-def test_an_import_changes_little_and_each_can_be_switched_off(
+def test_an_import_changes_little_and_all_but_the_guard_can_be_switched_off(
     switch: str | None, expected: list[list[str]]
 ) -> None:
     assert states(switch) == expected

@@ -11,6 +11,7 @@ constexpr int kFirstCapacity = 32, kRowsAtOnce = 512;
 std::size_t size(int count, int width) { return static_cast<std::size_t>(count) * width; }
 
 Memory* read_all(const Weights& weights, const Sources& sources, Work& work) {
+  const InStage stage(work.clock, Stage::encode);
   Memory* memories = work.arena.take<Memory>(sources.count);
   const float* states = encode(weights, sources, work);
   read_sources(weights.decoder, states, sources.starts, sources.count, memories, work);
@@ -129,6 +130,7 @@ WordDecoder::WordDecoder(const Weights& weights, const Sources& sources, int hyp
       caches_(weights.decoder, hypotheses, kFirstCapacity, work.arena) {}
 
 const float* WordDecoder::read(const Row* rows, int count) {
+  const InStage stage(work_.clock, Stage::words);
   const int width = weights_.description.width;
   int total = 0, sources = 0;
   for (int i = 0; i < count; ++i) total += rows[i].count;

@@ -162,6 +162,9 @@ void bind_models(py::module_& module) {
            py::arg("path"), py::arg("description"))
       .def("translate", &Model::translate, py::arg("sources"), py::arg("options") = Options(),
            py::arg("lexicon") = nullptr, Release())
+      .def("stages", &Model::stages, py::arg("sources"), py::arg("options") = Options(),
+           py::arg("lexicon") = nullptr, Release(),
+           "Seconds of encoding, codes, words, the vocabulary, and the rest.")
       .def("translate_ranked", &Model::translate_ranked, py::arg("sources"),
            py::arg("teacher"), py::arg("options"), py::arg("lexicon") = nullptr, Release())
       .def("translate_verified", &Model::translate_verified, py::arg("sources"),

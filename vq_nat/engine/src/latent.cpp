@@ -25,6 +25,7 @@ class Latent {
       : weights_(weights), outputs_(outputs), sources_(sources), options_(options),
         shortlists_(shortlists), work_(work),
         memories_(work.arena.take<Memory>(2 * sources.count)) {
+    const InStage stage(work.clock, Stage::encode);
     const float* states = encode(weights, sources, work);
     read_sources(weights.predictor, states, sources.starts, sources.count, memories_, work);
     read_sources(weights.decoder, states, sources.starts, sources.count,
@@ -96,6 +97,7 @@ class Latent {
 
  private:
   std::vector<CodeSequence> search() {
+    const InStage stage(work_.clock, Stage::codes);
     Arena::Frame frame(work_.arena);
     return search_codes(
         {weights_, sources_, memories_, outputs_.between ? &outputs_.inside : nullptr, options_},
@@ -105,6 +107,7 @@ class Latent {
   std::vector<Guess> decode(const std::vector<Candidate>& candidates,
                             const std::vector<int>& which,
                             const std::vector<std::vector<int>>& shown) {
+    const InStage stage(work_.clock, Stage::words);
     std::vector<WordTask> tasks;
     for (std::size_t j = 0; j < which.size(); ++j) {
       const Candidate& one = candidates[which[j]];

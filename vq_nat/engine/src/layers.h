@@ -9,6 +9,7 @@
 #include "layers_arena.h"
 #include "norms_attention.h"
 #include "products.h"
+#include "stages.h"
 
 namespace vq {
 
@@ -33,6 +34,7 @@ struct Stack {
 struct Work {
   Arena arena;
   Activations activations;
+  StageClock clock;
 };
 
 /// Keys and values of one source, for all layers.

@@ -70,6 +70,7 @@ bool Output::allows(int word, const Asked& asked) const {
 
 void Output::best(const float* x, int rows, const Asked& asked, Choice* found,
                   Work& work) const {
+  const InStage stage(work.clock, Stage::output);
   Arena::Frame frame(work.arena);
   Best* best = work.arena.take<Best>(rows);
   const Rows& input = work.activations.set(all_.format, x, rows, all_.in);
@@ -94,6 +95,7 @@ void Output::best(const float* x, int rows, const Asked& asked, Choice* found,
 
 void Output::best_of(const Linear& some, const int* words, const float* x, int rows,
                      const Asked& asked, Choice* found, Work& work) const {
+  const InStage stage(work.clock, Stage::output);
   Arena::Frame frame(work.arena);
   float* logits = work.arena.take<float>(static_cast<std::size_t>(rows) * some.out);
   apply(some, x, rows, logits, work);
@@ -113,6 +115,7 @@ void Output::best_of(const Linear& some, const int* words, const float* x, int r
 
 void Output::scores(const float* x, int rows, const int* words, float* found,
                     Work& work) const {
+  const InStage stage(work.clock, Stage::output);
   Arena::Frame frame(work.arena);
   Best* best = work.arena.take<Best>(rows);
   const Rows& input = work.activations.set(all_.format, x, rows, all_.in);

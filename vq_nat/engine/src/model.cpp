@@ -139,6 +139,21 @@ std::vector<Candidates> Model::translate(const std::vector<Sentence>& sources,
   return results;
 }
 
+StageClock::Times Model::stages(const std::vector<Sentence>& sources,
+                                const Options& options, const Lexicon* lexicon) const {
+  check(options, lexicon);
+  check(sources, description().source_vocabulary, description().max_source, "source");
+  StageClock::Times found{};
+  for_each_piece(cut_into_pieces(sources, 1), 1, [&](const Piece& piece, Work& work) {
+    std::vector<Candidates> translations(piece.count());
+    work.clock.start();
+    translate_piece(piece.sources(), options, lexicon, translations.data(), work);
+    const StageClock::Times times = work.clock.stop();
+    for (int i = 0; i < kStages; ++i) found[i] += times[i];
+  });
+  return found;
+}
+
 void Model::translate_piece(const Sources& sources, const Options& options,
                             const Lexicon* lexicon, Candidates* found, Work& work) const {
   const std::vector<Allowed> allowed = shortlists(lexicon, sources, description(), output_);
@@ -207,8 +222,11 @@ std::vector<Candidates> Model::translate_verified(const std::vector<Sentence>& s
     std::vector<Candidates> drafts(piece.count());
     translate_piece(piece.sources(), draft_options, nullptr, drafts.data(), work);
     std::vector<std::vector<int>> words;
-    for (Candidates& one : drafts) words.push_back(std::move(one.front().tokens));
     std::vector<Translation> found(piece.count());
+    for (int i = 0; i < piece.count(); ++i) {
+      words.push_back(std::move(drafts[i].front().tokens));
+      found[i].codes = std::move(drafts[i].front().codes);
+    }
     verify_drafts(teacher.weights_, teacher.output_, piece.sources(), words, options,
                   found.data(), work);
     for (int i = 0; i < piece.count(); ++i) results[piece.members()[i]] = {std::move(found[i])};

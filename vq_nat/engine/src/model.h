@@ -44,6 +44,10 @@ class Model {
                                         const std::vector<Sentence>& targets,
                                         int threads) const;
 
+  /// Translates on one thread, and returns the seconds of each stage.
+  StageClock::Times stages(const std::vector<Sentence>& sources, const Options& options,
+                           const Lexicon* lexicon) const;
+
   const Description& description() const { return weights_.description; }
 
  private:

@@ -177,6 +177,7 @@ class Search {
 
   /// Finds the 2W best words behind all hypotheses of a sentence.
   void extend(const Beam& beam, const float* x, int position) {
+    const InStage stage(work_.clock, Stage::output);
     Arena::Frame frame(work_.arena);
     const Allowed* shortlist = shortlists_ == nullptr ? nullptr : shortlists_ + beam.sentence();
     const Choices choices = choices_of(output_, shortlist);

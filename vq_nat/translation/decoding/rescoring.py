@@ -24,6 +24,7 @@ class Rescorer(Protocol):
     teacher: Optional[
         FairseqEncoderDecoderModel
     ]  # the model that scores, None without one
+    rewrites: bool  # whether it has something to say of a single candidate, too
 
     def rank(
         self, src_tokens: Tensor, candidates: list[Candidates]
@@ -46,6 +47,7 @@ class ModelScore:
     """
 
     teacher = None
+    rewrites = False
 
     def __init__(self, length_penalty: float = 1.0) -> None:
         self.length_penalty = length_penalty
@@ -81,6 +83,8 @@ class TeacherScore:
         logits_at_once: words × vocabulary in memory at a time; what is more is scored
             in several passes. 0 = as many as suit the device.
     """
+
+    rewrites = False
 
     def __init__(
         self,
@@ -220,6 +224,7 @@ class ChrfConsensus:
     """
 
     teacher = None
+    rewrites = False
 
     def __init__(self, to_text: Callable[[Tensor], str]) -> None:
         self.to_text = to_text

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 import torch
 from torch import Tensor, nn
 
-from .rescoring import TeacherScore
-
-MAX_LEN_B = 200  # words of the longest output, as fairseq has it
+from ..flow import Candidate
+from .lengths import LengthRule
+from .rescoring import Candidates, Rescorer, TeacherScore, now
 
 
 class Verified(NamedTuple):
@@ -60,6 +60,7 @@ class Tolerance(NamedTuple):
 
 
 EXACT = Tolerance()
+USUAL = LengthRule()
 
 
 class Verifier:
@@ -74,16 +75,22 @@ class Verifier:
         model: an autoregressive fairseq model with the dictionaries of the draft.
         tgt_dict: target dictionary.
         tolerance: what else passes.
+        lengths: at most a · S + b words, and at least `shortest`; nothing else of it
+            means anything to such a model.
     """
 
     def __init__(
-        self, model: nn.Module, tgt_dict: Any, tolerance: Tolerance = EXACT
+        self,
+        model: nn.Module,
+        tgt_dict: Any,
+        tolerance: Tolerance = EXACT,
+        lengths: LengthRule = USUAL,
     ) -> None:
         self.reader = TeacherScore(model, tgt_dict)
         self.pad, self.eos = tgt_dict.pad(), tgt_dict.eos()
         self.tolerance = tolerance.check()
-        positions = getattr(model, "max_decoder_positions", lambda: MAX_LEN_B + 1)()
-        self.longest = min(MAX_LEN_B, positions - 1)
+        self.lengths = lengths
+        self.positions = getattr(model, "max_decoder_positions", lambda: inf)()
 
     @torch.no_grad()
     def verify(
@@ -102,7 +109,8 @@ class Verifier:
         """
         self.reader.teacher.eval()
         encoded = self.reader.encode(src_tokens)
-        drafts = [self._ended(draft[: self.longest]) for draft in drafts]
+        most = self._longest(src_tokens)
+        drafts = [self._ended(draft[:n]) for draft, n in zip(drafts, most)]
         gained: list[list[int]] = [[] for _ in drafts]
         known = [0] * len(drafts)
         found: dict[int, Verified] = {}
@@ -112,13 +120,15 @@ class Verifier:
                 [drafts[row] for row in rows], True, self.pad
             )
             owners = torch.tensor(rows, device=words.device)
-            logp = self._allowed(self.reader.read(encoded, words, owners))
+            logits = self.reader.read(encoded, words, owners)
+            logp = self._allowed(logits, [most[row] for row in rows])
             right = self._beginnings(logp, words)
             for place, row in enumerate(rows):
                 # What is known stays, whatever another length does to the rounding.
                 length = min(max(right[place], known[row]), len(drafts[row]))
                 own = logp[place, : len(drafts[row])]
-                drafts[row] = self._next(drafts[row], length, own.argmax(dim=-1))
+                said = own.argmax(dim=-1)
+                drafts[row] = self._next(drafts[row], length, said, most[row])
                 now = min(length + 1, len(drafts[row]))
                 gained[row].append(now - known[row])
                 known[row] = now
@@ -130,18 +140,30 @@ class Verifier:
             if redraft is not None and rows:
                 again = redraft(rows, [drafts[row][: known[row]] for row in rows])
                 for row, draft in zip(rows, again):
-                    drafts[row] = self._ended(draft[: self.longest])
+                    drafts[row] = self._ended(draft[: most[row]])
         return [found[row] for row in range(len(drafts))]
 
-    def _allowed(self, logits: Tensor) -> Tensor:
-        """Returns log p of what fairseq's greedy search may write. Shape: (R, T, V)."""
+    def _longest(self, src_tokens: Tensor) -> list[int]:
+        """Returns how many words each output may have, its end not counted."""
+        sizes = src_tokens.ne(self.pad).sum(dim=1).tolist()
+        most = [int(self.lengths.a * size + self.lengths.b) for size in sizes]
+        return [int(min(words, self.positions - 1)) for words in most]
+
+    def _allowed(self, logits: Tensor, most: list[int]) -> Tensor:
+        """Returns log p of what fairseq's greedy search may write.
+
+        Args:
+            logits: (R, T, V).
+            most: R numbers of words behind which the end must follow.
+        """
         logp = logits.log_softmax(dim=-1)
         logp[..., self.pad] = -inf
-        logp[:, 0, self.eos] = -inf  # at least one word
-        if logp.size(1) > self.longest:
-            ends = logp[:, self.longest, self.eos].clone()
-            logp[:, self.longest] = -inf
-            logp[:, self.longest, self.eos] = ends
+        logp[:, : self.lengths.shortest, self.eos] = -inf
+        for row, words in zip(logp, most):
+            if len(row) > words:
+                end = row[words, self.eos].clone()
+                row[words] = -inf
+                row[words, self.eos] = end
         return logp
 
     def _beginnings(self, logp: Tensor, words: Tensor) -> list[int]:
@@ -151,17 +173,18 @@ class Verifier:
         passes &= best.values >= best.values[..., :1] - self.tolerance.margin
         return passes.any(dim=-1).int().cumprod(dim=1).sum(dim=1).tolist()
 
-    def _next(self, draft: Tensor, right: int, own: Tensor) -> Tensor:
+    def _next(self, draft: Tensor, right: int, own: Tensor, most: int) -> Tensor:
         """Returns the words that are right, the model's own one, and a new rest.
 
         Args:
             draft: (T,).
             right: how many of its words are.
             own: (T,), what the model says at each position.
+            most: words that it may have.
         """
         if right == len(draft):
             return draft
-        return self._ended(torch.cat([draft[:right], own[right:]])[: self.longest])
+        return self._ended(torch.cat([draft[:right], own[right:]])[:most])
 
     def _ended(self, words: Tensor) -> Tensor:
         """Cuts words off at their first end, or adds one. Shape: (T,)."""
@@ -169,3 +192,55 @@ class Verifier:
         if len(ends):
             return words[: int(ends[0]) + 1]
         return torch.cat([words, words.new_tensor([self.eos])])
+
+
+class VerifiedDraft:
+    """Ranks by other means, and lets the teacher write by the best candidate.
+
+    Args:
+        verifier: holds the teacher.
+        by: what ranks the drafts.
+        redrafter: makes what drafts the rest of some sources (B, S) after a
+            difference; None = the teacher goes on with its own words.
+    """
+
+    rewrites = True
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        by: Rescorer,
+        redrafter: Callable[[Tensor], Redraft] | None = None,
+    ) -> None:
+        self.verifier, self.by, self.redrafter = verifier, by, redrafter
+        self.teacher: Optional[Any] = verifier.reader.teacher
+
+    def rank(
+        self, src_tokens: Tensor, candidates: list[Candidates]
+    ) -> list[Candidates]:
+        """Returns one candidate for each sentence, in the teacher's words.
+
+        Its `steps` are passes of the teacher, its codes those of the draft.
+        """
+        best = [self.by.rank(src_tokens, [of_one])[0][0] for of_one in candidates]
+        start = now(src_tokens.device)
+        redraft = None if self.redrafter is None else self.redrafter(src_tokens)
+        drafts = [one.tokens for one in best]
+        written = self.verifier.verify(src_tokens, drafts, redraft)
+        seconds = (now(src_tokens.device) - start) / len(candidates)
+        return [[rewritten(*pair, seconds)] for pair in zip(best, written)]
+
+
+def rewritten(draft: Candidate, words: Verified, seconds: float) -> Candidate:
+    """Returns a candidate with the words that were verified, and their scores."""
+    score = float(words.scores.sum())
+    return draft._replace(
+        tokens=words.tokens,
+        positional_scores=words.scores,
+        score=score,
+        steps=len(words.gained),
+        rank_score=None,
+        teacher_score=score,
+        teacher_seconds=seconds,
+        history=(),
+    )

@@ -6,6 +6,9 @@ import pytest
 import torch
 from fairseq.sequence_generator import SequenceGenerator
 
+from vq_nat.translation.decoding.build import build_generator
+from vq_nat.translation.decoding.lengths import LengthRule
+from vq_nat.translation.decoding.options import DecodingOptions
 from vq_nat.translation.decoding.verify import Tolerance, Verifier
 
 PAD, EOS = 1, 2
@@ -20,9 +23,12 @@ def teacher(make_teacher, dictionary):
     return model.eval()
 
 
-def greedy(teacher, dictionary, source: torch.Tensor) -> list[list[int]]:
+def greedy(
+    teacher, dictionary, source: torch.Tensor, **lengths: float
+) -> list[list[int]]:
     """What fairseq's own greedy search writes."""
-    generator = SequenceGenerator([teacher], dictionary, beam_size=1, max_len_b=200)
+    lengths = {"max_len_b": 200, **lengths}
+    generator = SequenceGenerator([teacher], dictionary, beam_size=1, **lengths)
     sample = {"net_input": {"src_tokens": source, "src_lengths": None}}
     sample["net_input"]["src_lengths"] = source.ne(PAD).sum(dim=1)
     return [
@@ -46,6 +52,56 @@ def test_the_output_is_the_greedy_one_whatever_the_draft(
         found = verifier.verify(source, random_drafts(4))
         assert [one.tokens.tolist() for one in found] == expected
         assert [sum(one.gained) for one in found] == list(map(len, expected))
+
+
+def test_the_lengths_are_those_that_are_asked_for(
+    teacher, dictionary, make_batch
+) -> None:
+    source = make_batch([9, 9, 9, 9])
+    lengths = {"max_len_a": 0.5, "max_len_b": 3, "min_len": 5}
+    expected = greedy(teacher, dictionary, source, **lengths)
+    assert expected != greedy(teacher, dictionary, source)
+    verifier = Verifier(teacher, dictionary, lengths=LengthRule(0.5, 3, shortest=5))
+    for _ in range(4):
+        found = verifier.verify(source, random_drafts(4))
+        assert [one.tokens.tolist() for one in found] == expected
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        {},
+        {"candidates": 3},
+        {"candidates": 3, "rescore": "chrf"},
+        {"passes": 1, "refinement": "latent"},
+        {"true_latents": True},
+    ],
+    ids=str,
+)
+def test_a_latent_model_drafts_and_the_teacher_writes(
+    teacher, dictionary, make_model, make_batch, draft
+) -> None:
+    latent, source = make_model(), make_batch([9, 4, 6])
+    batch = {"net_input": {"src_tokens": source}, "target": make_batch([5, 7, 3])}
+
+    def generate(**options):
+        asked = DecodingOptions(**draft, **options)
+        generator = build_generator(asked, [latent, teacher], dictionary)
+        return generator.generate([latent, teacher], batch)
+
+    found = generate(teacher="teacher.pt", verify=True)
+    assert [one.tokens.tolist() for (one,) in found] == greedy(
+        teacher, dictionary, source
+    )
+    plain = build_generator(DecodingOptions(**draft), [latent], dictionary)
+    for (one,), drafted in zip(found, plain.generate([latent], batch)):
+        assert 1 <= one.steps <= len(one.tokens)
+        assert one.codes.equal(drafted[0].codes)
+        assert one.score == one.teacher_score < 0
+    easy = generate(teacher="teacher.pt", verify=True, verify_best=40)
+    for (one,), drafted in zip(easy, plain.generate([latent], batch)):
+        assert one.tokens.equal(drafted[0].tokens)
+        assert one.steps == 1
 
 
 def test_its_own_output_as_a_draft_takes_one_pass(

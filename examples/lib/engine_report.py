@@ -1,0 +1,312 @@
+"""Owns the report of the comparison of engines: tables, who wins where, limits.
+
+All of it is written from the rows; nothing is typed by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from examples.lib.engine_models import SIZES
+from examples.lib.engine_turns import times_as_fast
+from examples.lib.plots import pyplot
+from vq_nat.results.rows import Row
+from vq_nat.results.tables import Column, distinct, markdown, number
+
+LATENT, SAME, FOREIGN = "ours", "the same engine", "CTranslate2"
+NAMES = {"vq-nat": LATENT}
+INTRODUCTION = """\
+Random weights, forced lengths: T words from T words, from ids to ids, greedy unless a
+beam is named. `VQ` has codes of 8 words and `words` codes of 2, with so many layers in
+encoder, predictor and decoder; "6+1" is an autoregressive Transformer of 6 and 1
+layers. `shortlist`: about 30 words for each source word and 200 for all. `workers`:
+CTranslate2 with sentences side by side on its threads instead of parts of products.
+Systems were called in turn, round by round; ratios are medians over rounds."""
+
+
+def report(rows: Sequence[Row]) -> str:
+    """Writes the whole report."""
+    parts = ["# Engines and models, one beside the other", INTRODUCTION]
+    parts += [conditions(rows)]
+    for size in sizes_of(rows):
+        own = [row for row in rows if row["size"] == size]
+        parts += [f"## {size}: {sizes_in_words(size)}", *section(own)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def section(rows: Sequence[Row]) -> Iterable[str]:
+    """Yields what is said of one size."""
+    yield who_wins(rows)
+    for threads, batch in sorted({(r["threads"], r["batch_size"]) for r in rows}):
+        own = [r for r in rows if (r["threads"], r["batch_size"]) == (threads, batch)]
+        yield f"Batch {batch}, {plural(threads, 'thread')}, ms a call, median (p90):"
+        yield times_table(own)
+    longest = max(row["words"] for row in rows)
+    shown = {SIZES[rows[0]["size"]].words, longest}
+    staged = [row for row in rows if row.get("stages") and row["words"] in shown]
+    if staged:
+        yield stages_in_words(staged)
+        yield stages_table(staged)
+
+
+def plural(count: int, what: str) -> str:
+    """Writes a number of things."""
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def sizes_of(rows: Iterable[Row]) -> list[str]:
+    """Returns the sizes that there are rows of, the smallest first."""
+    known = {row["size"] for row in rows}
+    return [size for size in SIZES if size in known]
+
+
+def sizes_in_words(name: str) -> str:
+    """Says how large the models of a size are."""
+    size = SIZES[name]
+    return (
+        f"width {size.width}, feed-forward {size.ffn}, {size.vocabulary:,} words, "
+        f"{size.layers} layers a stage"
+    )
+
+
+def conditions(rows: Sequence[Row]) -> str:
+    """Says on what machine, in what state and with what versions."""
+
+    def shared(*names: str) -> str:
+        return distinct(one for row in rows for one in [value_at(row, names)])
+
+    load = [row["calibration"]["load"] for row in rows]
+    products = [row["calibration"]["products_ms"] for row in rows]
+    versions = distinct(
+        ", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in rows
+    )
+    return (
+        f"On {shared('processor')}, the engine with {shared('instruction_set')}. The "
+        f"machine's load was {min(load):.1f} to {max(load):.1f}, and fixed products "
+        f"took {min(products):.2f} to {max(products):.2f} ms meanwhile. {versions}; "
+        f"commit {shared('commit')}."
+    )
+
+
+def value_at(row: Row, names: Sequence[str]) -> Any:
+    """Returns a value deep inside a row."""
+    value: Any = row
+    for name in names:
+        value = value[name]
+    return value
+
+
+# ---------------------------------------------------------------------------- the times
+
+
+def times_table(rows: Sequence[Row]) -> str:
+    """Returns the table of systems by words of one batch size."""
+    rows = sorted(rows, key=lambda row: row["words"])
+    names = list(dict.fromkeys(name for row in rows for name in row["systems"]))
+
+    def cell(row: Row) -> Callable[[Row], str]:
+        return lambda line: time_in_words(row["systems"].get(line["name"]))
+
+    columns: list[Column] = [("system", lambda line: line["name"])]
+    columns += [(plural(row["words"], "word"), cell(row)) for row in rows]
+    return markdown(columns, [{"name": name} for name in names])
+
+
+def time_in_words(one: Row | None) -> str:
+    """Writes median and 90th percentile."""
+    if one is None:
+        return number(None)
+    return f"{figure(one['ms']['median'])} ({figure(one['ms']['p90'])})"
+
+
+def figure(value: float) -> str:
+    """Writes a time with three digits."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
+# ----------------------------------------------------------------------- who wins where
+
+
+def fastest(row: Row, wanted: Callable[[Row], bool]) -> Row | None:
+    """Returns the fastest of some systems in a row."""
+    own = [one for one in row["systems"].values() if wanted(one)]
+    return min(own, key=lambda one: one["ms"]["median"], default=None)
+
+
+def is_latent(one: Row) -> bool:
+    """One of our models in our engine, over the whole vocabulary."""
+    latent = one["model"] in ("VQ", "words") and not one["shortlist"]
+    return one["engine"] == "vq-nat" and latent
+
+
+def is_same_engine(one: Row) -> bool:
+    """An autoregressive model in our engine, over the whole vocabulary."""
+    return one["engine"] == "vq-nat" and "+" in one["model"] and not one["shortlist"]
+
+
+def is_foreign(one: Row) -> bool:
+    """CTranslate2, over the whole vocabulary."""
+    return one["engine"] == "CTranslate2" and not one["shortlist"]
+
+
+def who_wins(rows: Sequence[Row]) -> str:
+    """Writes the paragraph on who is faster where, from the rows alone."""
+    sentences = []
+    for threads, batch in sorted({(r["threads"], r["batch_size"]) for r in rows}):
+        own = [r for r in rows if (r["threads"], r["batch_size"]) == (threads, batch)]
+        own = sorted(own, key=lambda row: row["words"])
+        where = f"Batch {batch}, {plural(threads, 'thread')}"
+        found = [duel(own, is_latent, is_foreign, "CTranslate2's fastest")]
+        found += [duel(own, is_latent, is_same_engine, "the autoregressive models in")]
+        found += [duel(own, is_same_engine, is_foreign, "ours against theirs")]
+        told = [one for one in found if one]
+        if told:
+            sentences.append(f"- **{where}**: {'; '.join(told)}.")
+    growth = growths(rows)
+    return "\n".join(sentences + growth)
+
+
+LABELS = {
+    "CTranslate2's fastest": "our fastest model is {} as CTranslate2's fastest",
+    "the autoregressive models in": "{} as the fastest autoregressive model in the "
+    "same engine",
+    "ours against theirs": "which is {} as CTranslate2's",
+}
+
+
+def duel(
+    rows: Sequence[Row],
+    ours: Callable[[Row], bool],
+    theirs: Callable[[Row], bool],
+    label: str,
+) -> str:
+    """Says how many times as fast some systems are as others, at every length."""
+    pairs = [(row["words"], fastest(row, ours), fastest(row, theirs)) for row in rows]
+    ratios = [
+        (words, times_as_fast(other, own))
+        for words, own, other in pairs
+        if own is not None and other is not None
+    ]
+    if not ratios:
+        return ""
+    figures = ", ".join(f"{ratio:.2f}" for _, ratio in ratios)
+    lengths = ", ".join(str(words) for words, _ in ratios)
+    return LABELS[label].format(f"{figures} times as fast (at {lengths} words)")
+
+
+def growths(rows: Sequence[Row]) -> list[str]:
+    """Says by how much times grow from the shortest to the longest sentence."""
+    alone = [r for r in rows if (r["threads"], r["batch_size"]) == (1, 1)]
+    if len(alone) < 2:
+        return []
+    first = min(alone, key=lambda row: row["words"])
+    last = max(alone, key=lambda row: row["words"])
+    told = []
+    for label, wanted in (("ours", is_latent), (FOREIGN, is_foreign)):
+        short, long = fastest(first, wanted), fastest(last, wanted)
+        if short is not None and long is not None:
+            ratio = long["ms"]["median"] / short["ms"]["median"]
+            told.append(f"{ratio:.1f} times for {label}")
+    lengths = f"from {first['words']} to {last['words']} words"
+    return [f"- Time {lengths}, batch 1: {' and '.join(told)}."] if told else []
+
+
+# ---------------------------------------------------------------------------- the limit
+
+
+def stages_table(rows: Sequence[Row]) -> str:
+    """Returns the table of stages: time, limit, and how far they are apart."""
+    columns: list[Column] = [
+        ("model", lambda line: line["model"]),
+        ("batch", lambda line: str(line["batch_size"])),
+        ("words", lambda line: str(line["words"])),
+        ("stage", lambda line: line["stage"]),
+        ("ms", lambda line: figure(line["ms"])),
+        ("limit, ms", lambda line: figure(line["limit_ms"])),
+        ("of the limit", lambda line: distance(line)),
+    ]
+    return markdown(columns, list(stage_lines(rows)))
+
+
+def stage_lines(rows: Sequence[Row]) -> Iterable[Row]:
+    """Yields a line for each stage that takes time."""
+    for row in sorted(rows, key=lambda row: (row["batch_size"], row["words"])):
+        for model, stages in row["stages"].items():
+            head = {"model": model, **row}
+            for stage in stages:
+                if stage["ms"] > 0:
+                    yield {**head, **stage}
+
+
+def distance(line: Row) -> str:
+    """Writes how many times its limit a stage takes."""
+    if not line["limit_ms"]:
+        return number(None)
+    return f"{line['ms'] / line['limit_ms']:.1f}×"
+
+
+def stages_in_words(rows: Sequence[Row]) -> str:
+    """Says what the limit is, and how far the stages are from it."""
+    reading = sorted(row["speeds"]["gb_per_s"] for row in rows)
+    peak = sorted(row["speeds"]["gop_per_s"] for row in rows)
+    lines = [one for one in stage_lines(rows) if one["limit_ms"]]
+    ratios = sorted(line["ms"] / line["limit_ms"] for line in lines)
+    worst = max(lines, key=lambda line: line["ms"] - line["limit_ms"])
+    return (
+        "Stages in int8 on one thread. The limit of a product is the longer of reading "
+        f"its weights once ({reading[0]:.0f} to {reading[-1]:.0f} GB/s, measured with "
+        f"one row) and multiplying at the measured peak ({peak[0]:.0f} to "
+        f"{peak[-1]:.0f} Gop/s); the rest is attention, norms, quantising, embeddings "
+        f"and what is around the products. Stages take {ratios[0]:.1f} to "
+        f"{ratios[-1]:.1f} times their limit; most time is lost in `{worst['stage']}` "
+        f"of {worst['model']} at {worst['words']} words, batch {worst['batch_size']} "
+        f"({figure(worst['ms'])} ms, limit {figure(worst['limit_ms'])})."
+    )
+
+
+# ----------------------------------------------------------------------------- the plot
+
+
+def draw(rows: Sequence[Row], path: Path) -> bool:
+    """Draws time against length at batch 1 on one thread; False without two lengths."""
+    alone = [r for r in rows if (r["threads"], r["batch_size"]) == (1, 1)]
+    sizes = [s for s in sizes_of(alone) if sum(r["size"] == s for r in alone) > 1]
+    if not sizes:
+        return False
+    plots = pyplot()
+    figure_, axes = plots.subplots(
+        1, len(sizes), figsize=(6.5 * len(sizes), 6), squeeze=False
+    )
+    for place, size in zip(axes[0], sizes):
+        own = sorted((r for r in alone if r["size"] == size), key=lambda r: r["words"])
+        draw_size(place, own)
+        place.set_title(f"{size}: {sizes_in_words(size)}", fontsize=9)
+    figure_.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure_.savefig(path, dpi=110)
+    plots.close(figure_)
+    return True
+
+
+STYLES = {"vq-nat": "-", "CTranslate2": "--", "ONNX": ":", "PyTorch": "-."}
+
+
+def draw_size(axes: Any, rows: Sequence[Row]) -> None:
+    """Draws the lines of one size."""
+    names = dict.fromkeys(name for row in rows for name in row["systems"])
+    for name in names:
+        own = [(r["words"], r["systems"][name]) for r in rows if name in r["systems"]]
+        if own[0][1]["shortlist"] or own[0][1]["workers"]:
+            continue
+        times = [one["ms"]["median"] for _, one in own]
+        style = STYLES[own[0][1]["engine"]]
+        axes.plot([words for words, _ in own], times, style, marker="o", label=name)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks([row["words"] for row in rows], [str(r["words"]) for r in rows])
+    axes.set_xlabel("words")
+    axes.set_ylabel("ms a sentence, batch 1, one thread")
+    axes.grid(True, which="both", alpha=0.3)
+    axes.legend(fontsize=6)

@@ -1,0 +1,19 @@
+"""Owns how pictures are drawn without a screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def pyplot() -> Any:
+    """Returns matplotlib's, for files instead of screens.
+
+    Raises:
+        ImportError: without matplotlib.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as module
+
+    return module
