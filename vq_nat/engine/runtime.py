@@ -1,6 +1,5 @@
 """Python's door to an exported model: text in, text out, without torch and fairseq."""
 
-import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from ..light import light_module
 from ..text.codec import PIECE, IndexCodec
 from ..text.dictionary import Dictionary
 from ..translated import EMPTY, Hypothesis, TextDoor, checked, join
-from . import engine
+from . import all_threads, engine
 from .folder import WEIGHTS, dictionary_name, languages_of, read_description
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 else:
     home = light_module("translation.decoding.options")
 
+MOST_THREADS = 1024  # that the engine starts
 # Options that mean the same to the engine, and what it calls them.
 SHARED = {
     "lenpen": "",  # see `length_penalty`
@@ -133,7 +133,7 @@ class EngineTranslator(TextDoor):
     ) -> None:
         self.parts, self.teacher, self.options = parts, teacher, options
         self.codec, self.description = parts.codec, parts.description
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or min(all_threads(), MOST_THREADS)
         if teacher is not None:
             self._check_teacher(teacher)
         self._options()  # refuses wrong options at once
@@ -161,7 +161,8 @@ class EngineTranslator(TextDoor):
         start = time.perf_counter()
         found = self._run(rows, options)
         seconds = (time.perf_counter() - start) / max(1, len(rows))
-        read = [[self._read(one, seconds) for one in of_row] for of_row in found]
+        judged = self._judges(options)
+        read = [[self._read(one, seconds, judged) for one in row] for row in found]
         return [join([read[row] for row in own]) or [EMPTY] for own in owners]
 
     def translate(
@@ -197,11 +198,15 @@ class EngineTranslator(TextDoor):
 
     def _run(self, rows: list[list[int]], options: Any) -> list[list[Any]]:
         """Lets the engine translate."""
-        if self.teacher is None or options.width == 1:
+        if self.teacher is None or not self._judges(options):
             return self.parts.model.translate(rows, options)
         return self.parts.model.translate_ranked(rows, self.teacher.model, options)
 
-    def _read(self, one: Any, seconds: float) -> Hypothesis:
+    def _judges(self, options: Any) -> bool:
+        """Whether a teacher has something to choose from; a single one has no score."""
+        return self.teacher is not None and options.width > 1
+
+    def _read(self, one: Any, seconds: float, judged: bool) -> Hypothesis:
         slices = self.description.get("slices", 1)
         codes = [one.codes[i : i + slices] for i in range(0, len(one.codes), slices)]
         return Hypothesis(
@@ -210,7 +215,7 @@ class EngineTranslator(TextDoor):
             codes,
             one.score,
             one.rank_score,
-            None if self.teacher is None else one.teacher_score,
+            one.teacher_score if judged else None,
             one.steps,
             seconds,
         )
