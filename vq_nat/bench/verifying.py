@@ -65,7 +65,7 @@ def measure_verified(
     }
 
 
-def median_ms(translator: TextDoor, test_set: TestSet, count: int) -> float:
+def median_ms(translator: Translator, test_set: TestSet, count: int) -> float:
     """Times single sentences, after one that warms up."""
     sentences: Sequence[str] = test_set.spread(count).sources
     translator.translate(sentences[:1])

@@ -1,6 +1,5 @@
 """Python's door to an exported model: text in, text out, without torch and fairseq."""
 
-import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from ..light import light_module
 from ..text.codec import PIECE, IndexCodec
 from ..text.dictionary import Dictionary
 from ..translated import EMPTY, Hypothesis, TextDoor, checked, join
-from . import engine
+from . import all_threads, engine
 from .folder import WEIGHTS, dictionary_name, languages_of, read_description
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 else:
     home = light_module("translation.decoding.options")
 
+MOST_THREADS = 1024  # that the engine starts
 # Options that mean the same to the engine, and what it calls them.
 SHARED = {
     "lenpen": "",  # see `length_penalty`
@@ -136,7 +136,7 @@ class EngineTranslator(TextDoor):
     ) -> None:
         self.parts, self.teacher, self.options = parts, teacher, options
         self.codec, self.description = parts.codec, parts.description
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or min(all_threads(), MOST_THREADS)
         if teacher is not None:
             self._check_teacher(teacher)
         self._options()  # refuses wrong options at once
@@ -164,7 +164,8 @@ class EngineTranslator(TextDoor):
         start = time.perf_counter()
         found = self._run(rows, options)
         seconds = (time.perf_counter() - start) / max(1, len(rows))
-        read = [[self._read(one, seconds) for one in of_row] for of_row in found]
+        judged = self._judges(options)
+        read = [[self._read(one, seconds, judged) for one in row] for row in found]
         return [join([read[row] for row in own]) or [EMPTY] for own in owners]
 
     def translate(
@@ -212,21 +213,26 @@ class EngineTranslator(TextDoor):
             return self.parts.model.translate_verified(
                 rows, self.teacher.model, theirs, options
             )
-        if self.teacher is None or options.width == 1:
+        if self.teacher is None or not self._judges(options):
             return self.parts.model.translate(rows, options)
         return self.parts.model.translate_ranked(rows, self.teacher.model, options)
 
-    def _read(self, one: Any, seconds: float) -> Hypothesis:
+    def _judges(self, options: Any) -> bool:
+        """Whether a teacher scores: what it verifies, or several that it ranks."""
+        several = options.width > 1
+        return self.teacher is not None and (several or self.options.verify)
+
+    def _read(self, one: Any, seconds: float, judged: bool) -> Hypothesis:
         slices = self.description.get("slices", 1)
         codes = [one.codes[i : i + slices] for i in range(0, len(one.codes), slices)]
-        judged = one.score if self.options.verify else one.teacher_score
+        theirs = one.score if self.options.verify else one.teacher_score
         return Hypothesis(
             self.codec.sentence(one.tokens),
             self.codec.names(one.tokens),
             codes,
             one.score,
             one.rank_score,
-            None if self.teacher is None else judged,
+            theirs if judged else None,
             one.steps,
             seconds,
         )

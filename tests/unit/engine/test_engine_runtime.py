@@ -184,6 +184,8 @@ def test_a_teacher_ranks(build_latent: Any, teacher_of: Any, exported: Any) -> N
         assert ranks == sorted(ranks, reverse=True)
         for h in hypotheses:
             assert h.teacher_score == pytest.approx(h.rank_score * len(h.tokens))
+    ((alone,),) = ours.nbest(TEXTS[:1], candidates=1)  # which it is not asked about
+    assert alone.teacher_score is None
     with pytest.raises(ValueError, match="`teacher` must be an autoregressive model"):
         load_folder(
             exported(build_latent(), name="x"),
