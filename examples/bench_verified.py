@@ -32,7 +32,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--file", default="test", help="name of its files (default: test)")
     add("--data", type=Path, help="folder with the dictionaries")
     add("--best", type=int, default=1, help="words that pass are among so many")
-    add("--margin", type=float, default=0.0, help="nats below the first (0 = any)")
+    add("--margin", type=float, default=0.0, help="nats below the first (0: any)")
     add("--sentences", type=int, help="of the test set (default: all)")
     add("--timed", type=int, default=50, help="sentences timed alone (default: 50)")
     add("--threads", type=int, default=1)

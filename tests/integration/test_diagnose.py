@@ -78,9 +78,13 @@ def test_models_without_codes_are_refused(models, tmp_corpus, tmp_path, capsys) 
     assert "the model must have codes, but is a" in capsys.readouterr().err
 
 
-def test_a_verified_translation_is_that_of_the_verifier(models) -> None:
+@pytest.mark.parametrize("student", ["words", "learned"])
+def test_a_verified_translation_is_that_of_the_verifier(
+    models, checkpoint, student
+) -> None:
     texts = ["a b c", "", "d e f g h i j k", "k l m"]
-    verified = vq_nat.load(models["words"], teacher=models["teacher"], verify=True)
+    model = models.get(student, checkpoint)
+    verified = vq_nat.load(model, teacher=models["teacher"], verify=True)
     assert verified.translate(texts) == vq_nat.load(models["teacher"]).translate(texts)
     for h in verified.hypotheses(texts):
         assert min(1, len(h.tokens)) <= h.passes <= len(h.tokens)

@@ -107,9 +107,8 @@ def test_a_dictionary_of_another_size_is_named(
     for lang in ("en", "de"):
         with open(shuffled / f"dict.{lang}.txt", "a") as file:
             file.write("more 1\n")
-    with pytest.raises(
-        ValueError, match="dictionaries in .* have another size instead"
-    ):
+    message = r"dict\.en\.txt and dict\.de\.txt in .* have another size instead"
+    with pytest.raises(ValueError, match=message):
         vq_nat.load(tmp_path / "old.pt", data=shuffled)
 
 

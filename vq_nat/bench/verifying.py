@@ -1,4 +1,4 @@
-"""Measures draft and verify: passes, words of each, and time beside greedy."""
+"""Measures draft and verify: passes, words by each, and time beside greedy."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import time
 from collections.abc import Sequence
 
 from ..results.rows import Row
-from ..translated import TextDoor
+from ..translation.translator import Translator
 from .quality import score
 from .sentences import TestSet
 from .timing import pinned_threads
 
 
 def measure_verified(
-    verified: TextDoor,
-    greedy: TextDoor,
-    draft: TextDoor,
+    verified: Translator,
+    greedy: Translator,
+    draft: Translator,
     test_set: TestSet,
     batch_size: int = 64,
     timed: int = 50,
@@ -40,19 +40,21 @@ def measure_verified(
     sources = test_set.sources
     ways = {"verified": verified, "greedy": greedy, "draft": draft}
     with pinned_threads(threads):
-        outputs = {
-            name: way.translate(sources, batch_size) for name, way in ways.items()
+        found = {
+            name: way.hypotheses(sources, batch_size) for name, way in ways.items()
         }
-        found = [h for h in verified.hypotheses(sources, batch_size) if h.tokens]
         clocks = {name: median_ms(way, test_set, timed) for name, way in ways.items()}
+    outputs = {name: [h.text for h in of_one] for name, of_one in found.items()}
     same = [a == b for a, b in zip(outputs["verified"], outputs["greedy"])]
-    passes = sum(h.passes for h in found)
+    passes = sum(h.passes for h in found["verified"])
     return {
         "test_set": test_set.name,
         "sentences": len(sources),
         "exact": round(sum(same) / len(same), 4),
-        "passes": round(passes / len(found), 3),
-        "words_per_pass": round(sum(len(h.tokens) for h in found) / passes, 3),
+        "passes": round(passes / len(sources), 3),
+        "words_per_pass": round(
+            sum(len(h.tokens) for h in found["verified"]) / max(1, passes), 3
+        ),
         "ways": {
             name: {
                 "bleu": round(score(outputs[name], test_set.references).bleu, 2),

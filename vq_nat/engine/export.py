@@ -8,6 +8,7 @@ from typing import Any
 
 from ..files import sha256
 from ..text.codec import PREFIXES, TEXT_FILE
+from ..text.folder import read_description
 from ..text.tokenizer import prefixes_of
 from .folder import DESCRIPTION, FORMAT, TEXTS, WEIGHTS, dictionary_name
 from .packing import write_tensors
@@ -64,7 +65,8 @@ def write_texts(dictionaries: dict[str, Any], data: Path, folder: Path) -> None:
     for file in TEXTS:
         if (data / file).is_file():
             shutil.copyfile(data / file, folder / file)
-    recipe = json.loads((data / TEXT_FILE).read_text(encoding="utf-8"))
+    recipe = read_description(data)
+    recipe.pop("sha256", None)  # of files that are written anew here
     # The text may have been prepared for the other direction.
     recipe |= dict(zip(("source_lang", "target_lang"), dictionaries, strict=True))
     if recipe.get("tokenizer") == "moses":

@@ -1,6 +1,5 @@
 """From disk to a model that is ready to decode, with its task and its dictionaries."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any, Union
@@ -14,7 +13,7 @@ from ..fairseq_side.compat import load_config, load_task_state, load_weights
 from ..fairseq_side.guard import load_models
 from ..files import BadFile
 from .binding import is_of_other_size
-from .codec import TEXT_FILE
+from .codec import TEXT_FILE, read_description
 from .fairseq_nat import MendedLevenshteinTask
 from .onnx.runtime import DESCRIPTION, ExportedModel
 from .task import DiscreteLatentTranslationConfig, DiscreteLatentTranslationTask
@@ -65,9 +64,11 @@ def open_checkpoint(
     except BadFile as error:
         if not is_of_other_size(error.__cause__ or error):
             raise
+        names = languages_of(checkpoint, folder)
+        files = " and ".join(f"dict.{name}.txt" for name in names)
         raise ValueError(
-            f"the dictionaries in {folder} must be those that {checkpoint} was trained "
-            "with, but have another size instead."
+            f"{files} in {folder} must be the dictionaries that {checkpoint} was "
+            "trained with, but have another size instead."
         ) from error
     return models[0], mended(task), folder
 
@@ -150,12 +151,11 @@ def languages_of(
     """
     checkpoint, exported = checkpoint_path(path), Path(path) / TEXT_FILE
     if exported.is_file() and not checkpoint.is_file():
-        task = json.loads(exported.read_text(encoding="utf-8"))
+        task = read_description(exported.parent)
         return task["source_lang"], task["target_lang"]
     task = load_config(checkpoint)["task"]
     if not (task.get("source_lang") and task.get("target_lang")):
-        file = find_data(checkpoint, data) / TEXT_FILE
-        task = json.loads(file.read_text(encoding="utf-8"))
+        task = read_description(find_data(checkpoint, data))
     return task["source_lang"], task["target_lang"]
 
 

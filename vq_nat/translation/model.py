@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from ..bottleneck import Prior, build_bottleneck
-from ..fairseq_side.compat import OneArchitecture, load_weights
+from ..fairseq_side.compat import OneArchitecture, Refused, load_weights
 from .binding import is_of_other_size
 from .compressor import TargetCompressor
 from .config import VQEMTransformerConfig, check
@@ -102,13 +102,15 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         """Builds a model for `task`, which must have a joint dictionary.
 
         Raises:
-            ValueError: if source and target dictionary differ.
+            Refused: if source and target dictionary differ.
         """
         # fairseq hands over a Namespace or omegaconf's copy, which has no properties.
         options = VQEMTransformerConfig.from_namespace(cfg)
         if task.source_dictionary != task.target_dictionary:
-            raise ValueError(
-                "source and target dictionary must be the same, but differ in "
+            names = (task.cfg.source_lang, task.cfg.target_lang)
+            files = " and ".join(f"dict.{name}.txt" for name in names)
+            raise Refused(
+                f"the dictionaries {files} must be the same, but differ in "
                 f"{task.cfg.data}: prepare the data with `fairseq-preprocess "
                 "--joined-dictionary`."
             )

@@ -16,6 +16,7 @@ from fairseq.logging import metrics
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
+from ..fairseq_side.training import gathering
 from .criterion import LatentPredictionConfig, LatentPredictionCriterion
 from .decoding.build import plain_text
 from .decoding.generator import IterativeLatentGenerator
@@ -76,8 +77,9 @@ class MinimumRiskCriterion(LatentPredictionCriterion):
     """Loss = risk of the drawn codes + a share of the latent prediction's loss.
 
     The risk is a mean over sentences, times the W word positions that the other loss is
-    summed over. Through it the predictor learns alone: words and source are given. In
-    evaluation the loss is that of the latent prediction.
+    summed over. Through it the predictor learns alone: words and source are given.
+    Without the latent prediction's loss no code moves either. In evaluation the loss is
+    that of the latent prediction.
 
     Args:
         task: the fairseq task.
@@ -129,7 +131,9 @@ class MinimumRiskCriterion(LatentPredictionCriterion):
         self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True
     ) -> tuple[Tensor, int, dict[str, Any]]:
         """Returns the loss summed over W word positions, W, and the log."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.likelihood > 0):
+        others_learn = self.likelihood > 0
+        grad = torch.set_grad_enabled(torch.is_grad_enabled() and others_learn)
+        with grad, gathering(model, dummy=not others_learn):
             loss, size, log = super().forward(model, sample, reduce)
         if not model.training:
             return loss, size, log

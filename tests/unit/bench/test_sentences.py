@@ -42,6 +42,13 @@ def test_lists_that_do_not_fit_are_refused(raw: Path, lists: list) -> None:
         TestSet.read(raw, "c", "test", ("en", "de"))
 
 
+@pytest.mark.parametrize("lists", [[["eins"], "zwei"], [["eins"], [2]], [[], 1]])
+def test_lists_of_anything_but_texts_are_refused(raw: Path, lists: list) -> None:
+    (raw / "test.refs.json").write_text(json.dumps(lists))
+    with pytest.raises(ValueError, match="refs.json must be lists of known translat"):
+        TestSet.read(raw, "c", "test", ("en", "de"))
+
+
 def test_sides_of_other_lengths_are_refused(raw: Path) -> None:
     (raw / "test.de").write_text("eins\rzwei\n")  # one line
     with pytest.raises(ValueError, match="same number of lines, .* has 2 and .* has 1"):

@@ -123,10 +123,11 @@ def test_dictionaries_must_be_joint(dictionary) -> None:
     task = SimpleNamespace(
         source_dictionary=dictionary,
         target_dictionary=Dictionary(),
-        cfg=SimpleNamespace(data="DATA"),
+        cfg=SimpleNamespace(data="DATA", source_lang="en", target_lang="de"),
     )
     cfg = Namespace(max_source_positions=64, max_target_positions=64)
-    with pytest.raises(ValueError, match="must be the same, but differ in DATA"):
+    message = r"dict\.en\.txt and dict\.de\.txt must be the same, but differ in DATA"
+    with pytest.raises(ValueError, match=message):
         VQEMTransformer.build_model(cfg, task)
 
 

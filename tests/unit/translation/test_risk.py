@@ -104,6 +104,18 @@ def test_without_likelihood_the_predictor_learns_alone(
     assert float(log["best_reward"]) >= float(log["reward"])
 
 
+@pytest.mark.parametrize(("likelihood", "stays"), [(0.0, True), (0.5, False)])
+def test_codes_stay_where_the_predictor_learns_alone(
+    make_model, make_batch, criterion, likelihood, stays
+) -> None:
+    model = make_model().train()
+    before = model.bottleneck.codebook.clone()
+    sample = sample_of(make_batch([9, 4]), make_batch([9, 5]))
+    criterion(risk_likelihood=likelihood)(model, sample)
+    model.bottleneck.m_step()
+    assert model.bottleneck.codebook.equal(before) == stays
+
+
 def test_a_share_of_the_likelihood_moves_all(make_model, make_batch, criterion):
     model = make_model().train()
     sample = sample_of(make_batch([9, 4]), make_batch([9, 5]))

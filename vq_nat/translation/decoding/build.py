@@ -1,6 +1,7 @@
 """From options to a generator, for a model that can serve them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
 
 from fairseq.data import Dictionary
@@ -10,6 +11,7 @@ from ..flow import LatentModel, is_latent
 from .generator import IterativeLatentGenerator
 from .lengths import LengthRule
 from .options import DecodingOptions
+from .redraft import Redrafter
 from .rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
 from .search import SearchOptions
 from .verify import Tolerance, VerifiedDraft, Verifier
@@ -79,7 +81,11 @@ def rescorer_of(
         assert isinstance(models[-1], nn.Module)
         passing = Tolerance(options.verify_best, options.verify_margin or inf)
         verifier = Verifier(models[-1], dictionary, passing, lengths_of(options))
-        return VerifiedDraft(verifier, own_rescorer(options, dictionary))
+        ranks, drafts = own_rescorer(options, dictionary), None
+        if is_latent(models[0]) and hasattr(models[0], "compress"):  # not exported
+            plain = IterativeLatentGenerator(dictionary, lengths=lengths_of(options))
+            drafts = partial(Redrafter, models[0], plain)
+        return VerifiedDraft(verifier, ranks, drafts)
     if options.teacher is not None:
         return TeacherScore(models[-1], dictionary, options.length_penalty)
     return own_rescorer(options, dictionary)

@@ -10,6 +10,7 @@ about the number of passes alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from typing import Any, NamedTuple, Optional
 
@@ -27,6 +28,10 @@ class Verified(NamedTuple):
     tokens: Tensor  # (T,), its end of sentence included
     scores: Tensor  # (T,) log p of each under the verifying model
     gained: tuple[int, ...]  # words of each pass; their number is that of the passes
+
+
+# Numbers of sentences, and the words that are known of each, to drafts of them.
+Redraft = Callable[[list[int], list[Tensor]], list[Tensor]]
 
 
 class Tolerance(NamedTuple):
@@ -61,9 +66,10 @@ USUAL = LengthRule()
 class Verifier:
     """Turns drafts into the greedy output of an autoregressive model.
 
-    After a difference the rest of the draft is what the model itself has just said of
-    the positions behind it, although it has read a wrong word before them: a step of
-    Jacobi's iteration (Santilli et al. 2023, arXiv 2305.10427).
+    After a difference the rest is drafted again around what is known; without a way to
+    do so it is what the model itself has just said of the positions behind it, although
+    it has read a wrong word before them: a step of Jacobi's iteration (Santilli et al.
+    2023, arXiv 2305.10427), which is cheap but cannot shift words.
 
     Args:
         model: an autoregressive fairseq model with the dictionaries of the draft.
@@ -87,12 +93,16 @@ class Verifier:
         self.positions = getattr(model, "max_decoder_positions", lambda: inf)()
 
     @torch.no_grad()
-    def verify(self, src_tokens: Tensor, drafts: list[Tensor]) -> list[Verified]:
+    def verify(
+        self, src_tokens: Tensor, drafts: list[Tensor], redraft: Redraft | None = None
+    ) -> list[Verified]:
         """Verifies a batch.
 
         Args:
             src_tokens: (B, S), padded on either side.
             drafts: B drafts, with or without an end of sentence.
+            redraft: what drafts the rest after a difference; None = the model's own
+                words of the last pass.
 
         Returns:
             For each sentence the model's own translation.
@@ -127,6 +137,10 @@ class Verifier:
                     scores = own[:now].gather(1, tokens.unsqueeze(1)).squeeze(1)
                     found[row] = Verified(tokens, scores, tuple(gained[row]))
             rows = [row for row in rows if row not in found]
+            if redraft is not None and rows:
+                again = redraft(rows, [drafts[row][: known[row]] for row in rows])
+                for row, draft in zip(rows, again):
+                    drafts[row] = self._ended(draft[: most[row]])
         return [found[row] for row in range(len(drafts))]
 
     def _longest(self, src_tokens: Tensor) -> list[int]:
@@ -186,12 +200,19 @@ class VerifiedDraft:
     Args:
         verifier: holds the teacher.
         by: what ranks the drafts.
+        redrafter: makes what drafts the rest of some sources (B, S) after a
+            difference; None = the teacher goes on with its own words.
     """
 
     rewrites = True
 
-    def __init__(self, verifier: Verifier, by: Rescorer) -> None:
-        self.verifier, self.by = verifier, by
+    def __init__(
+        self,
+        verifier: Verifier,
+        by: Rescorer,
+        redrafter: Callable[[Tensor], Redraft] | None = None,
+    ) -> None:
+        self.verifier, self.by, self.redrafter = verifier, by, redrafter
         self.teacher: Optional[Any] = verifier.reader.teacher
 
     def rank(
@@ -203,7 +224,9 @@ class VerifiedDraft:
         """
         best = [self.by.rank(src_tokens, [of_one])[0][0] for of_one in candidates]
         start = now(src_tokens.device)
-        written = self.verifier.verify(src_tokens, [one.tokens for one in best])
+        redraft = None if self.redrafter is None else self.redrafter(src_tokens)
+        drafts = [one.tokens for one in best]
+        written = self.verifier.verify(src_tokens, drafts, redraft)
         seconds = (now(src_tokens.device) - start) / len(candidates)
         return [[rewritten(*pair, seconds)] for pair in zip(best, written)]
 
