@@ -67,6 +67,18 @@ def test_the_lengths_are_those_that_are_asked_for(
         assert [one.tokens.tolist() for one in found] == expected
 
 
+def test_no_output_is_shorter_than_asked_for(teacher, dictionary, make_batch) -> None:
+    words = torch.nn.Linear(32, len(dictionary))
+    words.bias.data[EOS] = 100.0  # it would end at once
+    teacher.decoder.output_projection = words
+    source = make_batch([9, 4])
+    expected = greedy(teacher, dictionary, source, min_len=5)
+    assert [len(tokens) for tokens in expected] == [6, 6]
+    verifier = Verifier(teacher, dictionary, lengths=LengthRule(shortest=5))
+    found = verifier.verify(source, random_drafts(2))
+    assert [one.tokens.tolist() for one in found] == expected
+
+
 @pytest.mark.parametrize(
     "draft",
     [
