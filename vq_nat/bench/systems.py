@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from ..engine import all_threads
 from ..results.rows import Row, row_path, write_json, write_outputs, write_row
 from ..results.training_log import TrainingLog, read_log
 from ..translation.decoding.options import NEED_REFERENCES
@@ -28,7 +29,6 @@ from .engines import (
     open_engine,
 )
 from .machine import (
-    all_threads,
     calibrate,
     describe_machine,
     gain_of_threads,
