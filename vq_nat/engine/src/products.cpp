@@ -7,8 +7,6 @@
 #include "kernels.h"
 
 namespace vq {
-
-template class Buffer<float>;
 namespace {
 
 void check(const Linear& w, const Rows& x) {

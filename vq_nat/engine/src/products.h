@@ -63,10 +63,6 @@ class Buffer {
   std::size_t size_ = 0;
 };
 
-// Made once, in products.cpp: the linker must not take the copy of a file that was
-// compiled for instructions which this machine may lack.
-extern template class Buffer<float>;
-
 // Scratch for rows: `set` quantises x where the format is int8, else it points to x.
 // The answer lives until the next `set`.
 class Activations {
