@@ -258,7 +258,7 @@ def test_failure_of_fairseq_is_passed_on(
 ) -> None:
     def fail_with(log: str) -> None:
         result = subprocess.CompletedProcess([], 1, "", log)
-        monkeypatch.setattr(prepare.subprocess, "run", lambda *_, **__: result)
+        monkeypatch.setattr(prepare, "run_group", lambda *_, **__: result)
 
     plan = prepare.Plan(write_raw(), tmp_path / "out", "en", "de")
     fail_with("Traceback\nValueError: no such thing.\n")
