@@ -109,7 +109,7 @@ def engine() -> list[Extension]:
 # The ranges are those that were tested. examples/install.sh reads the lines of numpy
 # and fairseq-fixed from here.
 REQUIRES = [
-    "torch>=2.4",  # the first with an allow-list for checkpoints
+    "torch>=2.6",  # the first that reads checkpoints without running them, whoever asks
     "fairseq-fixed==0.12.3.1",
     "numpy>=1.26,<2.4",
     "sentencepiece>=0.2,<0.3",
@@ -159,6 +159,7 @@ setup(
     author="the vq-nat authors",
     license="MIT",
     packages=find_packages(include=["vq_nat", "vq_nat.*"]),
+    package_data={"vq_nat": ["py.typed"]},
     ext_modules=engine(),
     cmdclass={"build_ext": BuildEngine},
     python_requires=">=3.11",

@@ -15,7 +15,6 @@ import math
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -50,6 +49,7 @@ from data_prep.lib.text import (
     undo_bpe,
     write_lines,
 )
+from vq_nat.processes import run_group
 
 FILES = ("train", "valid", "test")
 ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt|Exit)\b")
@@ -321,7 +321,7 @@ def run_fairseq_preprocess(plan: Plan, folder: Path) -> None:
     command += ["--workers", str(plan.workers)]
     if plan.joined_dict is not None:
         command += ["--srcdict", str(plan.joined_dict)]
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = run_group(command)
     if result.returncode != 0:
         raise_from_log("fairseq-preprocess", result.stderr)
     report(f"bin: {len(prefixes)} splits binarised")

@@ -23,6 +23,7 @@ from data_prep.lib.steps import (
     sha256,
 )
 from data_prep.lib.text import write_lines
+from vq_nat.processes import command_group
 from vq_nat.results.rows import read_json, write_json
 
 HERE = Path(__file__).resolve().parent
@@ -101,7 +102,7 @@ def train(command: list[str], out: Path) -> None:
     env = {**os.environ, "PYTHONUTF8": "1"}
     with (
         open(out / "train.log", "a", encoding="utf-8") as log,
-        subprocess.Popen(
+        command_group(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -110,14 +111,11 @@ def train(command: list[str], out: Path) -> None:
             env=env,
         ) as process,
     ):
-        try:
-            for line in process.stdout or ():
-                log.write(line)
-                log.flush()
-                print(line, end="", file=sys.stderr, flush=True)
-        except BaseException:
-            process.kill()
-            raise
+        for line in process.stdout or ():
+            log.write(line)
+            log.flush()
+            print(line, end="", file=sys.stderr, flush=True)
+        process.wait()
     if process.returncode != 0:
         raise UserError(
             f"fairseq-train failed with status {process.returncode}; its log is "

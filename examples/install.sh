@@ -6,7 +6,7 @@
 # VENV           default: $VQ_NAT_VENV or, without it, .venv in the repository; made if
 #                there is none. An installation that is up to date is left alone.
 # PYTHON         makes the environment: Python 3.11 or later; default: python3
-# VQ_NAT_TORCH   the torch to ask for; default: torch==2.13.0. A torch >= 2.4 that is in
+# VQ_NAT_TORCH   the torch to ask for; default: torch==2.13.0. A torch >= 2.6 that is in
 #                the environment already stays as it is.
 set -euo pipefail
 
@@ -48,7 +48,7 @@ has_torch() {
 import importlib.metadata as metadata, sys
 
 major, minor = metadata.version("torch").split(".")[:2]
-sys.exit((int(major), int(minor)) < (2, 4))
+sys.exit((int(major), int(minor)) < (2, 6))
 PYTHON
 }
 

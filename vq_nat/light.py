@@ -32,5 +32,9 @@ def light_module(name: str) -> ModuleType:
         spec = spec_from_file_location(full, path)
         assert spec is not None and spec.loader is not None
         sys.modules[full] = module = module_from_spec(spec)
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[full]  # as an import does: the next one shall fail, too
+            raise
     return sys.modules[full]

@@ -3,12 +3,12 @@
 A translator has `nbest`, which returns hypotheses; all else follows from that.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+from .files import read_json, reading
 from .text.lines import in_batches
 
 
@@ -21,7 +21,7 @@ class Hypothesis(NamedTuple):
     score: float  # log-probability (of fairseq's beam search: per word)
     rank_score: float = 0.0  # what the candidates were ranked by
     teacher_score: float | None = None  # log-probability under the teacher
-    passes: int = 0  # refinement passes until it stood still
+    passes: int = 0  # of refinement until it stood still, or of the verifying teacher
     seconds: float = 0.0  # the sentence's part of its batch's time
     teacher_seconds: float = 0.0  # of these in the teacher
     history: tuple[str, ...] = ()  # the text of every pass, if it is kept
@@ -103,8 +103,10 @@ class TextDoor:
             inventory: the `codes.json` that `vq-nat codes` wrote for this model.
             batch_size: sentences that are translated together.
         """
-        records = json.loads(Path(inventory).read_text(encoding="utf-8"))
-        known = {(r["slice"], r["code"]): r["chunks"][0][0] for r in records}
+        what = "the inventory of codes that `vq-nat codes` wrote"
+        records = read_json(inventory, what, list)
+        with reading(inventory, what):
+            known = {(r["slice"], r["code"]): r["chunks"][0][0] for r in records}
         return [
             [
                 CodeMeaning(step, [known.get(key) for key in enumerate(step)])

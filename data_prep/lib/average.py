@@ -1,11 +1,13 @@
 """Averages the weights of checkpoints, as the Transformer paper does."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
 from typing import Any
 
 from data_prep.lib.steps import UserError
+from vq_nat.files import reason
 
 # checkpoint_EPOCH_UPDATES.pt and checkpointEPOCH.pt
 BY_UPDATES = re.compile(r"checkpoint_\d+_(\d+)\.pt")
@@ -38,7 +40,7 @@ def average_checkpoints(paths: list[Path], out: Path) -> None:
     """Write a checkpoint with the mean of the weights, ready for decoding.
 
     Raises:
-        UserError: If the checkpoints are of different models.
+        UserError: If the checkpoints are of different models, or there is no room.
     """
     import torch
 
@@ -58,20 +60,27 @@ def average_checkpoints(paths: list[Path], out: Path) -> None:
     }
     result["last_optimizer_state"] = None  # it belongs to one of them only
     temporary = out.with_name(f".tmp-{out.name}")
-    torch.save(result, temporary)
-    os.replace(temporary, out)
+    try:
+        torch.save(result, temporary)
+        os.replace(temporary, out)
+    except (OSError, RuntimeError) as error:  # torch says so of a full disk
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        said = reason(error)
+        raise UserError(f"The average {out} cannot be written: {said}.") from None
 
 
 def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint.
 
     Raises:
-        UserError: If it is missing.
+        UserError: If it is missing, or damaged.
     """
-    import torch
-
-    import vq_nat.fairseq_side.compat  # noqa: F401  names the data types that may be read
+    from vq_nat.fairseq_side.compat import load_state
 
     if not path.is_file():
         raise UserError(f"The checkpoint {path} is missing.")
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        return load_state(path)
+    except ValueError as error:
+        raise UserError(f"The checkpoint {error}") from None

@@ -14,7 +14,7 @@ from typing import Any
 
 from data_prep.lib.names import check_dictionary, check_languages
 from data_prep.lib.plan import CODES
-from data_prep.lib.steps import UserError, report
+from data_prep.lib.steps import UserError, report, sha256
 from data_prep.lib.text import load_bpe, load_sentencepiece
 
 TEXT_FILE = "text.json"
@@ -31,7 +31,10 @@ def describe_text(source: str, target: str, tokenizer: str, bpe: str) -> dict[st
 
 
 def write_text_file(folder: Path, recipe: dict[str, Any]) -> Path:
-    """Write `text.json`."""
+    """Write `text.json`, with the hashes of what a model's words are."""
+    langs = recipe["source_lang"], recipe["target_lang"]
+    names = [CODES[recipe["bpe"]], *(f"dict.{lang}.txt" for lang in langs)]
+    recipe = {**recipe, "sha256": {name: sha256(folder / name) for name in names}}
     path = folder / TEXT_FILE
     path.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
     return path

@@ -1,4 +1,8 @@
-"""Owns options that stand in YAML files: reading them, and giving them to a command."""
+"""Owns options that stand in YAML files: reading them, and giving them to a command.
+
+Presets are passed on as data are: a file decides how a model is trained, and not whose
+code does it.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -7,21 +11,72 @@ import yaml
 
 from data_prep.lib.steps import UserError
 
+MOST_BYTES = 2**20
+# Flags of fairseq that name code, or text that some of its commands evaluate.
+NOT_FROM_A_FILE = ("user-dir", "user_dir", "model-overrides", "lm-path")
+
+
+class PlainLoader(yaml.SafeLoader):
+    """Reads plain values; an alias, of which a few lines can make billions, is none."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuses aliases.
+
+        Raises:
+            YAMLError: at an alias.
+        """
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(None, None, "it must not have aliases", mark)
+        return super().compose_node(parent, index)
+
 
 def read_yaml(path: Path) -> Any:
     """Return what a preset holds.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        UserError: If it is not YAML.
+        UserError: If it is not YAML, or has an option that no file decides.
     """
+    if path.stat().st_size > MOST_BYTES:
+        raise UserError(
+            f"The preset {path} must have at most {MOST_BYTES:,} bytes, but has "
+            f"{path.stat().st_size:,}."
+        )
     try:
-        return yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
+        found = yaml.load(path.read_text("utf-8"), PlainLoader)  # a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         place = " ".join(str(error).split())
         raise UserError(
             f"The preset {path} must be YAML, but is not: {place}"
         ) from None
+    refuse_code(found, path)
+    return found
+
+
+def refuse_code(value: Any, path: Path) -> None:
+    """Refuse options that name code, and values that would be read as flags.
+
+    Raises:
+        UserError: Naming the option.
+    """
+    if isinstance(value, list):
+        for item in value:
+            refuse_code(item, path)
+    if not isinstance(value, dict):
+        return
+    for name, item in value.items():
+        if str(name).strip().lstrip("-") in NOT_FROM_A_FILE:
+            raise UserError(
+                f"The preset {path} must not have `{name}`: whose code runs is no "
+                "matter of a file."
+            )
+        if isinstance(item, str) and item.lstrip().startswith("--"):
+            raise UserError(
+                f"`{name}` in the preset {path} must be a value, but is {item!r} "
+                "instead, which is a flag."
+            )
+        refuse_code(item, path)
 
 
 def flags(options: dict[str, Any]) -> list[str]:

@@ -10,7 +10,6 @@ name, renamed when it is complete; a step that is redone redoes all later ones.
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from vq_nat.files import sha256
 from vq_nat.results.rows import read_json, write_json
 
 STAMP_VERSION = 1  # raise when a step's output changes for the same input
@@ -35,12 +35,6 @@ class UserError(Exception):
 
 
 # ------------------------------------------------------------------------------- stamps
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hash_folder(folder: Path) -> dict[str, str]:

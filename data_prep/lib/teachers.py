@@ -131,31 +131,24 @@ def load_model(checkpoint: Path, data: Path) -> tuple[Any, Any]:
         UserError: If it is no such checkpoint, or was trained on other subwords.
     """
     logging.getLogger("fairseq").setLevel(logging.WARNING)
-    from fairseq import checkpoint_utils
-
     import vq_nat.translation  # noqa: F401  registers task and models
+    from vq_nat.fairseq_side.guard import load_models
     from vq_nat.translation.binding import OtherTextError
 
     check_direction(checkpoint, data)
     try:
-        models, _, task = checkpoint_utils.load_model_ensemble_and_task(
-            [str(checkpoint)], arg_overrides={"data": str(data), "eval_bleu": False}
+        models, _, task = load_models(
+            checkpoint, arg_overrides={"data": str(data), "eval_bleu": False}
         )
     except OtherTextError as error:
         raise UserError(f"The teacher {checkpoint} cannot be used: {error}") from None
-    except RuntimeError as error:
-        if "size mismatch" not in str(error):
-            raise
-        raise UserError(
-            f"The teacher {checkpoint} must have been trained with the dictionaries "
-            f"of {data}, but has others."
-        ) from None
-    except Exception as error:  # unpickling an arbitrary file can raise anything
-        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-        raise UserError(
-            f"The teacher {checkpoint} must be a checkpoint of fairseq, but could not "
-            f"be read: {reason}."
-        ) from None
+    except ValueError as error:
+        if "size mismatch" in str(error.__cause__):
+            raise UserError(
+                f"The teacher {checkpoint} must have been trained with the "
+                f"dictionaries of {data}, but has others."
+            ) from None
+        raise UserError(f"The teacher {error}") from None
     model = models[0].eval()
     if not hasattr(model.decoder, "reorder_incremental_state_scripting"):
         raise UserError(

@@ -85,3 +85,26 @@ def inherit(entries: Mapping[str, Any], name: str, what: str, *seen: str) -> Key
     if base is None:
         return keys
     return overlay(inherit(entries, base, what, *seen, name), keys)
+
+
+def require_one_of(what: str, value: Any, known: tuple[Any, ...]) -> None:
+    """Refuses a value that does not exist.
+
+    Raises:
+        UserError: naming it.
+    """
+    if value not in known:
+        raise UserError(
+            f"{what} must be one of {', '.join(map(str, known))}, "
+            f"but is {value!r} instead."
+        )
+
+
+def refuse_unknown(what: str, keys: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Refuses keys that do not exist.
+
+    Raises:
+        UserError: naming the first.
+    """
+    for key in keys:
+        require_one_of(f"A key of {what[0].lower() + what[1:]}", key, known)

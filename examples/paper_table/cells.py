@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from examples.paper_table.entries import CLEARLY, Entry, speed_up, with_spread
-from vq_nat.results.tables import MEANINGS, NOTHING, Column, markdown, number, percent
+from examples.paper_table.entries import Entry, speed_up, with_spread
+from vq_nat.results.clocks import clock_cell, clock_names, has_clock
+from vq_nat.results.tables import (
+    MEANINGS,
+    NOTHING,
+    Column,
+    markdown,
+    number,
+    percent,
+    text_or_nothing,
+    words_per_code,
+)
 
 HOST = (
     "host: what is in no other column; where `rescore` and `recode` are not known, the "
@@ -172,7 +181,10 @@ def latent_table(entries: Sequence[Entry]) -> str:
         unique_models(latent),
         [
             ("latent model", label),
-            ("n_c", lambda e: first(e, "n_c")),
+            (
+                "words per code",
+                lambda e: text_or_nothing(words_per_code(dict(e.rows[0]))),
+            ),
             ("codes", lambda e: first(e, "codebook_size")),
             ("valid BLEU", valid("bleu", number)),
             ("with true codes", valid("bleu_true_codes", number)),
@@ -195,8 +207,16 @@ def faults_table(entries: Sequence[Entry]) -> str:
             ("length ratio", lambda e: number(e.mean("length_ratio"), 2)),
             ("repeated words", mean_of("repetition_rate", percent)),
             ("broken words", lambda e: percent(e.mean("broken_words"), 2)),
+            *passes_of(known),
         ],
     )
+
+
+def passes_of(entries: Sequence[Entry]) -> list[tuple[str, Callable[[Entry], str]]]:
+    """Returns the column of how often a verifying teacher reads, if one does."""
+    if not any(entry.values("teacher_passes") for entry in entries):
+        return []
+    return [("passes of the teacher", mean_of("teacher_passes", number))]
 
 
 def entropy(entry: Entry) -> float | None:
@@ -220,62 +240,14 @@ def unique_models(entries: Sequence[Entry]) -> list[Entry]:
 
 def clocks_table(entries: Sequence[Entry], figure: str = "sentences_per_s") -> str:
     """Returns a rate at all batch sizes and threads, empty if not measured."""
-    timed = [entry for entry in entries if entry.is_timed]
-    known = [e for e in timed if any(figure in clock for clock in clocks_of(e))]
-    found = {clock_name(clock): clock for e in known for clock in clocks_of(e)}
-    heads = sorted(found, key=lambda name: clock_rank(found[name]))
-    if not heads:
-        return ""
+    known = [e for e in entries if e.is_timed and has_clock(e.timed, figure)]
+    heads = clock_names([entry.timed for entry in known])
 
     def rate(name: str) -> Callable[[Entry], str]:
-        return lambda entry: clock_cell(entry, name, figure)
+        return lambda entry: clock_cell(entry.timed, name, figure)
 
-    return table_of(known, [("system", label), *((h, rate(h)) for h in heads)])
-
-
-def clocks_of(entry: Entry) -> list[dict[str, Any]]:
-    """Returns the clocks of a line."""
-    return entry.timed.get("clocks") or []
-
-
-def clock_name(clock: dict[str, Any]) -> str:
-    """Names a clock in the head of a table."""
-    size = "largest" if clock["largest"] else str(clock["batch_size"])
-    threads = "" if clock["device"] != "cpu" else f", {clock['threads']} thr."
-    return f"{clock['device']}{threads}, batch {size}"
-
-
-def clock_rank(clock: dict[str, Any]) -> tuple[Any, ...]:
-    """Returns a clock's place in the table; the largest batch comes last."""
-    size = math.inf if clock["largest"] else clock["batch_size"]
-    return clock["device"], clock["threads"], size
-
-
-def crowded_clocks(entry: Entry) -> list[str]:
-    """Names clocks of several threads that were slower than on one.
-
-    Others used the cores: threads that wait for each other show the scheduler's time.
-    """
-    single = {
-        c["batch_size"]: c["sentences_per_s"]
-        for c in clocks_of(entry)
-        if c["threads"] == 1
-    }
-    return [
-        clock_name(clock)
-        for clock in clocks_of(entry)
-        if clock["threads"] > 1 and clock["device"] == "cpu"
-        if CLEARLY * clock["sentences_per_s"] < single.get(clock["batch_size"], 0.0)
-    ]
-
-
-def clock_cell(entry: Entry, name: str, figure: str) -> str:
-    """Writes the rate of a line on one clock, and its batch if it was sought."""
-    own = [clock for clock in clocks_of(entry) if clock_name(clock) == name]
-    if not own or name in crowded_clocks(entry):
-        return NOTHING
-    size = f" ({own[0]['batch_size']})" if own[0]["largest"] else ""
-    return f"{own[0][figure]:.0f}{size}"
+    columns = [("system", label), *((head, rate(head)) for head in heads)]
+    return table_of(known, columns) if heads else ""
 
 
 def stages_table(entries: Sequence[Entry]) -> str:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from data_prep.lib.steps import sha256
 from examples.lib.places import LANGS
 from examples.lib.progress import say
 from examples.paper_table.claims import PAIRS, ROWS
 from examples.paper_table.plan import TablePlan, Unit, units_of
 from vq_nat.bench import systems
 from vq_nat.bench.significance import compare_rows
+from vq_nat.files import sha256
 from vq_nat.results.rows import outputs_path, read_json
 
 BASELINE = "teacher-greedy"

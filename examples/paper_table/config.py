@@ -23,6 +23,8 @@ from examples.lib.layers import (
     inherit,
     overlay,
     read_layers,
+    refuse_unknown,
+    require_one_of,
     settled,
 )
 from examples.lib.trainings import TEACHER as CHECKPOINT_OF_TEACHER
@@ -80,6 +82,11 @@ class Model:
         return self.text != TEXTS[0] or self.starts_from_teacher
 
     @property
+    def judges(self) -> bool:
+        """Whether others may decode with it: one model, which writes word for word."""
+        return self.flags.get("arch") == "transformer" and not self.seeds
+
+    @property
     def is_quantised(self) -> bool:
         """Whether it is a latent model whose bottleneck is vector quantisation."""
         ours = str(self.flags.get("arch", "")).startswith("vq_em_transformer")
@@ -104,6 +111,12 @@ class RowSpec:
     note: str = ""
     seeds: tuple[int, ...] = ()  # some of the model's; none: all
     clocks: tuple[str, ...] | None = None  # fewer than the others have; None: those
+
+    @property
+    def judge(self) -> str | None:
+        """The model that ranks candidates or verifies a draft; None without one."""
+        named = self.decoding.get(TEACHER)
+        return TEACHER if named is True else named or None
 
 
 @dataclass(frozen=True)
@@ -291,7 +304,7 @@ def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
     clocks = keys.get("clocks")
     paper = keys.get("paper", {})
     refuse_unknown(f"`paper` of the row `{name}`", paper, PAPER)
-    return RowSpec(
+    row = RowSpec(
         name=name,
         group=keys["group"],
         label=keys["label"],
@@ -303,6 +316,10 @@ def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
         seeds=seeds,
         clocks=None if clocks is None else tuple(as_list(clocks)),
     )
+    if row.judge is not None:
+        what = f"`teacher` of the row `{name}`"
+        require_one_of(what, row.judge, tuple(n for n, m in models.items() if m.judges))
+    return row
 
 
 def refuse_shared_names(rows: Mapping[str, RowSpec]) -> None:
@@ -317,29 +334,6 @@ def refuse_shared_names(rows: Mapping[str, RowSpec]) -> None:
                 f"`group` of the row `{row.name}` must not be the name of a row, "
                 f"but is `{row.group}`."
             )
-
-
-def require_one_of(what: str, value: Any, known: tuple[Any, ...]) -> None:
-    """Refuses a value that does not exist.
-
-    Raises:
-        UserError: naming it.
-    """
-    if value not in known:
-        raise UserError(
-            f"{what} must be one of {', '.join(map(str, known))}, "
-            f"but is {value!r} instead."
-        )
-
-
-def refuse_unknown(what: str, keys: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    """Refuses keys that do not exist.
-
-    Raises:
-        UserError: naming the first.
-    """
-    for key in keys:
-        require_one_of(f"A key of {what[0].lower() + what[1:]}", key, known)
 
 
 def refuse_missing_mono(table: Table, path: Path) -> None:
@@ -389,8 +383,8 @@ def row_config(table: Table, row: RowSpec, seed: int | None) -> Keys:
         "decoding": row.decoding,
         "test_sets": table.corpus["test-sets"],
     }
-    if TEACHER in row.decoding and row.model != TEACHER:
-        used["teacher"] = training_config(table, TEACHER, None)
+    if row.judge is not None and row.model != TEACHER:
+        used["teacher"] = training_config(table, row.judge, None)
     return used
 
 

@@ -23,6 +23,7 @@ from examples.paper_table.plan import (
     Unit,
     hash_inputs,
     is_ready,
+    judge_of,
     state_of,
     units_of,
     wanted,
@@ -232,13 +233,15 @@ def log_of(plan: TablePlan, unit: Unit) -> Path | None:
 
 
 def decoding_of(plan: TablePlan, unit: Unit) -> dict[str, Any]:
-    """Returns the options of decoding; `teacher` becomes its checkpoint.
+    """Returns the options of decoding; a `teacher` becomes its checkpoint.
 
     What turns text into words comes from the corpus: a model that was made elsewhere
     looks for it there.
     """
     data = plan.text(unit.job.model.text) / "bin"
     options = {**unit.row.decoding, "data": data}
-    if options.pop(TEACHER, False):
-        options[TEACHER] = plan.teacher
+    options.pop(TEACHER, None)
+    judge = judge_of(plan, unit)
+    if judge is not None:
+        options[TEACHER] = plan.checkpoint(judge)
     return options

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import mean
+from typing import Any
 
+from data_prep.lib.steps import FINISHED, MISSING
+from data_prep.lib.teachers import find_device
 from examples.lib.progress import minutes
 from examples.paper_table.config import TEACHER
 from examples.paper_table.plan import (
-    FINISHED,
-    MISSING,
-    SECONDS_TO_MEASURE,
-    Estimate,
+    Job,
     TablePlan,
     Unit,
-    estimate_measuring,
-    estimate_training,
     finished_rows,
     is_ready,
     is_trained,
@@ -22,6 +21,9 @@ from examples.paper_table.plan import (
     state_of,
     units_of,
 )
+
+SECONDS_TO_MEASURE = 120.0  # a guess, before anything has been measured
+Rows = Mapping[str, Mapping[str, Any]]
 
 
 def overview(plan: TablePlan) -> str:
@@ -37,12 +39,36 @@ def overview(plan: TablePlan) -> str:
 
 def measuring(plan: TablePlan, todo: Sequence[Unit]) -> str:
     """Says how long the missing rows take to be measured, and how that is known."""
-    rows = finished_rows(plan)
-    known = [estimate_measuring(unit, rows) for unit in todo]
-    guessed = known.count(None)
-    seconds = sum(SECONDS_TO_MEASURE if one is None else one for one in known)
-    source = f"{len(known) - guessed} as before, {guessed} guessed"
-    return f"to measure: {len(todo)} rows, {minutes(seconds)} ({source})"
+    known: dict[str, list[float]] = {}
+    for row in finished_rows(plan).values():
+        if row.get("measure_seconds"):
+            known.setdefault(str(row.get("row")), []).append(row["measure_seconds"])
+    times = [mean(known.get(u.row.name, [SECONDS_TO_MEASURE])) for u in todo]
+    before = sum(unit.row.name in known for unit in todo)
+    source = f"{before} as before, {len(todo) - before} guessed"
+    return f"to measure: {len(todo)} rows, {minutes(sum(times))} ({source})"
+
+
+def estimate_training(plan: TablePlan, job: Job, rows: Rows) -> tuple[float, str]:
+    """Returns the seconds of a training, and by which rows: the most similar ones."""
+    on_gpu, models = find_device(plan.device) == "cuda", plan.table.models
+    rates: dict[str, list[float]] = {}
+    for row in rows.values():
+        known = models.get(str(row.get("model")))
+        if known is None or not row.get("train_seconds") or not row.get("updates"):
+            continue
+        if bool(row.get("train_gpu")) == on_gpu:
+            rate = float(row["train_seconds"]) / float(row["updates"])
+            for what in (known.name, known.flags.get("arch")):
+                rates.setdefault(str(what), []).append(rate)
+    for what, source in (
+        (job.model.name, "rows of the same model"),
+        (str(job.model.flags.get("arch")), "rows of the same architecture"),
+    ):
+        if what in rates:
+            return job.model.updates * mean(rates[what]), source
+    speed = plan.table.updates_per_second
+    return job.model.updates / speed, f"a stated {speed:g} updates/s"
 
 
 def is_wanted(plan: TablePlan, state: str) -> bool:
@@ -79,12 +105,12 @@ def trainings(plan: TablePlan, todo: Sequence[Unit]) -> list[str]:
     jobs = [job for job in jobs_of(plan, untrained) if not is_trained(plan, job)]
     lines, total = [], 0.0
     for job in jobs:
-        found: Estimate = estimate_training(plan, job, rows)
-        total += found.seconds
+        seconds, source = estimate_training(plan, job, rows)
+        total += seconds
         name = TEACHER if job.model.name == TEACHER else job.name
         lines.append(
             f"to train: {name}, {job.model.updates:,} updates on the "
-            f"{job.model.text} text, {minutes(found.seconds)} (by {found.source})"
+            f"{job.model.text} text, {minutes(seconds)} (by {source})"
         )
     count = f"to train: {len(jobs)} models"
     return [

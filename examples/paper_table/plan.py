@@ -9,7 +9,6 @@ from typing import Any
 
 from data_prep.lib.steps import FINISHED, MISSING, STALE, UserError, compare, sha256
 from data_prep.lib.steps import state_of as stamped
-from data_prep.lib.teachers import find_device
 from examples.lib.places import Place, corpus_stamp
 from examples.lib.trainings import recipe_of
 from examples.lib.weights import weights_of
@@ -31,7 +30,6 @@ OUTPUTS = {
     "average": "checkpoint_last.pt",  # what is averaged is not one file
 }
 AVERAGED = "averaged.pt"
-SECONDS_TO_MEASURE = 120.0  # a guess, before anything has been measured
 
 
 @dataclass(frozen=True)
@@ -222,6 +220,10 @@ def hash_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
     taught = unit.job.model.name == TEACHER or needs_teacher(unit)
     if taught and plan.teacher.is_file():
         found[TEACHER] = weights_of(plan.teacher)
+    judge = judge_of(plan, unit)
+    if judge is not None and judge.model.name != TEACHER:
+        path = plan.checkpoint(judge)
+        found |= {"judge": weights_of(path)} if path.is_file() else {}
     return found
 
 
@@ -254,14 +256,21 @@ def digest_of(plan: TablePlan, job: Job) -> str:
 
 def is_ready(plan: TablePlan, unit: Unit) -> bool:
     """Tells whether all that a row is measured with is on disk."""
-    judged = TEACHER in unit.row.decoding
-    teacher = Job(plan.table.models[TEACHER], None)
-    return is_trained(plan, unit.job) and (not judged or is_trained(plan, teacher))
+    judge = judge_of(plan, unit)
+    return is_trained(plan, unit.job) and (judge is None or is_trained(plan, judge))
+
+
+def judge_of(plan: TablePlan, unit: Unit) -> Job | None:
+    """Returns the training of what ranks a row's candidates or verifies its drafts."""
+    name = unit.row.judge
+    return None if name is None else Job(plan.table.models[name], None)
 
 
 def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[Job]:
     """Lists the trainings of some rows, teacher first, each once."""
     jobs = [unit.job for unit in units]
+    judges = [judge_of(plan, unit) for unit in units]
+    jobs += [judge for judge in judges if judge is not None]
     if any(needs_teacher(unit) for unit in units):
         jobs.insert(0, Job(plan.table.models[TEACHER], None))
     return list({job.name: job for job in jobs}.values())
@@ -269,23 +278,12 @@ def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[Job]:
 
 def needs_teacher(unit: Unit) -> bool:
     """Tells whether a row depends on a trained teacher."""
-    return unit.job.model.is_taught or TEACHER in unit.row.decoding
+    return unit.job.model.is_taught or unit.row.judge is not None
 
 
 def texts_of(jobs: Sequence[Job]) -> list[str]:
     """Lists the texts that some trainings need besides the human one."""
     return list(dict.fromkeys(j.model.text for j in jobs if j.model.text != "human"))
-
-
-# ---------------------------------------------------------------------------- estimates
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """How long something takes, and how that is known."""
-
-    seconds: float
-    source: str
 
 
 def finished_rows(plan: TablePlan) -> dict[str, dict[str, Any]]:
@@ -296,40 +294,3 @@ def finished_rows(plan: TablePlan) -> dict[str, dict[str, Any]]:
         for name, row in rows.items()
         if isinstance(row, dict) and row.get("kind") == KIND
     }
-
-
-def estimate_measuring(
-    unit: Unit, rows: Mapping[str, Mapping[str, Any]]
-) -> float | None:
-    """Returns the seconds that rows of the same line took to be measured, if known."""
-    known = [
-        float(row["measure_seconds"])
-        for row in rows.values()
-        if row.get("row") == unit.row.name and row.get("measure_seconds")
-    ]
-    return sum(known) / len(known) if known else None
-
-
-def estimate_training(
-    plan: TablePlan, job: Job, rows: Mapping[str, Mapping[str, Any]]
-) -> Estimate:
-    """Says how long a training takes, by the most similar training of the rows."""
-    model, table = job.model, plan.table
-    on_gpu = find_device(plan.device) == "cuda"
-    rates: dict[str, list[float]] = {}
-    for row in rows.values():
-        known = table.models.get(str(row.get("model")))
-        if known is None or not row.get("train_seconds") or not row.get("updates"):
-            continue
-        if bool(row.get("train_gpu")) != on_gpu:
-            continue
-        rate = float(row["train_seconds"]) / float(row["updates"])
-        same = "the same model" if known.name == model.name else "the same architecture"
-        if known.flags.get("arch") == model.flags.get("arch"):
-            rates.setdefault(same, []).append(rate)
-    for source in ("the same model", "the same architecture"):
-        if source in rates:
-            mean = sum(rates[source]) / len(rates[source])
-            return Estimate(model.updates * mean, f"rows of {source}")
-    speed = table.updates_per_second
-    return Estimate(model.updates / speed, f"a stated {speed:g} updates/s")

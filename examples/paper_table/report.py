@@ -9,7 +9,6 @@ from data_prep.lib.steps import UserError
 from examples.lib.progress import say
 from examples.paper_table.cells import (
     clocks_table,
-    crowded_clocks,
     differing_table,
     faults_table,
     latent_table,
@@ -30,6 +29,7 @@ from examples.paper_table.entries import (
 from examples.paper_table.plan import TablePlan
 from examples.paper_table.plots import draw_curves, draw_pareto
 from examples.paper_table.winners import winners
+from vq_nat.results.clocks import crowded_clocks
 from vq_nat.results.rows import write_text
 from vq_nat.results.speed import TOLERANCE
 from vq_nat.results.tables import at, distinct, meanings
@@ -234,7 +234,7 @@ def conditions(entries: Sequence[Entry]) -> list[str]:
             "Left out of the comparisons and plots of time, as the machine was in "
             f"another state: {', '.join(left)}."
         )
-    crowded = [entry.quoted for entry in systems if crowded_clocks(entry)]
+    crowded = [entry.quoted for entry in systems if crowded_clocks(entry.timed)]
     if crowded:
         found.append(
             "Clocks of several threads that are slower than on one are left out: "

@@ -160,6 +160,23 @@ def test_words_as_codes_learn_and_decode(train, generate, tmp_path) -> None:
     assert greedy.keys() == refined.keys() == set(range(40))
 
 
+@pytest.mark.parametrize("likelihood", ["0", "0.5"])
+def test_minimum_risk_goes_on_from_a_student(
+    train, checkpoint, tmp_path, likelihood
+) -> None:
+    start = load_weights(checkpoint / "checkpoint_best.pt")
+    path = str(checkpoint / "checkpoint_best.pt")
+    risk = ("--risk-samples", "3", "--risk-likelihood", likelihood)
+    train(
+        *(tmp_path, 2, "--disable-validation", "--finetune-from-model", path),
+        *("--criterion", "minimum_risk", *risk),
+    )
+    end = load_weights(tmp_path / "checkpoint_last.pt")
+    moved = {n.split(".")[0] for n, t in end.items() if not t.equal(start[n])}
+    assert "predictor" in moved
+    assert ("encoder" in moved) == ("decoder" in moved) == (likelihood != "0")
+
+
 def test_validate_reads_the_checkpoint_again(train, tmp_corpus, tmp_path) -> None:
     train(tmp_path, 2, "--disable-validation")
     path = ["--path", str(tmp_path / "checkpoint_last.pt"), "--valid-subset", "valid"]

@@ -76,3 +76,43 @@ def test_models_without_codes_are_refused(models, tmp_corpus, tmp_path, capsys) 
     arguments = ["diagnose", teacher, "--teacher", teacher, "--raw", raw]
     assert cli.main(arguments) == 2
     assert "the model must have codes, but is a" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("student", ["words", "learned"])
+def test_a_verified_translation_is_that_of_the_verifier(
+    models, checkpoint, student
+) -> None:
+    texts = ["a b c", "", "d e f g h i j k", "k l m"]
+    model = models.get(student, checkpoint)
+    verified = vq_nat.load(model, teacher=models["teacher"], verify=True)
+    assert verified.translate(texts) == vq_nat.load(models["teacher"]).translate(texts)
+    for h in verified.hypotheses(texts):
+        assert min(1, len(h.tokens)) <= h.passes <= len(h.tokens)
+
+
+def test_words_as_codes_are_counted_and_swapped(models, tmp_corpus, tmp_path) -> None:
+    from vq_nat.explain.page import draw
+
+    out = ["--out", str(tmp_path), "--swaps", "2"]
+    assert cli.main(["codes", str(models["words"]), str(tmp_corpus), *out]) == 0
+    records = json.loads((tmp_path / "codes.json").read_text())
+    translator = vq_nat.load(models["words"])
+    for record in records:  # a code is the last word of its chunks
+        name = translator.codec.target[record["code"]]
+        assert all(chunk.split()[-1] == name for chunk, _ in record["chunks"])
+    picture = draw(translator, "a b c d e f", swaps=3)
+    assert all(0 < step.probability <= 1 for step in picture.steps)
+    for step in picture.steps:
+        assert all(0 < swap.probability <= 1 for swap in step.swaps)
+
+
+def test_verifying_is_measured(models, tmp_corpus, capsys) -> None:
+    from examples.bench_verified import main
+
+    raw = str(tmp_corpus.parent / "raw")
+    models = [str(models["words"]), "--verifier", str(models["teacher"])]
+    main([*models, "--raw", raw, "--sentences", "10", "--timed", "2"])
+    row = json.loads(capsys.readouterr().out)
+    assert row["exact"] == 1.0 and row["passes"] >= 1
+    assert row["ways"]["verified"]["bleu"] == row["ways"]["greedy"]["bleu"]
+    assert row["words_per_pass"] >= 1

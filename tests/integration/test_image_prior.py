@@ -17,10 +17,11 @@ import torch
 from fairseq_commands import USER_DIR, call, train_together
 from PIL import Image
 
-from vq_nat.bench import image_report
+from vq_nat.bench import image_quality, image_report
 from vq_nat.bench.images import UNTIMED
 from vq_nat.cli import main as cli
 from vq_nat.fairseq_side.compat import load_weights
+from vq_nat.files import sha256
 from vq_nat.image.autoencoder import VQVAE
 from vq_nat.image.checkpoints import load_autoencoder, load_prior
 from vq_nat.image.prior_task import ImageCodesConfig, ImageCodesTask
@@ -360,11 +361,18 @@ class Averages(torch.nn.Module):
         return images.float().mean(dim=(2, 3))
 
 
+@pytest.fixture
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A network that counts as the published one."""
+    path = tmp_path / "inception.pt"
+    torch.jit.script(Averages()).save(str(path))
+    monkeypatch.setattr(image_quality, "PUBLISHED", (sha256(path),))
+    return path
+
+
 def test_fid_is_of_the_network_given(
-    pictures: Path, autoencoder: Path, tmp_path: Path
+    pictures: Path, autoencoder: Path, tmp_path: Path, network: Path
 ) -> None:
-    network = tmp_path / "inception.pt"
-    torch.jit.script(Averages()).save(str(network))
     arguments = ["--data", str(pictures), "--out", str(tmp_path / "out")]
     arguments += ["--inception", str(network), "--count", "12"]
     assert cli.main(["image", "report", str(autoencoder), *arguments]) == 0
@@ -394,10 +402,8 @@ def test_a_model_whose_codes_are_not_in_use_yet_is_refused(
 
 
 def test_without_codes_fid_is_of_reconstructions_alone(
-    pictures: Path, tmp_path: Path, sentence: Callable[..., str]
+    pictures: Path, tmp_path: Path, sentence: Callable[..., str], network: Path
 ) -> None:
-    network = tmp_path / "inception.pt"
-    torch.jit.script(Averages()).save(str(network))
     plain = ("--vq-kind", "identity", "--max-update", "1", "--disable-validation")
     model = train(pictures, tmp_path / "model", *AUTOENCODER, *plain)
     words = [str(model), "--data", str(pictures), "--inception", str(network)]

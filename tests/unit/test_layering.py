@@ -12,6 +12,11 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+COMMON = (
+    "vq_nat",
+    "vq_nat.files",
+    "vq_nat.processes",
+)  # for every room: the standard library alone
 HOUSES = ("vq_nat", "data_prep", "examples")
 STAGE = "nn.* translation.flow translation.config translation.layers | torch fairseq"
 SEARCH = "fairseq_side.* translation.flow translation.config translation.decoding*"
@@ -29,6 +34,8 @@ MEASURED = (
 TABLE = {
     "": "image* translation translation.translator engine.folder engine.runtime",
     "translated": "text.lines |",  # what every translator takes and gives
+    "files": "| ",
+    "processes": "| ",
     "light": "| ",
     "bottleneck*": "bottleneck* | torch",
     "nn*": "nn.* | torch fairseq",
@@ -50,10 +57,12 @@ TABLE = {
     "translation.decoding.options": "| ",
     "translation.decoding*": SEARCH,
     "translation.criterion": f"{SEARCH} bottleneck",
+    "translation.risk": f"{SEARCH} translation.criterion",
     "translation.model": f"bottleneck {STAGE.split('|')[0]} fairseq_side.compat "
     "translation.encoder translation.compressor translation.predictor "
     "translation.decoder translation.schedule translation.noise translation.binding "
     "translation.teacher_start",
+    "translation.architectures": "translation.config translation.model | fairseq",
     "translation.word_codes": f"bottleneck {SEARCH} translation.model "
     "translation.predictor translation.decoder | torch",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.model "
@@ -82,7 +91,7 @@ TABLE = {
     "bench*": "*",
     "cli*": "cli* light text.lines bench* results* explain* translation.* "
     "image.sampling",
-    "data_prep.lib*": "data_prep.lib* results.* text.lines fairseq_side.compat "
+    "data_prep.lib*": "data_prep.lib* results.* text.lines fairseq_side.* "
     "translation translation.binding translation.ctranslate2 translation.scores",
     "data_prep.distill": "data_prep.lib.* data_prep.prepare results.*",
     "data_prep*": "data_prep.lib.* results.*",
@@ -134,7 +143,7 @@ def lawful(module: str, name: str) -> bool:
     package = name.partition(".")[0]
     if package in HOUSES:
         named = [p for p in inside if package == "vq_nat" or p.startswith(package)]
-        return name == "vq_nat" or any(fnmatch(inner(name), p) for p in named)
+        return name in COMMON or any(fnmatch(inner(name), p) for p in named)
     return package in sys.stdlib_module_names or outside is None or package in outside
 
 

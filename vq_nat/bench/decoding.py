@@ -69,6 +69,9 @@ def modes() -> list[Mode]:
             rescore="chrf",
         ),
     ]
+    found.append(
+        Mode("verify", "draft, verified by the teacher", {"verify": True}, True)
+    )
     for count in (2, 4, 10):
         found.append(several(f"npd-{count}", f"beam {count}, teacher", count, True))
     found += [

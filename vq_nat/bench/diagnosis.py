@@ -17,14 +17,13 @@ from fairseq.data.data_utils import collate_tokens
 from ..explain.inventory import require_codes
 from ..results.rows import Row
 from ..results.tables import Column, markdown, number, percent
-from ..translation.criterion import code_hits, code_losses, word_hits
+from ..translation.criterion import LN2, code_hits, code_losses, word_hits
 from ..translation.decoding.options import DecodingOptions
 from ..translation.translator import Hypothesis, Translator
 from .quality import score
 from .sentences import TestSet
-from .words import broken_share, words_in
+from .systems import measure_broken_words
 
-LN2 = 0.6931471805599453
 PLACES = ((0, 4), (4, 8), (8, 12), (12, None))  # of subwords, for the agreement
 GREEDY, BEAM, RANKED = "greedy", "beam", "ranked by the teacher"
 OF_TEACHER, OF_REFERENCE = "of the teacher's output", "of the references"
@@ -102,16 +101,14 @@ def describe(
 ) -> Row:
     """Scores outputs, and tells how far they are the teacher's."""
     texts, wanted = [one.text for one in found], [[one.text] for one in taught]
-    quality = score(texts, test_set.references, test_set.complete)
-    known = test_set.training_text
+    language = test_set.target_lang
+    quality = score(texts, test_set.references, test_set.complete, language)
     return {
         "bleu": round(quality.bleu, 2),
         "chrf": round(quality.chrf, 2),
-        "bleu_of_teacher": round(score(texts, wanted).bleu, 2),
+        "bleu_of_teacher": round(score(texts, wanted, language=language).bleu, 2),
         "agreement": agreement(found, taught),
-        "broken_words": None
-        if known is None
-        else round(broken_share(texts, test_set.sources, words_in(known)), 5),
+        "broken_words": measure_broken_words(texts, test_set),
     }
 
 

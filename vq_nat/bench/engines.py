@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import torch
 
 from .. import load
-from ..engine.folder import sha256_of
 from ..fairseq_side.checkpoints import checkpoint_path
+from ..files import sha256
 from ..results.rows import Row
 from ..results.versions import distribution_version
 from ..translation.ctranslate2 import CTranslate2Translator
@@ -70,6 +70,10 @@ class TorchEngine:
             return self.translator.translate(sentences, batch_size)
         return self.translator.translate(sentences, batch_size, references=references)
 
+    def passes(self, sentences: list[str], batch_size: int) -> list[int]:
+        """Returns how often the teacher read each sentence, where it verifies."""
+        return [h.passes for h in self.translator.hypotheses(sentences, batch_size)]
+
     def describe(self) -> Row:
         """Names the sizes that matter; None for what the model does not have."""
         model = self.translator.model
@@ -124,7 +128,7 @@ class OnnxEngine(TorchEngine):
 def exported_folder(checkpoint: Path, compute_type: str, data: Path | None) -> Path:
     """Exports a checkpoint once, into a folder named after what it holds."""
     checkpoint = checkpoint_path(checkpoint)
-    digest = sha256_of(checkpoint)[:16]
+    digest = sha256(checkpoint)[:16]
     folder = checkpoint.parent / f"onnx{FORMAT}-{compute_type}-{digest}"
     if not folder.is_dir():
         export_checkpoint(checkpoint, folder, data, int8=compute_type == "int8")

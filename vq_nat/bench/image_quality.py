@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from ..files import BadFile, read_bytes, reading
 
 WINDOW, SIGMA = 11, 1.5  # of SSIM, Wang et al. 2004, section III.C
 PEAK = 255.0
@@ -97,6 +101,10 @@ def frechet_distance(one: Moments, other: Moments) -> float:
     return float(shift + spread - 2 * product.clamp(min=0).sqrt().sum())
 
 
+# SHA-256 of the networks that are run.
+PUBLISHED = ("f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4",)
+
+
 class InceptionFeatures:
     """Features of images from a TorchScript Inception on disk; nothing is downloaded.
 
@@ -105,24 +113,29 @@ class InceptionFeatures:
     called with uint8 images it returns 2048 features with `return_features=True`.
 
     Args:
-        path: the file.
+        path: the file. It is a program, which may read and write files: none but the
+            published one is run.
         device: "cpu", "cuda", ….
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if it is not a TorchScript module, or not called like that one.
+        ValueError: if it is another file, or not called like that one.
     """
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
         if not path.is_file():
             raise FileNotFoundError(f"the Inception network {path} does not exist.")
-        try:
-            self.network: Any = torch.jit.load(str(path), map_location=device).eval()
-        except RuntimeError as error:
-            raise ValueError(
-                f"{path} must be a TorchScript module such as "
-                "inception-2015-12-05.pt, but is not."
-            ) from error
+        content = read_bytes(path, "the Inception network")
+        found = hashlib.sha256(content).hexdigest()
+        if found not in PUBLISHED:
+            raise BadFile(
+                f"{path} must be inception-2015-12-05.pt as NVIDIA publishes it "
+                f"(SHA-256 {PUBLISHED[0][:12]}…), but is another file "
+                f"({found[:12]}…) instead: it is not run."
+            )
+        with reading(path, "a TorchScript module"):
+            self.network: Any = torch.jit.load(BytesIO(content), map_location=device)
+        self.network.eval()
         self.device = device
         self._try(path)
 

@@ -67,13 +67,6 @@ def cpu_name(text: str) -> str:
     return f"{name} ({widest})" if name and widest else name
 
 
-def all_threads() -> int:
-    """Returns how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1  # not a Linux
-
-
 def calibrate(repeats: int = 9) -> Row:
     """Times fixed pieces of work on one thread of this CPU.
 

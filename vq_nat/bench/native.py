@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import load
-from ..engine.folder import FORMAT, sha256_of
+from ..engine.folder import FORMAT
 from ..engine.weights import FORMATS
+from ..files import sha256
 from ..results.rows import Row
 from ..translation.export import export_checkpoint
 from ..translation.loading import checkpoint_path
@@ -54,6 +55,10 @@ class NativeEngine:
         """Translates raw sentences."""
         return self.model.translate(sentences, batch_size, references=references)
 
+    def passes(self, sentences: list[str], batch_size: int) -> list[int]:
+        """Returns how often the teacher read each sentence, where it verifies."""
+        return [h.passes for h in self.model.hypotheses(sentences, batch_size)]
+
     def describe(self) -> Row:
         """Names sizes and number format; None for what the model does not have."""
         description, latent = self.model.description, self.model.parallel
@@ -76,7 +81,7 @@ def exported_folder(
 ) -> Path:
     """Exports a checkpoint once, into a folder named after what it holds."""
     checkpoint = checkpoint_path(checkpoint)
-    name = f"engine{FORMAT}-{number_format}-{sha256_of(checkpoint)[:16]}"
+    name = f"engine{FORMAT}-{number_format}-{sha256(checkpoint)[:16]}"
     folder = checkpoint.parent / name
     if not folder.is_dir():
         export_checkpoint(checkpoint, folder, data, number_format)

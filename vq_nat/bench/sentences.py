@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from ..files import BadFile, read_json
 from ..text.lines import read_lines
 
 Item = TypeVar("Item")
@@ -107,11 +107,17 @@ def known_renderings(path: Path, targets: list[str]) -> list[list[str]]:
             those of the other language, for a model that translates back.
 
     Raises:
+        BadFile: if they are no lists of texts.
         ValueError: if some references are in their lists and others are not.
     """
     if not path.is_file():
         return []
-    lists: list[list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    lists: list[list[str]] = read_json(path, "lists of known translations", list)
+    if not all(are_texts(one) for one in lists):
+        raise BadFile(
+            f"{path} must be lists of known translations, one for each sentence, each "
+            "of at least one text, but is not."
+        )
     hits = sum(target in of_one for target, of_one in zip(targets, lists))
     if hits == 0:
         return []
@@ -121,6 +127,12 @@ def known_renderings(path: Path, targets: list[str]) -> list[list[str]]:
             f"reference among them, but holds {len(lists)}, {hits} of which do."
         )
     return lists
+
+
+def are_texts(found: object) -> bool:
+    """Tells whether it is what a sentence may be translated by."""
+    texts = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return texts and bool(found)
 
 
 def spread(items: list[Item], count: int) -> list[Item]:

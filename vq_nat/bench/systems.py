@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from ..engine import all_threads
 from ..results.rows import Row, row_path, write_json, write_outputs, write_row
 from ..results.training_log import TrainingLog, read_log
 from ..translation.decoding.options import NEED_REFERENCES
@@ -21,12 +22,13 @@ from ..translation.loading import languages_of
 from .clocks import Clock, Rules, measure_clock
 from .engines import (
     Engine,
+    NativeEngine,
+    TorchEngine,
     describe_decoding,
     engine_versions,
     open_engine,
 )
 from .machine import (
-    all_threads,
     calibrate,
     describe_machine,
     gain_of_threads,
@@ -198,6 +200,7 @@ def measure(
         "engine": system.engine,
         "decoding": describe_decoding(system.decoding),
         **engine.describe(),
+        "teacher_passes": measure_passes(system, engine, main, conditions),
         **describe_training(log),
         **describe_machine(conditions.device, conditions.threads),
         "engine_versions": engine_versions(system.engine),
@@ -264,6 +267,18 @@ def measure_quality(
         kept = write_outputs(outputs, beside, test_set.name)
         return {**quality, "outputs": kept.name}
     return {**quality, "outputs": None}
+
+
+def measure_passes(
+    system: System, engine: Engine, test_set: TestSet, conditions: Conditions
+) -> float | None:
+    """Returns how often a verifying teacher reads a sentence, the mean; else None."""
+    if not system.decoding.get("verify") or system.needs_references:
+        return None
+    assert isinstance(engine, (TorchEngine, NativeEngine))
+    with pinned_threads(conditions.threads):
+        passes = engine.passes(test_set.sources, conditions.batch_size)
+    return round(sum(passes) / len(passes), 3)
 
 
 def measure_broken_words(outputs: list[str], test_set: TestSet) -> float | None:

@@ -7,6 +7,8 @@ vector_quantizer.py  vector quantization by expectation maximization, of which
     codebook.py      the M-step,
     weights.py       what the one hands to the other,
     space.py         the space of the codes,
+    prior.py         what a predictor says of the codes,
+    noise.py         codes that are nearly right,
     data_init.py     and the first codebook
 learned.py           what the members without an M-step share:
     semhash.py       improved semantic hashing
@@ -25,6 +27,7 @@ from .base import Bottleneck, BottleneckOutput, IdentityBottleneck
 from .config import BottleneckConfig, plain_config
 from .fsq import FiniteScalarQuantization
 from .gumbel import GumbelSoftmax
+from .prior import Prior
 from .semhash import SemanticHashing
 from .usage import perplexity, used_share
 from .vector_quantizer import VectorQuantizer
@@ -33,6 +36,7 @@ __all__ = [
     "Bottleneck",
     "BottleneckConfig",
     "BottleneckOutput",
+    "Prior",
     "build_bottleneck",
     "perplexity",
     "used_share",

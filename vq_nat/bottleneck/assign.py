@@ -109,7 +109,12 @@ def posterior_entropies(distances: Tensor, temperature: Tensor) -> Tensor:
 
 
 def _logits(distances: Tensor, temperature: Tensor) -> Tensor:
-    return distances / -temperature.clamp(min=_MIN_TEMPERATURE)[:, None, None]
+    return distances / -scale_of(temperature)
+
+
+def scale_of(temperature: Tensor) -> Tensor:
+    """What distances are divided by. Shape: (G,) -> (G, 1, 1)."""
+    return temperature.clamp(min=_MIN_TEMPERATURE)[:, None, None]
 
 
 def sample_codes(probabilities: Tensor, num_samples: int) -> Tensor:
@@ -126,7 +131,11 @@ def sample_codes(probabilities: Tensor, num_samples: int) -> Tensor:
 
 
 def e_step(
-    z: Tensor, codebook: Tensor, temperature: Tensor, num_samples: int | None
+    z: Tensor,
+    codebook: Tensor,
+    temperature: Tensor,
+    num_samples: int | None,
+    prior: Tensor | None = None,
 ) -> Assignment:
     """Assigns vectors to codes.
 
@@ -137,6 +146,8 @@ def e_step(
         codebook: Codes. Shape: (G, K, D).
         temperature: tau of the posterior. Shape: (G,).
         num_samples: M; 0 for the exact expectation, None for the nearest code alone.
+        prior: What is added to the posterior's logits, lambda log p; None = nothing.
+            Shape: (G, N, K).
     """
     (num_slices, num_vectors, _), num_codes = z.shape, codebook.shape[1]
     exact = num_samples == 0
@@ -152,6 +163,9 @@ def e_step(
     for part in squared_distances(z, codebook):
         rows = slice(end, end := end + part.shape[1])
         codes[:, rows], first[:, rows], second[:, rows] = nearest_codes(part)
+        if prior is not None:  # as if the unlikely codes were further away
+            part = part - prior[:, rows] * scale_of(temperature)
+            codes[:, rows] = part.argmin(-1)
         entropies = posterior_entropies(part[:, ::stride], temperature)
         entropy, measured = entropy + entropies.sum(), measured + entropies.numel()
         weights[:, rows] = _choose(part, codes[:, rows], temperature, num_samples)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import BottleneckConfig
+from .prior import Prior, slice_first
 from .slices import look_up
 
 
@@ -62,12 +63,15 @@ class Bottleneck(nn.Module):
         self.window = 1 / (1 - config.vq_decay)  # updates that count as recent
         self._frozen = False
 
-    def forward(self, z_e: Tensor, mask: Tensor | None = None) -> BottleneckOutput:
+    def forward(
+        self, z_e: Tensor, mask: Tensor | None = None, prior: Prior | None = None
+    ) -> BottleneckOutput:
         """Quantizes the real positions of `z_e`.
 
         Args:
             z_e: Encoder outputs, of any floating type. Shape: (B, L, C).
             mask: True at real positions; None if all are. Shape: (B, L).
+            prior: What a predictor says of the codes; None = nothing.
 
         Returns:
             The result record; what stands at padding in `z_e` cannot change it.
@@ -78,7 +82,10 @@ class Bottleneck(nn.Module):
         _check_shapes(z_e, mask, self.width)
         with torch.autocast(z_e.device.type, enabled=False):
             rows = z_e.flatten(0, 1) if mask is None else z_e[mask]
-            out = self.quantize_rows(rows.float())
+            if prior is None:
+                out = self.quantize_rows(rows.float())
+            else:
+                out = self.quantize_by(rows.float(), slice_first(prior, mask))
         # On the host already: evaluation need not wait for the device once more.
         if not all(math.isfinite(figure) for figure in out.metrics.values()):
             raise self._not_finite()
@@ -95,6 +102,17 @@ class Bottleneck(nn.Module):
             z (N, C); the record's fields (N, C), (N, G) and (N, G, K).
         """
         raise NotImplementedError
+
+    def quantize_by(self, z: Tensor, prior: Prior) -> BottleneckOutput:
+        """Quantizes N real vectors as `quantize_rows` does, but with a prior.
+
+        Raises:
+            ValueError: If this kind has no use for one.
+        """
+        raise ValueError(
+            "`prior` must be None for a bottleneck of `vq_kind` "
+            f"{self.config.vq_kind!r}, but is given instead."
+        )
 
     @property
     def codebook(self) -> Tensor:

@@ -145,6 +145,18 @@ class BottleneckConfig:
         },
     )
 
+    vq_code_noise: float = field(
+        default=0.0,
+        metadata={
+            "help": "vq: share of the codes that the decoder sees in training that are "
+            "replaced by one of the nearest to the same vector"
+        },
+    )
+    vq_noise_codes: int = field(
+        default=10,
+        metadata={"help": "vq: from how many codes with --vq-code-noise one is drawn"},
+    )
+
     def validate(self, width: int) -> None:
         """Refuses options that cannot work.
 
@@ -203,6 +215,16 @@ class BottleneckConfig:
             0 <= self.vq_commitment < math.inf,
             "`vq_commitment` must be at least 0 and finite",
             self.vq_commitment,
+        )
+        _require(
+            0 <= self.vq_code_noise <= 1,
+            "`vq_code_noise` must be from 0 to 1",
+            self.vq_code_noise,
+        )
+        _require(
+            self.vq_noise_codes >= 1,
+            "`vq_noise_codes` must be at least 1",
+            self.vq_noise_codes,
         )
         for name in (
             "vq_code_dim",

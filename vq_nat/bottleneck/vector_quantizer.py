@@ -9,6 +9,8 @@ from .base import Bottleneck, BottleneckOutput, straight_through
 from .codebook import Codebook, EmaCodebook, GradientCodebook
 from .config import BottleneckConfig
 from .data_init import RecentVectors
+from .noise import replace_some
+from .prior import Prior, rate
 from .slices import join_slices, look_up, split_slices
 from .space import CodeSpace
 from .watch import CollapseWatch
@@ -88,17 +90,29 @@ class VectorQuantizer(Bottleneck):
         Shape:
             z (N, C); the record's fields (N, C), (N, G) and (N, G, K).
         """
+        return self.quantize_by(z, None)
+
+    def quantize_by(self, z: Tensor, prior: Prior | None) -> BottleneckOutput:
+        """Does the same with a prior of the codes, (G, N, K)."""
         z = self.space.enter(z)  # (G, N, code width)
         codes = self._codes
         with torch.no_grad():
             temperature = self._temperature(z, codes)
-            found = assign.e_step(z, codes, temperature, self.num_samples)
+            added = None if prior is None else prior.weight * prior.log_probs
+            found = assign.e_step(z, codes, temperature, self.num_samples, added)
         self.check_finite(found.distances)
         quantized = found.weights.mix(codes)
         metrics = self._metrics(z, quantized, found, temperature)
         if self.gathers:
             self._gather(z.detach(), found)
         loss = self._loss(z, quantized)
+        if prior is not None:
+            bits = rate(z, codes, temperature, prior.log_probs)
+            loss = loss + prior.rate * bits
+            metrics |= {"rate": float(bits.detach()), "prior_weight": prior.weight}
+        if self.training and self.config.vq_code_noise and not self.passes_through:
+            share, nearest = self.config.vq_code_noise, self.config.vq_noise_codes
+            quantized = replace_some(z.detach(), quantized, codes, share, nearest)
         if self.passes_through:
             # Times 0 rather than 0: every parameter keeps its place in the graph.
             quantized, loss = z, 0.0 * loss

@@ -21,13 +21,6 @@ def add_diagnose_command(commands: Any) -> None:
     add("--teacher", required=True, metavar="MODEL", help="autoregressive model")
     add("--raw", type=Path, required=True, help="folder with the raw test set")
     add("--file", default="test", help="name of its files (default: test)")
-    add(
-        "--languages",
-        nargs=2,
-        default=["en", "de"],
-        metavar=("SOURCE", "TARGET"),
-        help="endings of its files (default: en de)",
-    )
     add("--data", metavar="DIR", help="folder of the text processing")
     add("--device", type=device, default="cpu", help="cpu, cuda, … (default: cpu)")
     add("--autocast", default="none", help="see fairseq-train (default: none)")
@@ -45,11 +38,10 @@ def run_diagnose(options: argparse.Namespace) -> None:
     from ..bench.diagnosis import diagnose, table
     from ..bench.sentences import TestSet
     from ..results.rows import write_text
+    from ..translation.loading import languages_of
 
-    source, target = options.languages
-    test_set = TestSet.read(
-        options.raw, options.raw.name, options.file, (source, target), options.file
-    )
+    languages, name = languages_of(options.model, options.data), options.file
+    test_set = TestSet.read(options.raw, options.raw.name, name, languages, name)
     if options.sentences:
         test_set = test_set.first(options.sentences)
     common = {"device": options.device, "autocast": options.autocast}

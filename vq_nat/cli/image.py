@@ -1,6 +1,6 @@
 """The commands `vq-nat image …`: parses and calls; whatever it does is done elsewhere.
 
-It is a file of its own beside `cli.py`, which adds these commands to its own.
+`main.py` adds these commands to its own.
 """
 
 import argparse

@@ -4,6 +4,7 @@ The engine is compiled when the package is installed. Without a compiler the pac
 installs all the same, and `available` says no.
 """
 
+import os
 from importlib import import_module
 from types import ModuleType
 
@@ -33,3 +34,10 @@ def engine() -> ModuleType:
         return import_module("vq_nat.engine._engine")
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(MISSING) from error
+
+
+def all_threads() -> int:
+    """Returns how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # not a Linux

@@ -6,9 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from ..files import sha256
 from ..text.codec import PREFIXES, TEXT_FILE
+from ..text.folder import read_description
 from ..text.tokenizer import prefixes_of
-from .folder import DESCRIPTION, FORMAT, TEXTS, WEIGHTS, dictionary_name, sha256_of
+from .folder import DESCRIPTION, FORMAT, TEXTS, WEIGHTS, dictionary_name
 from .packing import write_tensors
 from .weights import describe, tensors_of
 
@@ -49,7 +51,7 @@ def export(
             "version": version,
             "number_format": number_format,
             **describe(model, dictionaries),
-            "files": {path.name: sha256_of(path) for path in sorted(folder.iterdir())},
+            "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},
         }
         text = json.dumps(description, indent=1) + "\n"
         (folder / DESCRIPTION).write_text(text, encoding="utf-8")
@@ -63,7 +65,8 @@ def write_texts(dictionaries: dict[str, Any], data: Path, folder: Path) -> None:
     for file in TEXTS:
         if (data / file).is_file():
             shutil.copyfile(data / file, folder / file)
-    recipe = json.loads((data / TEXT_FILE).read_text(encoding="utf-8"))
+    recipe = read_description(data)
+    recipe.pop("sha256", None)  # of files that are written anew here
     # The text may have been prepared for the other direction.
     recipe |= dict(zip(("source_lang", "target_lang"), dictionaries, strict=True))
     if recipe.get("tokenizer") == "moses":

@@ -1,9 +1,10 @@
 """The folder of an exported model: what lies in it, and whether it is as written."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
+
+from ..files import sha256
 
 DESCRIPTION, WEIGHTS = "description.json", "model.safetensors"
 FORMAT = 1  # raised when a reader of the old one would read something wrong
@@ -20,12 +21,6 @@ def is_folder(path: str | Path) -> bool:
 def dictionary_name(language: str) -> str:
     """Returns the name of a dictionary's file."""
     return f"dict.{language}.txt"
-
-
-def sha256_of(path: Path) -> str:
-    """Returns the SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -98,7 +93,7 @@ def check_files(folder: Path, hashes: Any) -> None:
         path = folder / name
         if not path.is_file():
             raise FileNotFoundError(f"the file {path} does not exist.")
-        if sha256_of(path) != expected:
+        if sha256(path) != expected:
             raise ValueError(
                 f"{path} must be the file that was exported, but has changed: export "
                 "the checkpoint again."

@@ -1,6 +1,5 @@
 """Python's door to an exported model: text in, text out, without torch and fairseq."""
 
-import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from ..light import light_module
 from ..text.codec import PIECE, IndexCodec
 from ..text.dictionary import Dictionary
 from ..translated import EMPTY, Hypothesis, TextDoor, checked, join
-from . import engine
+from . import all_threads, engine
 from .folder import WEIGHTS, dictionary_name, languages_of, read_description
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 else:
     home = light_module("translation.decoding.options")
 
+MOST_THREADS = 1024  # that the engine starts
 # Options that mean the same to the engine, and what it calls them.
 SHARED = {
     "lenpen": "",  # see `length_penalty`
@@ -33,12 +33,15 @@ LATENT = {
     "temperature": "temperature",
     "sampling_seed": "seed",
     "teacher": "",
+    "verify": "",  # see `_run`
     "passes": "passes",
     "length_mode": "",
     "length_ratio": "",
     "min_length_ratio": "min_length_ratio",
     "max_length_ratio": "max_length_ratio",
 }
+# Of what a latent model is asked for, what its verifying teacher is asked for as well.
+VERIFYING = ("max_len_a", "max_len_b", "threads")
 AUTOREGRESSIVE = {**SHARED, "beam": "width", "min_len": "min_length"}
 
 
@@ -70,7 +73,7 @@ def load_folder(
         device: must be "cpu".
         threads: that compute; 0 = one for each processor. Results do not depend on it.
         **decoding: the fields of `DecodingOptions`: `candidates`, `passes`, `beam` (of
-            an autoregressive model), `teacher` (the folder of one), ….
+            an autoregressive model), `teacher` (the folder of one), `verify`, ….
 
     Raises:
         FileNotFoundError: if a file is missing.
@@ -120,7 +123,7 @@ class EngineTranslator(TextDoor):
     Args:
         parts: the model, with its text.
         options: how it decodes.
-        teacher: the model that ranks candidates.
+        teacher: the model that ranks candidates, or verifies the best of them.
         threads: that compute; 0 = one for each processor.
     """
 
@@ -133,7 +136,7 @@ class EngineTranslator(TextDoor):
     ) -> None:
         self.parts, self.teacher, self.options = parts, teacher, options
         self.codec, self.description = parts.codec, parts.description
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or min(all_threads(), MOST_THREADS)
         if teacher is not None:
             self._check_teacher(teacher)
         self._options()  # refuses wrong options at once
@@ -161,7 +164,8 @@ class EngineTranslator(TextDoor):
         start = time.perf_counter()
         found = self._run(rows, options)
         seconds = (time.perf_counter() - start) / max(1, len(rows))
-        read = [[self._read(one, seconds) for one in of_row] for of_row in found]
+        judged = self._judges(options)
+        read = [[self._read(one, seconds, judged) for one in row] for row in found]
         return [join([read[row] for row in own]) or [EMPTY] for own in owners]
 
     def translate(
@@ -180,7 +184,8 @@ class EngineTranslator(TextDoor):
         options.want_scores = options.width > 1 or options.passes > 0
         rows, owners = self._pieces(checked(sentences, batch_size))
         texts = [
-            self.codec.sentence(found[0].tokens) for found in self._run(rows, options)
+            self.codec.sentence(found[0].tokens)
+            for found in self._run(rows, options, scores=False)
         ]
         return [" ".join(filter(None, texts[own.start : own.stop])) for own in owners]
 
@@ -195,22 +200,39 @@ class EngineTranslator(TextDoor):
             rows += pieces
         return rows, owners
 
-    def _run(self, rows: list[list[int]], options: Any) -> list[list[Any]]:
-        """Lets the engine translate."""
-        if self.teacher is None or options.width == 1:
+    def _run(
+        self, rows: list[list[int]], options: Any, scores: bool = True
+    ) -> list[list[Any]]:
+        """Lets the engine translate; `scores`: whether the teacher's are wanted."""
+        if self.options.verify:
+            assert self.teacher is not None  # see `DecodingOptions`
+            theirs = engine().Options()
+            for name in VERIFYING:
+                setattr(theirs, name, getattr(options, name))
+            theirs.want_scores, theirs.normalise = scores, False
+            return self.parts.model.translate_verified(
+                rows, self.teacher.model, theirs, options
+            )
+        if self.teacher is None or not self._judges(options):
             return self.parts.model.translate(rows, options)
         return self.parts.model.translate_ranked(rows, self.teacher.model, options)
 
-    def _read(self, one: Any, seconds: float) -> Hypothesis:
+    def _judges(self, options: Any) -> bool:
+        """Whether a teacher scores: what it verifies, or several that it ranks."""
+        several = options.width > 1
+        return self.teacher is not None and (several or self.options.verify)
+
+    def _read(self, one: Any, seconds: float, judged: bool) -> Hypothesis:
         slices = self.description.get("slices", 1)
         codes = [one.codes[i : i + slices] for i in range(0, len(one.codes), slices)]
+        theirs = one.score if self.options.verify else one.teacher_score
         return Hypothesis(
             self.codec.sentence(one.tokens),
             self.codec.names(one.tokens),
             codes,
             one.score,
             one.rank_score,
-            None if self.teacher is None else one.teacher_score,
+            theirs if judged else None,
             one.steps,
             seconds,
         )

@@ -314,10 +314,20 @@ def teacher_reasons(model: Any) -> Iterable[tuple[bool, str]]:
     layers = [layer for side in (encoder, decoder) for layer in side.layers]
     others = {getattr(layer.activation_fn, "__name__", "") for layer in layers}
     yield others != {"relu"}, f"ReLU in its layers, but has {', '.join(sorted(others))}"
+    yield (
+        any(
+            getattr(layer, name, None) is not None
+            for layer in layers
+            for name in SCALES
+        )
+        or any(getattr(layer, "cross_self_attention", False) for layer in layers),
+        "plain layers, but has scaled ones or attention to source and target at once",
+    )
     sources = [layer.encoder_attn for layer in decoder.layers]
     yield not all(sources), "a decoder whose layers all attend to the source"
     learned = {is_learned(side.embed_positions) for side in (encoder, decoder)}
     yield len(learned) > 1, "positions of one kind on both sides"
 
 
+SCALES = ("attn_ln", "c_attn", "ffn_layernorm", "w_resid")  # of NormFormer
 PROJECTIONS = ("adaptive_softmax", "project_in_dim", "project_out_dim")

@@ -60,6 +60,7 @@ TASKS = (
 )
 CRITERIA = (
     "latent_prediction",
+    "minimum_risk",
     "bits_per_dim",
     "code_nll",
     "cross_entropy",
@@ -210,6 +211,8 @@ class Check:
         if not isinstance(options, MutableMapping):
             self.refuse(part, "a group of options", section)
         name = name_of(part, options)
+        if not isinstance(name, str):
+            self.refuse(part, "the options of something with a name", name)
         if part in REST and name not in (REST[part] or registry(part)):
             cfg[part] = None
         elif isinstance(section, Namespace):
@@ -235,6 +238,8 @@ class Check:
             name = name_of(part, options) if part in due else options.get(part)
             if part in SERVED and part in due:
                 self.served(f"{holder}.{part}", part, name)
+            if part == "model" and options.get("arch") is not None:
+                self.served(f"{holder}.arch", part, options["arch"])
             if isinstance(name, str):
                 rules |= rules_of(part, name)
             rules[part] = TEXT
@@ -245,8 +250,8 @@ class Check:
 
     def served(self, option: str, part: str, name: Any) -> None:
         """Refuses what this package has no use for."""
-        known = ARCH_MODEL_NAME_REGISTRY.get(name, name) if part == "model" else name
-        if known not in SERVED[part]:
+        known = ARCH_MODEL_NAME_REGISTRY if part == "model" else {}
+        if not isinstance(name, str) or known.get(name, name) not in SERVED[part]:
             self.refuse(option, f"one of {', '.join(SERVED[part])}", name)
 
     def options(

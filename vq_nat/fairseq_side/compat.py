@@ -23,7 +23,10 @@ from fairseq.optim import (
 )
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ..files import BadFile
+from ..processes import end_with_parent
 from .checkpoint_options import check_options
+from .guard import check_archive
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +74,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
         ValueError: if it is not a fairseq checkpoint, or its options are refused.
         RefusedPickle: if it calls functions.
     """
-    return _load_checkpoint(path)["model"]
+    return load_state(path)["model"]
 
 
 def load_config(path: str | Path) -> dict[str, Any]:
@@ -82,7 +85,7 @@ def load_config(path: str | Path) -> dict[str, Any]:
         ValueError: if it is not a fairseq checkpoint, or its options are refused.
         RefusedPickle: if it calls functions.
     """
-    return _load_checkpoint(path)["cfg"]
+    return load_state(path)["cfg"]
 
 
 def load_task_state(path: str | Path) -> dict[str, Any]:
@@ -93,7 +96,7 @@ def load_task_state(path: str | Path) -> dict[str, Any]:
         ValueError: if it is not a fairseq checkpoint.
         RefusedPickle: if it calls functions.
     """
-    return _load_checkpoint(path).get("task_state") or {}
+    return load_state(path).get("task_state") or {}
 
 
 class Refused(ValueError, SystemExit):
@@ -132,14 +135,23 @@ class RefusedPickle(pickle.UnpicklingError, ValueError):
     """A checkpoint that would call functions; for who knows of torch or of files."""
 
 
-def _load_checkpoint(path: str | Path) -> dict[str, Any]:
+def load_state(path: str | Path) -> dict[str, Any]:
+    """Reads all that a fairseq checkpoint holds, onto the CPU.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is not a fairseq checkpoint, or its options are refused.
+        RefusedPickle: if it calls functions.
+    """
     if not Path(path).is_file():
         raise FileNotFoundError(f"the checkpoint {path} does not exist.")
     try:
         state = _load(path)
     except RefusedPickle:
         raise
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+    except Exception as error:  # of damaged pickles torch says whatever befalls it
+        if isinstance(error, BadFile):
+            raise
         # Of a file cut off to 4 to 69 kB torch looks for the end before its beginning.
         if isinstance(error, OSError) and error.errno != errno.EINVAL:
             raise
@@ -163,6 +175,7 @@ def _load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def _load(path: str | Path) -> Any:
     """Reads a file of torch's format, or of the one before torch 1.6."""
+    check_archive(path)
     with open(path, "rb") as file:
         mmap = file.read(2) == b"PK"  # of the older one there is no mapping
     try:
@@ -311,3 +324,5 @@ def tensorboard_writer(folder: str, name: str) -> Any:
 
 
 allow_fairseq_checkpoints()
+if "TORCHELASTIC_RUN_ID" in os.environ:  # a worker of torchrun
+    end_with_parent()

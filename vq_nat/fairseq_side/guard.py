@@ -7,14 +7,29 @@ them; its `eval` reads literals.
 
 from __future__ import annotations
 
+import fcntl
+import os
+import struct
+import sys
+import zipfile
+from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy
 import torch
 from fairseq import checkpoint_utils
+from fairseq.data import Dictionary, data_utils, indexed_dataset
 
+from ..files import BadFile, PathLike, reading
 from .checkpoint_options import check_options
 from .literals import replace_eval
+
+BINARY = "binary data that fairseq-preprocess wrote"
+MAGIC = b"MMIDIDX\x00\x00"
+HEADER = len(MAGIC) + 8 + 1 + 8  # version, type of the numbers, count
+WORDS = "a dictionary of fairseq, a symbol and a number a line,"
 
 
 class GuardedTorch(ModuleType):
@@ -26,12 +41,153 @@ class GuardedTorch(ModuleType):
 
     def load(self, file: Any, map_location: Any = None) -> Any:
         """Reads a checkpoint without calling anything, and checks its options."""
-        state = torch.load(file, map_location=map_location, weights_only=True)
-        check_options(state, getattr(file, "name", "the checkpoint"))
+        path = getattr(file, "name", "the checkpoint")
+        if isinstance(path, str) and os.path.isfile(path):
+            check_archive(path)
+        with reading(path, "a fairseq checkpoint"):
+            state = torch.load(file, map_location=map_location, weights_only=True)
+        check_options(state, path)
         return state
+
+
+def check_archive(path: PathLike) -> None:
+    """Refuses a file of torch's that lost bits: its parts have check sums.
+
+    torch writes and does not read them. What it stores is not compressed, so that
+    nothing in it is larger than the file.
+
+    Raises:
+        BadFile: naming the part.
+    """
+    found = os.stat(path)
+    _check_archive(str(path), found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _check_archive(path: str, size: int, changed: int) -> None:
+    with open(path, "rb") as file:
+        if file.read(2) != b"PK":  # the format before torch 1.6
+            return
+    with reading(path, "a fairseq checkpoint"), zipfile.ZipFile(path) as archive:
+        packed = [one for one in archive.infolist() if one.compress_type]
+        broken = packed[0].filename if packed else archive.testzip()
+    if broken is not None:
+        raise BadFile(
+            f"{path} must be a fairseq checkpoint as torch wrote it, but its part "
+            f"{broken} is damaged or packed."
+        )
+
+
+def load_models(path: PathLike, **options: Any) -> tuple[list[Any], Any, Any]:
+    """Loads a checkpoint's model with fairseq, see `load_model_ensemble_and_task`.
+
+    Args:
+        path: of the checkpoint.
+        **options: fairseq's.
+
+    Returns:
+        A list of the model; its options; its task.
+
+    Raises:
+        BadFile: if there is no way to build the model from the file.
+    """
+    with reading(path, "a checkpoint that a model can be built from"):
+        return checkpoint_utils.load_model_ensemble_and_task([str(path)], **options)
+
+
+def load_dictionary(kind: Any, file: Any, *rest: Any, **options: Any) -> Any:
+    """Reads a dictionary as fairseq does, and names the file if it cannot.
+
+    Raises:
+        BadFile: if it is no dictionary, or an empty one.
+    """
+    if not isinstance(file, (str, Path)):
+        return _load_dictionary(kind, file, *rest, **options)
+    with reading(file, WORDS):
+        found = _load_dictionary(kind, str(file), *rest, **options)
+    if len(found) == found.nspecial:
+        raise BadFile(f"{file} must be {WORDS} but holds no symbol.")
+    return found
+
+
+def load_data(path: str, *rest: Any, **options: Any) -> Any:
+    """Opens binary data as fairseq does, after a look at the sizes that it states.
+
+    Raises:
+        BadFile: if sizes or places lie outside the file.
+    """
+    check_index(path)
+    with reading(path, BINARY):
+        return _load_data(path, *rest, **options)
+
+
+def check_index(prefix: str) -> None:
+    """Checks the index of what fairseq-preprocess wrote, `PREFIX.idx`, with its data.
+
+    Behind its header stand the number of words of each sentence (int32) and the byte
+    where it begins (int64).
+
+    Raises:
+        BadFile: if they cannot be those of the data.
+    """
+    index, data = f"{prefix}.idx", f"{prefix}.bin"
+    if not (os.path.isfile(index) and os.path.isfile(data)):
+        return  # fairseq has other layouts, and says itself if there are none
+    content = numpy.memmap(index, mode="r") if os.path.getsize(index) else b""
+    if bytes(content[: len(MAGIC)]) != MAGIC:
+        raise BadFile(f"{index} must be {BINARY}, but is another file.")
+    with reading(index, BINARY):
+        kind, count = struct.unpack("<BQ", bytes(content[len(MAGIC) + 8 : HEADER]))
+        if len(content) != HEADER + 12 * count:
+            raise ValueError(f"it states {count:,} sentences and has another length")
+        width = numpy.dtype(indexed_dataset._code_to_dtype[kind]).itemsize
+        sizes = numpy.frombuffer(content, numpy.int32, count, HEADER).astype(int)
+        places = numpy.frombuffer(content, numpy.int64, count, HEADER + 4 * count)
+        ends = places + sizes * width
+        if count and (min(sizes.min(), places.min()) < 0 or places.max() < 0):
+            raise ValueError("a sentence has less than no words")
+        if count and ends.max() > os.path.getsize(data):
+            raise ValueError(f"it states more words than {data} has")
+
+
+_load_data = data_utils.load_indexed_dataset
+_load_dictionary = Dictionary.load.__func__  # type: ignore[attr-defined]
+
+
+def claim_folder(folder: str) -> None:
+    """Takes a folder for this training alone, for as long as the process lives.
+
+    fairseq calls it on the first worker, before a training. Two trainings into one
+    folder would take turns in overwriting each other's checkpoints.
+
+    Raises:
+        SystemExit: with a sentence, if another training has it or it is not writable.
+    """
+    place = os.path.realpath(folder)
+    if place in _claimed:
+        return
+    try:
+        _verify(folder)
+        lock = os.open(place, os.O_RDONLY)  # the folder itself: no file is left
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(
+            f"error: another training writes to {folder}; give --save-dir another."
+        )
+    except OSError as error:
+        said = str(error.strerror or error)
+        sys.exit(f"error: checkpoints cannot be written to {folder}: {said}.")
+    _claimed[place] = lock
+
+
+_verify = checkpoint_utils.verify_checkpoint_directory
+_claimed: dict[str, int] = {}  # descriptors, by folder
 
 
 def guard_files() -> None:
     """Lets fairseq read files through this module."""
     checkpoint_utils.torch = GuardedTorch("torch")
+    checkpoint_utils.verify_checkpoint_directory = claim_folder
+    Dictionary.load = classmethod(load_dictionary)  # type: ignore[assignment]
+    data_utils.load_indexed_dataset = load_data
     replace_eval()

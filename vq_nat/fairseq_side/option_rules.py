@@ -94,13 +94,15 @@ def listed(inner: Rule) -> Rule:
     return Rule(passes, f"a list, each element {inner.said}")
 
 
-def literals_alone() -> Rule:
-    """Returns the rule of what fairseq's parsers take apart, as in `4096,8192`."""
+def is_numbers(value: Any) -> bool:
+    """Tells whether it is a number, or a list of numbers or of such lists."""
+    if not isinstance(value, (list, tuple)):
+        return value is None or is_number(value)
+    return is_plain(value) and all(map(is_numbers, value))
 
-    def passes(value: Any) -> bool:
-        return not isinstance(value, str) and is_plain(value)
 
-    return Rule(passes, "a number or a list of them")
+# What fairseq's parsers take apart, as in `4096,8192`.
+NUMBERS = Rule(is_numbers, "a number or a list of them")
 
 
 def one_of(choices: Any) -> Rule:
@@ -143,7 +145,7 @@ def rule_of_action(action: argparse.Action) -> Rule:
         return FLAG if isinstance(action.const, bool) else PLAIN
     # Without a type are words, and what fairseq takes from another group: sizes.
     inner = SCALAR if action.type is None else SIMPLE.get(action.type)
-    inner = inner or literals_alone()
+    inner = inner or NUMBERS
     return inner if action.nargs in (None, "?") else listed(inner)
 
 

@@ -4,7 +4,8 @@
 they only refuse, or serve where fairseq fails. The others wait until one of our tasks
 is set up, so that importing `vq_nat.translation` changes nothing in other code that
 uses fairseq. The environment switches them: `VQ_NAT_PATCHES=none`, or the names of
-those that are wanted, with commas between them; unset, all are.
+those that are wanted, with commas between them; unset, all are. What protects from
+harm cannot be switched off.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Patch:
         put: puts it in place.
         at_import: whether it is there before one of our tasks is set up.
         speed_up: whether it changes nothing but time.
+        protects: whether it is there whatever the environment says.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Patch:
     put: Callable[[], None]
     at_import: bool = False
     speed_up: bool = False
+    protects: bool = False
 
 
 def allow_workers_without_gpus() -> None:
@@ -145,6 +148,7 @@ PATCHES = (
         "a file must not run code: weights alone are read, options are checked",
         guard_files,
         at_import=True,
+        protects=True,
     ),
     Patch(
         "workers",
@@ -227,7 +231,7 @@ def apply(at_import: bool = False) -> tuple[str, ...]:
 
 
 def switched_on() -> tuple[str, ...]:
-    """Returns the names of the patches that the environment asks for.
+    """Returns the names of the patches that the environment asks for, or cannot spare.
 
     Raises:
         ValueError: for a name that does not exist.
@@ -236,16 +240,17 @@ def switched_on() -> tuple[str, ...]:
     value = os.environ.get(SWITCH)
     if value is None:
         return every
+    always = tuple(patch.name for patch in PATCHES if patch.protects)
     names = tuple(name.strip() for name in value.split(",") if name.strip())
     if names == ("none",):
-        return ()
+        return always
     for name in names:
         if name not in every:
             raise ValueError(
                 f"{SWITCH} must be none or names among {', '.join(every)}, "
                 f"but has {name!r} instead."
             )
-    return names
+    return (*always, *names)
 
 
 class PatchedTask:

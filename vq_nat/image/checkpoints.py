@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any, Union
 
-from fairseq import checkpoint_utils
 from fairseq.models import ARCH_MODEL_NAME_REGISTRY
 from torch import nn
 
 from ..fairseq_side.checkpoints import checkpoint_path
 from ..fairseq_side.compat import load_config
+from ..fairseq_side.guard import load_models
 from ..nn.fingerprint import hash_weights
 from .prior import CodeGrid
 
@@ -89,7 +89,7 @@ def _load(path: PathLike, name: str, what: str, device: str) -> Any:
             f"{path} must be the checkpoint of {what}, "
             f"but is that of a model {found!r} instead."
         )
-    models, _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)])
+    models, _, _ = load_models(path)
     return models[0].to(device).eval().requires_grad_(False)
 
 

@@ -10,6 +10,9 @@ from typing import Any
 import numpy
 from tqdm import tqdm
 
+# Pillow knows forty more, some of which it hands to other programs.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
+MOST_PIXELS = 2**24
 Named = tuple[str, bytes]  # a file, or a row of a file, and its bytes
 
 
@@ -64,11 +67,14 @@ def decode(origin: str, content: bytes) -> numpy.ndarray:
     """
     image_module = pillow()
     try:
-        with image_module.open(io.BytesIO(content)) as image:
+        with image_module.open(io.BytesIO(content), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:  # as the file says, before it is decoded
+                raise ValueError(f"it has more than {MOST_PIXELS:,} pixels")
             image.load()
             image = three_colours(image)
             mode, pixels = image.mode, numpy.asarray(image)
-    except (OSError, SyntaxError, ValueError, image_module.DecompressionBombError) as e:
+    except Exception as e:  # of damaged images decoders say whatever befalls them
         # Of an unknown format Pillow says nothing but where the bytes lie in memory.
         unknown = isinstance(e, image_module.UnidentifiedImageError)
         reason = "its format is unknown" if unknown else str(e).rstrip(".")

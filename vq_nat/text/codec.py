@@ -1,22 +1,21 @@
 """Raw sentences to subword indices and back."""
 
-import json
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from ..files import reading
 from .detokenizer import MosesDetokenizer
 from .dictionary import Vocabulary
+from .folder import CODES, TEXT_FILE, read_description
 from .lines import clean
 from .memo import Memo
 from .punctuation import normalise
 from .subwords import BytePairs, SentencePieces, Subwords
 from .tokenizer import MosesTokenizer
 
-TEXT_FILE = "text.json"
-CODES = {"subword_nmt": "bpe.codes", "sentencepiece": "sentencepiece.model"}
-TOKENIZERS = ("moses", "space")
+__all__ = ["CODES", "PIECE", "TEXT_FILE", "IndexCodec", "Text", "Tokenizer"]
 PREFIXES = "nonbreaking_prefixes"  # by language, in the text file of an exported folder
 PIECE = 128  # subwords; a longer sentence is translated in pieces
 UNKNOWN = "⁇"
@@ -82,19 +81,12 @@ class Text:
     """
 
     def __init__(self, folder: Path, languages: tuple[str, str] | None = None) -> None:
-        self.recipe: dict[str, Any] = json.loads(
-            (folder / TEXT_FILE).read_text(encoding="utf-8")
-        )
-        for name, choices in (("tokenizer", TOKENIZERS), ("bpe", tuple(CODES))):
-            if self.recipe.get(name) not in choices:
-                raise ValueError(
-                    f"`{name}` in {folder / TEXT_FILE} must be one of "
-                    f"{', '.join(choices)}, but is {self.recipe.get(name)!r} instead."
-                )
+        self.recipe = read_description(folder)
         self.languages = self._fitting(folder / TEXT_FILE, languages)
         path = folder / CODES[self.recipe["bpe"]]
         pairs = self.recipe["bpe"] == "subword_nmt"
-        self.subwords: Subwords = BytePairs(path) if pairs else SentencePieces(path)
+        with reading(path, f"the subword codes of {self.recipe['bpe']}"):
+            self.subwords: Subwords = BytePairs(path) if pairs else SentencePieces(path)
 
     def _fitting(
         self, path: Path, languages: tuple[str, str] | None

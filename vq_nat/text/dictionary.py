@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
+from ..files import reading
+
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 OVERWRITE = " #fairseq:overwrite"
 
@@ -48,11 +50,11 @@ class Dictionary:
 
         Raises:
             FileNotFoundError: if there is none.
-            ValueError: if a line is none, or a symbol comes twice.
+            ValueError: if a line is none or not UTF-8, or a symbol comes twice.
         """
         dictionary = cls([])
         # As fairseq: only line feeds and what `open` takes for one end a line.
-        with open(path, encoding="utf-8") as file:
+        with reading(path, "a dictionary"), open(path, encoding="utf-8") as file:
             for line in file:
                 dictionary._add(line.rstrip(), path)
         return dictionary

@@ -47,6 +47,8 @@ class BytePairs:
                     f"{path} must have merges of version 0.2, but has those of "
                     f"{version} instead."
                 )
+        if not lines:
+            raise ValueError(f"{path} must have merges, but has none.")
         self.ranks: dict[tuple[str, ...], int] = {}
         for rank, line in enumerate(lines):
             pair = tuple(line.strip("\r\n ").split(" "))

@@ -4,11 +4,13 @@ What it changes in fairseq is listed in `vq_nat.fairseq_side.patches`.
 """
 
 from ..fairseq_side import patches
+from . import architectures  # noqa: F401
 from .config import VQEMTransformerConfig
 from .criterion import LatentPredictionCriterion
 from .decoding.generator import IterativeLatentGenerator
 from .fairseq_nat import MendedLevenshteinTask
 from .model import VQEMTransformer
+from .risk import MinimumRiskCriterion
 from .task import DiscreteLatentTranslationTask
 from .translator import Translator
 from .word_codes import WordCodeTransformer
@@ -20,6 +22,7 @@ __all__ = [
     "IterativeLatentGenerator",
     "LatentPredictionCriterion",
     "MendedLevenshteinTask",
+    "MinimumRiskCriterion",
     "Translator",
     "VQEMTransformer",
     "VQEMTransformerConfig",

@@ -7,9 +7,16 @@ and refuse what does not fit wherever one is loaded.
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from ..fairseq_side.compat import Refused
+
+
+class Symbols(Protocol):
+    """A dictionary, of fairseq's or another."""
+
+    symbols: list[str]
+
 
 KEY = "text"  # of a task's state in a checkpoint
 
@@ -61,7 +68,7 @@ class BoundToText:
 
 
 def describe_text(
-    languages: Sequence[str], dictionaries: Sequence[Any]
+    languages: Sequence[str], dictionaries: Sequence[Symbols]
 ) -> dict[str, list[str]]:
     """Returns what a checkpoint keeps of its text.
 
@@ -75,7 +82,7 @@ def describe_text(
     }
 
 
-def fingerprint(dictionary: Any) -> str:
+def fingerprint(dictionary: Symbols) -> str:
     """Returns the SHA-256 of the symbols in their order; counts do not matter."""
     return hashlib.sha256("\n".join(dictionary.symbols).encode()).hexdigest()
 
@@ -83,7 +90,7 @@ def fingerprint(dictionary: Any) -> str:
 def check_text(
     trained: dict[str, list[str]],
     found: dict[str, list[str]],
-    folder: Any,
+    folder: object,
     who: str = "the checkpoint",
 ) -> None:
     """Refuses dictionaries that a checkpoint was not trained with, and its way back.
@@ -113,6 +120,6 @@ def check_text(
             )
 
 
-def is_of_other_size(error: Exception) -> bool:
+def is_of_other_size(error: BaseException) -> bool:
     """Tells whether weights did not fit because a dictionary has another size."""
     return "size mismatch for" in str(error) and "embed_tokens.weight" in str(error)

@@ -2,9 +2,9 @@
 
 import torch
 
-from ..text.codec import PIECE, TEXT_FILE, IndexCodec
+from ..text.codec import PIECE, TEXT_FILE, IndexCodec, read_description
 
-__all__ = ["PIECE", "TEXT_FILE", "TextCodec"]
+__all__ = ["PIECE", "TEXT_FILE", "TextCodec", "read_description"]
 
 
 class TextCodec(IndexCodec):

@@ -123,6 +123,28 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
             "the decoder during the whole training, which teaches it to refine"
         },
     )
+    vq_prior_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "vq: λ of the predictor's word in the E-step, q(j) ∝ "
+            "exp(-distance / temperature + λ log p(j | codes before, source))"
+        },
+    )
+    vq_rate_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "vq: weight of the rate -E_q log p in the loss, which moves the "
+            "compressor's vectors towards codes that can be predicted"
+        },
+    )
+    vq_prior_start: int = field(
+        default=0,
+        metadata={"help": "updates before which the two weights are 0"},
+    )
+    vq_prior_updates: int = field(
+        default=0,
+        metadata={"help": "updates over which they then grow; 0 = at once"},
+    )
     init_from_teacher: Optional[str] = field(
         default=None,
         metadata={
@@ -165,6 +187,10 @@ LEAST = {
     "compression_steps": 0,
     "latent_share_updates": 0,
     "words_per_code": 0,
+    "vq_prior_weight": 0,
+    "vq_rate_weight": 0,
+    "vq_prior_start": 0,
+    "vq_prior_updates": 0,
 }
 DROPOUTS = ("dropout", "compressor_dropout", "predictor_dropout", "decoder_dropout")
 
@@ -188,6 +214,12 @@ def check(cfg: VQEMTransformerConfig) -> None:
                 f"`{name}` must be at least 0 and below 1, but is {share} instead."
             )
     check_chunk(cfg)
+    for name in ("vq_prior_weight", "vq_rate_weight"):
+        if cfg.vq_kind != "vq" and getattr(cfg, name):
+            raise ValueError(
+                f"`{name}` must be 0 with `vq_kind` {cfg.vq_kind!r}, but is "
+                f"{getattr(cfg, name)} instead."
+            )
     if not 0 <= cfg.shown_sentences <= 1:
         raise ValueError(
             "`shown_sentences` must be from 0 to 1, "

@@ -13,9 +13,9 @@ from typing import Protocol
 import torch
 from fairseq.data import Dictionary
 
-from ..engine.folder import sha256_of
 from ..fairseq_side.checkpoints import checkpoint_path
-from ..fairseq_side.compat import load_task_state, load_weights
+from ..fairseq_side.compat import load_state, load_task_state, load_weights
+from ..files import reason, sha256
 from .binding import KEY, check_text, describe_text
 from .codec import TextCodec
 from .loading import find_data, languages_of
@@ -56,29 +56,49 @@ def convert(
             are not those of the training.
     """
     refuse_other_text(checkpoint, data, languages)
-    final = folder / f"ctranslate2-{sha256_of(checkpoint)[:16]}"
+    final = folder / f"ctranslate2-{sha256(checkpoint)[:16]}"
     if final.is_dir():
         return final
     import_ctranslate2()
+    temporary = folder / f".tmp-ctranslate2-{os.getpid()}"
+    try:
+        write_converted(checkpoint, data, languages, temporary)
+        os.rename(temporary / "model", final)
+    except OSError:  # another process was faster
+        if not final.is_dir():
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return final
+
+
+def write_converted(
+    checkpoint: Path, data: Path, languages: tuple[str, str], folder: Path
+) -> None:
+    """Converts a model into FOLDER/model.
+
+    The engine's own reader gets a copy with the options that were checked.
+
+    Raises:
+        ValueError: if the engine does not know this kind of model.
+    """
     from ctranslate2.converters import FairseqConverter
 
-    temporary = folder / f".tmp-ctranslate2-{os.getpid()}"
+    state = load_state(checkpoint)
+    folder.mkdir()
+    copy = folder / "checked.pt"
+    parts = ("cfg", "model")
+    torch.save({"args": None, **{part: state[part] for part in parts}}, copy)
     source, target = languages
     converter = FairseqConverter(
-        str(checkpoint), str(data), source_lang=source, target_lang=target
+        str(copy), str(data), source_lang=source, target_lang=target
     )
     try:
-        converter.convert(str(temporary), force=True)
-    except (ValueError, AttributeError) as error:  # it looks for what others have not
-        reason = " ".join(str(error).split()).rstrip(".")
+        converter.convert(str(folder / "model"), force=True)
+    except Exception as error:  # it looks for what others have not
         raise ValueError(
-            f"CTranslate2 cannot convert the model {checkpoint}: {reason}."
-        ) from None
-    try:
-        os.rename(temporary, final)
-    except OSError:  # another process was faster
-        shutil.rmtree(temporary)
-    return final
+            f"CTranslate2 cannot convert the model {checkpoint}: {reason(error)}."
+        ) from error
 
 
 def refuse_other_text(checkpoint: Path, data: Path, languages: tuple[str, str]) -> None:

@@ -149,7 +149,9 @@ class DecodedInPieces:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model, name)
 
-    def regenerate_length_beam(self, decoder_out: Any, beam_size: int) -> Any:
+    def regenerate_length_beam(
+        self, decoder_out: DecoderOut, beam_size: int
+    ) -> DecoderOut:
         """Gives every sentence blanks of several lengths, as fairseq does, in bounds.
 
         What lies outside has the length of the bound, and so the wording of another
@@ -164,7 +166,7 @@ class DecodedInPieces:
         wanted = torch.minimum(torch.maximum(wanted, bounds[0]), bounds[1])
         return self._blanks(spread, wanted)
 
-    def _blanks(self, decoder_out: Any, lengths: Tensor) -> Any:
+    def _blanks(self, decoder_out: DecoderOut, lengths: Tensor) -> DecoderOut:
         """Returns rows of blanks between begin and end. Shape: (R,) → (R, T)."""
         model, old = self.model, decoder_out.output_tokens
         places = torch.arange(int(lengths.max()), device=lengths.device)

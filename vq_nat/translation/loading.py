@@ -1,19 +1,19 @@
 """From disk to a model that is ready to decode, with its task and its dictionaries."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any, Union
 
-from fairseq import checkpoint_utils
 from fairseq.models import BaseFairseqModel
 from fairseq.tasks.translation import TranslationTask
 from fairseq.tasks.translation_lev import TranslationLevenshteinTask
 
 from ..fairseq_side.checkpoints import checkpoint_path
 from ..fairseq_side.compat import load_config, load_task_state, load_weights
+from ..fairseq_side.guard import load_models
+from ..files import BadFile
 from .binding import is_of_other_size
-from .codec import TEXT_FILE
+from .codec import TEXT_FILE, read_description
 from .fairseq_nat import MendedLevenshteinTask
 from .onnx.runtime import DESCRIPTION, ExportedModel
 from .task import DiscreteLatentTranslationConfig, DiscreteLatentTranslationTask
@@ -60,15 +60,15 @@ def open_checkpoint(
     folder = find_data(checkpoint, data)
     overrides = {"data": str(folder), "autocast": autocast, "eval_bleu": False}
     try:
-        models, _, task = checkpoint_utils.load_model_ensemble_and_task(
-            [str(checkpoint)], arg_overrides=overrides
-        )
-    except RuntimeError as error:
-        if not is_of_other_size(error):
+        models, _, task = load_models(checkpoint, arg_overrides=overrides)
+    except BadFile as error:
+        if not is_of_other_size(error.__cause__ or error):
             raise
+        names = languages_of(checkpoint, folder)
+        files = " and ".join(f"dict.{name}.txt" for name in names)
         raise ValueError(
-            f"the dictionaries in {folder} must be those that {checkpoint} was trained "
-            "with, but have another size instead."
+            f"{files} in {folder} must be the dictionaries that {checkpoint} was "
+            "trained with, but have another size instead."
         ) from error
     return models[0], mended(task), folder
 
@@ -131,7 +131,7 @@ def load_teacher(
         )
     if hasattr(task, "check_state"):
         task.check_state(load_task_state(checkpoint), f"the teacher {checkpoint}")
-    models, _ = checkpoint_utils.load_model_ensemble([str(checkpoint)], task=task)
+    models, _, _ = load_models(checkpoint, task=task)
     return ready(models[0], device)
 
 
@@ -149,15 +149,13 @@ def languages_of(
         FileNotFoundError: if there is no such checkpoint, or no text processing.
         ValueError: if it cannot be read.
     """
-    if (Path(path) / DESCRIPTION).is_file():
-        text = (Path(path) / DESCRIPTION).read_text(encoding="utf-8")
-        source, target = json.loads(text)["languages"]
-        return source, target
-    checkpoint = checkpoint_path(path)
+    checkpoint, exported = checkpoint_path(path), Path(path) / TEXT_FILE
+    if exported.is_file() and not checkpoint.is_file():
+        task = read_description(exported.parent)
+        return task["source_lang"], task["target_lang"]
     task = load_config(checkpoint)["task"]
     if not (task.get("source_lang") and task.get("target_lang")):
-        file = find_data(checkpoint, data) / TEXT_FILE
-        task = json.loads(file.read_text(encoding="utf-8"))
+        task = read_description(find_data(checkpoint, data))
     return task["source_lang"], task["target_lang"]
 
 

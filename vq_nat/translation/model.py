@@ -1,24 +1,20 @@
-"""The wiring of the four stages, the named sizes, and a start from the teacher."""
+"""The wiring of the four stages, and a start from the teacher."""
 
 from argparse import Namespace
 from typing import Any, ClassVar, Optional, Union
 
 import torch
 import torch.nn.functional as F
-from fairseq.models import (
-    BaseFairseqModel,
-    register_model,
-    register_model_architecture,
-)
+from fairseq.models import BaseFairseqModel, register_model
 from fairseq.tasks.translation import TranslationTask
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from ..bottleneck import build_bottleneck
-from ..fairseq_side.compat import OneArchitecture, load_weights
+from ..bottleneck import Prior, build_bottleneck
+from ..fairseq_side.compat import OneArchitecture, Refused, load_weights
 from .binding import is_of_other_size
 from .compressor import TargetCompressor
-from .config import PRESETS, VQEMTransformerConfig, check
+from .config import VQEMTransformerConfig, check
 from .decoder import ParallelDecoder
 from .encoder import SourceEncoder
 from .flow import (
@@ -33,8 +29,8 @@ from .flow import (
 )
 from .noise import draw_kept, shuffle_locally
 from .predictor import CausalPredictor, LatentPredictor
-from .schedule import draw_shown, latent_share
-from .teacher_start import copy_weights, layers_of
+from .schedule import draw_shown, growth, latent_share
+from .teacher_start import copy_weights, for_student
 
 
 @register_model("vq_em_transformer", dataclass=VQEMTransformerConfig)
@@ -106,13 +102,15 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         """Builds a model for `task`, which must have a joint dictionary.
 
         Raises:
-            ValueError: if source and target dictionary differ.
+            Refused: if source and target dictionary differ.
         """
         # fairseq hands over a Namespace or omegaconf's copy, which has no properties.
         options = VQEMTransformerConfig.from_namespace(cfg)
         if task.source_dictionary != task.target_dictionary:
-            raise ValueError(
-                "source and target dictionary must be the same, but differ in "
+            names = (task.cfg.source_lang, task.cfg.target_lang)
+            files = " and ".join(f"dict.{name}.txt" for name in names)
+            raise Refused(
+                f"the dictionaries {files} must be the same, but differ in "
                 f"{task.cfg.data}: prepare the data with `fairseq-preprocess "
                 "--joined-dictionary`."
             )
@@ -230,7 +228,8 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         words = self.to_chunks(target)
         noisy = self.embed_noisy(words)
         z_e = self.compressor(noisy, words.ne(self.pad), source)
-        bottleneck = self.bottleneck(z_e.states, z_e.mask)
+        prior = self.prior_of(z_e, source) if self.training else None
+        bottleneck = self.bottleneck(z_e.states, z_e.mask, prior)
         code_logits = self.predictor(bottleneck.codes, source)
         code_targets = self.code_targets(bottleneck.weights, z_e.mask)
 
@@ -249,6 +248,26 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
             latent_count=int(z_e.mask.sum()),
             updates=self.num_updates,
         )
+
+    @torch.no_grad()
+    def prior_of(self, z_e: Latents, source: EncodedSource) -> Optional[Prior]:
+        """Returns what the predictor says of the codes chosen without its word.
+
+        None while both weights are 0. It is asked without dropout.
+        """
+        cfg = self.cfg
+        share = growth(self.num_updates, cfg.vq_prior_start, cfg.vq_prior_updates)
+        weight, rate = share * cfg.vq_prior_weight, share * cfg.vq_rate_weight
+        if not weight and not rate:
+            return None
+        training = [m for m in (self.bottleneck, self.predictor) if m.training]
+        for module in training:  # nothing is gathered, dropped or drawn
+            module.eval()
+        codes = self.bottleneck(z_e.states, z_e.mask).codes
+        logp = self.code_log_probs(codes, source)[:, :-1, :, :-1]
+        for module in training:
+            module.train()
+        return Prior(logp, weight, rate)
 
     def require_target(self, target: Optional[Tensor]) -> Tensor:
         """Returns the target.
@@ -379,30 +398,4 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         Raises:
             ValueError: if the teacher's shapes do not fit.
         """
-        teacher = load_weights(path)
-        renamed = {"embed_tokens.weight": teacher["decoder.embed_tokens.weight"]}
-        for stage, origin in (
-            ("encoder", "encoder"),
-            ("decoder", "decoder"),
-            ("predictor", "decoder"),
-        ):
-            layers = layers_of(teacher, origin)
-            renamed |= {f"{stage}.{name}": tensor for name, tensor in layers.items()}
-        return copy_weights(self, renamed, path)
-
-
-def _register(name: str, preset: dict[str, Any]) -> None:
-    def architecture(args: Namespace) -> None:
-        defaults = VQEMTransformerConfig()
-        for field in VQEMTransformerConfig.__dataclass_fields__:
-            value = preset.get(field, getattr(defaults, field))
-            if not field.startswith("_") and not str(value).startswith("${"):
-                setattr(args, field, getattr(args, field, value))
-
-    register_model_architecture("vq_em_transformer", f"vq_em_transformer_{name}")(
-        architecture
-    )
-
-
-for _name, _preset in PRESETS.items():
-    _register(_name, _preset)
+        return copy_weights(self, for_student(load_weights(path)), path)

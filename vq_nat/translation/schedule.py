@@ -21,6 +21,13 @@ def latent_share(update: int, updates: int) -> float:
     return linear * exponential
 
 
+def growth(update: int, start: int, updates: int) -> float:
+    """Returns a share that grows from 0 at `start` to 1 within `updates`."""
+    if update < start:
+        return 0.0
+    return min(1.0, (update - start) / updates) if updates else 1.0
+
+
 def draw_shown(mask: Tensor, latent_share: float, shown_sentences: float) -> Tensor:
     """Draws the positions whose words the decoder may see.
 

@@ -23,6 +23,16 @@ def layers_of(weights: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     return {name: t for name, t in found.items() if name.startswith(LAYERS)}
 
 
+def for_student(teacher: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns a teacher's tensors by the names of a latent model's stages."""
+    renamed = {"embed_tokens.weight": teacher["decoder.embed_tokens.weight"]}
+    stages = {"encoder": "encoder", "decoder": "decoder", "predictor": "decoder"}
+    for stage, origin in stages.items():
+        layers = layers_of(teacher, origin)
+        renamed |= {f"{stage}.{name}": tensor for name, tensor in layers.items()}
+    return renamed
+
+
 def copy_weights(
     model: nn.Module, weights: Mapping[str, Tensor], origin: object
 ) -> int:

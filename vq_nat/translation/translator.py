@@ -223,7 +223,7 @@ class Translator(TextDoor):
             asked["passes"] = passes
         options = replace(self.options, **asked)
         self._refuse_unserved(options)
-        if self.parallel and options.candidates == 1:
+        if self.parallel and options.candidates == 1 and not options.verify:
             options = replace(options, teacher=None)  # nothing to rank
         models = [self.model] if options.teacher is None else [self.model, self.teacher]
         if is_latent(self.model):

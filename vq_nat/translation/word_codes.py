@@ -58,12 +58,21 @@ class WordCodeTransformer(VQEMTransformer, kind=WORDS):
 
     # -- the doors of decoding -----------------------------------------------------
 
+    def code_log_probs(self, codes: Tensor, source: EncodedSource) -> Tensor:
+        """Computes log p of every code after the codes before it.
+
+        Shape: (B, L, 1) → (B, L + 1, 1, V + 1). The end of sentence stands both as the
+        word that it is and as the end of codes.
+        """
+        logp = super().code_log_probs(codes, source)
+        logp[..., EOS] = logp[..., self.predictor.end]
+        return logp
+
     def score_codes(self, codes: LatentCodes, source: EncodedSource) -> Tensor:
         """Computes log p(codes | source), the end among them. Shape: (B,)."""
         words = codes.codes
         logp = self.code_log_probs(words[:, :-1], source)
-        places = words.masked_fill(words.eq(EOS), self.predictor.end).unsqueeze(-1)
-        steps = logp.gather(-1, places).flatten(1)
+        steps = logp.gather(-1, words.unsqueeze(-1)).flatten(1)
         return steps.masked_fill(~codes.mask, 0.0).sum(dim=1)
 
     def lookup(self, codes: LatentCodes) -> Latents:

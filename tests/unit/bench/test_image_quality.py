@@ -1,12 +1,14 @@
 """Likeness of images, against the definitions."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from vq_nat.bench import image_quality
 from vq_nat.bench.image_quality import (
     InceptionFeatures,
     Moments,
@@ -14,6 +16,7 @@ from vq_nat.bench.image_quality import (
     psnr,
     ssim,
 )
+from vq_nat.files import BadFile, sha256
 
 
 def noise(*shape: int) -> Tensor:
@@ -108,9 +111,28 @@ class Averages(torch.nn.Module):
         return images.float().mean(dim=(2, 3))
 
 
-def test_features_come_from_a_file(tmp_path: Path) -> None:
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Writes a network and lets it count as published."""
+
+    def save(network: torch.nn.Module) -> Path:
+        path = tmp_path / "other.pt"
+        torch.jit.script(network).save(str(path))
+        monkeypatch.setattr(image_quality, "PUBLISHED", (sha256(path),))
+        return path
+
+    return save
+
+
+def test_no_network_but_the_published_one_is_run(tmp_path: Path) -> None:
     path = tmp_path / "inception.pt"
     torch.jit.script(Averages()).save(str(path))
+    with pytest.raises(BadFile, match=r"inception\.pt must be .* it is not run"):
+        InceptionFeatures(path)
+
+
+def test_features_come_from_a_file(published: Callable[..., Path]) -> None:
+    path = published(Averages())
     batches = [noise(4, 3, 5, 5), noise(2, 3, 5, 5)]
     found = InceptionFeatures(path).moments(batches)
     expected = Moments.of(torch.cat(batches).float().mean(dim=(2, 3)))
@@ -122,7 +144,7 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="network .*none.pt does not exist"):
         InceptionFeatures(tmp_path / "none.pt")
     (tmp_path / "text.pt").write_text("no network")
-    with pytest.raises(ValueError, match="text.pt must be a TorchScript module"):
+    with pytest.raises(ValueError, match="text.pt must be inception-2015-12-05.pt as"):
         InceptionFeatures(tmp_path / "text.pt")
 
 
@@ -159,10 +181,10 @@ class Large(torch.nn.Module):
 
 @pytest.mark.parametrize("network", [Plain, Whole, Pair, Large])
 def test_a_network_of_another_kind_is_refused_before_it_is_used(
-    tmp_path: Path, network: type[torch.nn.Module]
+    published: Callable[..., Path], network: type[torch.nn.Module]
 ) -> None:
-    torch.jit.script(network()).save(str(tmp_path / "other.pt"))
+    path = published(network())
     sentence = "other.pt must return a row of features .*, but does not."
     with pytest.raises(ValueError, match=sentence) as caught:
-        InceptionFeatures(tmp_path / "other.pt")
+        InceptionFeatures(path)
     assert "\n" not in str(caught.value)

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.systems import Conditions, System, measure
+from vq_nat.translation import loading
 
 ENGLISH, GERMAN = ["one", "two"], ["eins", "zwei"]
 
@@ -42,16 +42,25 @@ def test_lists_that_do_not_fit_are_refused(raw: Path, lists: list) -> None:
         TestSet.read(raw, "c", "test", ("en", "de"))
 
 
+@pytest.mark.parametrize("lists", [[["eins"], "zwei"], [["eins"], [2]], [[], 1]])
+def test_lists_of_anything_but_texts_are_refused(raw: Path, lists: list) -> None:
+    (raw / "test.refs.json").write_text(json.dumps(lists))
+    with pytest.raises(ValueError, match="refs.json must be lists of known translat"):
+        TestSet.read(raw, "c", "test", ("en", "de"))
+
+
 def test_sides_of_other_lengths_are_refused(raw: Path) -> None:
     (raw / "test.de").write_text("eins\rzwei\n")  # one line
     with pytest.raises(ValueError, match="same number of lines, .* has 2 and .* has 1"):
         TestSet.read(raw, "c", "test", ("en", "de"))
 
 
-def test_the_other_direction_is_not_measured(raw: Path) -> None:
+def test_the_other_direction_is_not_measured(
+    raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = raw / "checkpoint.pt"
-    task = {"source_lang": "de", "target_lang": "en", "data": "bin"}
-    torch.save({"model": {}, "cfg": {"task": task}}, path)
+    task = {"_name": "translation", "source_lang": "de", "target_lang": "en"}
+    monkeypatch.setattr(loading, "load_config", lambda path: {"task": task})
     test_set = TestSet.read(raw, "c", "test", ("en", "de"))
     message = "the test set test must be translated from de to en, as .* was trained"
     with pytest.raises(ValueError, match=message):

@@ -24,6 +24,7 @@ from vq_nat.bench.systems import (
 )
 from vq_nat.results.rows import write_row
 from vq_nat.results.tables import full_report, load_rows
+from vq_nat.translated import Hypothesis
 
 SOURCES = ["one", "two two", "three"]
 LOG = (
@@ -61,6 +62,9 @@ class Echo:
         self.calls.append((len(sentences), torch.get_num_threads()))
         time.sleep(1e-4)  # less would be rounded to 0 ms on a fast machine
         return list(sentences if references is None else references)
+
+    def hypotheses(self, sentences: list[str], batch_size: int) -> list[Hypothesis]:
+        return [Hypothesis(s, [], [], 0.0, passes=len(s.split())) for s in sentences]
 
 
 OTHER = TestSet("demo", "other", ["four"], [["five"]])
@@ -117,6 +121,12 @@ def test_a_teacher_has_a_beam_and_no_codes(measured: Any, name: str, beam: int) 
     row = measured(name)
     assert row["beam"] == measured.options.get("beam", 1) == beam
     assert row["n_c"] is row["n_s"] is row["codebook_size"] is None
+
+
+def test_a_row_counts_the_passes_of_a_verifying_teacher(measured: Any) -> None:
+    assert measured("student")["teacher_passes"] is None
+    decoding = {"verify": True, "teacher": "t.pt"}
+    assert measured("student", decoding=decoding)["teacher_passes"] == 1.333
 
 
 def test_all_rows_have_the_same_names(measured: Any) -> None:

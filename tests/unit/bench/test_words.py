@@ -39,6 +39,7 @@ def test_empty_outputs_have_none() -> None:
 def test_a_test_set_knows_the_training_text_beside_it(tmp_path: Path) -> None:
     for name, text in (("test.en", "a\n"), ("test.de", "b\n")):
         (tmp_path / name).write_text(text)
-    assert measure_broken_words(["b c"], TestSet.read(tmp_path, "demo")) is None
+    described = ("demo", "test", ("en", "de"))
+    assert measure_broken_words(["b c"], TestSet.read(tmp_path, *described)) is None
     (tmp_path / "train.de").write_text("b\n")
-    assert measure_broken_words(["b c"], TestSet.read(tmp_path, "demo")) == 0.5
+    assert measure_broken_words(["b c"], TestSet.read(tmp_path, *described)) == 0.5

@@ -16,7 +16,7 @@ from stub_teacher import StubTeacher
 from data_prep import distill
 from data_prep.lib import teachers
 from data_prep.lib.shards import Shard, find_shard
-from data_prep.lib.steps import sha256
+from vq_nat.files import sha256
 
 Run = Callable[..., Path]
 SIZE = 40

@@ -1,5 +1,6 @@
 """Tests of prepare.py: the files it makes, what it refuses, what it drops."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -37,6 +38,10 @@ def test_makes_the_documented_files(write_raw: Run, run_prepare: Run) -> None:
         "target_lang": "de",
         "tokenizer": "moses",
         "bpe": "subword_nmt",
+        "sha256": {
+            name: hashlib.sha256(files[f"bin/{name}"]).hexdigest()
+            for name in ("bpe.codes", "dict.en.txt", "dict.de.txt")
+        },
     }
     assert files["tok/train.en"].decode().split("\n")[1] == (
         "Two well @-@ known dogs run ."

@@ -84,7 +84,7 @@ def test_an_unprepared_corpus_is_named(tmp_path: Path) -> None:
 
 def save(path: Path, *values: float, **more: Any) -> Path:
     weights = {"w": torch.tensor(values), "version": torch.tensor([3])}
-    torch.save({"model": weights, "cfg": None, "args": None, **more}, path)
+    torch.save({"model": weights, "cfg": {}, "args": None, **more}, path)
     return path
 
 

@@ -10,7 +10,7 @@ from stub_teacher import StubTeacher
 
 from data_prep import distill, verify
 from data_prep.lib import manifest, teachers
-from data_prep.lib.steps import sha256
+from vq_nat.files import sha256
 
 Run = Callable[..., Path]
 

@@ -39,14 +39,23 @@ def teacher_of(words: Dictionary) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def to_engine(words: Dictionary, tmp_path: Path) -> Callable[..., Any]:
-    """Writes a model's weights, and opens them with the engine."""
+def described(words: Dictionary, tmp_path: Path) -> Callable[..., Any]:
+    """Writes a model's weights; gives their path and the model's description."""
 
-    def convert(model: Any, number_format: str = "float32") -> Any:
+    def write(model: Any, number_format: str = "float32") -> Any:
         path = tmp_path / f"{id(model)}-{number_format}.safetensors"
         write_tensors(path, tensors_of(model, number_format))
-        description = describe(model, {"en": words, "de": words})
-        return engine.engine().Model(str(path), description)
+        return str(path), describe(model, {"en": words, "de": words})
+
+    return write
+
+
+@pytest.fixture
+def to_engine(described: Any) -> Callable[..., Any]:
+    """Opens a model with the engine."""
+
+    def convert(model: Any, number_format: str = "float32") -> Any:
+        return engine.engine().Model(*described(model, number_format))
 
     return convert
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import torch
 
 from tests.unit.translation.conftest import EOS, VOCABULARY, batch
 from vq_nat import engine
@@ -117,6 +118,63 @@ def test_options_that_cannot_be_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=sentence):
         make("float32").translate([[5, EOS]], options_of(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"special": {"bos": 0, "pad": 2, "eos": 2, "unk": 3}}, "must be four symbols"),
+        ({"max_source": 1}, "`max_source` must be from 2 to 1048576, but is 1 instead"),
+        # 1,024 · 2²² codes are 2³², which are 0 in 32 bits.
+        (
+            {"width": 1024, "slices": 1024, "codes_per_slice": 2**22},
+            "`codes_per_slice` must be from 2 to 4096, but is 4194304 instead",
+        ),
+    ],
+)
+def test_descriptions_that_cannot_be_are_refused(
+    build_latent: Any, described: Any, changes: dict[str, Any], sentence: str
+) -> None:
+    path, description = described(build_latent())
+    with pytest.raises(ValueError, match=sentence):
+        engine.engine().Model(path, {**description, **changes})
+
+
+@pytest.mark.parametrize("search", ["greedy", "lengths"])
+def test_limits_beyond_all_numbers_are_the_nearest(
+    build_latent: Any, to_engine: Any, options_of: Any, search: str
+) -> None:
+    model, row = to_engine(build_latent()), [[5, 6, EOS]]
+    (least,) = model.translate(row, options_of(search=search, max_len_b=-1e300))[0]
+    assert least.tokens == [EOS]
+    huge = {"max_len_a": 1e300, "max_len_b": 1e300}
+    much = options_of(search=search, max_len_a=100, max_len_b=1000)
+    assert result(model.translate(row, options_of(search=search, **huge))) == result(
+        model.translate(row, much)
+    )
+
+
+def test_candidates_longer_than_a_teacher_reads_are_refused(
+    build_latent: Any, teacher_of: Any, described: Any, options_of: Any
+) -> None:
+    models = [
+        engine.engine().Model(path, {**found, "max_source": 10, "max_target": 10})
+        for path, found in map(described, (build_latent(), teacher_of(True)))
+    ]
+    options = options_of(length_ratio=5.0, min_length=60)
+    sentence = "must read candidates of 1[1-9] tokens, but reads at most 10 instead"
+    with pytest.raises(ValueError, match=sentence):
+        models[0].translate_ranked([[5, 6, EOS]], models[1], options)
+
+
+def test_weights_too_large_to_compute_with_do_no_harm(
+    build_latent: Any, to_engine: Any, options_of: Any
+) -> None:
+    model = build_latent()
+    with torch.no_grad():
+        model.predictor.output.weight.mul_(1e38)
+    found = to_engine(model).translate(sources(8), options_of(search="beam", width=40))
+    assert all(h.tokens[-1] == EOS for sentence in found for h in sentence)
 
 
 def test_what_a_kind_of_model_cannot_do_is_refused(

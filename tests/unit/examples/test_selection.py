@@ -27,7 +27,8 @@ def folder(tmp_path: Path) -> Path:
         "checkpoint_last.pt": 30
     }
     for name, weight in names.items():
-        torch.save({"model": {"w": torch.tensor([float(weight)])}}, tmp_path / name)
+        state = {"model": {"w": torch.tensor([float(weight)])}, "cfg": {}}
+        torch.save(state, tmp_path / name)
     return tmp_path
 
 

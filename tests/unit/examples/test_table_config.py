@@ -10,6 +10,7 @@ import yaml
 from data_prep.lib.steps import UserError
 from examples.lib.layers import overlay, settled
 from examples.paper_table.config import (
+    ENGINES,
     MEASURE_KEYS,
     Table,
     digest,
@@ -50,6 +51,30 @@ def test_the_table_of_a_gpu_has_the_same_trainings_and_rows_of_its_own() -> None
     assert set(gpu.rows) - set(cpu.rows) == {"tuned-mono-3x"}  # for a GPU only
     engines = {row.engine for row in gpu.rows.values()}
     assert engines == {"torch"} and gpu.measure["cpu-clocks"] is False
+
+
+def test_the_table_of_engines_has_rows_of_the_other_table_alone() -> None:
+    known, found = (
+        read_table(TABLES / f"{n}.yaml") for n in ("multi30k", "multi30k-engine")
+    )
+    assert (found.name, found.corpus) == ("multi30k-engine", known.corpus)
+    for name, row in found.rows.items():
+        (seed, *_) = row.seeds or (None,)
+        assert row == known.rows[name]
+        assert row_config(found, row, seed) == row_config(known, row, seed)
+    assert set(found.measure["in-turn"]) <= set(found.rows)
+    assert {row.engine for row in found.rows.values()} == {*ENGINES}
+
+
+def test_every_onnx_row_has_a_twin_in_our_engine() -> None:
+    rows = read_table(TABLES / "multi30k.yaml").rows.values()
+
+    def served(engine: str) -> set[tuple[str, str]]:
+        return {
+            (r.model, r.decoding["compute_type"]) for r in rows if r.engine == engine
+        }
+
+    assert served("onnx") <= served("vq-nat")
 
 
 def test_the_demo_has_the_ablations(demo: Table) -> None:
@@ -164,6 +189,11 @@ def test_null_takes_away_however_far_above_it_stands() -> None:
         ("rows/a/model", "x", "`model` of the row `a` must be one of .*, but is 'x'"),
         ("rows/a/engine", "x", "`engine` of the row `a` must be one of torch, onnx, "),
         ("rows/a/label", None, "The row `a` must have a `label`"),
+        (
+            "rows/a/decoding",
+            {"teacher": "a"},
+            "`teacher` of the row `a` must be one of",
+        ),
         ("rows/a/seeds", [3], "A seed of the row `a` must be one of 1, 2, but is 3"),
         ("rows/a/paper", {"blue": 1}, "A key of `paper` of the row `a` must be one"),
         ("measure/batchsize", 3, "A key of `measure` of .* batch-size.* 'batchsize'"),

@@ -32,6 +32,9 @@ def test_a_model_made_elsewhere_reads_text_by_the_corpus(
 def test_a_row_tells_no_paths(make_plan: Make) -> None:
     plan = make_plan(names=("nat-npd10",))
     (unit,) = units_of(plan)
+    (verified,) = units_of(make_plan(names=("words-k2-verified",)))
+    options = decoding_of(plan, verified)
+    assert options["verify"] and options["teacher"].parent.name == "student-ar"
     told = describe_decoding(decoding_of(plan, unit))
     assert told == {"candidates": 10, "teacher": True}
 

@@ -12,17 +12,18 @@ import torch
 from data_prep.lib.steps import UserError
 from examples.lib.places import corpus_stamp
 from examples.paper_table import run as table_run
-from examples.paper_table.overview import overview
+from examples.paper_table.config import digest, row_config
+from examples.paper_table.overview import estimate_training, overview
 from examples.paper_table.plan import (
     FINISHED,
     MISSING,
     STALE,
     TablePlan,
     choose_rows,
-    estimate_training,
     finished_rows,
     hash_inputs,
     jobs_of,
+    judge_of,
     state_of,
     texts_of,
     units_of,
@@ -163,6 +164,22 @@ def test_trainings_are_listed_once_and_after_their_teacher(make_plan: Make) -> N
     assert [job.name for job in jobs_of(raw, units_of(raw))] == ["deep-shallow-raw"]
 
 
+def test_another_model_may_verify(make_plan: Make) -> None:
+    plan = make_plan(names=("words-k2-verified",))
+    (unit,) = units_of(plan)
+    judge = judge_of(plan, unit)
+    assert judge is not None and judge.name == "student-ar"
+    jobs = [job.name for job in jobs_of(plan, [unit])]
+    assert jobs == ["teacher", "words-k2.seed1", "student-ar"]
+    by_teacher = replace(unit.row, decoding={"verify": True, "teacher": True})
+    hashes = {digest(row_config(plan.table, row, 1)) for row in (unit.row, by_teacher)}
+    assert len(hashes) == 2
+    models = plan.table.models
+    longer = replace(models["student-ar"], flags={"max-update": 1})
+    other = replace(plan.table, models={**models, "student-ar": longer})
+    assert units_of(replace(plan, table=other))[0].hash != unit.hash
+
+
 def test_times_are_estimated_by_the_most_similar_rows(
     make_plan: Make, write_row: Write
 ) -> None:
@@ -171,21 +188,21 @@ def test_times_are_estimated_by_the_most_similar_rows(
     job = units["vq.seed1"].job
     updates = job.model.flags_of(1)["max-update"]
     guess = estimate_training(plan, job, finished_rows(plan))
-    assert guess.seconds == pytest.approx(updates / plan.table.updates_per_second)
+    assert guess[0] == pytest.approx(updates / plan.table.updates_per_second)
     write_row(plan, "nat", updates=10, train_seconds=1000)
     assert estimate_training(plan, job, finished_rows(plan)) == guess
     write_row(plan, "vq-em10", updates=100, train_seconds=50)
     similar = estimate_training(plan, job, finished_rows(plan))
-    assert similar.source == "rows of the same architecture"
-    assert similar.seconds == updates * 50 / 100
+    assert similar[1] == "rows of the same architecture"
+    assert similar[0] == updates * 50 / 100
     write_row(plan, "vq", updates=100, train_seconds=25)
     same = estimate_training(plan, job, finished_rows(plan))
-    assert same.source == "rows of the same model"
-    assert same.seconds == updates * 25 / 100
+    assert same[1] == "rows of the same model"
+    assert same[0] == updates * 25 / 100
     write_row(plan, "vq", updates=100, train_seconds=1, train_gpu="a fast one")
     assert estimate_training(plan, job, finished_rows(plan)) == similar
     on_gpu = replace(plan, device="cuda")
-    assert estimate_training(on_gpu, job, finished_rows(plan)).seconds == updates / 100
+    assert estimate_training(on_gpu, job, finished_rows(plan))[0] == updates / 100
 
 
 def test_a_dry_run_says_all_this(make_plan: Make, write_row: Write) -> None:

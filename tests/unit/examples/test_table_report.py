@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from examples.lib.curves import read_curves, thin
-from examples.paper_table.cells import clocks_table, crowded_clocks, trained_on
+from examples.paper_table.cells import clocks_table, trained_on
 from examples.paper_table.claims import (
     HELD,
     NOT_COMPARED,
@@ -31,6 +31,7 @@ from examples.paper_table.entries import (
 from examples.paper_table.plan import TablePlan
 from examples.paper_table.report import make_report, report
 from examples.paper_table.winners import winners
+from vq_nat.results.clocks import crowded_clocks
 
 Make = Callable[..., TablePlan]
 Write = Callable[..., None]
@@ -320,8 +321,26 @@ def test_faults_of_all_systems_and_words_per_second_are_told(
     write_row(paper, "nat", 17.7, clocks=[clock], **faults, **ms(21.2))
     text = report(paper, read_entries(paper), [])
     assert "| NAT + distillation | 0.91 | 12.3 % | 0.46 % |" in text
+    assert "passes of the teacher" not in text
     assert "## Clocks: words per second" in text
     assert "| NAT + distillation | 444 |" in text
+
+
+def test_passes_of_a_verifying_teacher_are_told(
+    paper: TablePlan, write_row: Write
+) -> None:
+    for name, passes in (("nat", None), ("tuned", 2.54)):
+        faults = {"repetition_rate": 0.1, "teacher_passes": passes}
+        write_row(paper, name, 17.7, **faults, **ms(21.2))
+    lines = report(paper, read_entries(paper), []).splitlines()
+    (head,) = (i for i, line in enumerate(lines) if "passes of the teacher" in line)
+    told = {
+        line.split("|")[1].strip(): line.split("|")[-2]
+        for line in lines[head:]
+        if line.count("|") == lines[head].count("|")
+    }
+    assert told["NAT + distillation"].strip() == "–"
+    assert any(value.strip() == "2.5" for value in told.values())
 
 
 def test_times_without_a_column_are_the_hosts(
@@ -344,7 +363,7 @@ def test_threads_that_others_disturbed_have_no_clocks(make_plan: Make) -> None:
         clocks_table([line]).splitlines()[-1]
         == "| NAT + distillation | 270 | – | 300 |"
     )
-    assert crowded_clocks(line) == ["cpu, 2 thr., batch 1"]
+    assert crowded_clocks(line.timed) == ["cpu, 2 thr., batch 1"]
 
 
 def test_codes_of_the_reference_win_nothing(paper: TablePlan, write_row: Write) -> None:

@@ -237,7 +237,7 @@ def test_checkpoints_are_averaged(
     folder = plan.folder(job)
     folder.mkdir(parents=True)
     for number in (1, 2, 3):
-        state = {"model": {"w": torch.full((2,), float(number))}}
+        state = {"model": {"w": torch.full((2,), float(number))}, "cfg": {}}
         torch.save(state, folder / f"checkpoint{number}.pt")
     monkeypatch.setattr(table_train, "train", lambda *_: "done: trained")
     table_train.train_job(plan, job)

@@ -79,7 +79,7 @@ def test_a_model_without_codes_is_refused() -> None:
 
 def test_a_model_that_predicts_no_codes_is_refused() -> None:
     class Identity:
-        lookup = compress = None
+        lookup = compress = true_latents = None
         predicts_codes, cfg = False, SimpleNamespace(vq_kind="identity")
 
     with pytest.raises(ValueError, match="but its `vq_kind` is 'identity' instead"):

@@ -1,7 +1,9 @@
 """Layouts of images: each is found and read; what is broken is named in a sentence."""
 
 import io
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import numpy
@@ -235,6 +237,23 @@ def test_a_file_that_is_no_image_is_named(tmp_path: Path) -> None:
     refused(
         tmp_path, r"002\.png cannot be decoded as an image: its format is unknown\.$"
     )
+
+
+@pytest.mark.parametrize("kind", ["EPS", "TIFF", "GIF", "ICO", "PDF"])
+def test_what_other_programs_decode_is_no_image(tmp_path: Path, kind: str) -> None:
+    """By content: whatever a file is called, Ghostscript is never started."""
+    images = encode(draw_images(1), kind)
+    write_folder(tmp_path, images)
+    refused(tmp_path, r"000\.png cannot be decoded as an image: its format is unknown")
+
+
+def test_an_image_that_says_it_is_huge_is_not_decoded(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 5000, 5000, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    content = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(header)) + chunk
+    content += struct.pack(">I", zlib.crc32(chunk)) + b"\0\0\0\0IEND\xaeB`\x82"
+    write_folder(tmp_path, [content])
+    refused(tmp_path, r"000\.png cannot be decoded .* more than 16,777,216 pixels")
 
 
 def test_grey_images_are_refused(tmp_path: Path) -> None:

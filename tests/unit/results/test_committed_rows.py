@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from vq_nat.results.rows import read_lines
+from vq_nat.text.lines import read_lines
 
 RESULTS = Path(__file__).resolve().parents[3] / "examples" / "results"
 

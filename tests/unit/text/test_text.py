@@ -199,13 +199,14 @@ def test_dictionary_is_that_of_fairseq(tmp_path: Path) -> None:
     [
         ("the\n", "\"SYMBOL COUNT\", but has 'the'"),
         ("a 1\na 2\n", "a symbol once, but has 'a' twice"),
+        ("ü 1\n", "dict.en.txt must be a dictionary, but cannot be read as one"),
     ],
 )
 def test_a_dictionary_that_is_none_is_refused(
     tmp_path: Path, text: str, message: str
 ) -> None:
     path = tmp_path / "dict.en.txt"
-    path.write_text(text)
+    path.write_text(text, encoding="latin-1")
     with pytest.raises(ValueError, match=re.escape(message)):
         Dictionary.load(path)
 

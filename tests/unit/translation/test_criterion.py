@@ -9,7 +9,7 @@ from fairseq.logging import metrics
 
 from vq_nat.bottleneck import BottleneckOutput
 from vq_nat.translation import LatentPredictionCriterion
-from vq_nat.translation.criterion import code_nll
+from vq_nat.translation.criterion import code_losses
 from vq_nat.translation.flow import TrainingOutput
 
 LATENTS, SENTENCES, WORDS, HIDDEN = 3, 2, 12, 8
@@ -36,6 +36,7 @@ def output(updates: int = 100, hidden: int = HIDDEN) -> TrainingOutput:
         word_positions=WORDS,
         code_logits=torch.randn(shape, generator=drawn),
         code_targets=targets,
+        code_count=LATENTS + SENTENCES,  # the ends are predicted as well
         bottleneck=bottleneck,
         latent_count=LATENTS,
         updates=updates,
@@ -49,6 +50,11 @@ def loss_of(out: TrainingOutput, **options: float):
     criterion = LatentPredictionCriterion(task, **{**settings, **options})
     sample = {"net_input": {}, "target": [None] * SENTENCES, "ntokens": WORDS}
     return criterion(lambda target: out, sample)
+
+
+def code_nll(out: TrainingOutput) -> torch.Tensor:
+    """The criterion's loss of all codes and ends, without smoothing."""
+    return code_losses(out).loss
 
 
 def codes_by_hand(out: TrainingOutput) -> float:
@@ -138,13 +144,31 @@ def test_codes_are_learned_from_the_average_of_the_draws() -> None:
     assert not torch.isclose(only, code_nll(out))
 
 
-def test_smoothing_is_of_the_words_alone() -> None:
+def test_smoothing_of_words_is_of_the_words_alone() -> None:
     out = output()
     plain, smoothed = loss_of(out), loss_of(out, word_smoothing=0.2)
+    nll = float(plain[2]["word_nll"])
     uniform = -out.word_logits.log_softmax(-1).mean(-1).sum() * WORDS / HIDDEN
-    expected = 0.8 * float(plain[2]["word_nll"]) + 0.2 * float(uniform)
-    assert float(smoothed[2]["word_nll"]) == pytest.approx(expected, rel=1e-5)
+    gained = 0.2 * (float(uniform) - nll)
+    assert float(smoothed[0] - plain[0]) == pytest.approx(gained, rel=1e-4)
     assert torch.equal(smoothed[2]["code_nll"], plain[2]["code_nll"])
+    assert float(smoothed[2]["word_nll"]) == pytest.approx(nll)  # told unsmoothed
+
+
+def test_smoothing_of_codes_is_even_over_what_a_slice_knows() -> None:
+    """K + 1 symbols in slice 0, K in the others; nothing at padding."""
+    out = output()
+    plain, smoothed = code_losses(out), code_losses(out, 0.2)
+    even = 0.0
+    for row, length in enumerate((2, 1)):
+        for step in range(length + 1):
+            for part in range(SLICES if step < length else 1):
+                known = CODES + 1 if part == 0 else CODES
+                logits = out.code_logits[row, step, part, :known]
+                even -= float(logits.log_softmax(-1).mean())
+    expected = 0.8 * float(plain.loss) + 0.2 * even
+    assert float(smoothed.loss) == pytest.approx(expected, rel=1e-5)
+    assert float(smoothed.nll) == pytest.approx(float(plain.loss), rel=1e-6)
 
 
 def test_logs_of_two_batches_are_means_over_both() -> None:

@@ -87,6 +87,7 @@ def test_code_targets_end_after_the_last_latent(model, make_batch) -> None:
     assert sums.tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
     assert out.code_targets[0, 3, 0, -1] == 1
     assert out.code_targets[1, 1, 0, -1] == 1
+    assert (out.latent_count, out.code_count) == (4, 6)  # the two ends count as codes
 
 
 def test_latent_targets_carry_no_gradient_to_the_compressor(make_model, make_batch):
@@ -122,10 +123,11 @@ def test_dictionaries_must_be_joint(dictionary) -> None:
     task = SimpleNamespace(
         source_dictionary=dictionary,
         target_dictionary=Dictionary(),
-        cfg=SimpleNamespace(data="DATA"),
+        cfg=SimpleNamespace(data="DATA", source_lang="en", target_lang="de"),
     )
     cfg = Namespace(max_source_positions=64, max_target_positions=64)
-    with pytest.raises(ValueError, match="must be the same, but differ in DATA"):
+    message = r"dict\.en\.txt and dict\.de\.txt must be the same, but differ in DATA"
+    with pytest.raises(ValueError, match=message):
         VQEMTransformer.build_model(cfg, task)
 
 

@@ -29,4 +29,9 @@ extern const Kernels avxvnni_kernels;
 extern const Kernels vnni_kernels;
 extern const Kernels amx_kernels;
 
+// This thread's room for the scores of an attention. It is no part of the kernels: of
+// what they share, the linker would keep one copy, perhaps one compiled for instructions
+// that this machine lacks.
+float* scratch_of_scores(std::ptrdiff_t count);
+
 }  // namespace vq

@@ -52,6 +52,15 @@ Candidates nothing(const Description& d) {
   return {found};
 }
 
+/// A last chunk, and an end behind it, may reach beyond the positions of a teacher.
+void check_lengths(const std::vector<Wording>& wordings, int longest) {
+  for (const Wording& one : wordings) {
+    require(one.length <= longest, "the teacher must read candidates of " +
+                                       std::to_string(one.length) + " tokens, but reads at most " +
+                                       std::to_string(longest) + " instead.");
+  }
+}
+
 void rank_by_teacher(Candidates& candidates, const std::vector<float>* scores, float penalty) {
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     Translation& one = candidates[i];
@@ -179,8 +188,7 @@ std::vector<Candidates> Model::translate_ranked(const std::vector<Sentence>& sou
   check_teacher(teacher);
   const Description& d = description();
   check(sources, d.source_vocabulary, d.max_source, "source");
-  require(d.max_target < teacher.description().max_target ||
-              d.max_target == teacher.description().max_target,
+  require(d.max_target <= teacher.description().max_target,
           "the teacher must write translations as long as the model's.");
   std::vector<Candidates> results(sources.size(), nothing(d));
   const std::vector<Piece> pieces = cut_into_pieces(sources, options.threads);
@@ -193,6 +201,7 @@ std::vector<Candidates> Model::translate_ranked(const std::vector<Sentence>& sou
         wordings.push_back({i, one.tokens.data(), static_cast<int>(one.tokens.size())});
       }
     }
+    check_lengths(wordings, teacher.description().max_positions());
     std::vector<std::vector<float>> scores(wordings.size());
     score_words(teacher.weights_, teacher.output_, piece.sources(), wordings, scores.data(), work);
     const std::vector<float>* own = scores.data();
@@ -222,8 +231,11 @@ std::vector<Candidates> Model::translate_verified(const std::vector<Sentence>& s
     std::vector<Candidates> drafts(piece.count());
     translate_piece(piece.sources(), draft_options, nullptr, drafts.data(), work);
     std::vector<std::vector<int>> words;
-    for (Candidates& one : drafts) words.push_back(std::move(one.front().tokens));
     std::vector<Translation> found(piece.count());
+    for (int i = 0; i < piece.count(); ++i) {
+      words.push_back(std::move(drafts[i].front().tokens));
+      found[i].codes = std::move(drafts[i].front().codes);
+    }
     verify_drafts(teacher.weights_, teacher.output_, piece.sources(), words, options,
                   found.data(), work);
     for (int i = 0; i < piece.count(); ++i) results[piece.members()[i]] = {std::move(found[i])};

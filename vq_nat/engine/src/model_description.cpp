@@ -1,5 +1,6 @@
 #include "model_description.h"
 
+#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -38,7 +39,13 @@ void Description::check() const {
     between(name, value, 0, target_vocabulary - 1);
     between(name, value, 0, source_vocabulary - 1);
   }
-  between("max_source", max_source, 1, kMaxLength);
+  if (std::set<int>{pad, eos, unk, bos}.size() < 4) {
+    throw std::invalid_argument("`pad`, `eos`, `unk` and `bos` must be four symbols, but are " +
+                                std::to_string(pad) + ", " + std::to_string(eos) + ", " +
+                                std::to_string(unk) + " and " + std::to_string(bos) +
+                                " instead.");
+  }
+  between("max_source", max_source, 2, kMaxLength);  // a word and the end of sentence
   between("max_target", max_target, 2, kMaxLength);
   if (kind == Kind::autoregressive) return;
   between("predictor_layers", predictor_layers, 1, kMaxLayers);
@@ -49,7 +56,7 @@ void Description::check() const {
     return;
   }
   divides("slices", slices, width);
-  between("codes_per_slice", codes_per_slice, 2, kMaxVocabulary);
+  between("codes_per_slice", codes_per_slice, 2, kMaxVocabulary / slices);
   if ((chunk & (chunk - 1)) != 0) {
     throw std::invalid_argument(
         "`chunk` must be a power of two for learned codes, but is " +

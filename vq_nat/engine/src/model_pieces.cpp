@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <numeric>
+#include <system_error>
 #include <thread>
 
 namespace vq {
@@ -113,7 +114,11 @@ void for_each_piece(const std::vector<Piece>& pieces, int threads,
   Queue queue(pieces, job);
   std::vector<std::thread> others;
   const int count = std::min(threads, static_cast<int>(pieces.size()));
-  for (int i = 1; i < count; ++i) others.emplace_back([&] { queue.work(); });
+  others.reserve(count);
+  try {
+    for (int i = 1; i < count; ++i) others.emplace_back([&] { queue.work(); });
+  } catch (const std::system_error&) {  // no more threads to be had: fewer do the same
+  }
   queue.work();
   for (std::thread& one : others) one.join();
   queue.finish();

@@ -37,4 +37,9 @@ void sinusoids(int first, int count, int width, float* y) {
   }
 }
 
+float* scratch_of_scores(std::ptrdiff_t count) {
+  static thread_local Buffer<float> scratch;
+  return scratch.reserve(static_cast<std::size_t>(count));
+}
+
 }  // namespace vq

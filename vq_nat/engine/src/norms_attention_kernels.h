@@ -179,9 +179,8 @@ inline void attend(const Attention& a, int head, int i, Scores scores) {
 }
 
 void attention_kernel(const Attention& a) {
-  static thread_local Buffer<float> scratch;
   const std::ptrdiff_t step = round_up(a.keys, kLanes);
-  const Scores scores{scratch.reserve(kRowsAtOnce * step), step};
+  const Scores scores{scratch_of_scores(kRowsAtOnce * step), step};
   for (int h = 0; h < a.heads; ++h) {
     int i = 0;
     for (; i + kRowsAtOnce <= a.queries; i += kRowsAtOnce)

@@ -12,19 +12,24 @@ void require(bool holds, const std::string& sentence) {
   if (!holds) throw std::invalid_argument(sentence);
 }
 
-constexpr float kManyWords = 1e9f;
+constexpr int kManyWords = 1'000'000'000;
+
+/// Cuts off the fraction, within bounds: of other numbers C++ says nothing.
+int whole(double words, int least, int most) {
+  if (!(words > least)) return least;
+  return words < most ? static_cast<int>(words) : most;
+}
 
 /// Codes that hold so many words, at least one. As torch does: in float32.
 int codes_for(float words, int chunk) {
-  const float codes = std::ceil(std::min(words, kManyWords) / static_cast<float>(chunk));
-  return std::max(1, static_cast<int>(codes));
+  return whole(std::ceil(words / static_cast<float>(chunk)), 1, kManyWords / chunk + 1);
 }
 
 /// Words that an output may have, as torch computes them: in float32.
 float longest(const Options& o, float words) {
   float most = words * static_cast<float>(o.max_len_a) + static_cast<float>(o.max_len_b);
   if (o.max_length_ratio > 0) most = std::min(most, words * static_cast<float>(o.max_length_ratio));
-  return std::min(most, kManyWords);
+  return most;
 }
 
 bool ratio(double value) { return value >= 0 && std::isfinite(value); }
@@ -82,13 +87,13 @@ CodeBounds code_bounds(const Options& o, int length, int chunk, int max_latents)
 }
 
 int most_words(const Options& o, int length) {
-  if (o.length_ratio > 0) return static_cast<int>(kManyWords);
-  return std::max(0, static_cast<int>(longest(o, static_cast<float>(length))));
+  if (o.length_ratio > 0) return kManyWords;
+  return whole(longest(o, static_cast<float>(length)), 0, kManyWords);
 }
 
 int word_limit(const Options& o, int length, int max_target) {
   const double words = std::floor(o.max_len_a * length + o.max_len_b);
-  const int limit = static_cast<int>(std::min<double>(words, max_target - 1));
+  const int limit = whole(words, -1, max_target - 1);
   require(o.min_length <= limit, "`min_length` must be at most the longest output (" +
                                      std::to_string(limit) + "), but is " +
                                      std::to_string(o.min_length) + " instead.");

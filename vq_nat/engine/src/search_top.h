@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -18,18 +19,21 @@ inline bool better(const Candidate& a, const Candidate& b) {
   return a.parent != b.parent ? a.parent < b.parent : a.word < b.word;
 }
 
-/// Appends the `wanted` best of a row of gains, added to what its hypothesis has.
+/// Appends the `wanted` best of a row of gains, added to what its hypothesis has. What is
+/// no number, because weights were huge, is worst: `better` must be an order.
 inline void best_of_row(const float* gains, int size, int parent, float score, int wanted,
                         std::vector<Candidate>& found) {
   const auto first = found.size();
   const auto most = std::min<std::size_t>(wanted, size);
-  float worst = -std::numeric_limits<float>::infinity();
+  constexpr float kLeast = -std::numeric_limits<float>::infinity();
+  float worst = kLeast;
   bool full = false;
   for (int word = 0; word < size; ++word) {
-    if (full && gains[word] <= worst) continue;
+    if (full && !(gains[word] > worst)) continue;
+    const float gain = std::isnan(gains[word]) ? kLeast : gains[word];
     auto place = found.end();
-    while (place != found.begin() + first && (place - 1)->score < gains[word]) --place;
-    found.insert(place, {gains[word], parent, word});
+    while (place != found.begin() + first && (place - 1)->score < gain) --place;
+    found.insert(place, {gain, parent, word});
     if (found.size() - first > most) found.pop_back();
     full = found.size() - first == most;
     worst = found.back().score;

@@ -1,6 +1,8 @@
 """From options to a generator, for a model that can serve them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from math import inf
 
 from fairseq.data import Dictionary
 from torch import Tensor, nn
@@ -9,8 +11,10 @@ from ..flow import LatentModel, is_latent
 from .generator import IterativeLatentGenerator
 from .lengths import LengthRule
 from .options import DecodingOptions
+from .redraft import Redrafter
 from .rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
 from .search import SearchOptions
+from .verify import Tolerance, VerifiedDraft, Verifier
 
 
 def build_generator(
@@ -72,9 +76,23 @@ def rescorer_of(
     models: Sequence[LatentModel | nn.Module],
     dictionary: Dictionary,
 ) -> Rescorer:
-    """Returns what ranks the candidates."""
+    """Returns what ranks the candidates, or rewrites the best of them."""
+    if options.verify:
+        assert isinstance(models[-1], nn.Module)
+        passing = Tolerance(options.verify_best, options.verify_margin or inf)
+        verifier = Verifier(models[-1], dictionary, passing, lengths_of(options))
+        ranks, drafts = own_rescorer(options, dictionary), None
+        if is_latent(models[0]) and hasattr(models[0], "compress"):  # not exported
+            plain = IterativeLatentGenerator(dictionary, lengths=lengths_of(options))
+            drafts = partial(Redrafter, models[0], plain)
+        return VerifiedDraft(verifier, ranks, drafts)
     if options.teacher is not None:
         return TeacherScore(models[-1], dictionary, options.length_penalty)
+    return own_rescorer(options, dictionary)
+
+
+def own_rescorer(options: DecodingOptions, dictionary: Dictionary) -> Rescorer:
+    """Returns what ranks the candidates without a teacher."""
     if options.rescore == "chrf":
         return ChrfConsensus(plain_text(dictionary))
     return ModelScore(options.length_penalty)

@@ -132,7 +132,8 @@ class IterativeLatentGenerator:
         source = model.encode(src_tokens)
         if self.true_latents:
             drafts = [self._true_draft(model, source, target_of(sample))]
-            return [[row] for row in self._candidates(drafts, drafts[0].steps())]
+            rows = self._candidates(drafts, drafts[0].steps())
+            return self._ranked(src_tokens, [[row] for row in rows])
         codes = self._codes(model, source, sample)
         copies = len(codes.codes) // len(src_tokens)
         if copies > 1:
@@ -141,7 +142,14 @@ class IterativeLatentGenerator:
         passes, steps = self._passes(model, source, codes)
         rows = self._candidates(passes, steps)
         found = [different(rows[i : i + copies]) for i in range(0, len(rows), copies)]
-        return self.rescorer.rank(src_tokens, found) if copies > 1 else found
+        return self._ranked(src_tokens, found, copies)
+
+    def _ranked(
+        self, src_tokens: Tensor, found: list[list[Candidate]], copies: int = 1
+    ) -> list[list[Candidate]]:
+        if copies > 1 or self.rescorer.rewrites:
+            return self.rescorer.rank(src_tokens, found)
+        return found
 
     def words(
         self, model: LatentModel, codes: LatentCodes, source: EncodedSource

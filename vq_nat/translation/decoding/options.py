@@ -73,7 +73,8 @@ class DecodingOptions:
     )
     teacher: Optional[str] = option(
         None,
-        "checkpoint of an autoregressive model that chooses among the candidates",
+        "checkpoint of an autoregressive model that chooses among the candidates, or "
+        "verifies",
         fairseq="iter_decode_with_external_reranker",
     )
     rescore: str = option(
@@ -81,6 +82,23 @@ class DecodingOptions:
         "what chooses without a teacher: model (its own score) or chrf (the candidate "
         "that the others agree with most)",
         choices=("model", "chrf"),
+    )
+    verify: bool = option(
+        False,
+        "write what the teacher would have written greedily: it reads the best "
+        "candidate as its draft, in fewer passes than words",
+    )
+    verify_best: int = option(
+        1,
+        "of verify: words of the draft pass that are among the teacher's N likeliest; "
+        "1 = none but its own",
+        least=1,
+    )
+    verify_margin: float = option(
+        0.0,
+        "of verify_best: and are at most so much less likely than the first, in nats; "
+        "0 = however much",
+        least=0,
     )
     lenpen: float = option(
         1.0,
@@ -159,6 +177,7 @@ class DecodingOptions:
             check(name, getattr(self, name), one)
         self._check_lengths()
         self._check_candidates()
+        self._check_verification()
 
     def _check_lengths(self) -> None:
         least, most = self.min_length_ratio, self.max_length_ratio
@@ -198,13 +217,27 @@ class DecodingOptions:
                 "there are no codes to go on from."
             )
 
+    def _check_verification(self) -> None:
+        if self.verify and self.teacher is None:
+            raise ValueError("`teacher` must be given with `verify`, but is None.")
+        if self.verify_best > 1 and not self.verify:
+            raise ValueError(
+                f"`verify_best` must be 1 without `verify`, but is {self.verify_best} "
+                "instead."
+            )
+        if self.verify_margin and self.verify_best == 1:
+            raise ValueError(
+                "`verify_margin` must be 0 with `verify_best` 1, which lets nothing "
+                f"else pass, but is {self.verify_margin} instead."
+            )
+
     def at_once(self) -> "DecodingOptions":
         """Returns itself, for doors whose candidates no later call can change.
 
         Raises:
             ValueError: for a teacher without a choice.
         """
-        if self.teacher is not None and self.candidates == 1:
+        if self.teacher is not None and self.candidates == 1 and not self.verify:
             raise ValueError(
                 "`candidates` must be above 1 with `teacher`, but is 1 instead: there "
                 "is nothing to rank."

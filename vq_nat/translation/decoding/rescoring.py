@@ -24,6 +24,7 @@ class Rescorer(Protocol):
     teacher: Optional[
         FairseqEncoderDecoderModel
     ]  # the model that scores, None without one
+    rewrites: bool  # whether it has something to say of a single candidate, too
 
     def rank(
         self, src_tokens: Tensor, candidates: list[Candidates]
@@ -46,6 +47,7 @@ class ModelScore:
     """
 
     teacher = None
+    rewrites = False
 
     def __init__(self, length_penalty: float = 1.0) -> None:
         self.length_penalty = length_penalty
@@ -81,6 +83,8 @@ class TeacherScore:
         logits_at_once: words × vocabulary in memory at a time; what is more is scored
             in several passes. 0 = as many as suit the device.
     """
+
+    rewrites = False
 
     def __init__(
         self,
@@ -141,7 +145,7 @@ class TeacherScore:
         self.teacher.eval()
         rows = [self._words(row) for row in rows]
         words = torch.nn.utils.rnn.pad_sequence(rows, True, self.pad)
-        encoded = self._encode(src_tokens)
+        encoded = self.encode(src_tokens)
         index = torch.tensor(owners, device=words.device)
         lengths = torch.tensor([len(row) for row in rows], device=words.device)
         scores = torch.zeros(words.shape, device=words.device)
@@ -162,7 +166,8 @@ class TeacherScore:
         ends = len(words) > 0 and int(words[-1]) == self.eos
         return words if ends else torch.cat([words, words.new_tensor([self.eos])])
 
-    def _encode(self, src_tokens: Tensor) -> EncoderOut:
+    def encode(self, src_tokens: Tensor) -> EncoderOut:
+        """Encodes sources as the teacher knows them. Shape: (B, S)."""
         tokens = align_left(src_tokens, self.pad)
         if self.bos is not None and bool(tokens[:, 0].eq(self.bos).all()):
             tokens = tokens[:, 1:]
@@ -175,14 +180,27 @@ class TeacherScore:
         return self.teacher.encoder(left, src_lengths=lengths)
 
     def _score(self, encoded: EncoderOut, words: Tensor, owners: Tensor) -> Tensor:
+        logp = self.read(encoded, words, owners).log_softmax(dim=2)
+        return logp.gather(2, words.unsqueeze(2)).squeeze(2) * words.ne(self.pad)
+
+    def read(self, encoded: EncoderOut, words: Tensor, owners: Tensor) -> Tensor:
+        """Returns the teacher's logits of each word after those before it.
+
+        Args:
+            encoded: see `encode`.
+            words: (R, T), padded on the right.
+            owners: (R,), the number of each row's source.
+
+        Returns:
+            (R, T, V), float32.
+        """
         memory = self.teacher.encoder.reorder_encoder_out(encoded, owners)
         previous = words.roll(1, dims=1)
         previous[:, 0] = self.eos  # fairseq's sign for the beginning
         # Behind the words anything may stand, no word looks there; a mask costs time.
         previous = previous.masked_fill(previous.eq(self.pad), self.eos)
-        logits = self.teacher.decoder(previous, encoder_out=memory)[0].float()
-        logp = logits.log_softmax(dim=2)
-        return logp.gather(2, words.unsqueeze(2)).squeeze(2) * words.ne(self.pad)
+        logits: Tensor = self.teacher.decoder(previous, encoder_out=memory)[0]
+        return logits.float()
 
 
 def now(device: torch.device) -> float:
@@ -206,6 +224,7 @@ class ChrfConsensus:
     """
 
     teacher = None
+    rewrites = False
 
     def __init__(self, to_text: Callable[[Tensor], str]) -> None:
         self.to_text = to_text

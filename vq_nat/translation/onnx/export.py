@@ -18,6 +18,7 @@ from torch import nn
 
 from ...bottleneck import BottleneckConfig
 from ...fairseq_side.checkpoints import checkpoint_path
+from ...files import hashes, read_json
 from ..decoding.search import EndsInACode
 from ..model import VQEMTransformer
 from .graphs import Graph, graphs_of
@@ -73,7 +74,9 @@ def export(
             if (data / file).is_file():
                 shutil.copyfile(data / file, folder / file)
         set_direction(folder / TEXT_FILES[0], list(dictionaries))
-        text = json.dumps(describe(model, list(dictionaries), int8), indent=1)
+        description = describe(model, list(dictionaries), int8)
+        description["sha256"] = hashes(folder)  # of all that is there by now
+        text = json.dumps(description, indent=1)
         (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
         folder.rename(out)
 
@@ -85,7 +88,10 @@ def set_direction(path: Path, languages: list[str]) -> None:
         path: of the copy; the text may have been prepared for the other direction.
         languages: source and target.
     """
-    text = json.loads(path.read_text(encoding="utf-8"))
+    if not path.is_file():
+        return
+    text = read_json(path, "the description of a text")
+    text.pop("sha256", None)  # of files that are written anew here
     text |= {"source_lang": languages[0], "target_lang": languages[1]}
     path.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
 

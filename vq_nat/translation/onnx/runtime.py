@@ -6,7 +6,7 @@ ONNX Runtime, whose operators cost a fraction of eager PyTorch's at batch size 1
 """
 
 import importlib
-import json
+import os
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ...files import check_hashes, read_json, reading
 from ..decoding.search import NEVER, CodeBounds
 from ..flow import (
     DecodedWords,
@@ -30,7 +31,20 @@ from ..flow import (
 
 DESCRIPTION = "export.json"
 GRAPHS = ("encode", "step", "decode")
-FORMAT = 3  # of the graphs, raised when their inputs, outputs or results change
+SIZES = (
+    "pad",
+    "width",
+    "heads",
+    "predictor_layers",
+    "decoder_layers",
+    "slices",
+    "codes",
+    "max_latents",
+)
+FORMAT = 3  # of the folder, raised when its graphs or what it says of them changes
+WHAT = "the description of a model that `vq-nat export` wrote"
+MOST_HALVINGS = 16
+MOST = 2**20  # of every size there is
 Array = NDArray[Any]
 Item = TypeVar("Item")
 
@@ -62,14 +76,18 @@ class Sessions:
         options = runtime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         self.sessions = {
-            name: runtime.InferenceSession(
-                str(self.folder / f"{name}.onnx"),
-                options,
-                providers=["CPUExecutionProvider"],
-            )
+            name: self._session(runtime, self.folder / f"{name}.onnx", options)
             for name in GRAPHS
         }
         self.threads = threads
+
+    @staticmethod
+    def _session(runtime: Any, path: Path, options: Any) -> Any:
+        """Opens one graph."""
+        with reading(path, "a graph that `vq-nat export` wrote"):
+            return runtime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
 
 
 class ExportedState(NamedTuple):
@@ -185,7 +203,7 @@ class ExportedModel(nn.Module):
 
     Raises:
         FileNotFoundError: if it is not there.
-        ValueError: if it has graphs of another version of vq-nat.
+        ValueError: if it is of another version of vq-nat, or not as it was written.
         ImportError: if onnxruntime is missing.
     """
 
@@ -193,15 +211,7 @@ class ExportedModel(nn.Module):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        path = folder / DESCRIPTION
-        if not path.is_file():
-            raise FileNotFoundError(f"the file {path} does not exist.")
-        sizes = json.loads(path.read_text(encoding="utf-8"))
-        if sizes.get("format") != FORMAT:
-            raise ValueError(
-                f"{folder} must have graphs of format {FORMAT}, but has format "
-                f"{sizes.get('format')} instead: export the checkpoint again."
-            )
+        sizes = read_description(folder)
         require("onnxruntime")
         self.sizes, self.cfg = sizes, Namespace(**sizes["options"])
         self.pad, self.chunk = sizes["pad"], 2**self.cfg.compression_steps
@@ -292,6 +302,37 @@ def refuse_compressor() -> NoReturn:
     )
 
 
+def read_description(folder: Path) -> dict[str, Any]:
+    """Returns what an exported folder says of itself, after a look at all its files.
+
+    Raises:
+        FileNotFoundError: if it says nothing.
+        BadFile: if a file is missing or another, or a size is none.
+        ValueError: if it is of another version of vq-nat.
+    """
+    path = folder / DESCRIPTION
+    sizes: dict[str, Any] = read_json(path, WHAT)
+    if sizes.get("format") != FORMAT:
+        raise ValueError(
+            f"{folder} must have graphs of format {FORMAT}, but has format "
+            f"{sizes.get('format')} instead: export the checkpoint again."
+        )
+    with reading(path, WHAT):
+        known = sizes["sha256"]
+        languages = [str(language) for language in sizes["languages"]]
+        parts = [f"{name}.onnx" for name in GRAPHS]
+        parts += [f"dict.{language}.txt" for language in languages]
+        if len(languages) != 2 or not {*parts} <= known.keys():
+            raise ValueError("it does not name all parts of a model")
+        for name in SIZES:
+            if not 0 <= int(sizes[name]) <= MOST:
+                raise ValueError(f"`{name}` is {sizes[name]}")
+        if not 0 <= sizes["options"]["compression_steps"] <= MOST_HALVINGS:
+            raise ValueError("`compression_steps` is no number of halvings")
+    check_hashes(folder, known, path)
+    return sizes
+
+
 def per_layer(memory: Tensor, heads: int) -> list[Tensor]:
     """Returns keys, then values, of each layer, each (B, H, S, C / H).
 
@@ -306,11 +347,16 @@ def numbered(name: str, items: Sequence[Item]) -> dict[str, Item]:
 
 
 def require(name: str) -> ModuleType:
-    """Imports a module of the extra `onnx`.
+    """Imports a module of the extra `onnx`; ONNX Runtime without its telemetry.
+
+    By default it writes an identifier of the machine and a database of events into the
+    user's cache, and sends them to its maker, from the import on. A user's own value of
+    `ORT_DISABLE_TELEMETRY` stays.
 
     Raises:
         ImportError: with a sentence that says how to get it.
     """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         return importlib.import_module(name)
     except ImportError as error:

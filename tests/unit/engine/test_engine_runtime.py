@@ -76,7 +76,7 @@ def exported(data: Path, words: Dictionary) -> Any:
 def by_torch(data: Path) -> Any:
     """Returns the translator of a model that is not exported."""
 
-    def make(model: Any, **options: Any) -> Translator:
+    def make(model: Any, judge: Any = None, **options: Any) -> Translator:
         task = DiscreteLatentTranslationTask.setup_task(
             DiscreteLatentTranslationConfig(
                 data=str(data),
@@ -87,7 +87,7 @@ def by_torch(data: Path) -> Any:
             )
         )
         codec = TextCodec(data, task.source_dictionary, task.target_dictionary)
-        return Translator(model, task, codec, DecodingOptions(**options))
+        return Translator(model, task, codec, DecodingOptions(**options), judge)
 
     return make
 
@@ -136,6 +136,46 @@ def test_an_autoregressive_model_translates_as_before(
     same(*wide)
 
 
+@pytest.mark.parametrize("draft", [{}, {"candidates": 3}, {"passes": 2}], ids=str)
+@pytest.mark.parametrize("number_format", ["float32", "int8"])
+def test_a_teacher_verifies(
+    build_latent: Any,
+    teacher_of: Any,
+    exported: Any,
+    number_format: str,
+    draft: dict[str, int],
+) -> None:
+    judge = exported(teacher_of(True), number_format, "teacher")
+    student = exported(build_latent(shown_sentences=0.1), number_format)
+    ours = vq_nat.load(student, teacher=judge, verify=True, **draft)
+    plain, teacher = vq_nat.load(student, **draft), vq_nat.load(judge)
+    assert ours.translate(TEXTS) == teacher.translate(TEXTS)
+    found, wanted = ours.hypotheses(TEXTS[:3]), teacher.hypotheses(TEXTS[:3])
+    for h, other, drafted in zip(found, wanted, plain.hypotheses(TEXTS[:3])):
+        assert h.tokens == other.tokens
+        assert h.codes == drafted.codes
+        assert min(1, len(h.tokens)) <= h.passes <= len(h.tokens)
+        if h.tokens:
+            assert h.teacher_score == h.score
+            assert h.score == pytest.approx(other.score * len(h.tokens), rel=1e-4)
+
+
+def test_the_engine_verifies_as_torch_does(
+    build_latent: Any, teacher_of: Any, exported: Any, by_torch: Any
+) -> None:
+    teacher, latent = teacher_of(True), build_latent()
+    lengths = {"max_len_a": 0.5, "max_len_b": 3}
+    student, judge = exported(latent), exported(teacher, name="teacher")
+    asked = {"teacher": judge, "verify": True, **lengths}
+    ours = vq_nat.load(student, **asked)
+    theirs = by_torch(latent, judge=teacher, teacher="t", verify=True, **lengths)
+    same(ours.nbest(TEXTS), theirs.nbest(TEXTS))
+    with pytest.raises(ValueError, match="`verify_best` must be 1 for an exported mod"):
+        vq_nat.load(student, verify_best=2, **asked)
+    with pytest.raises(ValueError, match="`teacher` must be None for an exported mod"):
+        vq_nat.load(judge, **asked)
+
+
 def test_a_teacher_ranks(build_latent: Any, teacher_of: Any, exported: Any) -> None:
     judge = exported(teacher_of(True), name="teacher")
     ours = load_folder(exported(build_latent()), teacher=judge, candidates=4)
@@ -144,6 +184,8 @@ def test_a_teacher_ranks(build_latent: Any, teacher_of: Any, exported: Any) -> N
         assert ranks == sorted(ranks, reverse=True)
         for h in hypotheses:
             assert h.teacher_score == pytest.approx(h.rank_score * len(h.tokens))
+    ((alone,),) = ours.nbest(TEXTS[:1], candidates=1)  # which it is not asked about
+    assert alone.teacher_score is None
     with pytest.raises(ValueError, match="`teacher` must be an autoregressive model"):
         load_folder(
             exported(build_latent(), name="x"),

@@ -296,3 +296,11 @@ def test_what_the_engine_does_not_compute_is_refused(
         tensors_of(teacher, "int8")
     with pytest.raises(ValueError, match="encoder and a decoder of fairseq's"):
         tensors_of(torch.nn.Linear(2, 2), "int8")
+
+
+@pytest.mark.parametrize("name", ["attn_ln", "c_attn", "cross_self_attention"])
+def test_layers_with_more_in_them_are_refused(teacher_of: Any, name: str) -> None:
+    teacher = teacher_of(pre_norm=True)
+    setattr(teacher.decoder.layers[0], name, torch.nn.Identity())
+    with pytest.raises(ValueError, match="plain layers, but has scaled ones"):
+        tensors_of(teacher, "int8")

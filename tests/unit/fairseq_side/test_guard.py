@@ -1,0 +1,85 @@
+"""Tests of what stands between files, folders and fairseq."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from fairseq import checkpoint_utils
+
+from vq_nat.fairseq_side import compat, guard
+from vq_nat.files import BadFile
+
+HOLD = """
+import sys
+from fairseq import checkpoint_utils
+import vq_nat.fairseq_side.compat
+checkpoint_utils.verify_checkpoint_directory(sys.argv[1])
+"""
+
+
+def write(path: Path) -> bytes:
+    """Writes a checkpoint whose weights can be found in the file."""
+    state = {"model": {"w": torch.full((4000,), 1.25)}, "cfg": {}, "args": None}
+    torch.save(state, path)
+    return path.read_bytes()
+
+
+READERS = [
+    compat.load_weights,
+    lambda path: checkpoint_utils.load_checkpoint_to_cpu(str(path)),
+]
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_a_bit_that_flipped_in_the_weights_is_noticed(
+    read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.pt"
+    whole = bytearray(write(path))
+    place = whole.index(torch.full((9,), 1.25).numpy().tobytes()) + 8_001
+    whole[place] ^= 4
+    path.write_bytes(whole)
+    with pytest.raises(BadFile, match=r"a\.pt must be a fairseq .* damaged or packed"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("size", [0, 1, 3, 100, 5000, -1])
+def test_a_file_cut_off_is_named(
+    read: Callable[[Path], object], size: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.pt"
+    path.write_bytes(write(path)[:size])
+    with pytest.raises(ValueError, match=r"a\.pt must be a fairseq checkpoint") as said:
+        read(path)
+    assert "\n" not in str(said.value)
+
+
+def test_a_folder_is_one_trainings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "_claimed", {})
+    folder = tmp_path / "new"
+    checkpoint_utils.verify_checkpoint_directory(str(folder))
+    checkpoint_utils.verify_checkpoint_directory(str(folder))  # the same training
+    assert os.listdir(folder) == []
+    other = subprocess.run(
+        [sys.executable, "-c", HOLD, str(folder)], capture_output=True, text=True
+    )
+    assert other.returncode == 1
+    last = other.stderr.splitlines()[-1]
+    assert last == (
+        f"error: another training writes to {folder}; give --save-dir another."
+    )
+    for lock in guard._claimed.values():
+        os.close(lock)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=r"cannot be written to \S+file/x: Not a dir"):
+        checkpoint_utils.verify_checkpoint_directory(str(tmp_path / "file" / "x"))
