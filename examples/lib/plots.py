@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 
@@ -12,6 +13,10 @@ def pyplot() -> Any:
         ImportError: without matplotlib.
     """
     import matplotlib
+
+    logging.getLogger("matplotlib").setLevel(
+        logging.WARNING
+    )  # importing fairseq asks for more
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as module

@@ -1,0 +1,76 @@
+"""Whole models: int8 beside float32, a thousand words, and where the time goes."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from tests.unit.translation.conftest import PAD, batch
+from vq_nat.translation.decoding.generator import IterativeLatentGenerator
+from vq_nat.translation.decoding.lengths import LengthRule
+
+MANY = 1024
+
+
+def sources() -> list[list[int]]:
+    """Draws 60 sentences of 1 to 20 words."""
+    rows = batch([1 + 7 * i % 20 for i in range(60)])
+    return [row[row.ne(PAD)].tolist() for row in rows]
+
+
+@pytest.mark.parametrize("kind", ["latent", "autoregressive"])
+def test_int8_chooses_what_float32_chooses(
+    build_latent: Any, teacher_of: Any, to_engine: Any, options_of: Any, kind: str
+) -> None:
+    torch.manual_seed(1)
+    model = build_latent() if kind == "latent" else teacher_of(True)
+    options, rows = options_of(min_length=20, max_len_b=30), sources()
+    own, exact = (
+        [found for (found,) in to_engine(model, number).translate(rows, options)]
+        for number in ("int8", "float32")
+    )
+    pairs = list(zip(own, exact, strict=True))
+    words = [a == b for p, q in pairs for a, b in zip(p.tokens, q.tokens)]
+    assert sum(words) >= 0.9 * len(words)
+    assert sum(p.codes == q.codes for p, q in pairs) >= 0.9 * len(pairs)
+
+
+def test_int8_scores_words_as_float32_does(teacher_of: Any, to_engine: Any) -> None:
+    torch.manual_seed(1)
+    model, rows = teacher_of(True), sources()
+    own, exact = (
+        torch.cat([torch.tensor(row) for row in to_engine(model, number).score(*both)])
+        for number in ("int8", "float32")
+        for both in [(rows, rows)]
+    )
+    assert (own - exact).abs().max() < 0.1
+    assert (own - exact).abs().max() > 0  # two number formats indeed
+
+
+def test_a_thousand_words_are_translated_as_by_the_model(
+    build_latent: Any, to_engine: Any, options_of: Any, words: Any
+) -> None:
+    model = build_latent(max_source_positions=1100, max_target_positions=1100)
+    row = batch([MANY])
+    rule = LengthRule(b=MANY + 1, shortest=MANY)
+    generator = IterativeLatentGenerator(words, lengths=rule)
+    ((wanted,),) = generator.generate([model], {"net_input": {"src_tokens": row}})
+    options = options_of(min_length=MANY, max_len_b=MANY + 1)
+    ((found,),) = to_engine(model).translate(row.tolist(), options)
+    assert found.tokens == wanted.tokens.tolist() and len(found.tokens) > MANY
+    assert found.score == pytest.approx(wanted.score, rel=1e-5)
+    whole, one = to_engine(model, "int8"), [5, 6, 2]
+    both = whole.translate([row[0].tolist(), one], options)
+    assert both[1][0].tokens == whole.translate([one], options)[0][0].tokens
+
+
+def test_stages_have_the_time_of_what_a_model_does(
+    build_latent: Any, teacher_of: Any, to_engine: Any, options_of: Any
+) -> None:
+    rows, options = sources(), options_of(max_len_b=20)
+    latent = to_engine(build_latent()).stages(rows, options)
+    teacher = to_engine(teacher_of(True)).stages(rows, options)
+    assert len(latent) == len(teacher) == 5 and min(latent) > 0
+    encode, codes, *others = teacher
+    assert codes == 0 and min(encode, *others) > 0
+    assert to_engine(build_latent()).stages([], options) == [0.0] * 5
