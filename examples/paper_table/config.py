@@ -84,7 +84,8 @@ class Model:
     @property
     def judges(self) -> bool:
         """Whether others may decode with it: one model, which writes word for word."""
-        return self.flags.get("arch") == "transformer" and not self.seeds
+        word_for_word = str(self.flags.get("arch", "")).startswith("transformer")
+        return self.name == TEACHER or (word_for_word and not self.seeds)
 
     @property
     def is_quantised(self) -> bool:

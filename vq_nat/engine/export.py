@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import sha256
-from ..text.codec import PREFIXES, TEXT_FILE
+from ..text.codec import PREFIXES, TEXT_FILE, Text
 from ..text.folder import read_description
 from ..text.tokenizer import prefixes_of
 from .folder import DESCRIPTION, FORMAT, TEXTS, WEIGHTS, dictionary_name
@@ -59,7 +59,12 @@ def export(
 
 
 def write_texts(dictionaries: dict[str, Any], data: Path, folder: Path) -> None:
-    """Writes what text needs: dictionaries, subword codes, lists of abbreviations."""
+    """Writes what text needs: dictionaries, subword codes, lists of abbreviations.
+
+    Raises:
+        BadFile: if the folder's own files cannot be read.
+    """
+    Text(data)  # what cannot be read is refused here, not when the folder is used
     for language, dictionary in dictionaries.items():
         dictionary.save(str(folder / dictionary_name(language)))
     for file in TEXTS:
