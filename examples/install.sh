@@ -25,13 +25,16 @@ export MAX_JOBS=${MAX_JOBS:-2}  # compilers that run at a time
 
 fail() { echo "error: $1" >&2; exit 1; }
 
-# What was installed: these two files and, as it is in place, the repository's path.
+# What was installed: these two files, the engine's sources, which are compiled, and, as
+# it is in place, the repository's path.
 digest() {
     "$python" - "$root" <<'PYTHON'
 import hashlib, pathlib, sys
 
 root = pathlib.Path(sys.argv[1])
-content = b"".join((root / n).read_bytes() for n in ("setup.py", "examples/install.sh"))
+files = [root / name for name in ("setup.py", "examples/install.sh")]
+files += sorted((root / "vq_nat" / "engine" / "src").glob("*"))
+content = b"".join(path.read_bytes() for path in files)
 print(hashlib.sha256(content + str(root).encode()).hexdigest())
 PYTHON
 }
