@@ -79,10 +79,11 @@ rm -f "$stamp"
 
 # ------------------------------------------------------------------ packages
 numpy=$(requirement numpy)
+pybind11=$(requirement pybind11)  # compiles our engine
 fairseq=$(requirement fairseq-fixed)
 PATH=$(cd "$venv" && pwd)/bin:$PATH  # where the build looks for ninja
-step "build tools (cython, ninja, $numpy, setuptools, wheel)"
-pip_install cython ninja "$numpy" "setuptools>=64" wheel
+step "build tools (cython, ninja, $numpy, $pybind11, setuptools, wheel)"
+pip_install cython ninja "$numpy" "$pybind11" "setuptools>=64" wheel
 if has_torch; then
     step "torch is there already"
 else
@@ -93,5 +94,7 @@ step "$fairseq (compiled against torch, takes minutes)"
 pip_install --no-build-isolation "$fairseq"
 step "vq-nat with its extras demo and dev"
 pip_install --no-build-isolation -e "$root[demo,dev]"
+(cd "$root" && "$python" -c "from vq_nat import engine; exit(not engine.available())") ||
+    step "without our engine, which could not be compiled: see $log"
 digest >"$stamp"
 step "done; use it with: . $venv/bin/activate"
