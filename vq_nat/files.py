@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,8 @@ def reason(error: BaseException, most: int = 200) -> str:
         return "it is nested too deeply"
     if isinstance(error, KeyError):
         return f"it has no {error}"
+    if type(error) is pickle.UnpicklingError:  # torch's advises to run what it holds
+        return "it is no file that torch reads as data alone"
     said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return said if len(said) <= most else f"{said[:most]}…"
 

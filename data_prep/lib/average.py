@@ -76,6 +76,9 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         UserError: If it is missing, or damaged.
     """
+    # Register what the options are checked against: those of what is not known go.
+    import vq_nat.image
+    import vq_nat.translation  # noqa: F401
     from vq_nat.fairseq_side.compat import load_state
 
     if not path.is_file():

@@ -92,7 +92,8 @@ TABLE = {
     "cli*": "cli* light text.lines bench* results* explain* translation.* "
     "image.sampling",
     "data_prep.lib*": "data_prep.lib* results.* text.lines fairseq_side.* "
-    "translation translation.binding translation.ctranslate2 translation.scores",
+    "image translation translation.binding translation.ctranslate2 "
+    "translation.scores",
     "data_prep.distill": "data_prep.lib.* data_prep.prepare results.*",
     "data_prep*": "data_prep.lib.* results.*",
     "examples.lib*": f"examples.lib* data_prep.lib.* {MEASURED}",

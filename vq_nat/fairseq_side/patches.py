@@ -25,6 +25,7 @@ from fairseq.trainer import Trainer
 from omegaconf import DictConfig, ValueNode
 
 from . import host, optimizer, resuming
+from .compat import Refused
 from .guard import guard_files
 
 SWITCH = "VQ_NAT_PATCHES"
@@ -71,6 +72,20 @@ def allow_workers_without_gpus() -> None:
         cfg.distributed_no_spawn = True
 
     distributed._infer_torch_distributed_launch_init = infer
+
+
+def refuse_missing_tpu() -> None:
+    """Says in a sentence that fairseq takes --bf16 for a TPU, if there is none."""
+    if utils.xm is not None:
+        return
+
+    def get_tpu_device() -> Any:
+        raise Refused(
+            "--bf16 must be off where there is no TPU, which fairseq takes it for; for "
+            "products in half precision give --autocast auto or bfloat16 instead."
+        )
+
+    utils.get_tpu_device = get_tpu_device
 
 
 def read_options_directly() -> None:
@@ -168,6 +183,12 @@ PATCHES = (
         "what --store-ema averages",
         "it multiplies counters, which are whole numbers, by its decay, and fails",
         average_numbers_alone,
+    ),
+    Patch(
+        "tpu",
+        "how fairseq finds a TPU",
+        "--bf16 asks for one, and without it fails by a traceback",
+        refuse_missing_tpu,
     ),
     Patch(
         "options",

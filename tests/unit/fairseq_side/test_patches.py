@@ -26,6 +26,7 @@ def state():
         "workers": distributed._infer_torch_distributed_launch_init.__name__ == "infer",
         "resuming": "resuming" in checkpoint_utils.load_checkpoint.__code__.co_filename,
         "averages": hasattr(EMA._step_internal, "__wrapped__"),
+        "tpu": fairseq.utils.get_tpu_device.__module__.startswith("vq_nat"),
         "options": hasattr(DictConfig.__getattr__, "__wrapped__"),
         "adam": "fairseq_side" in adam.Adam.step.__code__.co_filename
                 or "fairseq_side" in getattr(
