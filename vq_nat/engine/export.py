@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ..files import sha256
+from ..files import hashes
 from ..text.codec import PREFIXES, TEXT_FILE, Text
 from ..text.folder import read_description
 from ..text.tokenizer import prefixes_of
@@ -51,7 +51,7 @@ def export(
             "version": version,
             "number_format": number_format,
             **describe(model, dictionaries),
-            "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},
+            "files": hashes(folder),
         }
         text = json.dumps(description, indent=1) + "\n"
         (folder / DESCRIPTION).write_text(text, encoding="utf-8")
