@@ -107,19 +107,24 @@ def engine() -> list[Extension]:
 
 
 # The ranges are those that were tested. examples/install.sh reads the lines of numpy
-# and fairseq-fixed from here.
-REQUIRES = [
-    "torch>=2.6",  # the first that reads checkpoints without running them, whoever asks
-    "fairseq-fixed==0.12.3.1",
+# and fairseq-fixed from here. torch alone is enough for `vq_nat.bottleneck`.
+REQUIRES = ["torch>=2.6"]  # the first to read checkpoints without running them
+FOR_ENGINE = [  # to translate with an exported folder
     "numpy>=1.26,<2.4",
     "sentencepiece>=0.2,<0.3",
     "sacremoses>=0.1.1,<0.3",
+    "tqdm>=4.60,<5",
+]
+FOR_FAIRSEQ = [  # to train, to translate with checkpoints, to measure
+    "fairseq-fixed==0.12.3.1",
+    *FOR_ENGINE,
     "sacrebleu>=2.4,<3",
     "subword-nmt==0.3.8",
-    "tqdm>=4.60,<5",
     "pyyaml>=6,<7",
 ]
 EXTRAS = {
+    "engine": FOR_ENGINE,
+    "fairseq": FOR_FAIRSEQ,
     "bench": ["vector-quantize-pytorch>=1.32,<2"],  # to compare with
     "plots": ["matplotlib>=3.8,<4"],
     "image": [  # to read Parquet files, PNG and JPEG, SVHN; to draw
@@ -133,6 +138,7 @@ EXTRAS = {
     # Of `vq-nat export`; the attention of onnxruntime 1.20 is wrong.
     "onnx": ["onnx>=1.17,<1.24", "onnxruntime>=1.21,<1.33"],
     "dev": [
+        "vector-quantize-pytorch>=1.32,<2",  # as in bench
         "ruff>=0.17,<0.18",  # its formatting changes with every minor version
         "mypy>=2,<3",
         "pytest>=8,<10",

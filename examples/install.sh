@@ -92,8 +92,8 @@ else
 fi
 step "$fairseq (compiled against torch, takes minutes)"
 pip_install --no-build-isolation "$fairseq"
-step "vq-nat with its extras demo and dev"
-pip_install --no-build-isolation -e "$root[demo,dev]"
+step "vq-nat with its extras fairseq, demo and dev"
+pip_install --no-build-isolation -e "$root[fairseq,demo,dev]"
 (cd "$root" && "$python" -c "from vq_nat import engine; exit(not engine.available())") ||
     step "without our engine, which could not be compiled: see $log"
 digest >"$stamp"

@@ -3,7 +3,8 @@
 `fairseq-train --user-dir vq_nat` imports this package after fairseq, which registers
 the task, model, criterion and generator. A script that imports `vq_nat` before fairseq
 registers them with `import vq_nat.translation`, and those of images with `import
-vq_nat.image`; `vq_nat.bottleneck` needs torch only.
+vq_nat.image`; `vq_nat.bottleneck` needs torch only, which an installation without
+extras has.
 """
 
 import sys
@@ -29,13 +30,19 @@ def load(path: Union[str, Path], **options: Any) -> Any:
     Returns:
         A `Translator`, or the `EngineTranslator` of a folder:
         `load(path).translate(["A man rides a bike."])`.
+
+    Raises:
+        ModuleNotFoundError: if a package of an extra is missing; it names both.
     """
     from .engine.folder import is_folder
+    from .extras import missing
 
-    if is_folder(path):
-        from .engine.runtime import load_folder
+    try:
+        if is_folder(path):
+            from .engine.runtime import load_folder
 
-        return load_folder(path, **options)
-    from .translation.translator import Translator
-
+            return load_folder(path, **options)
+        from .translation.translator import Translator
+    except ModuleNotFoundError as error:
+        raise missing(error) from error
     return Translator.load(path, **options)

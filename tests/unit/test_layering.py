@@ -14,8 +14,10 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMON = (
     "vq_nat",
+    "vq_nat.extras",
     "vq_nat.files",
     "vq_nat.processes",
+    "vq_nat.registry",
 )  # for every room: the standard library alone
 HOUSES = ("vq_nat", "data_prep", "examples")
 STAGE = "nn.* translation.flow translation.config translation.layers | torch fairseq"
@@ -34,8 +36,10 @@ MEASURED = (
 TABLE = {
     "": "image* translation translation.translator engine.folder engine.runtime",
     "translated": "text.lines |",  # what every translator takes and gives
+    "extras": "| ",
     "files": "| ",
     "processes": "| ",
+    "registry": "| ",
     "light": "| ",
     "bottleneck*": "bottleneck* | torch",
     "nn*": "nn.* | torch fairseq",

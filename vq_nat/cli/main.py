@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from .. import __version__, load
+from ..extras import missing
 from ..text.lines import NotUTF8Error, decode_lines, in_batches, read_lines
 from .arguments import device, positive
 from .decoding import add_decoding, chosen
@@ -472,6 +473,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # the reader has seen enough, as in `… | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ModuleNotFoundError as error:
+        print(f"vq-nat: {missing(error)}", file=sys.stderr)
+        return 2
     except (ImportError, OSError, ValueError) as error:
         print(f"vq-nat: {error}", file=sys.stderr)
         return 2
