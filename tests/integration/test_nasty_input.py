@@ -37,7 +37,7 @@ def command(checkpoint: Path):
     def run(content: bytes, *arguments: str) -> list[str]:
         printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(cli, "load", lambda *_, **__: translator)
+            patch.setattr("vq_nat.cli.translate.load", lambda *_, **__: translator)
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
             patch.setattr(sys, "stdout", printed)
             arguments += ("--invalid-utf8", "replace", "--batch-size", str(LINES))

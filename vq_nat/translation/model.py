@@ -28,7 +28,7 @@ from .flow import (
     pad_to_chunks,
 )
 from .noise import draw_kept, shuffle_locally
-from .predictor import CausalPredictor, LatentPredictor
+from .predictor import CausalPredictor, LatentPredictor, soft_targets
 from .schedule import draw_shown, growth, latent_share
 from .teacher_start import copy_weights, for_student
 
@@ -231,7 +231,7 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         prior = self.prior_of(z_e, source) if self.training else None
         bottleneck = self.bottleneck(z_e.states, z_e.mask, prior)
         code_logits = self.predictor(bottleneck.codes, source)
-        code_targets = self.code_targets(bottleneck.weights, z_e.mask)
+        code_targets = soft_targets(bottleneck.weights, z_e.mask, self.predictor.end)
 
         latents = Latents(bottleneck.quantized, z_e.mask)
         shown = self.draw_shown(words)
@@ -289,24 +289,6 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
             return torch.zeros_like(words, dtype=torch.bool)
         share = latent_share(self.num_updates, self.cfg.latent_share_updates)
         return draw_shown(words.ne(self.pad), share, self.cfg.shown_sentences)
-
-    def code_targets(self, weights: Tensor, mask: Tensor) -> Tensor:
-        """Appends the end-of-codes target to the codes' soft targets.
-
-        Args:
-            weights: (B, L, G, K), the average of the M one-hots; a target, never a
-                path for gradients.
-            mask: (B, L).
-
-        Returns:
-            (B, L + 1, G, K + 1), zero rows where nothing is to be predicted.
-        """
-        batch, length, slices, codes = weights.shape
-        targets = weights.new_zeros(batch, length + 1, slices, codes + 1)
-        targets[:, :-1, :, :-1] = weights.detach() * mask[:, :, None, None]
-        rows = torch.arange(batch, device=mask.device)
-        targets[rows, mask.sum(dim=1), 0, self.predictor.end] = 1.0
-        return targets
 
     # -- small parts ---------------------------------------------------------------
 

@@ -243,3 +243,23 @@ class WordPredictor(CausalPredictor):
         found = torch.cat([words, words[..., self.last_code, None]], dim=-1)
         found[..., [self.last_code, *self.never]] = -float("inf")
         return found
+
+
+def soft_targets(weights: Tensor, mask: Tensor, end: int) -> Tensor:
+    """Appends the end of codes to the codes' soft targets.
+
+    Args:
+        weights: (B, L, G, K), the average of the M one-hots; a target, never a path for
+            gradients.
+        mask: (B, L).
+        end: the end-of-codes symbol, of slice 0.
+
+    Returns:
+        (B, L + 1, G, K + 1), zero rows where nothing is to be predicted.
+    """
+    batch, length, slices, codes = weights.shape
+    targets = weights.new_zeros(batch, length + 1, slices, codes + 1)
+    targets[:, :-1, :, :-1] = weights.detach() * mask[:, :, None, None]
+    rows = torch.arange(batch, device=mask.device)
+    targets[rows, mask.sum(dim=1), 0, end] = 1.0
+    return targets

@@ -21,8 +21,9 @@ from .criterion import LatentPredictionConfig, LatentPredictionCriterion
 from .decoding.build import plain_text
 from .decoding.generator import IterativeLatentGenerator
 from .decoding.lengths import LengthRule
+from .decoding.limits import SearchOptions
 from .decoding.rescoring import chrf, ngrams
-from .decoding.search import SearchOptions, search
+from .decoding.search import search
 from .flow import EncodedSource, LatentCodes, take
 
 

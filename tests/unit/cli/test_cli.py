@@ -56,7 +56,7 @@ def shouter(monkeypatch: pytest.MonkeyPatch) -> Shouter:
         translator.options = {"path": path, **options}  # type: ignore[attr-defined]
         return translator
 
-    monkeypatch.setattr(cli, "load", load)
+    monkeypatch.setattr("vq_nat.cli.translate.load", load)
     return translator
 
 

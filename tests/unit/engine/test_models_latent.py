@@ -8,7 +8,7 @@ import torch
 from tests.unit.translation.conftest import PAD, batch
 from vq_nat.translation.decoding.generator import IterativeLatentGenerator
 from vq_nat.translation.decoding.lengths import LengthRule
-from vq_nat.translation.decoding.search import SearchOptions
+from vq_nat.translation.decoding.limits import SearchOptions
 
 LENGTHS = [7, 1, 12, 3, 30, 2]
 

@@ -8,7 +8,7 @@ import torch
 from tests.unit.engine.test_models_latent import LENGTHS, agree, generate, sentences
 from tests.unit.translation.conftest import EOS, batch
 from vq_nat.translation.decoding.lengths import LengthRule
-from vq_nat.translation.decoding.search import SearchOptions
+from vq_nat.translation.decoding.limits import SearchOptions
 
 pytest.importorskip("vq_nat.translation.word_codes")
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from vq_nat.translation.decoding.search import CodeBounds, search
+from vq_nat.translation.decoding.limits import CodeBounds
+from vq_nat.translation.decoding.search import search
 from vq_nat.translation.flow import (
     EncodedSource,
     align_left,

@@ -6,12 +6,8 @@ import torch
 from tests.unit.translation.test_model import loss_of
 from vq_nat.translation import IterativeLatentGenerator
 from vq_nat.translation.decoding.lengths import LengthRule
-from vq_nat.translation.decoding.search import (
-    CodeBounds,
-    SearchOptions,
-    search,
-    with_last,
-)
+from vq_nat.translation.decoding.limits import CodeBounds, SearchOptions
+from vq_nat.translation.decoding.search import search, with_last
 from vq_nat.translation.flow import NO_CODE, LatentCodes, take
 from vq_nat.translation.word_codes import EOS
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from ..flow import LatentModel, is_latent
 from .generator import IterativeLatentGenerator
 from .lengths import LengthRule
+from .limits import SearchOptions
 from .options import DecodingOptions
 from .redraft import Redrafter
 from .rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
-from .search import SearchOptions
 from .verify import Tolerance, VerifiedDraft, Verifier
 
 

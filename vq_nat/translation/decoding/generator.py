@@ -4,7 +4,7 @@ It knows the model through `flow.LatentModel` alone.
 """
 
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +18,11 @@ from ..flow import (
     LatentModel,
     Latents,
     align_left,
-    is_latent,
     row_slices,
     rows_at_once,
     take,
 )
+from .batches import Sample, only, target_of
 from .drafts import (
     Draft,
     WordGuess,
@@ -33,11 +33,11 @@ from .drafts import (
     take_draft,
     within,
 )
+from .gumbel import sentence_keys
 from .lengths import LengthRule
+from .limits import GREEDY, SearchOptions
 from .rescoring import ModelScore, Rescorer
-from .search import GREEDY, SearchOptions, search, sentence_keys
-
-Sample = dict[str, Any]  # a batch, as fairseq hands it over
+from .search import search
 
 
 class IterativeLatentGenerator:
@@ -360,21 +360,6 @@ class IterativeLatentGenerator:
 # -------------------------------------------------------------------------- small parts
 
 
-def only(models: Sequence[LatentModel | nn.Module]) -> LatentModel:
-    """Returns the one latent model there is.
-
-    Raises:
-        ValueError: if there are several.
-    """
-    if len(models) != 1:
-        raise ValueError(
-            f"`models` must hold one model, but holds {len(models)} instead: every "
-            "model has codes of its own."
-        )
-    assert is_latent(models[0])
-    return models[0]
-
-
 def different(rows: list[Candidate]) -> list[Candidate]:
     """Keeps one candidate for each wording, that of the highest score."""
     found: dict[tuple[int, ...], Candidate] = {}
@@ -384,21 +369,6 @@ def different(rows: list[Candidate]) -> list[Candidate]:
         best = row if same is None or row.score > same.score else same
         found[key] = best._replace(copies=1 if same is None else same.copies + 1)
     return list(found.values())
-
-
-def target_of(sample: Sample) -> Tensor:
-    """Returns a batch's target.
-
-    Raises:
-        ValueError: if it has none.
-    """
-    target = sample.get("target")
-    if target is None:
-        raise ValueError(
-            "references must be given to decode from true codes or latents, but the "
-            "batch has none."
-        )
-    return target
 
 
 def largest(logits: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..flow import EncodedSource
-from .search import CodeBounds
+from .limits import CodeBounds
 
 # Words of a sentence that none but a model caught in a loop writes: 2 S + 20.
 LOOP_FACTOR, LOOP_EXTRA = 2, 20

@@ -8,7 +8,7 @@ from fairseq.data import Dictionary
 from torch import Tensor, nn
 
 from ..flow import Candidate, EncodedSource, LatentCodes, LatentModel, align_left
-from .generator import Sample, only, target_of
+from .batches import Sample, only, target_of
 
 
 class ReferenceScorer:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...files import check_hashes, read_json, reading
-from ..decoding.search import NEVER, CodeBounds
+from ..decoding.limits import NEVER, CodeBounds
 from ..flow import (
     DecodedWords,
     EncodedSource,

@@ -6,8 +6,8 @@ import torch
 from vq_nat.translation import IterativeLatentGenerator
 from vq_nat.translation.decoding.generator import largest
 from vq_nat.translation.decoding.lengths import LengthRule
+from vq_nat.translation.decoding.limits import SearchOptions
 from vq_nat.translation.decoding.rescoring import ChrfConsensus
-from vq_nat.translation.decoding.search import SearchOptions
 from vq_nat.translation.flow import LatentCodes
 
 PAD, EOS = 1, 2

@@ -34,8 +34,8 @@ from vq_nat.translation.decoding.flags import (
     write_flags,
 )
 from vq_nat.translation.decoding.lengths import LengthRule
+from vq_nat.translation.decoding.limits import SearchOptions
 from vq_nat.translation.decoding.options import OPTIONS, DecodingOptions, options_from
-from vq_nat.translation.decoding.search import SearchOptions
 from vq_nat.translation.task import DiscreteLatentTranslationConfig
 
 # For every option a value that is not its default.

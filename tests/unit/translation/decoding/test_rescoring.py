@@ -6,6 +6,7 @@ from sacrebleu.metrics import CHRF
 
 from vq_nat.translation import IterativeLatentGenerator
 from vq_nat.translation.decoding.lengths import LengthRule
+from vq_nat.translation.decoding.limits import SearchOptions
 from vq_nat.translation.decoding.rescoring import (
     ChrfConsensus,
     ModelScore,
@@ -13,7 +14,6 @@ from vq_nat.translation.decoding.rescoring import (
     chrf,
     ngrams,
 )
-from vq_nat.translation.decoding.search import SearchOptions
 from vq_nat.translation.flow import Candidate
 
 PAD, EOS = 1, 2

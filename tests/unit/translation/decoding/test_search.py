@@ -6,14 +6,10 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from vq_nat.translation.decoding.search import (
-    CodeBounds,
-    SearchOptions,
-    joint_best,
-    mix,
-    search,
-    sentence_keys,
-)
+from vq_nat.translation.decoding.beam import joint_best
+from vq_nat.translation.decoding.gumbel import mix, sentence_keys
+from vq_nat.translation.decoding.limits import CodeBounds, SearchOptions
+from vq_nat.translation.decoding.search import search
 from vq_nat.translation.flow import EncodedSource, LatentCodes, take
 
 PAD = 1

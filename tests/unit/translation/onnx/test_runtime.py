@@ -5,14 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from vq_nat.translation.decoding.ancestral import ancestral
 from vq_nat.translation.decoding.generator import IterativeLatentGenerator
-from vq_nat.translation.decoding.search import (
-    GREEDY,
-    CodeBounds,
-    SearchOptions,
-    ancestral,
-    search,
-)
+from vq_nat.translation.decoding.limits import GREEDY, CodeBounds, SearchOptions
+from vq_nat.translation.decoding.search import search
 from vq_nat.translation.onnx.export import export
 from vq_nat.translation.onnx.runtime import ExportedModel
 
