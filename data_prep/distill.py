@@ -14,10 +14,7 @@ import json
 import os
 import shutil
 import sys
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,13 +22,22 @@ from typing import Any
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from data_prep.lib import pool, teachers
-from data_prep.lib.evaluate import evaluate, translate
-from data_prep.lib.filters import Limits, Pair, find_fault
+from data_prep.lib import teachers
+from data_prep.lib.binarise import make_bin
+from data_prep.lib.distillation import (
+    RECIPE_VERSION,
+    Distillation,
+    check,
+    codes_of,
+    read_plans,
+)
+from data_prep.lib.distilled_text import make_bpe, make_raw, make_tok
+from data_prep.lib.evaluate import evaluate
+from data_prep.lib.filters import Limits
 from data_prep.lib.manifest import read_counts, write_manifest
-from data_prep.lib.mono import digest, prepare_mono
-from data_prep.lib.plan import Plan
-from data_prep.lib.shards import Shard, Store, cut, find_shard
+from data_prep.lib.mono import prepare_mono
+from data_prep.lib.plan import raw_files
+from data_prep.lib.shards import find_shard
 from data_prep.lib.steps import (
     UserError,
     Workspace,
@@ -40,62 +46,10 @@ from data_prep.lib.steps import (
     sha256,
 )
 from data_prep.lib.teachers import Decoding
-from data_prep.lib.text import plain_text, read_lines, undo_bpe, write_lines
-from data_prep.prepare import copy_raw, make_bin, raw_files
-
-RECIPE_VERSION = 2  # raise when the same recipe gives other translations
-MIN_AGREEMENT = 90.0  # BLEU; int8 weights change some words, a wrong model changes all
-EXAMPLES = 5  # line numbers in a message
+from data_prep.lib.translations import decode_all, decode_shard, make_job, merge
 
 
-@dataclass(frozen=True)
-class Task:
-    """What to distil, and how; every step reads it and none changes it."""
-
-    data: Plan  # the prepared corpus
-    distilled: Plan  # the corpus to make, with the same languages
-    teacher: Path
-    decoding: Decoding
-    devices: tuple[str, ...] = ("cpu",)
-    mono: tuple[Path, ...] = ()
-    limits: Limits = field(default_factory=Limits)
-    human_share: float = 0.0
-    chunk_lines: int = 2_000
-    agreement: int = 100  # sentences on which two back ends are compared
-    evaluate: bool = False
-
-    @property
-    def out(self) -> Path:
-        """The output folder."""
-        return self.distilled.out
-
-    @property
-    def dictionary(self) -> Path:
-        """The joint dictionary."""
-        return self.data.out / "bin" / f"dict.{self.data.target_lang}.txt"
-
-    def sources(self) -> dict[str, Path]:
-        """Return the text to translate, in subwords."""
-        lang = self.data.source_lang
-        files = {"train": self.data.out / "bpe" / f"train.{lang}"}
-        if self.mono:
-            files["mono"] = self.out / "mono" / "text" / f"mono.{lang}"
-        return files
-
-    def store(self) -> Store:
-        """Return where finished chunks are kept."""
-        recipe = {
-            "version": RECIPE_VERSION,
-            "teacher": sha256(self.teacher),
-            "dictionary": sha256(self.dictionary),
-            "sources": {part: sha256(path) for part, path in self.sources().items()},
-            "decoding": self.decoding.describe(),
-            "chunk_lines": self.chunk_lines,
-        }
-        return Store(self.out, recipe)
-
-
-def distill(task: Task, dry_run: bool = False) -> None:
+def distill(task: Distillation, dry_run: bool = False) -> None:
     """Run every step that has no valid stamp yet.
 
     Args:
@@ -111,7 +65,7 @@ def distill(task: Task, dry_run: bool = False) -> None:
     make_corpus(task, partial(decode_all, task), dry_run)
 
 
-def make_corpus(task: Task, make_teacher: Any, dry_run: bool = False) -> None:
+def make_corpus(task: Distillation, make_teacher: Any, dry_run: bool = False) -> None:
     """Make the corpus; ``make_teacher`` fills the folder of translations."""
     data, distilled, sources = task.data, task.distilled, task.sources()
     human = data.files(data.out / "bpe")
@@ -150,231 +104,7 @@ def make_corpus(task: Task, make_teacher: Any, dry_run: bool = False) -> None:
         report(f"ready: {task.out / 'bin'}")
 
 
-def check(task: Task) -> None:
-    """Refuse what cannot work before the teacher is started."""
-    for name, value in (
-        ("--beam", task.decoding.beam),
-        ("--max-tokens", task.decoding.max_tokens),
-        ("--nbest", task.decoding.nbest),
-        ("--chunk-lines", task.chunk_lines),
-        ("--workers", task.data.workers),
-    ):
-        if value < 1:
-            raise UserError(f"{name} must be at least 1, but is {value} instead.")
-    if task.decoding.nbest > task.decoding.width:
-        raise UserError(
-            f"--nbest must be at most --beam ({task.decoding.beam}), but is "
-            f"{task.decoding.nbest} instead."
-        )
-    if not 0 <= task.human_share <= 1:
-        raise UserError(
-            f"--mix-human must be from 0 to 1, but is {task.human_share} instead."
-        )
-    if not task.teacher.is_file():
-        raise UserError(f"The teacher's checkpoint, {task.teacher}, is missing.")
-    check_corpus(task.data)
-
-
-def codes_of(data: Plan) -> Path:
-    """Return the file that splits a corpus's words into subwords."""
-    return data.out / "bpe" / data.codes_name
-
-
-def check_corpus(data: Plan) -> None:
-    """Refuse a corpus that is not completely prepared."""
-    dictionaries = [data.out / "bin" / f"dict.{lang}.txt" for lang in data.langs]
-    needed = [*dictionaries, codes_of(data)]
-    for folder in ("raw", "bpe"):
-        needed += data.files(data.out / folder).values()
-    for path in needed:
-        if not path.is_file():
-            raise UserError(f"The file {path} is missing; run prepare.py first.")
-    if sha256(dictionaries[0]) != sha256(dictionaries[1]):
-        raise UserError(
-            f"{dictionaries[0]} and {dictionaries[1]} must be one joint dictionary, "
-            "but differ instead."
-        )
-
-
-# ------------------------------------------------------------------------- the teacher
-
-
-def decode_all(task: Task, folder: Path) -> None:
-    """Translate all sources on this machine and merge the chunks."""
-    decode_shard(task, Shard(), folder)
-    merge(task, folder)
-
-
-def decode_shard(task: Task, shard: Shard, folder: Path | None = None) -> None:
-    """Translate the chunks of a shard that are not finished."""
-    store = task.store()
-    for other, names in store.others().items():
-        note = f"{store.root / other} holds translations with another "
-        note += ", ".join(names)
-        if folder is None:  # another process may still be adding to them
-            raise UserError(f"{note}; give all shards the same, or delete that folder.")
-        report(f"note: {note}; they are not used")
-    store.open()
-    chunks = shard.own(cut(task.sources(), task.chunk_lines))
-    missing = store.missing(chunks)
-    finished = sum(chunk.lines for chunk in chunks)
-    finished -= sum(chunk.lines for chunk in missing)
-    if finished:
-        report(f"teacher: {finished} sentences are done already, going on")
-    if missing:
-        pool.decode(make_job(task, store, store.folder), missing, finished)
-
-
-def make_job(task: Task, store: Store, folder: Path) -> pool.Job:
-    """Return what the workers do; a converted teacher is put into ``folder``."""
-    checkpoint, dictionaries = task.teacher, task.data.out / "bin"
-    if task.decoding.backend == "ctranslate2":
-        checkpoint = teachers.convert_for_ctranslate2(
-            task.teacher, dictionaries, task.data.langs, folder
-        )
-        if task.agreement and task.decoding.temperature is None:
-            check_agreement(task, checkpoint)
-    return pool.Job(checkpoint, dictionaries, task.decoding, store, task.devices)
-
-
-def check_agreement(task: Task, converted: Path) -> None:
-    """Compare the other back end with ours on sentences from all over the corpus.
-
-    Raises:
-        UserError: If they translate differently.
-    """
-    from sacrebleu.metrics import BLEU
-
-    path = task.sources()["train"]
-    size = sum(1 for _ in read_lines(path))
-    step = max(1, size // task.agreement)
-    lines = [line for n, line in enumerate(read_lines(path)) if n % step == step // 2]
-    texts = []
-    for backend, checkpoint in (("fairseq", task.teacher), ("ctranslate2", converted)):
-        precision = "float32" if backend == "fairseq" else task.decoding.precision
-        decoding = replace(task.decoding, backend=backend, precision=precision)
-        teacher = teachers.load_teacher(
-            checkpoint, task.data.out / "bin", decoding, task.devices[0]
-        )
-        texts.append(translate(teacher, lines, decoding.max_tokens))
-    same = sum(one == other for one, other in zip(*texts, strict=True))
-    bleu = BLEU(tokenize="none", force=True).corpus_score(texts[1], [texts[0]]).score
-    text = f"{same} of {len(lines)} sentences are the same, BLEU against each other "
-    text += f"{bleu:.1f}"
-    report(f"teacher: fairseq and CTranslate2: {text}")
-    if bleu < MIN_AGREEMENT:
-        raise UserError(
-            f"Both back ends must agree (BLEU {MIN_AGREEMENT} or more against each "
-            f"other), but on a sample {text}; use --backend fairseq."
-        )
-
-
-def merge(task: Task, folder: Path) -> None:
-    """Join the chunks of all shards.
-
-    Raises:
-        UserError: If chunks are missing; the message says why, as far as known.
-    """
-    store, chunks = task.store(), cut(task.sources(), task.chunk_lines)
-    others = store.others()
-    if others and not store.folder.is_dir():
-        name, names = next(iter(others.items()))
-        raise UserError(
-            f"{store.root / name} holds translations with another {', '.join(names)}; "
-            "nothing is merged."
-        )
-    store.merge(chunks, folder)
-
-
-# -------------------------------------------------------------------------- the corpus
-
-
-def make_bpe(task: Task, folder: Path) -> None:
-    """Pair the sources with the teacher's output; the rest is as it was.
-
-    TRAIN.origin says of each training pair where it comes from.
-    """
-    data, counts = task.data, Counter[str]()
-    for path in (*data.files(data.out / "bpe").values(), codes_of(data)):
-        if not path.name.startswith("train."):
-            shutil.copyfile(path, folder / path.name)
-    lines: dict[str, list[int]] = {}
-    names = [*(f"train.{lang}" for lang in data.langs), "train.origin"]
-    with ExitStack() as stack:
-        files = [
-            stack.enter_context(open(folder / n, "w", encoding="utf-8", newline="\n"))
-            for n in names
-        ]
-        for pair in all_pairs(task, counts):
-            fault = find_fault(pair, task.limits)
-            if fault is None:
-                counts[f"kept {pair.part}"] += 1
-                origin = f"{pair.part}\t{pair.line}\t{pair.rank}"
-                for file, line in zip(files, (*pair[:2], origin), strict=True):
-                    file.write(line + "\n")
-            else:
-                counts[f"dropped {fault}"] += 1
-                lines.setdefault(fault, []).append(pair.line)
-                del lines[fault][EXAMPLES + 1 :]
-    report_counts(counts, lines)
-    if not any(counts[name] for name in counts if name.startswith("kept")):
-        raise UserError(f"No usable pair is left in {task.out / 'teacher'}.")
-    rows = (f"{name}\t{count}" for name, count in sorted(counts.items()))
-    write_lines(folder / "counts.tsv", rows)
-
-
-def report_counts(counts: Counter[str], lines: dict[str, list[int]]) -> None:
-    """Tell what was dropped, and how much is left."""
-    for fault, numbers in lines.items():
-        where = ", ".join(map(str, numbers[:EXAMPLES]))
-        where += ", ..." if numbers[EXAMPLES:] else ""
-        count = counts[f"dropped {fault}"]
-        report(f"bpe: train, dropped {count} {fault} pairs (lines {where})")
-    kept = sum(count for name, count in counts.items() if name.startswith("kept"))
-    report(f"bpe: train, {kept} pairs")
-
-
-def all_pairs(task: Task, counts: Counter[str]) -> Iterator[Pair]:
-    """Yield the teacher's pairs, those of extra text, and the share of human pairs."""
-    for part, path in task.sources().items():
-        found = read_lines(task.out / "teacher" / f"{part}.jsonl")
-        rows = enumerate(zip(read_lines(path), found, strict=True), start=1)
-        for number, (source, row) in rows:
-            counts[f"sources {part}"] += 1
-            for rank, (score, target) in enumerate(json.loads(row)):
-                yield Pair(source, target, part, number, rank, score)
-    if task.human_share:
-        sides = [task.data.out / "bpe" / f"train.{lang}" for lang in task.data.langs]
-        rows = enumerate(zip(*map(read_lines, sides), strict=True), start=1)
-        for number, (source, target) in rows:
-            if is_drawn(number, task.decoding.seed, task.human_share):
-                yield Pair(source, target, "human", number)
-
-
-def is_drawn(number: int, seed: int, share: float) -> bool:
-    """Tell whether a line belongs to the share that is drawn."""
-    return int.from_bytes(digest(f"{seed} {number}")) < share * 2**64
-
-
-def make_tok(subwords: dict[str, Path], folder: Path) -> None:
-    """Write the words again, for reading and for other tools."""
-    for name, path in subwords.items():
-        write_lines(folder / name, map(undo_bpe, read_lines(path)))
-
-
-def make_raw(data: Plan, distilled: Plan, folder: Path) -> None:
-    """Keep the raw validation and test text; detokenise the training text to read."""
-    copy_raw(data, folder)
-    for lang in data.langs:
-        words = read_lines(distilled.out / "tok" / f"train.{lang}")
-        text = (plain_text(line, lang, data.tokenizer) for line in words)
-        write_lines(folder / f"train.{lang}", text)
-
-
-# ------------------------------------------------------------------------ the manifest
-
-
-def evaluate_teacher(task: Task, work: Workspace) -> None:
+def evaluate_teacher(task: Distillation, work: Workspace) -> None:
     """Score the teacher on validation and test sets, with its beam and greedily."""
     splits = [split for split in task.data.splits() if split != "train"]
     inputs = {"teacher": task.teacher, "dict.txt": task.dictionary}
@@ -398,7 +128,7 @@ def evaluate_teacher(task: Task, work: Workspace) -> None:
     work.step("evaluation", inputs, options, make)
 
 
-def describe(task: Task) -> dict[str, Any]:
+def describe(task: Distillation) -> dict[str, Any]:
     """Return what the manifest says beside hashes and versions."""
     data, bleu = task.data, None
     if task.evaluate:
@@ -421,31 +151,6 @@ def describe(task: Task) -> dict[str, Any]:
         "human": human,
         "mono": {path.name: sha256(path) for path in task.mono},
     }
-
-
-# -------------------------------------------------------------------------------- main
-
-
-def read_plans(folder: Path, out: Path, workers: int) -> tuple[Plan, Plan]:
-    """Return the plans of the prepared corpus in ``folder`` and of the distilled one.
-
-    Raises:
-        UserError: If ``folder`` is not a prepared corpus.
-    """
-    path = folder / "bin" / "text.json"
-    try:
-        recipe = json.loads(path.read_text("utf-8"))
-        langs = recipe["source_lang"], recipe["target_lang"]
-        bpe = recipe.get("bpe", "subword_nmt")
-    except FileNotFoundError:
-        raise UserError(f"The file {path} is missing; run prepare.py first.") from None
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path} must name the two languages, but does not.") from None
-    if out.resolve() == folder.resolve():
-        raise UserError(f"--out must not be the folder of --data, but both are {out}.")
-    data = Plan(folder / "raw", folder, *langs, bpe=bpe, workers=workers)
-    dictionary = folder / "bin" / f"dict.{langs[1]}.txt"
-    return data, replace(data, out=out, joined_dict=dictionary)
 
 
 def choose_devices(name: str, workers: int | None) -> tuple[str, ...]:
@@ -539,7 +244,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def read_task(args: argparse.Namespace) -> Task:
+def read_task(args: argparse.Namespace) -> Distillation:
     """Turn the command line into a task.
 
     Raises:
@@ -571,7 +276,7 @@ def read_task(args: argparse.Namespace) -> Task:
         args.max_repetition,
         args.min_score,
     )
-    return Task(
+    return Distillation(
         data,
         distilled,
         args.teacher,

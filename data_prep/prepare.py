@@ -8,53 +8,34 @@ is finished is reused.
 """
 
 import argparse
-import contextlib
-import errno
-import io
 import math
 import os
-import re
-import shutil
 import sys
-from collections import Counter
-from collections.abc import Iterator
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from sentencepiece import SentencePieceTrainer
-from subword_nmt.learn_bpe import learn_bpe
-
-from data_prep.lib.describing import (
-    describe_folder,
-    describe_text,
-    write_text_file,
-)
+from data_prep.lib.binarise import make_bin
+from data_prep.lib.describing import describe_folder
 from data_prep.lib.names import check_dictionary, check_languages, check_path
-from data_prep.lib.plan import CODES, Plan
+from data_prep.lib.own_files import gather
+from data_prep.lib.plan import CODES, Plan, copy_raw, raw_files
 from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, report
+from data_prep.lib.subwords import make_bpe
 from data_prep.lib.text import (
     load_bpe,
     load_sentencepiece,
     map_lines,
     normalize,
-    read_lines,
     read_pairs,
-    split_words,
     tokenize,
-    undo_bpe,
     write_lines,
 )
-from vq_nat.processes import run_group
 
 FILES = ("train", "valid", "test")
-ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt|Exit)\b")
-TEXT: dict[str, Any] = {"encoding": "utf-8", "newline": "\n"}
-LEARN_FROM = 2_000_000  # sentences, for SentencePiece, which keeps them in memory
 
 
 def prepare(plan: Plan, dry_run: bool = False) -> None:
@@ -135,18 +116,6 @@ def check(plan: Plan) -> None:
         load(plan.bpe_codes)
 
 
-def raw_files(plan: Plan) -> dict[str, Path]:
-    """Return the raw text by name, with the lists of correct renderings if any."""
-    lists = {path.name: path for path in sorted(plan.raw.glob("*.refs.json"))}
-    return {**plan.files(plan.raw), **lists}
-
-
-def copy_raw(plan: Plan, folder: Path) -> None:
-    """Keep the raw text beside what is made of it: results are scored against it."""
-    for name, path in raw_files(plan).items():
-        shutil.copyfile(path, folder / name)
-
-
 def make_tok(plan: Plan, folder: Path) -> None:
     """Tokenise every file, after checking that the sides fit together."""
     for split in plan.splits():
@@ -159,256 +128,6 @@ def make_tok(plan: Plan, folder: Path) -> None:
             function = partial(make_words, lang=lang)
             write_lines(folder / path.name, map_lines(function, path, plan.workers))
         report(f"tok: {split}, {pairs} pairs")
-
-
-def make_bpe(plan: Plan, folder: Path) -> None:
-    """Learn the codes if none were given, and split every file into subwords."""
-    codes = folder / plan.codes_name
-    if plan.bpe_codes is not None:
-        shutil.copyfile(plan.bpe_codes, codes)
-    elif plan.bpe == "sentencepiece":
-        learn_sentencepiece(plan, codes)
-    else:
-        learn_codes(plan, codes)
-    for split in plan.splits():
-        write_subwords(plan, split, codes, folder)
-
-
-def learn_codes(plan: Plan, codes: Path) -> None:
-    """Learn one set of BPE merges on both sides of the training text."""
-    sides = [plan.out / "tok" / f"train.{lang}" for lang in plan.langs]
-    # Counted here, a line at a time: the text need not fit in memory.
-    words = Counter[str]()
-    for line in chain.from_iterable(map(read_lines, sides)):
-        words.update(filter(None, line.split(" ")))
-    if not any(len(word) > 1 for word in words):
-        raise UserError(f"BPE cannot be learned: {sides[0]} holds no words.")
-    # subword-nmt always draws its progress bar, which is noise in a log file.
-    quiet = contextlib.redirect_stderr(io.StringIO())
-    counts = (f"{word} {count}" for word, count in words.items())
-    with (
-        open(codes, "w", encoding="utf-8", newline="\n") as file,
-        contextlib.nullcontext() if sys.stderr.isatty() else quiet,
-    ):
-        learn_bpe(counts, file, plan.bpe_operations, is_dict=True)
-
-
-def learn_sentencepiece(plan: Plan, model: Path) -> None:
-    """Learn one SentencePiece model on both sides of the training text."""
-    sides = [plan.out / "tok" / f"train.{lang}" for lang in plan.langs]
-    try:
-        with open(model, "wb") as file:
-            SentencePieceTrainer.train(
-                sentence_iterator=chain.from_iterable(map(read_lines, sides)),
-                model_writer=file,
-                model_type="bpe",
-                vocab_size=plan.bpe_operations,
-                hard_vocab_limit=False,
-                character_coverage=1.0,
-                input_sentence_size=LEARN_FROM,
-                num_threads=1,  # the result must not depend on the machine
-                minloglevel=2,
-            )
-    except RuntimeError as error:
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise UserError(
-            f"SentencePiece cannot learn from {sides[0]}: {reason}."
-        ) from None
-
-
-def write_subwords(plan: Plan, split: str, codes: Path, folder: Path) -> None:
-    """Write both sides of one split, without the pairs that cannot be used."""
-    whole = [folder / f".{split}.{lang}" for lang in plan.langs]
-    for path, lang in zip(whole, plan.langs, strict=True):
-        words = plan.out / "tok" / f"{split}.{lang}"
-        function = partial(split_words, codes=codes)
-        write_lines(path, map_lines(function, words, plan.workers))
-    sides = [folder / f"{split}.{lang}" for lang in plan.langs]
-    with (
-        open(sides[0], "w", encoding="utf-8", newline="\n") as source,
-        open(sides[1], "w", encoding="utf-8", newline="\n") as target,
-    ):
-        for pair in usable_pairs(plan, split, read_pairs(*whole)):
-            source.write(pair[0] + "\n")
-            target.write(pair[1] + "\n")
-    for path in whole:
-        path.unlink()
-
-
-def usable_pairs(
-    plan: Plan, split: str, pairs: Iterator[tuple[str, str]]
-) -> Iterator[tuple[str, str]]:
-    """Drop empty and overlong pairs in training; refuse them anywhere else."""
-    dropped: dict[str, list[int]] = {}
-    tested = read_tested(plan) if split == "train" else set()
-    kept = 0
-    for number, pair in enumerate(pairs, start=1):
-        problem = find_problem(plan, pair)
-        if split == "train" and problem is None:
-            problem = find_training_problem(plan, pair, tested)
-        if problem is None:
-            kept += 1
-            yield pair
-        elif split == "train":
-            dropped.setdefault(problem[0], []).append(number)
-        else:
-            reason, lang, detail = problem
-            path = plan.out / "raw" / f"{split}.{lang}"
-            raise UserError(f"{path}, line {number}: the sentence is {reason}{detail}.")
-    for reason, numbers in dropped.items():
-        where = ", ".join(map(str, numbers[:5])) + (", ..." if numbers[5:] else "")
-        report(f"bpe: {split}, dropped {len(numbers)} {reason} pairs (lines {where})")
-    if kept == 0:
-        raise UserError(f"No usable pair is left in {plan.out / 'raw' / split}.")
-    report(f"bpe: {split}, {kept} pairs")
-
-
-def find_problem(plan: Plan, pair: tuple[str, str]) -> tuple[str, str, str] | None:
-    """Return (reason, language, details) if a pair of subword lines is unusable."""
-    for lang, line in zip(plan.langs, pair, strict=True):
-        length = len(line.split())
-        if length == 0:
-            return "empty", lang, ""
-        if length > plan.max_length:
-            limit = f" ({length} subwords; --max-length is {plan.max_length})"
-            return "too long", lang, limit
-    return None
-
-
-def find_training_problem(
-    plan: Plan, pair: tuple[str, str], tested: set[str]
-) -> tuple[str, str, str] | None:
-    """Return the same for what is a problem in training only."""
-    lengths = [len(line.split()) for line in pair]
-    if plan.max_ratio is not None and max(lengths) > plan.max_ratio * min(lengths):
-        return "too different in length", plan.source_lang, ""
-    for lang, line in zip(plan.langs, pair, strict=True):
-        if tested and f"{lang} {undo_bpe(line)}" in tested:
-            return "tested", lang, ""
-    return None
-
-
-def read_tested(plan: Plan) -> set[str]:
-    """Return the sentences of validation and test sets that training must not have."""
-    if not plan.drop_tested:
-        return set()
-    return {
-        f"{lang} {line}"
-        for split in plan.splits()[1:]
-        for lang in plan.langs
-        for line in read_lines(plan.out / "tok" / f"{split}.{lang}")
-    }
-
-
-def make_bin(plan: Plan, folder: Path) -> None:
-    """Binarise with one dictionary for both sides, and add what text needs."""
-    run_fairseq_preprocess(plan, folder)
-    # The log holds times and paths, which would differ from run to run.
-    (folder / "preprocess.log").unlink(missing_ok=True)
-    shutil.copyfile(plan.out / "bpe" / plan.codes_name, folder / plan.codes_name)
-    recipe = describe_text(*plan.langs, plan.tokenizer, plan.bpe)
-    write_text_file(folder, recipe)
-
-
-def run_fairseq_preprocess(plan: Plan, folder: Path) -> None:
-    """Call fairseq's own command on OUT/bpe."""
-    prefixes = {split: str(plan.out / "bpe" / split) for split in plan.splits()}
-    tests = [prefixes[split] for split in prefixes if split.startswith("test")]
-    command = [sys.executable, "-m", "fairseq_cli.preprocess", "--joined-dictionary"]
-    command += ["--source-lang", plan.source_lang, "--target-lang", plan.target_lang]
-    command += ["--trainpref", prefixes["train"], "--validpref", prefixes["valid"]]
-    command += ["--testpref", ",".join(tests), "--destdir", str(folder)]
-    command += ["--workers", str(plan.workers)]
-    if plan.joined_dict is not None:
-        command += ["--srcdict", str(plan.joined_dict)]
-    result = run_group(command)
-    if result.returncode != 0:
-        raise_from_log("fairseq-preprocess", result.stderr)
-    report(f"bin: {len(prefixes)} splits binarised")
-
-
-def raise_from_log(command: str, log: str) -> NoReturn:
-    """Raise the error that a failed command left at the end of its log."""
-    reason = last_error(log)
-    if f"[Errno {errno.ENOSPC}]" in reason:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    raise UserError(f"{command} failed: {reason}.")
-
-
-def last_error(log: str) -> str:
-    """Return the last error of a log, which may have several lines, in one."""
-    lines = log.strip().splitlines() or ["no message"]
-    begins = [n for n, line in enumerate(lines) if ERROR.match(line)]
-    return " ".join(" ".join(lines[begins[-1] if begins else -1 :]).split()).rstrip(".")
-
-
-# ------------------------------------------------------------------- a user's own files
-
-
-def gather(plan: Plan, files: dict[str, list[Path]], dry_run: bool = False) -> None:
-    """Join a user's own files to RAW/{train,valid,test...}.
-
-    Args:
-        plan: Where.
-        files: Of train, valid and test.
-        dry_run: Only say whether that is to be done.
-
-    Raises:
-        UserError: If a file is missing, not UTF-8, or not as long as its other side.
-    """
-    splits = name_splits(files)
-    inputs = {
-        f"{split}.{number}.{side}": path
-        for split, pairs in splits.items()
-        for number, pair in enumerate(pairs)
-        for side, path in zip(plan.langs, pair, strict=True)
-    }
-    for path in inputs.values():
-        if not path.is_file():
-            raise UserError(f"The file {path} is missing.")
-    with Workspace(plan.out, dry_run=dry_run) as work:
-        make = partial(join_files, plan, splits)
-        work.step("raw", inputs, {"langs": list(plan.langs)}, make)
-
-
-def name_splits(files: dict[str, list[Path]]) -> dict[str, list[tuple[Path, Path]]]:
-    """Return the pairs of files of train, valid, test, test1, ...
-
-    Raises:
-        UserError: If there are none, or there is an odd number.
-    """
-    splits: dict[str, list[tuple[Path, Path]]] = {}
-    for name, paths in files.items():
-        if not paths or len(paths) % 2:
-            raise UserError(
-                f"--{name} must be followed by pairs of files, source and target in "
-                f"turn, but is followed by {len(paths)} files instead."
-            )
-        pairs = list(zip(paths[::2], paths[1::2], strict=True))
-        if name == "test":
-            for number, pair in enumerate(pairs):
-                splits[f"test{number or ''}"] = [pair]
-        else:
-            splits[name] = pairs
-    return splits
-
-
-def join_files(
-    plan: Plan, splits: dict[str, list[tuple[Path, Path]]], folder: Path
-) -> None:
-    """Write both sides of each set, pair of files after pair of files."""
-    for split, files in splits.items():
-        with (
-            open(folder / f"{split}.{plan.source_lang}", "w", **TEXT) as source,
-            open(folder / f"{split}.{plan.target_lang}", "w", **TEXT) as target,
-        ):
-            for pair in files:
-                for first, second in read_pairs(*pair):
-                    source.write(first + "\n")
-                    target.write(second + "\n")
-
-
-# -------------------------------------------------------------------------------- main
 
 
 def build_parser() -> argparse.ArgumentParser:

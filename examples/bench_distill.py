@@ -28,8 +28,8 @@ from typing import Any
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from data_prep.distill import read_plans
 from data_prep.lib import pool
+from data_prep.lib.distillation import read_plans
 from data_prep.lib.manifest import PACKAGES
 from data_prep.lib.shards import Store, cut
 from data_prep.lib.steps import UserError, errors_as_sentences, report, sha256

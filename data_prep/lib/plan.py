@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,3 +52,15 @@ class Plan:
         """Return the text files of a folder by name, as a step's inputs."""
         names = [f"{split}.{lang}" for split in self.splits() for lang in self.langs]
         return {name: folder / name for name in names}
+
+
+def raw_files(plan: Plan) -> dict[str, Path]:
+    """Return the raw text by name, with the lists of correct renderings if any."""
+    lists = {path.name: path for path in sorted(plan.raw.glob("*.refs.json"))}
+    return {**plan.files(plan.raw), **lists}
+
+
+def copy_raw(plan: Plan, folder: Path) -> None:
+    """Keep the raw text beside what is made of it: results are scored against it."""
+    for name, path in raw_files(plan).items():
+        shutil.copyfile(path, folder / name)

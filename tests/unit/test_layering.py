@@ -98,7 +98,6 @@ TABLE = {
     "data_prep.lib*": "data_prep.lib* results.* text.lines fairseq_side.* "
     "image translation translation.binding translation.ctranslate2 "
     "translation.scores",
-    "data_prep.distill": "data_prep.lib.* data_prep.prepare results.*",
     "data_prep*": "data_prep.lib.* results.*",
     "examples.lib*": f"examples.lib* data_prep.lib.* {MEASURED}",
     "examples.paper_table*": f"examples.lib.* examples.paper_table.* data_prep.lib.* "

@@ -7,7 +7,8 @@ import pytest
 from corpus_helpers import ENGLISH, GERMAN
 
 from data_prep import prepare
-from data_prep.lib import steps
+from data_prep.lib import binarise, steps
+from data_prep.lib.plan import Plan
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "data_prep"
 
@@ -41,13 +42,13 @@ def write_raw(tmp_path: Path) -> Callable[..., Path]:
 def fast_binariser(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace fairseq-preprocess, which takes seconds to start, by a copy."""
 
-    def binarise(plan: prepare.Plan, folder: Path) -> None:
+    def copy(plan: Plan, folder: Path) -> None:
         for name, path in plan.files(plan.out / "bpe").items():
             (folder / f"{name}.bin").write_bytes(path.read_bytes())
         for lang in plan.langs:
             (folder / f"dict.{lang}.txt").write_text("a 1\n")
 
-    monkeypatch.setattr(prepare, "run_fairseq_preprocess", binarise)
+    monkeypatch.setattr(binarise, "run_fairseq_preprocess", copy)
     monkeypatch.setattr(steps, "LOCK_PATIENCE", 0.2)
 
 

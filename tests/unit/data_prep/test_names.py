@@ -8,6 +8,7 @@ import pytest
 from fairseq.data import Dictionary
 
 from data_prep import prepare
+from data_prep.lib import binarise
 from data_prep.lib.names import check_dictionary, check_languages, check_path
 from data_prep.lib.steps import UserError
 from vq_nat.translation.codec import TextCodec
@@ -83,7 +84,7 @@ def test_fairseqs_own_dictionaries_pass(tmp_path: Path) -> None:
 def test_the_reason_is_the_last_error_and_not_the_last_line(
     log: str, reason: str
 ) -> None:
-    assert prepare.last_error(log) == reason
+    assert binarise.last_error(log) == reason
 
 
 def describe(folder: Path, *options: str) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from corpus_helpers import ENGLISH, GERMAN, leftovers, read_folder
 
-from data_prep import prepare
+from data_prep.lib import binarise
+from data_prep.lib.plan import Plan
+from data_prep.lib.steps import UserError
 
 Run = Callable[..., Path]
 
@@ -258,15 +260,15 @@ def test_failure_of_fairseq_is_passed_on(
 ) -> None:
     def fail_with(log: str) -> None:
         result = subprocess.CompletedProcess([], 1, "", log)
-        monkeypatch.setattr(prepare, "run_group", lambda *_, **__: result)
+        monkeypatch.setattr(binarise, "run_group", lambda *_, **__: result)
 
-    plan = prepare.Plan(write_raw(), tmp_path / "out", "en", "de")
+    plan = Plan(write_raw(), tmp_path / "out", "en", "de")
     fail_with("Traceback\nValueError: no such thing.\n")
-    with pytest.raises(prepare.UserError, match="failed: ValueError: no such thing.$"):
-        prepare.run_fairseq_preprocess(plan, tmp_path)
+    with pytest.raises(UserError, match="failed: ValueError: no such thing.$"):
+        binarise.run_fairseq_preprocess(plan, tmp_path)
     fail_with("Traceback\nOSError: [Errno 28] No space left on device\n")
     with pytest.raises(OSError, match="No space left"):
-        prepare.run_fairseq_preprocess(plan, tmp_path)
+        binarise.run_fairseq_preprocess(plan, tmp_path)
 
 
 def test_command_line_from_anywhere(

@@ -15,7 +15,7 @@ import pytest
 from corpus_helpers import leftovers, read_folder
 
 from data_prep import prepare
-from data_prep.lib import text
+from data_prep.lib import binarise, subwords, text
 from data_prep.lib.steps import (
     MISSING,
     STALE,
@@ -51,13 +51,14 @@ def test_full_disk_is_a_sentence_and_leaves_no_halves(
         return write(path, lines)
 
     with monkeypatch.context() as patch:
-        patch.setattr(prepare, "write_lines", write_until_full)
+        for module in (prepare, subwords):
+            patch.setattr(module, "write_lines", write_until_full)
         if nth > 12:  # all twelve text files are written: binarising fails
 
             def fail(*_: object) -> None:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-            patch.setattr(prepare, "run_fairseq_preprocess", fail)
+            patch.setattr(binarise, "run_fairseq_preprocess", fail)
         with pytest.raises(SystemExit, match=r"^error: The disk is full \(writing \S+"):
             run_prepare(raw)
     out = tmp_path / "out"
