@@ -142,6 +142,7 @@ EXTRAS = {
         "ruff>=0.17,<0.18",  # its formatting changes with every minor version
         "mypy>=2,<3",
         "pytest>=8,<10",
+        "pytest-xdist>=3.8,<4",  # tests/run.sh: two processes
         "hypothesis>=6.100,<7",
         "pybind11>=3.1,<4",  # as in pyproject.toml: to compile the engine again
         "types-PyYAML>=6,<7",
