@@ -40,8 +40,8 @@ from examples.lib.progress import minutes, say
 from examples.lib.scripts import add_machine, planned
 from examples.lib.side_by_side import side_by_side
 from examples.lib.trainings import call_fairseq_train, make_ready
+from vq_nat.bench.conditions import Conditions
 from vq_nat.bench.images import measure
-from vq_nat.bench.systems import Conditions
 from vq_nat.results.training_log import LogEntry, read_entry, read_log
 
 Row = dict[str, Any]

@@ -20,6 +20,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 
 import vq_nat
 from examples.lib.places import ROOT
+from vq_nat.bench.conditions import Conditions
 from vq_nat.bench.decoding import (
     FOLDER,
     choose,
@@ -28,7 +29,7 @@ from vq_nat.bench.decoding import (
     measure_modes,
     write_mode,
 )
-from vq_nat.bench.systems import Conditions, TestSet
+from vq_nat.bench.sentences import TestSet
 from vq_nat.translation.loading import languages_of
 
 

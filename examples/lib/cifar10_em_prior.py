@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from data_prep.lib.steps import UserError
 from examples.lib import experiment
 from examples.lib.trainings import call_fairseq_train, make_ready
+from vq_nat.bench.conditions import Conditions
 from vq_nat.bench.images import code_nats, nats_per_bit_per_dim
 from vq_nat.bench.machine import describe_machine
-from vq_nat.bench.systems import Conditions
 from vq_nat.results.rows import read_json
 from vq_nat.results.training_log import read_log
 

@@ -15,9 +15,13 @@ from examples.lib.quickstart_plan import SEED, Plan
 from examples.lib.selection import SELECTION
 from examples.lib.trainings import RECIPE_VERSION
 from examples.lib.weights import weights_of
-from vq_nat.bench import systems
+from vq_nat.bench.conditions import Conditions, describe_conditions
+from vq_nat.bench.measure import measure_system
+from vq_nat.bench.sentences import TestSet
+from vq_nat.bench.speed import measure_in_turn
+from vq_nat.bench.systems import System
 from vq_nat.results import tables as report
-from vq_nat.results.rows import read_json
+from vq_nat.results.rows import read_json, row_path, write_row
 from vq_nat.results.speed import IN_TURN
 
 EXAMPLES = 5
@@ -60,7 +64,7 @@ def measure(plan: Plan) -> str:
     return f"tables in {path}, rows in {plan.rows / test_set.corpus}"
 
 
-def read_systems(plan: Plan) -> list[systems.System]:
+def read_systems(plan: Plan) -> list[System]:
     """Returns the teacher, with a beam and without, and every student."""
     models = dict.fromkeys(TEACHERS, "teacher")
     models |= {name: name for name in plan.students}
@@ -69,7 +73,7 @@ def read_systems(plan: Plan) -> list[systems.System]:
         folder, decoder = plan.work / model, decoder_of(name)
         checkpoint = folder / "checkpoint_best.pt"
         found.append(
-            systems.System(
+            System(
                 name,
                 decoder.label,
                 plan.teacher if model == "teacher" else checkpoint,
@@ -106,10 +110,10 @@ def spread(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def measure_one(
     plan: Plan,
-    system: systems.System,
-    bases: Sequence[systems.System],
-    test_set: systems.TestSet,
-    conditions: systems.Conditions,
+    system: System,
+    bases: Sequence[System],
+    test_set: TestSet,
+    conditions: Conditions,
 ) -> tuple[dict[str, Any], str]:
     """Returns a system's row, measured anew only if something has changed.
 
@@ -126,42 +130,40 @@ def measure_one(
         "system": system.name,
         "decoding": dict(system.decoding),
         "corpus": f"{test_set.corpus}/{test_set.name}",
-        "conditions": systems.describe_conditions(conditions),
+        "conditions": describe_conditions(conditions),
         "inputs": {
             "checkpoint": weights_of(system.checkpoint),
             "text": sha256(sources.with_name("raw.json")),
         },
     }
     stamp = plan.stamp(f"measure-{system.name}")
-    path = systems.row_path(plan.rows, test_set.corpus, system.name)
+    path = row_path(plan.rows, test_set.corpus, system.name)
 
     def make() -> None:
-        row = systems.measure(system, [test_set], conditions, beside=path)
+        row = measure_system(system, [test_set], conditions, beside=path)
         row[IN_TURN] = {
-            base.name: systems.measure_in_turn(base, system, test_set, conditions)
+            base.name: measure_in_turn(base, system, test_set, conditions)
             for base in bases
         }
         if selection := read_json(system.checkpoint.with_name(SELECTION)):
             row["selection"] = selection  # its checkpoint is not the log's best one
-        systems.write_row(row, plan.rows)
+        write_row(row, plan.rows)
 
     state = "measured" if once(stamp, recipe, path, make) else "reused"
     return read_json(path), state
 
 
-def read_conditions(plan: Plan) -> systems.Conditions:
+def read_conditions(plan: Plan) -> Conditions:
     """Returns how the preset wants systems to be measured."""
     options = {k.replace("-", "_"): v for k, v in plan.preset["measure"].items()}
-    return systems.Conditions(
-        device=find_device(plan.device), threads=plan.threads, **options
-    )
+    return Conditions(device=find_device(plan.device), threads=plan.threads, **options)
 
 
-def read_test_set(plan: Plan, name: str | None = None) -> systems.TestSet:
+def read_test_set(plan: Plan, name: str | None = None) -> TestSet:
     """Reads a raw test set and all its references; None = the preset's test set."""
     corpus = plan.preset["corpus"]
     shown = name or corpus.get("test-set", "test")
-    return systems.TestSet.read(
+    return TestSet.read(
         plan.corpus / "raw", corpus["name"], shown, LANGS, name or "test"
     )
 

@@ -15,10 +15,10 @@ from examples.lib.places import LANGS
 from examples.lib.progress import say
 from examples.paper_table.claims import PAIRS, ROWS
 from examples.paper_table.plan import TablePlan, Unit, units_of
-from vq_nat.bench import systems
+from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.significance import compare_rows
 from vq_nat.files import sha256
-from vq_nat.results.rows import outputs_path, read_json
+from vq_nat.results.rows import outputs_path, read_json, write_json
 
 BASELINE = "teacher-greedy"
 GREEDY = "against_greedy"  # of a row
@@ -58,7 +58,7 @@ def compare_all(plan: TablePlan) -> None:
     todo = [one for one in comparisons(plan) if is_due(one, name)]
     if not todo or not (raw / f"{file}.{LANGS[0]}").is_file():
         return
-    test_set = systems.TestSet.read(raw, plan.table.corpus["name"], name, LANGS, file)
+    test_set = TestSet.read(raw, plan.table.corpus["name"], name, LANGS, file)
     for one in todo:
         try:
             found = compare_rows(
@@ -68,7 +68,7 @@ def compare_all(plan: TablePlan) -> None:
             say(f"{one.path.stem}: not compared, as {error}")
             continue
         found = {"of": hashes(one, name), **found}
-        systems.write_json(one.put(read_json(one.path), found), one.path)
+        write_json(one.put(read_json(one.path), found), one.path)
         say(f"{one.path.stem}: BLEU {found['bleu']:+.1f} against {one.baseline.stem}")
 
 

@@ -28,8 +28,13 @@ from examples.paper_table.plan import (
     units_of,
     wanted,
 )
-from vq_nat.bench import systems
-from vq_nat.results.rows import read_json
+from vq_nat.bench.clocks import Clock
+from vq_nat.bench.conditions import Conditions
+from vq_nat.bench.measure import measure_system
+from vq_nat.bench.sentences import TestSet
+from vq_nat.bench.speed import measure_in_turn, measure_times
+from vq_nat.bench.systems import System
+from vq_nat.results.rows import read_json, write_json
 from vq_nat.results.speed import IN_TURN
 
 CPU = "cpu"
@@ -66,7 +71,7 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
             failed[unit.name] = " ".join(str(error).split())
             say(f"      failed: {failed[unit.name]}")
             continue
-        systems.write_json(row, plan.row_path(unit))
+        write_json(row, plan.row_path(unit))
         compare_all(plan)
         say(
             f"      BLEU {row['bleu']:.1f}, "
@@ -92,19 +97,19 @@ def time_again(plan: TablePlan, failed: dict[str, str]) -> None:
         say(f"Timing {unit.name}: {unit.row.label}")
         conditions, system = read_conditions(plan, unit.row), system_of(plan, unit)
         try:
-            row |= systems.measure_times(system, main, conditions)
+            row |= measure_times(system, main, conditions)
             row |= in_turn(plan, unit, main, conditions)
         except (ImportError, OSError, RuntimeError, ValueError) as error:
             failed[unit.name] = " ".join(str(error).split())
             continue
-        systems.write_json(row, plan.row_path(unit))
+        write_json(row, plan.row_path(unit))
 
 
 def in_turn(
     plan: TablePlan,
     unit: Unit,
-    test_set: systems.TestSet,
-    conditions: systems.Conditions,
+    test_set: TestSet,
+    conditions: Conditions,
 ) -> dict[str, Any]:
     """Times a row beside those that speed-ups are against, sentence by sentence."""
     names = [n for n in plan.table.measure.get("in-turn", ()) if n in plan.table.rows]
@@ -119,9 +124,7 @@ def in_turn(
     own = system_of(plan, unit)
     return {
         IN_TURN: {
-            base.name: systems.measure_in_turn(
-                system_of(plan, base), own, test_set, conditions
-            )
+            base.name: measure_in_turn(system_of(plan, base), own, test_set, conditions)
             for base in bases
         }
     }
@@ -132,7 +135,7 @@ def systems_need_references(unit: Unit) -> bool:
     return any(unit.row.decoding.get(name) for name in NEED_REFERENCES)
 
 
-def read_conditions(plan: TablePlan, row: RowSpec) -> systems.Conditions:
+def read_conditions(plan: TablePlan, row: RowSpec) -> Conditions:
     """Returns how a row is measured: the same for all of an engine on a device.
 
     Only clocks may be left out, of what would take hours.
@@ -144,7 +147,7 @@ def read_conditions(plan: TablePlan, row: RowSpec) -> systems.Conditions:
     options.pop("in_turn", None)
     words = words if row.clocks is None else row.clocks
     clocks = read_clocks(words, device, threads, on_cpu)
-    return systems.Conditions(device=device, threads=threads, clocks=clocks, **options)
+    return Conditions(device=device, threads=threads, clocks=clocks, **options)
 
 
 def refuse_other_device(plan: TablePlan) -> None:
@@ -163,7 +166,7 @@ def refuse_other_device(plan: TablePlan) -> None:
 
 def read_clocks(
     words: Sequence[str], device: str, threads: int, on_cpu: bool = True
-) -> tuple[systems.Clock, ...]:
+) -> tuple[Clock, ...]:
     """Returns the clocks of the configuration, and each size as one sentence is timed.
 
     Args:
@@ -172,16 +175,16 @@ def read_clocks(
         threads: the same for threads.
         on_cpu: whether the CPU is timed beside another device.
     """
-    clocks = [systems.Clock.read(f"{word}:{CPU}") for word in words]
-    own = [systems.Clock(clock.batch_size, threads, device) for clock in clocks]
+    clocks = [Clock.read(f"{word}:{CPU}") for word in words]
+    own = [Clock(clock.batch_size, threads, device) for clock in clocks]
     return tuple(dict.fromkeys([*(clocks if on_cpu else []), *own]))
 
 
-def read_test_sets(plan: TablePlan) -> list[systems.TestSet]:
+def read_test_sets(plan: TablePlan) -> list[TestSet]:
     """Reads the raw test sets and all their references, the main one first."""
     raw, corpus = plan.corpus / "raw", plan.table.corpus
     return [
-        systems.TestSet.read(raw, corpus["name"], name, LANGS, file)
+        TestSet.read(raw, corpus["name"], name, LANGS, file)
         for name, file in corpus["test-sets"].items()
     ]
 
@@ -189,13 +192,13 @@ def read_test_sets(plan: TablePlan) -> list[systems.TestSet]:
 def measure(
     plan: TablePlan,
     unit: Unit,
-    test_sets: Sequence[systems.TestSet],
-    conditions: systems.Conditions,
+    test_sets: Sequence[TestSet],
+    conditions: Conditions,
 ) -> dict[str, Any]:
     """Returns a row: what was measured, and all that the report needs of it."""
     start, log = time.perf_counter(), log_of(plan, unit)
     path, system = plan.row_path(unit), system_of(plan, unit)
-    row = systems.measure(system, test_sets, conditions, beside=path)
+    row = measure_system(system, test_sets, conditions, beside=path)
     row |= in_turn(plan, unit, test_sets[0], conditions)
     model = unit.job.model
     return {
@@ -214,9 +217,9 @@ def measure(
     }
 
 
-def system_of(plan: TablePlan, unit: Unit) -> systems.System:
+def system_of(plan: TablePlan, unit: Unit) -> System:
     """Returns what is measured."""
-    return systems.System(
+    return System(
         unit.name,
         unit.row.label,
         plan.checkpoint(unit.job),

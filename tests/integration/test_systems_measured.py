@@ -8,9 +8,12 @@ from fairseq_commands import TEACHER
 
 import vq_nat
 from vq_nat import engine as native
+from vq_nat.bench.clocks import Clock
+from vq_nat.bench.conditions import Conditions
+from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.significance import compare_rows
-from vq_nat.bench.systems import Clock, Conditions, System, measure
+from vq_nat.bench.systems import System
 from vq_nat.cli import main as cli
 from vq_nat.results.rows import outputs_path
 from vq_nat.translation.ctranslate2 import CTranslate2Translator
@@ -69,7 +72,7 @@ def test_rows_of_both_engines_have_the_same_names(teacher, test_set, tmp_path) -
     ):
         system = System(engine, engine, teacher, engine=engine, decoding=decoding)
         path = tmp_path / f"{engine}.json"
-        rows[engine] = measure(system, [test_set], CONDITIONS, beside=path)
+        rows[engine] = measure_system(system, [test_set], CONDITIONS, beside=path)
     ours, theirs = rows["torch"], rows["ctranslate2"]
     assert ours.keys() == theirs.keys()
     assert abs(ours["parameters"] - theirs["parameters"]) < 10
@@ -119,7 +122,7 @@ def test_candidates_of_a_nat_model_do_not_depend_on_the_batch(
         again = judged.hypotheses(test_set.sources, batch_size=size)
         assert [h.tokens for h in again] == [h.tokens for h in found]
     system = System("npd", "NPD 5", nat, decoding=decoding)
-    row = measure(system, [test_set], CONDITIONS)
+    row = measure_system(system, [test_set], CONDITIONS)
     assert (row["passes"], row["beam"], row["n_c"]) == (0, None, None)
     assert row["decoding"] == {"candidates": 5, "teacher": True}
 
@@ -132,7 +135,7 @@ def test_exported_model_is_measured_like_its_checkpoint(
     for engine in ("torch", "onnx"):
         system = System(engine, engine, checkpoint, None, engine)
         beside = tmp_path / f"{engine}.json"
-        rows[engine] = measure(system, [test_set], CONDITIONS, beside=beside)
+        rows[engine] = measure_system(system, [test_set], CONDITIONS, beside=beside)
     torch_row, onnx_row = rows["torch"], rows["onnx"]
     for same in ("bleu", "chrf", "n_c", "codebook_size", "parameters", "dtype"):
         assert onnx_row[same] == torch_row[same]
@@ -153,7 +156,7 @@ def test_our_engine_is_measured_like_the_checkpoint(
     for engine in ("torch", "vq-nat"):
         system = System(engine, engine, checkpoint, None, engine)
         beside = tmp_path / f"{engine}.json"
-        rows[engine] = measure(system, [test_set], CONDITIONS, beside=beside)
+        rows[engine] = measure_system(system, [test_set], CONDITIONS, beside=beside)
     torch_row, row = rows["torch"], rows["vq-nat"]
     sizes = ("n_c", "words_per_code", "n_s", "codebook_size", "slices", "passes")
     for same in ("bleu", "chrf", *sizes):

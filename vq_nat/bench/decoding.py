@@ -18,11 +18,12 @@ from ..results.speed import times_as_fast
 from ..results.tables import at, latency, markdown, number, percent
 from ..translation.decoding.options import DecodingOptions
 from ..translation.translator import Translator
+from .conditions import Conditions
 from .machine import calibrate, describe_machine
+from .measure import describe_quality
 from .quality import score
 from .sentences import TestSet, spread
 from .significance import compare
-from .systems import Conditions, describe_quality
 from .timing import (
     INCLUDES,
     measure_latency,

@@ -20,9 +20,9 @@ from ..results.tables import Column, markdown, number, percent
 from ..translation.criterion import LN2, code_hits, code_losses, word_hits
 from ..translation.decoding.options import DecodingOptions
 from ..translation.translator import Hypothesis, Translator
+from .measure import measure_broken_words
 from .quality import score
 from .sentences import TestSet
-from .systems import measure_broken_words
 
 PLACES = ((0, 4), (4, 8), (8, 12), (12, None))  # of subwords, for the agreement
 GREEDY, BEAM, RANKED = "greedy", "beam", "ranked by the teacher"

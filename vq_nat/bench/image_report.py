@@ -15,10 +15,10 @@ from ..image.sampling import PLAIN
 from ..results.rows import write_json, write_text
 from ..results.tables import NOTHING, Column, at, markdown, number, percent
 from . import images as measuring
+from .conditions import Conditions
 from .image_quality import InceptionFeatures
 from .images import Drawing
 from .pictures import plot_code_use, write_png
-from .systems import Conditions
 from .timing import pinned_threads
 
 Row = dict[str, Any]

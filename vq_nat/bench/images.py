@@ -15,10 +15,10 @@ from ..bottleneck import perplexity, used_share
 from ..image.checkpoints import code_grid, fingerprint
 from ..image.prior import Prior, UniformPrior
 from ..image.sampling import PLAIN, SamplingOptions, decode_codes, sample_codes
+from .conditions import Conditions
 from .engines import describe_dtype
 from .image_quality import WINDOW, InceptionFeatures, frechet_distance, psnr, ssim
 from .machine import describe_machine
-from .systems import Conditions
 from .timing import pinned_threads, synchronizer
 
 Row = dict[str, Any]

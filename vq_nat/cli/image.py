@@ -141,7 +141,7 @@ def read_drawing(options: argparse.Namespace) -> Any:
 
 def read_conditions(options: argparse.Namespace, threads: int = 1) -> Any:
     """Returns device, threads and batch size."""
-    from ..bench.systems import Conditions
+    from ..bench.conditions import Conditions
 
     return Conditions(options.device, threads, batch_size=options.batch_size)
 

@@ -58,7 +58,11 @@ def add_measure_command(commands: Any) -> None:
 
 def run_measure(options: argparse.Namespace) -> None:
     """Measures one system and prints where its row is."""
-    from ..bench.systems import Clock, Conditions, System, TestSet, measure
+    from ..bench.clocks import Clock
+    from ..bench.conditions import Conditions
+    from ..bench.measure import measure_system
+    from ..bench.sentences import TestSet
+    from ..bench.systems import System
     from ..results.rows import row_path, write_json
     from ..translation.loading import languages_of
 
@@ -79,7 +83,7 @@ def run_measure(options: argparse.Namespace) -> None:
         stages=options.stages,
     )
     path = row_path(options.rows, options.corpus, options.system)
-    row = measure(system, [test_set], conditions, beside=path)
+    row = measure_system(system, [test_set], conditions, beside=path)
     print(write_json(row, path))
 
 

@@ -13,11 +13,11 @@ from PIL import Image
 from torch import Tensor
 
 from vq_nat.bench import images as measuring
+from vq_nat.bench.conditions import Conditions
 from vq_nat.bench.image_quality import Moments
 from vq_nat.bench.image_report import page
 from vq_nat.bench.images import Drawing
 from vq_nat.bench.pictures import code_use, plot_code_use, write_png
-from vq_nat.bench.systems import Conditions
 from vq_nat.image.autoencoder import VQVAE
 from vq_nat.image.config import VQVAEConfig
 from vq_nat.image.data import ImageSet

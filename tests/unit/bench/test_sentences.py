@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from vq_nat.bench.conditions import Conditions
+from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet
-from vq_nat.bench.systems import Conditions, System, measure
+from vq_nat.bench.systems import System
 from vq_nat.translation import loading
 
 ENGLISH, GERMAN = ["one", "two"], ["eins", "zwei"]
@@ -64,4 +66,4 @@ def test_the_other_direction_is_not_measured(
     test_set = TestSet.read(raw, "c", "test", ("en", "de"))
     message = "the test set test must be translated from de to en, as .* was trained"
     with pytest.raises(ValueError, match=message):
-        measure(System("s", "s", path), [test_set], Conditions())
+        measure_system(System("s", "s", path), [test_set], Conditions())

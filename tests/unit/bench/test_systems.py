@@ -12,16 +12,13 @@ import pytest
 import torch
 
 from vq_nat.bench import engines
+from vq_nat.bench.clocks import Clock
+from vq_nat.bench.conditions import Conditions, describe_conditions
 from vq_nat.bench.engines import describe_dtype
 from vq_nat.bench.machine import commit
+from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet, spread
-from vq_nat.bench.systems import (
-    Clock,
-    Conditions,
-    System,
-    describe_conditions,
-    measure,
-)
+from vq_nat.bench.systems import System
 from vq_nat.results.rows import write_row
 from vq_nat.results.tables import full_report, load_rows
 from vq_nat.translated import Hypothesis
@@ -90,7 +87,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         label = name.replace("student", "latent student")
         system = System(name, label, tmp_path, log, decoding=decoding)
         conditions = replace(CONDITIONS, **changed)
-        return measure(system, [test_set, OTHER], conditions, beside)
+        return measure_system(system, [test_set, OTHER], conditions, beside)
 
     return run
 
@@ -144,12 +141,12 @@ def test_written_rows_make_a_report(measured: Any, tmp_path: Path) -> None:
 def test_an_unknown_engine_is_refused(tmp_path: Path) -> None:
     system = System("x", "x", tmp_path, engine="abacus")
     with pytest.raises(ValueError, match="`engine` must be one of torch, .*'abacus'"):
-        measure(system, [OTHER], CONDITIONS)
+        measure_system(system, [OTHER], CONDITIONS)
 
 
 def test_nothing_cannot_be_measured(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`test_sets` must hold at least one"):
-        measure(System("x", "x", tmp_path), [], CONDITIONS)
+        measure_system(System("x", "x", tmp_path), [], CONDITIONS)
 
 
 def test_other_test_sets_are_scored_and_not_timed(measured: Any) -> None:
@@ -171,7 +168,7 @@ def test_outputs_are_kept_beside_the_row(measured: Any, tmp_path: Path) -> None:
 
 def free_cores(monkeypatch: pytest.MonkeyPatch, gain: float) -> None:
     """Says how much faster several threads are than one."""
-    monkeypatch.setattr("vq_nat.bench.systems.gain_of_threads", lambda threads: gain)
+    monkeypatch.setattr("vq_nat.bench.speed.gain_of_threads", lambda threads: gain)
 
 
 def test_clocks_of_threads_that_find_no_free_core_are_left_out_by_name(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from vq_nat.bench.measure import measure_broken_words
 from vq_nat.bench.sentences import TestSet
-from vq_nat.bench.systems import measure_broken_words
 from vq_nat.bench.words import all_words, broken_share, broken_words, words_of
 
 KNOWN = all_words(["Ein Mann mit Winterjacke.", "zwei Schneewände"])

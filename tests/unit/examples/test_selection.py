@@ -8,7 +8,7 @@ import torch
 
 from data_prep.lib.steps import UserError
 from examples.lib.selection import select
-from vq_nat.bench.systems import TestSet
+from vq_nat.bench.sentences import TestSet
 
 VALID = TestSet(
     "a corpus",

@@ -18,7 +18,7 @@ from examples.paper_table.config import (
     row_config,
     training_config,
 )
-from vq_nat.bench.systems import Conditions
+from vq_nat.bench.conditions import Conditions
 
 TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
 WHOLE = ("demo", "multi30k", "wmt14")

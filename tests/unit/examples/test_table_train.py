@@ -30,7 +30,7 @@ from examples.paper_table.plan import (
     is_trained,
     units_of,
 )
-from vq_nat.bench.systems import Clock
+from vq_nat.bench.clocks import Clock
 from vq_nat.results.rows import write_json, write_outputs
 
 Make = Callable[..., TablePlan]

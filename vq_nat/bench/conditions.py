@@ -1,0 +1,68 @@
+"""How systems are measured; the same for all that are compared."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from ..engine import all_threads
+from ..results.rows import Row
+from .clocks import Clock, Rules
+from .machine import processor, versions
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How a system is measured; the same for all that are compared.
+
+    Attributes:
+        device: where quality, `latency_ms` and `throughput` are measured.
+        threads: the same for threads.
+        autocast: see `--autocast`; a system's own `decoding` may say otherwise.
+        batch_size: of the scored translation and of `throughput`.
+        timed_sentences: spread evenly over the test set; the same for all clocks.
+        warm_up: sentences before each clock starts.
+        repeats: rounds over the timed sentences.
+        clocks: besides those of one sentence at a time with 1 thread and with
+            `threads`, which are always read.
+        stages: whether time is told apart by stage, at batch 1.
+        memory_limit_gb: of this process, for the clock of the largest batch.
+        comet: file of a COMET model on this machine.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    autocast: str = "none"
+    batch_size: int = 64
+    timed_sentences: int = 100
+    warm_up: int = 10
+    repeats: int = 3
+    clocks: tuple[Clock, ...] = ()
+    stages: bool = False
+    memory_limit_gb: float = 8.0
+    comet: str | None = None
+
+    def all_clocks(self) -> list[Clock]:
+        """Returns the clocks to read, `latency_ms` first, each once."""
+        wanted = [Clock(1, self.threads), Clock(1, 1), *self.clocks]
+        return list(dict.fromkeys(self.resolve(clock) for clock in wanted))
+
+    def resolve(self, clock: Clock) -> Clock:
+        """Replaces what stands for the conditions' device and for all threads."""
+        threads = clock.threads or all_threads()
+        return Clock(clock.batch_size, threads, clock.device or self.device)
+
+    @property
+    def rules(self) -> Rules:
+        """What all clocks have in common."""
+        limit = int(self.memory_limit_gb * 2**30)
+        return Rules(self.warm_up, self.repeats, limit)
+
+
+def describe_conditions(conditions: Conditions) -> Row:
+    """Returns everything a measured row depends on besides model and test set."""
+    return {
+        **asdict(conditions),
+        "clocks": [asdict(clock) for clock in conditions.clocks],  # as JSON reads it
+        "processor": processor(conditions.device),
+        "versions": versions(),
+    }

@@ -1,0 +1,140 @@
+"""Reads the clocks of a system, alone or in turn with another one."""
+
+from __future__ import annotations
+
+import torch
+
+from ..results.rows import Row
+from .clocks import Clock, measure_clock
+from .conditions import Conditions
+from .engines import engine_versions
+from .machine import calibrate, describe_machine, gain_of_threads
+from .pairs import time_in_turn
+from .sentences import TestSet, spread
+from .stages import profile_stages
+from .systems import Opened, System
+from .timing import (
+    INCLUDES,
+    Translate,
+    measure_throughput,
+    pinned_threads,
+    synchronizer,
+)
+
+LEAST_GAIN = 1.2  # of several threads over one, or the cores are not free
+
+
+def measure_times(system: System, test_set: TestSet, conditions: Conditions) -> Row:
+    """Returns all of a row that is about time, and about what it was timed on."""
+    opened = Opened(system, conditions)
+    return {
+        **measure_speed(opened, test_set, conditions),
+        "stages_ms": measure_stages(opened, test_set, conditions),
+        **describe_machine(conditions.device, conditions.threads),
+        "engine_versions": engine_versions(system.engine),
+        "calibration": calibrate(),
+    }
+
+
+def measure_in_turn(
+    base: System, system: System, test_set: TestSet, conditions: Conditions
+) -> Row:
+    """Times a system beside another one, see `pairs.time_in_turn`."""
+    timed = test_set.spread(conditions.timed_sentences)
+    clock = Clock(1, conditions.threads, conditions.device)
+    calls = [
+        translation(Opened(one, conditions), timed, clock) for one in (base, system)
+    ]
+    with pinned_threads(conditions.threads):
+        return time_in_turn(
+            calls[0],
+            calls[1],
+            timed.sources,
+            conditions.rules,
+            synchronizer(conditions.device),
+        )
+
+
+def measure_speed(opened: Opened, test_set: TestSet, conditions: Conditions) -> Row:
+    """Reads all clocks, and times the whole test set in batches.
+
+    Clocks of several threads are left out, by name, where the cores are not free.
+    """
+    timed = test_set.spread(conditions.timed_sentences)
+    clocks: list[Row] = []
+    left_out: list[str] = []
+    for clock in conditions.all_clocks():
+        if clocks and is_crowded(clock):
+            left_out.append(f"{clock.batch_size}:{clock.threads}")
+            continue
+        translate = translation(opened, timed, clock)
+        wait = synchronizer(clock.device)
+        with pinned_threads(clock.threads):
+            clocks.append(
+                measure_clock(translate, timed.sources, clock, conditions.rules, wait)
+            )
+    whole = Clock(conditions.batch_size, conditions.threads, conditions.device)
+    with pinned_threads(conditions.threads):
+        rate = measure_throughput(
+            translation(opened, test_set, whole),
+            test_set.sources,
+            synchronize=synchronizer(conditions.device),
+        )
+    return {
+        "latency_ms": describe_latency(clocks[0]),
+        "throughput": {
+            "sentences_per_s": round(rate, 2),
+            "batch_size": conditions.batch_size,
+        },
+        "clocks": clocks,
+        "clocks_left_out": left_out,
+    }
+
+
+def is_crowded(clock: Clock) -> bool:
+    """Tells whether others use the cores of a CPU's clock."""
+    if clock.threads == 1 or torch.device(clock.device).type != "cpu":
+        return False
+    return gain_of_threads(clock.threads) < LEAST_GAIN
+
+
+def translation(opened: Opened, test_set: TestSet, clock: Clock) -> Translate:
+    """Returns the function that is timed: raw sentences to raw sentences."""
+    engine = opened(clock.device, clock.threads)
+    if not opened.system.needs_references:
+        return lambda texts: engine.translate(texts, clock.batch_size or len(texts))
+    known = dict(zip(test_set.sources, test_set.targets))
+    return lambda texts: engine.translate(
+        texts, clock.batch_size or len(texts), [known[text] for text in texts]
+    )
+
+
+def measure_stages(
+    opened: Opened, test_set: TestSet, conditions: Conditions
+) -> Row | None:
+    """Tells time apart by stage, one sentence at a time with one thread.
+
+    Returns:
+        None where it is not asked for, or where there are no stages to look into.
+    """
+    if not conditions.stages or opened.system.needs_references:
+        return None
+    translator = getattr(opened(conditions.device, 1), "translator", None)
+    if translator is None:
+        return None
+    sentences = spread(test_set.sources, conditions.timed_sentences)
+    with pinned_threads(1):
+        return profile_stages(translator, sentences, conditions.rules)
+
+
+def describe_latency(clock: Row) -> Row:
+    """Returns what the clock of single sentences shows, under its usual name."""
+    return {
+        "median": round(clock["ms_per_sentence"]["median"], 3),
+        "p90": round(clock["ms_per_sentence"]["p90"], 3),
+        "batch_size": 1,
+        "sentences": clock["sentences"],
+        "warm_up": clock["warm_up"],
+        "repeats": clock["repeats"],
+        "includes": INCLUDES,
+    }
