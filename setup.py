@@ -113,6 +113,7 @@ FOR_ENGINE = [  # to translate with an exported folder
     "numpy>=1.26,<2.4",
     "sentencepiece>=0.2,<0.3",
     "sacremoses>=0.1.1,<0.3",
+    "sentencex>=1.0.32,<2",
     "tqdm>=4.60,<5",
 ]
 FOR_FAIRSEQ = [  # to train, to translate with checkpoints, to measure

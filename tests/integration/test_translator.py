@@ -51,40 +51,28 @@ def made(hypotheses) -> list[tuple]:
     return [(h.text, h.tokens, h.codes, h.passes) for h in hypotheses]
 
 
-def test_long_sentences_are_translated_in_pieces(checkpoint: Path) -> None:
+def test_long_lines_are_translated_sentence_by_sentence(checkpoint: Path) -> None:
     translator = vq_nat.load(checkpoint, max_len_b=20)
-    words = ["a", "b", "c"] * 700
-    tokens = translator.codec.encode(" ".join(words))
-    pieces = translator.codec.pieces(tokens)
-    assert torch.cat([piece[:-1] for piece in pieces]).equal(tokens[:-1])
-    assert all(len(piece) <= 128 for piece in pieces)
-    assert all(piece[-1] == 2 for piece in pieces)
-    together = translator.hypotheses(["a", " ".join(words), "b c"])
-    parts = [translator.codec.source.string(piece) for piece in pieces]
-    alone = translator.hypotheses(parts)
-    assert len(alone) == len(pieces) > 10
-    assert together[1].text == " ".join(h.text for h in alone if h.text)
-    assert together[1].tokens == [token for h in alone for token in h.tokens]
-    assert together[1].codes == [code for h in alone for code in h.codes]
-    assert made(together[:1]) == made(translator.hypotheses(["a"]))
+    # The longest of the 200 training sources have ten letters and their end.
+    assert translator.task.state.state_dict["trained_source"] == 11
+    parts = ["The b c d it.", "See h i j k l me!", "Not it."]
+    together = translator.hypotheses(["a", " ".join(parts), "b c"])
+    alone = translator.hypotheses(["a", *parts, "b c"])
+    assert made(together[:1] + together[2:]) == made(alone[:1] + alone[-1:])
+    joined = [alone[1:4], together[1:2]]
+    for field in ("tokens", "codes"):
+        one, other = ([x for h in of for x in getattr(h, field)] for of in joined)
+        assert one == other
+    assert together[1].text == " ".join(h.text for h in alone[1:4] if h.text)
 
 
-def test_pieces_end_with_words_where_they_can(checkpoint: Path) -> None:
-    codec = vq_nat.load(checkpoint).codec
-    part, word = codec.source.add_symbol("x@@"), codec.source.index("a")
-    tokens = torch.tensor([word, part, word, part, part, word] * 5 + [2])
-    pieces = codec.pieces(tokens, 8)
-    assert torch.cat([piece[:-1] for piece in pieces]).equal(tokens[:-1])
-    assert all(len(piece) <= 8 and piece[-2] == word for piece in pieces)
-    codec.spaced = True
-    begin, inner = codec.source.add_symbol("▁x"), word
-    tokens = torch.tensor([begin, inner, begin, inner, inner, begin] * 5 + [2])
-    pieces = codec.pieces(tokens, 8)
-    assert torch.cat([piece[:-1] for piece in pieces]).equal(tokens[:-1])
-    assert all(len(piece) <= 8 and piece[0] == begin for piece in pieces)
-    codec.spaced = False
-    endless = torch.tensor([part] * 20 + [2])
-    assert [len(piece) for piece in codec.pieces(endless, 8)] == [8, 8, 7]
+def test_endless_sentences_are_cut(checkpoint: Path) -> None:
+    translator = vq_nat.load(checkpoint, max_len_b=20)
+    words = " ".join(["a", "b", "c"] * 700)
+    alone = translator.hypotheses([" ".join(["a", "b", "c"] * 42 + ["a"])])  # 128
+    (together,) = translator.hypotheses([words])
+    assert together.tokens[: len(alone[0].tokens)] == alone[0].tokens
+    assert len(together.tokens) >= 17  # pieces of 127 words, each with its end
 
 
 def test_signs_of_the_dictionary_are_text_as_well(checkpoint: Path) -> None:

@@ -73,7 +73,7 @@ TABLE = {
     "translation.loading "
     "translation.translator | torch fairseq",
     "translation.onnx.quantize": "engine.packing translation.onnx.runtime | numpy",
-    "translation.export": "translation.loading engine.export",
+    "translation.export": "translation.binding translation.loading engine.export",
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.model "
     "translation.predictor translation.onnx*",
     "translation.fairseq_nat": f"translation.binding translation.validation {SEARCH} "
@@ -86,7 +86,7 @@ TABLE = {
     "translation.onnx.runtime translated",
     "translation": "translation.* fairseq_side.patches",
     "image*": "image* bottleneck nn.* fairseq_side.* ",
-    "text*": "text* | sacremoses sentencepiece",
+    "text*": "text* | sacremoses sentencepiece sentencex",
     # Neither torch nor fairseq at run time: `weights` reads a model's attributes.
     "engine.runtime": "engine* text* translated light translation.decoding.options | ",
     "engine*": "engine* text* | numpy",

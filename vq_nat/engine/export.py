@@ -22,6 +22,7 @@ def export(
     out: Path,
     number_format: str = "int8",
     version: str = "",
+    trained_source: int | None = None,
 ) -> None:
     """Writes a folder that `vq_nat.load` reads; it appears when it is complete.
 
@@ -32,6 +33,7 @@ def export(
         out: the folder, which must not exist yet.
         number_format: "int8", or "float32".
         version: of vq-nat.
+        trained_source: how long the sources of its training were, see `Limits`.
 
     Raises:
         ValueError: for a model or number format that the engine does not serve, or if
@@ -51,6 +53,7 @@ def export(
             "version": version,
             "number_format": number_format,
             **describe(model, dictionaries),
+            "trained_source": trained_source,
             "files": hashes(folder),
         }
         text = json.dumps(description, indent=1) + "\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..light import light_module
-from ..text.codec import PIECE, IndexCodec
+from ..text.codec import IndexCodec, Limits
 from ..text.dictionary import Dictionary
 from ..translated import EMPTY, Hypothesis, TextDoor, checked, join
 from . import all_threads, engine
@@ -191,11 +191,12 @@ class EngineTranslator(TextDoor):
 
     def _pieces(self, sentences: Iterable[str]) -> tuple[list[list[int]], list[range]]:
         """Returns the rows to translate, and which of them are each sentence's."""
-        size = min(PIECE, self.description["max_source"])
+        most = self.description["max_source"]
+        limits = Limits.of(most, self.description.get("trained_source"))
         rows: list[list[int]] = []
         owners: list[range] = []
         for sentence in sentences:
-            pieces = self.codec.cut(self.codec.source_indices(sentence), size)
+            pieces = self.codec.source_pieces(sentence, limits)
             owners.append(range(len(rows), len(rows) + len(pieces)))
             rows += pieces
         return rows, owners

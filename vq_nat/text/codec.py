@@ -12,12 +12,12 @@ from .folder import CODES, TEXT_FILE, read_description
 from .lines import clean
 from .memo import Memo
 from .punctuation import normalise
+from .sentences import Limits, split
 from .subwords import BytePairs, SentencePieces, Subwords
 from .tokenizer import MosesTokenizer
 
-__all__ = ["CODES", "PIECE", "TEXT_FILE", "IndexCodec", "Text", "Tokenizer"]
+__all__ = ["CODES", "TEXT_FILE", "IndexCodec", "Limits", "Text", "Tokenizer"]
 PREFIXES = "nonbreaking_prefixes"  # by language, in the text file of an exported folder
-PIECE = 128  # subwords; a longer sentence is translated in pieces
 UNKNOWN = "⁇"
 SPACES = re.compile(r"\s+")
 
@@ -173,7 +173,27 @@ class IndexCodec:
         least, unknown = dictionary.nspecial, dictionary.unk()
         return [unknown if index < least else index for index in indices]
 
-    def cut(self, indices: list[int], size: int = PIECE) -> list[list[int]]:
+    def source_pieces(self, line: str, limits: Limits) -> list[list[int]]:
+        """Turns a raw line into what is translated at once, each with its end.
+
+        A line that is too long is taken apart at the ends of its sentences, and of
+        these one that is too long is cut. Without words there is no piece.
+
+        Args:
+            line: raw text.
+            limits: of the model.
+        """
+        whole = self.source_indices(line)
+        if len(whole) <= limits.line:
+            return [whole] if len(whole) > 1 else []
+        sentences = split(clean(line), self.recipe.languages[0])
+        if len(sentences) > 1:
+            each = map(self.source_indices, sentences)
+        else:
+            each = iter([whole])
+        return [piece for one in each for piece in self.cut(one, limits.piece)]
+
+    def cut(self, indices: list[int], size: int) -> list[list[int]]:
         """Cuts a sentence of more than `size` subwords, between words if it can.
 
         Every piece ends in an end of sentence; without words there is no piece.

@@ -1,8 +1,9 @@
-"""Owns what binds a checkpoint to its text: its languages and its dictionaries.
+"""Owns what binds a checkpoint to its text: languages, dictionaries, lengths.
 
 A dictionary of the same size with its lines in another order gives garbage without a
 word, and so does a text in the other language. The tasks keep both in the checkpoint,
-and refuse what does not fit wherever one is loaded.
+and refuse what does not fit wherever one is loaded. They keep as well how long the
+sources of the training were: a longer line is taken apart before it is translated.
 """
 
 import hashlib
@@ -19,6 +20,17 @@ class Symbols(Protocol):
 
 
 KEY = "text"  # of a task's state in a checkpoint
+LENGTH = "trained_source"
+USUAL = 0.999  # of the training's sources are no longer than what is kept
+
+
+def trained_source(task: Any) -> Any:
+    """Returns how long the sources of a checkpoint's training were, None if unknown.
+
+    Args:
+        task: that the checkpoint was loaded with.
+    """
+    return task.state.state_dict.get(LENGTH)
 
 
 class OtherTextError(Refused):
@@ -46,6 +58,15 @@ class BoundToText:
         self.check_state(state_dict)
         rest = {name: part for name, part in state_dict.items() if name != KEY}
         super().load_state_dict(rest)  # type: ignore[misc]
+
+    def load_dataset(self, split: str, *rest: Any, **options: Any) -> None:
+        """Loads a data set, and keeps how long the sources of the training are."""
+        super().load_dataset(split, *rest, **options)  # type: ignore[misc]
+        if split == self.cfg.train_subset:
+            sizes = self.datasets[split].src_sizes.copy()  # type: ignore[attr-defined]
+            sizes.sort()
+            longest = int(sizes[round(USUAL * (len(sizes) - 1))])
+            self.state.merge_state_dict({LENGTH: longest})  # type: ignore[attr-defined]
 
     def check_state(self, state: dict[str, Any], who: str = "the checkpoint") -> None:
         """Refuses the state of a checkpoint of another text, see `check_text`.

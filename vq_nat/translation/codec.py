@@ -2,9 +2,9 @@
 
 import torch
 
-from ..text.codec import PIECE, TEXT_FILE, IndexCodec, read_description
+from ..text.codec import TEXT_FILE, IndexCodec, Limits, read_description
 
-__all__ = ["PIECE", "TEXT_FILE", "TextCodec", "read_description"]
+__all__ = ["TEXT_FILE", "Limits", "TextCodec", "read_description"]
 
 
 class TextCodec(IndexCodec):
@@ -18,9 +18,9 @@ class TextCodec(IndexCodec):
         """Turns a raw reference into target indices, end of sentence included."""
         return torch.tensor(self.target_indices(sentence))
 
-    def pieces(self, tokens: torch.Tensor, size: int = PIECE) -> list[torch.Tensor]:
-        """Cuts a sentence of more than `size` subwords, see `IndexCodec.cut`."""
-        return [torch.tensor(piece) for piece in self.cut(tokens.tolist(), size)]
+    def pieces(self, line: str, limits: Limits) -> list[torch.Tensor]:
+        """Turns a raw line into what is translated at once: `source_pieces`."""
+        return [torch.tensor(piece) for piece in self.source_pieces(line, limits)]
 
     def decode(self, tokens: torch.Tensor) -> str:
         """Turns target indices into a raw sentence, in one line."""

@@ -14,10 +14,15 @@ import torch
 from fairseq.data import Dictionary
 
 from ..fairseq_side.checkpoints import checkpoint_path
-from ..fairseq_side.compat import load_state, load_task_state, load_weights
+from ..fairseq_side.compat import (
+    load_config,
+    load_state,
+    load_task_state,
+    load_weights,
+)
 from ..files import reason, sha256
-from .binding import KEY, check_text, describe_text
-from .codec import TextCodec
+from .binding import KEY, LENGTH, check_text, describe_text
+from .codec import Limits, TextCodec
 from .loading import find_data, languages_of
 
 COMPUTE_TYPES = ("float32", "int8", "int8_float32", "float16", "bfloat16")
@@ -164,6 +169,8 @@ class CTranslate2Translator:
             for language in languages
         )
         self.codec = TextCodec(folder, source, target, languages)
+        trained = load_task_state(checkpoint).get(LENGTH)
+        self.limits = Limits.of(longest_source(checkpoint), trained)
         self.beam, self.compute_type = beam, compute_type
         self.parameters = count_parameters(checkpoint)
         kind, _, index = device.partition(":")
@@ -179,7 +186,7 @@ class CTranslate2Translator:
 
     def translate(self, sentences: list[str], batch_size: int = 64) -> list[str]:
         """Translates raw sentences; order and number are kept, empty stays empty."""
-        pieces = [self.codec.pieces(self.codec.encode(text)) for text in sentences]
+        pieces = [self.codec.pieces(text, self.limits) for text in sentences]
         rows = [self.codec.subwords(one[:-1]) for of_one in pieces for one in of_one]
         outputs = iter(self._translate(rows, batch_size))
         return [
@@ -208,6 +215,11 @@ class CTranslate2Translator:
             max_decoding_length=LONGEST,
         )
         return found
+
+
+def longest_source(checkpoint: Path) -> int:
+    """Returns how many positions of a source a checkpoint's task allows."""
+    return int(load_config(checkpoint)["task"].get("max_source_positions", 1024))
 
 
 def count_parameters(checkpoint: Path) -> int:

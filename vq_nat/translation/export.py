@@ -5,6 +5,7 @@ from typing import Union
 
 from .. import __version__
 from ..engine.export import export
+from .binding import trained_source
 from .loading import open_checkpoint
 
 
@@ -32,4 +33,12 @@ def export_checkpoint(
         task.cfg.source_lang: task.source_dictionary,
         task.cfg.target_lang: task.target_dictionary,
     }
-    export(model, dictionaries, folder, Path(out), number_format, __version__)
+    export(
+        model,
+        dictionaries,
+        folder,
+        Path(out),
+        number_format,
+        __version__,
+        trained_source(task),
+    )

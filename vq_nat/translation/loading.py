@@ -12,7 +12,7 @@ from ..fairseq_side.checkpoints import checkpoint_path
 from ..fairseq_side.compat import load_config, load_task_state, load_weights
 from ..fairseq_side.guard import load_models
 from ..files import BadFile
-from .binding import is_of_other_size
+from .binding import LENGTH, is_of_other_size
 from .codec import TEXT_FILE, read_description
 from .fairseq_nat import MendedLevenshteinTask
 from .onnx.runtime import DESCRIPTION, ExportedModel
@@ -95,7 +95,9 @@ def open_exported(
     config = DiscreteLatentTranslationConfig(
         data=str(folder), source_lang=source, target_lang=target
     )
-    return model, DiscreteLatentTranslationTask.setup_task(config), folder
+    task = DiscreteLatentTranslationTask.setup_task(config)
+    task.state.merge_state_dict({LENGTH: model.sizes.get(LENGTH)})
+    return model, task, folder
 
 
 def ready(model: BaseFairseqModel, device: str, beam: int = 1) -> BaseFairseqModel:

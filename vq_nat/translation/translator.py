@@ -13,7 +13,8 @@ from fairseq.models import BaseFairseqModel
 from fairseq.tasks.translation import TranslationTask
 
 from ..translated import EMPTY, Hypothesis, TextDoor, checked, join
-from .codec import PIECE, TextCodec
+from .binding import trained_source
+from .codec import Limits, TextCodec
 from .decoding.build import build_generator
 from .decoding.flags import write_flags
 from .decoding.generator import IterativeLatentGenerator
@@ -165,11 +166,12 @@ class Translator(TextDoor):
         self, sentences: Iterable[str]
     ) -> tuple[list[torch.Tensor], list[range]]:
         """Returns the rows to translate, and which of them are each sentence's."""
-        size = min(PIECE, self.task.max_positions()[0])
+        most = self.task.max_positions()[0]
+        limits = Limits.of(most, trained_source(self.task))
         rows: list[torch.Tensor] = []
         owners: list[range] = []
         for sentence in sentences:
-            pieces = self.codec.pieces(self.codec.encode(sentence), size)
+            pieces = self.codec.pieces(sentence, limits)
             owners.append(range(len(rows), len(rows) + len(pieces)))
             rows += pieces
         return rows, owners

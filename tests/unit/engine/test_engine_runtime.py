@@ -64,9 +64,14 @@ def data(tmp_path: Path, words: Dictionary) -> Path:
 def exported(data: Path, words: Dictionary) -> Any:
     """Exports a model into a folder of a name."""
 
-    def make(model: Any, number_format: str = "float32", name: str = "out") -> Path:
-        out = data.parent / name
-        export(model, {"en": words, "de": words}, data, out, number_format, "1.0")
+    def make(
+        model: Any,
+        number_format: str = "float32",
+        name: str = "out",
+        trained: int | None = None,
+    ) -> Path:
+        out, both = data.parent / name, {"en": words, "de": words}
+        export(model, both, data, out, number_format, "1.0", trained)
         return out
 
     return make
@@ -122,6 +127,21 @@ def test_a_latent_model_translates_as_before(
     same(ours.nbest(TEXTS, passes=2), theirs.nbest(TEXTS, passes=2))
     assert list(ours.stream(iter(TEXTS), 2)) == ours.translate(TEXTS)
     assert ours.translate(TEXTS[::-1]) == ours.translate(TEXTS)[::-1]
+
+
+def test_long_lines_are_taken_apart_as_before(
+    build_latent: Any, exported: Any, by_torch: Any
+) -> None:
+    model = build_latent()
+    line = "So a b c d. Then e f g! And h i j k l m n o p"
+    lines = [line, "a b", line.replace("Then", "then")]
+    whole = vq_nat.load(exported(model)).translate(lines)
+    ours = vq_nat.load(exported(model, name="apart", trained=8))
+    theirs = by_torch(model)
+    assert theirs.translate(lines) == whole
+    theirs.task.state.merge_state_dict({"trained_source": 8})
+    same(ours.nbest(lines), theirs.nbest(lines))
+    assert ours.translate(lines) == theirs.translate(lines) != whole
 
 
 @pytest.mark.parametrize("pre_norm", [True, False])

@@ -19,6 +19,7 @@ from torch import nn
 from ...bottleneck import BottleneckConfig
 from ...fairseq_side.checkpoints import checkpoint_path
 from ...files import hashes, read_json
+from ..binding import LENGTH, trained_source
 from ..decoding.search import EndsInACode
 from ..model import VQEMTransformer
 from .graphs import Graph, graphs_of
@@ -35,6 +36,7 @@ def export(
     data: Path,
     out: Path,
     int8: bool = False,
+    trained_source: int | None = None,
 ) -> None:
     """Writes a folder that `vq_nat.load` reads; it appears when it is complete.
 
@@ -45,6 +47,7 @@ def export(
         out: the folder, which must not exist yet.
         int8: quantise the weights of matrix products to 8 bits, and their inputs while
             they run, each row by itself.
+        trained_source: how long the sources of its training were.
 
     Raises:
         ValueError: for a model without learned codes, or if `out` exists.
@@ -75,6 +78,7 @@ def export(
                 shutil.copyfile(data / file, folder / file)
         set_direction(folder / TEXT_FILES[0], list(dictionaries))
         description = describe(model, list(dictionaries), int8)
+        description[LENGTH] = trained_source
         description["sha256"] = hashes(folder)  # of all that is there by now
         text = json.dumps(description, indent=1)
         (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
@@ -186,4 +190,5 @@ def export_checkpoint(
         task.cfg.target_lang: task.target_dictionary,
     }
     folder = find_data(checkpoint_path(path), data)
-    export(translator.model, dictionaries, folder, Path(out), int8)
+    length = trained_source(task)
+    export(translator.model, dictionaries, folder, Path(out), int8, length)
