@@ -5,7 +5,7 @@ An installation without extras has torch alone, which is enough for
 """
 
 EXTRAS = {
-    "engine": ("numpy", "sacremoses", "sentencepiece", "tqdm"),
+    "engine": ("numpy", "sacremoses", "sentencepiece", "sentencex", "tqdm"),
     "fairseq": ("fairseq", "omegaconf", "hydra", "sacrebleu", "subword_nmt", "yaml"),
 }
 

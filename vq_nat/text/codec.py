@@ -187,10 +187,9 @@ class IndexCodec:
         if len(whole) <= limits.line:
             return [whole] if len(whole) > 1 else []
         sentences = split(clean(line), self.recipe.languages[0])
+        each = [whole]
         if len(sentences) > 1:
-            each = map(self.source_indices, sentences)
-        else:
-            each = iter([whole])
+            each = [self.source_indices(sentence) for sentence in sentences]
         return [piece for one in each for piece in self.cut(one, limits.piece)]
 
     def cut(self, indices: list[int], size: int) -> list[list[int]]:
