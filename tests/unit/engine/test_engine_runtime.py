@@ -295,7 +295,8 @@ translator = vq_nat.load(sys.argv[1], threads=1)
 print(translator.translate(["a b c"])[0])
 memory = open("/proc/self/status").read().split("VmHWM:")[1].split()[0]
 print(int(memory), file=sys.stderr)  # KiB, the most there was since this began
-heavy = {"torch", "fairseq", "sacremoses", "sentencex", "numpy", "tqdm"} & set(sys.modules)
+heavy = {"torch", "fairseq", "sacremoses", "sentencex", "numpy", "tqdm"}
+heavy &= set(sys.modules)
 sys.exit(f"imported: {sorted(heavy)}" if heavy else 0)
 """
 
