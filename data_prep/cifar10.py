@@ -1,4 +1,4 @@
-"""Download CIFAR-10's official binary version, or SVHN's digits, and check them.
+"""Downloads CIFAR-10's official binary version, or SVHN's digits, and checks them.
 
     python data_prep/cifar10.py --out runs/cifar10 [--mirror URL_OR_DIR] [--svhn]
 
@@ -38,7 +38,7 @@ BLOCK = 1 << 20
 def fetch_all(
     folder: Path, files: dict[str, str], url: str, mirror: str | None
 ) -> None:
-    """Download what is not there yet; a mirror's own SHA256SUMS count."""
+    """Downloads what is not there yet; a mirror's own SHA256SUMS count."""
     folder.mkdir(parents=True, exist_ok=True)
     sums: dict[str, str] = {}
     if mirror is not None:
@@ -49,10 +49,10 @@ def fetch_all(
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Write the batches of the archive into FOLDER.
+    """Writes the batches of the archive into FOLDER.
 
     Raises:
-        UserError: If the archive is damaged, or holds something else.
+        UserError: if the archive is damaged, or holds something else.
     """
     home = folder / FOLDER
     home.mkdir()
@@ -80,10 +80,10 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def check_batch(archive: Path, batch: Path) -> None:
-    """Refuse a batch that does not consist of records.
+    """Refuses a batch that does not consist of records.
 
     Raises:
-        UserError: If it does not.
+        UserError: if it does not.
     """
     size = batch.stat().st_size
     if size == 0 or size % RECORD:
@@ -94,13 +94,13 @@ def check_batch(archive: Path, batch: Path) -> None:
 
 
 def take_over(files: list[Path], folder: Path) -> None:
-    """Link the downloaded files into a folder: they are used as they are."""
+    """Links the downloaded files into a folder: they are used as they are."""
     for path in files:
         (folder / path.name).hardlink_to(path)
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--out", type=Path, required=True, help="images go to OUT/images")

@@ -38,7 +38,7 @@ Table = tuple[Ints, Ints, Floats]
 
 
 def read_triples(human: Path, distilled: Path, langs: list[str]) -> Iterator[Triple]:
-    """Yield the sources that both corpora have, in words."""
+    """Yields the sources that both corpora have, in words."""
     sides = [human / "bpe" / f"train.{lang}" for lang in langs]
     pairs = enumerate(read_pairs(sides[0], sides[1]), start=1)
     origins = read_lines(distilled / "bpe" / "train.origin")
@@ -62,7 +62,7 @@ def read_triples(human: Path, distilled: Path, langs: list[str]) -> Iterator[Tri
 def count_links(
     pairs: list[tuple[str, str]], source_words: Vocabulary, target_words: Vocabulary
 ) -> Table:
-    """Align a corpus; return source word, target word and count of its links."""
+    """Aligns a corpus; returns source word, target word and count of its links."""
     split = [(source.split(), target.split()) for source, target in pairs]
     candidates = list_candidates(split, source_words, target_words)
     links = numpy.stack(align(candidates))
@@ -71,12 +71,12 @@ def count_links(
 
 
 def sums(places: Ints, weights: Floats, least: int = 0) -> Floats:
-    """Return the sum of the weights at each place."""
+    """Returns the sum of the weights at each place."""
     return numpy.bincount(places, weights, least).astype(numpy.float64)
 
 
 def entropies(table: Table) -> tuple[Floats, Floats]:
-    """Return H(y | x) in nats and the number of links of each source word x."""
+    """Returns H(y | x) in nats and the number of links of each source word x."""
     source, _, counts = table
     totals = sums(source, counts)
     shares = counts / totals[source]
@@ -84,7 +84,7 @@ def entropies(table: Table) -> tuple[Floats, Floats]:
 
 
 def divergences(human: Table, other: Table, vocabulary: int) -> Floats:
-    """Return KL(p_human(y | x) || p_other(y | x)) of each source word of ``human``."""
+    """Returns KL(p_human(y | x) || p_other(y | x)) of each source word of `human`."""
     source, target, counts = human
     totals = sums(source, counts)
     width = vocabulary + 1
@@ -102,12 +102,12 @@ def divergences(human: Table, other: Table, vocabulary: int) -> Floats:
 
 
 def smoothed(counts: Floats, totals: Floats, width: int) -> Floats:
-    """Return probabilities none of which is 0."""
+    """Returns probabilities none of which is 0."""
     return (counts + SMOOTHING) / (totals + SMOOTHING * width)
 
 
 def measure(triples: list[Triple]) -> dict[str, Any]:
-    """Return both measures of the human and of the distilled text."""
+    """Returns both measures of the human and of the distilled text."""
     source_words, target_words = Vocabulary(), Vocabulary()
     tables = {}
     for name, column in (("human", 1), ("distilled", 2)):
@@ -129,7 +129,7 @@ def measure(triples: list[Triple]) -> dict[str, Any]:
 
 
 def show(result: dict[str, Any]) -> str:
-    """Return a Markdown table."""
+    """Returns a Markdown table."""
     lines = [
         "| training text | conditional entropy | by token | faithfulness |",
         "| --- | ---: | ---: | ---: |",
@@ -143,7 +143,7 @@ def show(result: dict[str, Any]) -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

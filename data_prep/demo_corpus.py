@@ -1,4 +1,4 @@
-"""Generate the demo corpus: English sentences about times, dates, prices, quantities.
+"""Generates the demo corpus: English sentences about times, dates, prices, quantities.
 
 Needs no download. A German sentence is one of several correct wordings, chosen at
 random; OUT/raw/{valid,test}.refs.json list all of them, so that a translation can be
@@ -24,10 +24,10 @@ MAX_FAILURES = 10_000  # draws in a row that give no new sentence
 
 
 def draw_corpus(draw: Draw, size: int) -> list[Sentence]:
-    """Draw sentences that all differ in English.
+    """Draws sentences that all differ in English.
 
     Raises:
-        UserError: If there are not that many different sentences.
+        UserError: if there are not that many different sentences.
     """
     corpus: dict[str, Sentence] = {}
     failures = 0
@@ -45,7 +45,7 @@ def draw_corpus(draw: Draw, size: int) -> list[Sentence]:
 
 
 def write_split(folder: Path, split: str, corpus: list[Sentence], draw: Draw) -> None:
-    """Write one split, and all correct renderings of what is tested."""
+    """Writes one split, and all correct renderings of what is tested."""
     all_references = [references(sentence) for sentence in corpus]
     write_lines(folder / f"{split}.en", map(english_text, corpus))
     write_lines(folder / f"{split}.de", map(draw.choice, all_references))
@@ -57,7 +57,7 @@ def write_split(folder: Path, split: str, corpus: list[Sentence], draw: Draw) ->
 
 
 def generate(seed: int, sizes: dict[str, int], folder: Path) -> None:
-    """Write all splits; no English sentence occurs twice in the whole corpus."""
+    """Writes all splits; no English sentence occurs twice in the whole corpus."""
     draw = Draw(seed)
     corpus = draw_corpus(draw, sum(sizes.values()))
     for split, size in sizes.items():
@@ -67,7 +67,7 @@ def generate(seed: int, sizes: dict[str, int], folder: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--out", type=Path, required=True, help="the text goes to OUT/raw")

@@ -1,4 +1,4 @@
-"""Replace the targets of the training set by a teacher's translations.
+"""Replaces the targets of the training set by a teacher's translations.
 
 The model then learns one consistent way to translate instead of many (Kim & Rush,
 arXiv 1606.07947). Validation and test sets, BPE codes and dictionaries stay the same,
@@ -50,14 +50,14 @@ from data_prep.lib.translations import decode_all, decode_shard, make_job, merge
 
 
 def distill(task: Distillation, dry_run: bool = False) -> None:
-    """Run every step that has no valid stamp yet.
+    """Runs every step that has no valid stamp yet.
 
     Args:
-        task: What, and how.
-        dry_run: Only say which steps those are.
+        task: what, and how.
+        dry_run: only say which steps those are.
 
     Raises:
-        UserError: If the corpus, the teacher or an option cannot be used.
+        UserError: if the corpus, the teacher or an option cannot be used.
     """
     check(task)
     if task.mono:
@@ -66,7 +66,7 @@ def distill(task: Distillation, dry_run: bool = False) -> None:
 
 
 def make_corpus(task: Distillation, make_teacher: Any, dry_run: bool = False) -> None:
-    """Make the corpus; ``make_teacher`` fills the folder of translations."""
+    """Makes the corpus; `make_teacher` fills the folder of translations."""
     data, distilled, sources = task.data, task.distilled, task.sources()
     human = data.files(data.out / "bpe")
     with Workspace(task.out, dry_run=dry_run) as work:
@@ -105,7 +105,7 @@ def make_corpus(task: Distillation, make_teacher: Any, dry_run: bool = False) ->
 
 
 def evaluate_teacher(task: Distillation, work: Workspace) -> None:
-    """Score the teacher on validation and test sets, with its beam and greedily."""
+    """Scores the teacher on validation and test sets, with its beam and greedily."""
     splits = [split for split in task.data.splits() if split != "train"]
     inputs = {"teacher": task.teacher, "dict.txt": task.dictionary}
     for name, path in raw_files(task.data).items():
@@ -129,7 +129,7 @@ def evaluate_teacher(task: Distillation, work: Workspace) -> None:
 
 
 def describe(task: Distillation) -> dict[str, Any]:
-    """Return what the manifest says beside hashes and versions."""
+    """Returns what the manifest says beside hashes and versions."""
     data, bleu = task.data, None
     if task.evaluate:
         bleu = json.loads((task.out / "evaluation" / "bleu.json").read_text("utf-8"))
@@ -154,9 +154,9 @@ def describe(task: Distillation) -> dict[str, Any]:
 
 
 def choose_devices(name: str, workers: int | None) -> tuple[str, ...]:
-    """Return a device for each local worker.
+    """Returns a device for each local worker.
 
-    Without ``--workers`` there is one for each GPU or each core; under torchrun there
+    Without `--workers` there is one for each GPU or each core; under torchrun there
     is one, on the GPU that torchrun names.
     """
     device = teachers.find_device(name)
@@ -171,13 +171,13 @@ def choose_devices(name: str, workers: int | None) -> tuple[str, ...]:
 
 
 def default_workers() -> int:
-    """Return one worker for each core, or one where many processes run already."""
+    """Returns one worker for each core, or one where many processes run already."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     return 1 if "LOCAL_RANK" in os.environ else cores
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the command line of this script."""
+    """Returns the command line of this script."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -245,10 +245,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def read_task(args: argparse.Namespace) -> Distillation:
-    """Turn the command line into a task.
+    """Turns the command line into a task.
 
     Raises:
-        UserError: If an option cannot be used.
+        UserError: if an option cannot be used.
     """
     if args.workers is not None and args.workers < 1:
         raise UserError(f"--workers must be at least 1, but is {args.workers} instead.")
@@ -291,7 +291,7 @@ def read_task(args: argparse.Namespace) -> Distillation:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Do all, or a shard, or the rest after all shards."""
+    """Does all, or a shard, or the rest after all shards."""
     task = read_task(args)
     if args.merge:
         check(task)
@@ -312,7 +312,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Runs the command line."""
     args = build_parser().parse_args(argv)
     with errors_as_sentences():
         run(args)

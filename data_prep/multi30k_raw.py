@@ -1,4 +1,4 @@
-"""Unpack the official Multi30k files into raw text under this project's names."""
+"""Unpacks the official Multi30k files into raw text under this project's names."""
 
 import argparse
 import gzip
@@ -42,10 +42,10 @@ SPLITS = {
 
 
 def unpack(data: Path, official: bool, folder: Path) -> None:
-    """Write every file of ``data`` as raw text into ``folder``.
+    """Writes every file of `data` as raw text into `folder`.
 
     Raises:
-        UserError: If a file is missing or damaged, or not the ``official`` one.
+        UserError: if a file is missing or damaged, or not the `official` one.
     """
     for name, expected in SHA256.items():
         path = data / f"{name}.gz"
@@ -60,7 +60,7 @@ def unpack(data: Path, official: bool, folder: Path) -> None:
 
 
 def read_gzip(path: Path) -> bytes:
-    """Return the content of a .gz file."""
+    """Returns the content of a .gz file."""
     if not path.is_file():
         raise UserError(f"The file {path} is missing.")
     try:
@@ -70,13 +70,13 @@ def read_gzip(path: Path) -> bytes:
 
 
 def clean(path: Path, content: bytes) -> list[str]:
-    """Return the lines without the blanks at their ends."""
+    """Returns the lines without the blanks at their ends."""
     lines = content.removesuffix(b"\n").split(b"\n")
     return [decode_line(line, path, n) for n, line in enumerate(lines, start=1)]
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--data", type=Path, required=True, help="folder of the .gz files")

@@ -1,4 +1,4 @@
-"""Prepare a parallel corpus: tokenise, learn and apply joint BPE, binarise.
+"""Prepares a parallel corpus: tokenises, learns and applies joint BPE, binarises.
 
 Reads RAW/{train,valid,test[,test1...]}.{source,target} (one raw sentence a line), or
 the files named by --train, --valid and --test (source and target file in turn), and
@@ -39,14 +39,14 @@ FILES = ("train", "valid", "test")
 
 
 def prepare(plan: Plan, dry_run: bool = False) -> None:
-    """Run every step that has no valid stamp yet.
+    """Runs every step that has no valid stamp yet.
 
     Args:
-        plan: What, and how.
-        dry_run: Only say which steps those are.
+        plan: what, and how.
+        dry_run: only say which steps those are.
 
     Raises:
-        UserError: If the corpus or the options cannot be used as they are.
+        UserError: if the corpus or the options cannot be used as they are.
     """
     if not dry_run or plan.raw != plan.out / "raw":  # which may be yet to be made
         check(plan)
@@ -76,7 +76,7 @@ def prepare(plan: Plan, dry_run: bool = False) -> None:
 
 
 def unusual(plan: Plan, *names: str) -> dict[str, Any]:
-    """Return the options that are not as usual; a stamp need not name the others."""
+    """Returns the options that are not as usual; a stamp need not name the others."""
     usual = Plan(plan.raw, plan.out, *plan.langs)
     return {
         name: getattr(plan, name)
@@ -86,7 +86,7 @@ def unusual(plan: Plan, *names: str) -> dict[str, Any]:
 
 
 def check(plan: Plan) -> None:
-    """Refuse missing files, senseless numbers and names before any work is done."""
+    """Refuses missing files, senseless numbers and names before any work is done."""
     check_languages(*plan.langs)
     check_path(plan.out, "--out")
     for name in ("bpe_operations", "max_length", "workers"):
@@ -117,7 +117,7 @@ def check(plan: Plan) -> None:
 
 
 def make_tok(plan: Plan, folder: Path) -> None:
-    """Tokenise every file, after checking that the sides fit together."""
+    """Tokenises every file, after checking that the sides fit together."""
     for split in plan.splits():
         sides = [plan.out / "raw" / f"{split}.{lang}" for lang in plan.langs]
         pairs = sum(1 for _ in read_pairs(*sides))
@@ -131,7 +131,7 @@ def make_tok(plan: Plan, folder: Path) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the command line of this script."""
+    """Returns the command line of this script."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--raw", type=Path, help="folder of raw text files")
@@ -182,10 +182,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def read_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, list[Path]]]:
-    """Turn the command line into a plan and a user's own files, if any.
+    """Turns the command line into a plan and a user's own files, if any.
 
     Raises:
-        UserError: If it names both a folder and files, or neither.
+        UserError: if it names both a folder and files, or neither.
     """
     options = vars(args)
     files = {name: options.pop(name) or [] for name in FILES}
@@ -206,7 +206,7 @@ def read_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, list[Path]]]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Runs the command line."""
     with errors_as_sentences():
         args = build_parser().parse_args(argv)
         dry_run, described = (vars(args).pop(name) for name in ("dry_run", "describe"))

@@ -1,4 +1,4 @@
-"""Train an autoregressive teacher with fairseq-train, and average its checkpoints."""
+"""Trains an autoregressive teacher with fairseq-train, and averages its checkpoints."""
 
 import argparse
 import json
@@ -33,10 +33,10 @@ TEACHER = "teacher.pt"
 
 
 def read_preset(path: Path) -> dict[str, Any]:
-    """Return the keys of a preset and of its bases.
+    """Returns the keys of a preset and of its bases.
 
     Raises:
-        UserError: If a file is missing or no preset.
+        UserError: if a file is missing or no preset.
     """
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in (HERE / "presets").glob("*.yaml")))
@@ -52,17 +52,17 @@ def read_preset(path: Path) -> dict[str, Any]:
 
 
 def find_preset(name: str, folder: Path) -> Path:
-    """Return the file that a name or a path means."""
+    """Returns the file that a name or a path means."""
     return folder / (name if name.endswith(".yaml") else f"{name}.yaml")
 
 
 def training_command(
     preset: dict[str, Any], data: Path, out: Path, gpus: int, extra: list[str]
 ) -> list[str]:
-    """Return the call of fairseq-train, by torchrun if there are several GPUs.
+    """Returns the call of fairseq-train, by torchrun if there are several GPUs.
 
     Raises:
-        UserError: If ``data`` is not a prepared corpus, or fairseq would take a path
+        UserError: if `data` is not a prepared corpus, or fairseq would take a path
             apart.
     """
     check_path(data, "--data")
@@ -93,10 +93,10 @@ def training_command(
 
 
 def train(command: list[str], out: Path) -> None:
-    """Run the training, with its log on the screen and in OUT/train.log.
+    """Runs the training, with its log on the screen and in OUT/train.log.
 
     Raises:
-        UserError: If it fails.
+        UserError: if it fails.
     """
     out.mkdir(parents=True, exist_ok=True)
     env = {**os.environ, "PYTHONUTF8": "1"}
@@ -124,7 +124,7 @@ def train(command: list[str], out: Path) -> None:
 
 
 def choose_teacher(out: Path, number: int) -> None:
-    """Write the teacher: an average, or the best checkpoint."""
+    """Writes the teacher: an average, or the best checkpoint."""
     paths = last_checkpoints(out, number) if number else [out / "checkpoint_best.pt"]
     average_checkpoints(paths, out / TEACHER)
     names = ", ".join(path.name for path in paths)
@@ -132,7 +132,7 @@ def choose_teacher(out: Path, number: int) -> None:
 
 
 def run(args: argparse.Namespace, extra: list[str]) -> None:
-    """Train, unless the same training is finished."""
+    """Trains, unless the same training is finished."""
     path = find_preset(args.preset, HERE / "presets")
     preset = read_preset(args.preset_file or path)
     command = training_command(preset, args.data, args.out, args.gpus, extra)
@@ -156,10 +156,10 @@ def run(args: argparse.Namespace, extra: list[str]) -> None:
 def check_unchanged(
     out: Path, options: dict[str, Any], inputs: dict[str, Path]
 ) -> None:
-    """Refuse to continue a training of something else in the same folder.
+    """Refuses to continue a training of something else in the same folder.
 
     Raises:
-        UserError: If the folder holds one.
+        UserError: if the folder holds one.
     """
     recipe = {"options": options, "inputs": {k: sha256(p) for k, p in inputs.items()}}
     path = out / "started.json"
@@ -173,7 +173,7 @@ def check_unchanged(
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Runs the command line."""
     words = sys.argv[1:] if argv is None else argv
     place = words.index("--") if "--" in words else len(words)
     parser = argparse.ArgumentParser(description=__doc__)

@@ -1,4 +1,4 @@
-"""Check a corpus against its manifest, and against what every corpus must keep.
+"""Checks a corpus against its manifest, and against what every corpus must keep.
 
 Hashes of all files; both sides of every set aligned; no test sentence in training;
 validation and test sets human. With --data also that the training sources
@@ -41,7 +41,7 @@ class Corpus:
         return self.manifest["langs"]
 
     def sides(self, kind: str, split: str) -> list[Path]:
-        """Return both files of a set."""
+        """Returns both files of a set."""
         return [self.folder / kind / f"{split}.{lang}" for lang in self.langs]
 
 
@@ -70,7 +70,7 @@ def check_alignment(corpus: Corpus) -> Iterator[str]:
 
 
 def check_leaks(corpus: Corpus) -> Iterator[str]:
-    """No training source is a test source. (A few validation sources are only told.)"""
+    """Tells test sources among the training sources; of validation, how many."""
     train = corpus.sides("tok", "train")[0]
     for split in corpus.manifest["splits"]:
         path = corpus.sides("tok", split)[0]
@@ -147,7 +147,7 @@ def check_losses(corpus: Corpus) -> Iterator[str]:
 
 
 def draw_pairs(corpus: Corpus, number: int) -> list[tuple[str, str]]:
-    """Return random training pairs in subwords, in one pass and little memory."""
+    """Returns random training pairs in subwords, in one pass and little memory."""
     draw, chosen = random.Random(1), []
     for index, pair in enumerate(read_pairs(*corpus.sides("bpe", "train"))):
         if index < number:
@@ -158,13 +158,13 @@ def draw_pairs(corpus: Corpus, number: int) -> list[tuple[str, str]]:
 
 
 def rotated(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Give each source the target of another pair."""
+    """Gives each source the target of another pair."""
     sources, targets = zip(*pairs, strict=True)
     return list(zip(sources, targets[1:] + targets[:1], strict=True))
 
 
 def score(corpus: Corpus, pairs: list[tuple[str, str]]) -> list[float]:
-    """Return the teacher's loss per subword of each pair."""
+    """Returns the teacher's loss per subword of each pair."""
     from data_prep.lib.teachers import target_losses
 
     assert corpus.teacher is not None
@@ -182,7 +182,7 @@ CHECKS: dict[str, Callable[[Corpus], Iterator[str]]] = {
 
 
 def verify(corpus: Corpus) -> list[str]:
-    """Return all that is wrong with a corpus, a sentence each."""
+    """Returns all that is wrong with a corpus, a sentence each."""
     wrong = []
     for name, check in CHECKS.items():
         try:
@@ -195,7 +195,7 @@ def verify(corpus: Corpus) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR", help="distilled corpus")

@@ -1,4 +1,4 @@
-"""Fetch the archives of WMT'14 English-German and unpack them into raw text.
+"""Fetches the archives of WMT'14 English-German and unpacks them into raw text.
 
 Training: Europarl v7, Common Crawl, News Commentary v9; validation: newstest2013; test:
 newstest2014 (all 3,003 sentences). The text is left as it is, but for blanks at its
@@ -79,7 +79,7 @@ ARCHIVES = {
 
 
 def fetch_all(folder: Path, mirror: str | None) -> None:
-    """Download every archive that is not there yet."""
+    """Downloads every archive that is not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     sums: dict[str, str] = {}
     if mirror is not None:
@@ -91,10 +91,10 @@ def fetch_all(folder: Path, mirror: str | None) -> None:
 
 
 def unpack(archives: Path, folder: Path) -> None:
-    """Write {train,valid,test}.{en,de}.
+    """Writes {train,valid,test}.{en,de}.
 
     Raises:
-        UserError: If an archive is damaged, or its text cannot be used.
+        UserError: if an archive is damaged, or its text cannot be used.
     """
     for name, archive in ARCHIVES.items():
         report(f"raw: {name}")
@@ -106,10 +106,10 @@ def unpack(archives: Path, folder: Path) -> None:
 
 
 def extract(path: Path, members: dict[str, Path]) -> None:
-    """Write members of an archive as text, one sentence a line.
+    """Writes members of an archive as text, one sentence a line.
 
     Raises:
-        UserError: If the archive is damaged, lacks one, or one is not UTF-8.
+        UserError: if the archive is damaged, lacks one, or one is not UTF-8.
     """
     missing = dict(members)
     try:
@@ -133,25 +133,25 @@ def extract(path: Path, members: dict[str, Path]) -> None:
 
 
 def decoded(content: Iterable[bytes], path: Path, member: str) -> Iterator[str]:
-    """Yield lines as text."""
+    """Yields lines as text."""
     for number, line in enumerate(content, start=1):
         yield decode_line(line, path / member, number)
 
 
 def segments(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the sentences of an SGML file, left as they are like in sacreBLEU."""
+    """Yields the sentences of an SGML file, left as they are like in sacreBLEU."""
     for line in lines:
         yield from (found.strip() for found in SEGMENT.findall(line))
 
 
 def write(path: Path, lines: Iterable[str]) -> None:
-    """Write one line each."""
+    """Writes one line each."""
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.writelines(line + "\n" for line in lines)
 
 
 def append(folder: Path, split: str, parts: list[Path]) -> None:
-    """Append two aligned files to a set."""
+    """Appends two aligned files to a set."""
     source, target = (folder / f"{split}.{lang}" for lang in LANGS)
     with (
         open(source, "a", encoding="utf-8", newline="\n") as english,
@@ -163,7 +163,7 @@ def append(folder: Path, split: str, parts: list[Path]) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--out", type=Path, required=True, help="text goes to OUT/raw")

@@ -1,5 +1,6 @@
-"""How fast does a teacher translate? fairseq-generate, distill.py's own search and
-CTranslate2, on the same sentences, teacher, machine and number of threads.
+"""How fast a teacher translates: fairseq-generate, distill.py and CTranslate2.
+
+All have the same sentences, teacher, machine and number of threads.
 
     python examples/bench_distill.py --teacher T.pt --data CORPUS --name demo
 
@@ -70,7 +71,7 @@ class Setting:
 
 
 def first_sentences(setting: Setting, count: int, folder: Path) -> Setting:
-    """Make a corpus of a split's first sentences, in the same dictionaries."""
+    """Makes a corpus of a split's first sentences, in the same dictionaries."""
     (folder / "bpe").mkdir()
     for lang in setting.langs:
         name = f"bpe/{setting.split}.{lang}"
@@ -87,7 +88,7 @@ def first_sentences(setting: Setting, count: int, folder: Path) -> Setting:
 
 
 def run_fairseq(setting: Setting, folder: Path) -> list[str]:
-    """Translate with fairseq-generate, as its documentation does."""
+    """Translates with fairseq-generate, as its documentation does."""
     command = [sys.executable, "-m", "fairseq_cli.generate", str(setting.data / "bin")]
     command += ["--path", str(setting.teacher), "--gen-subset", setting.split]
     command += ["--beam", str(setting.beam), "--max-tokens", str(setting.max_tokens)]
@@ -105,7 +106,7 @@ def run_fairseq(setting: Setting, folder: Path) -> list[str]:
 
 
 def run_pool(backend: str, precision: str, setting: Setting, folder: Path) -> list[str]:
-    """Translate with the local workers of distill.py."""
+    """Translates with the local workers of distill.py."""
     decoding = Decoding(
         beam=setting.beam,
         max_tokens=setting.max_tokens,
@@ -128,7 +129,7 @@ def run_pool(backend: str, precision: str, setting: Setting, folder: Path) -> li
 
 
 def systems(setting: Setting) -> dict[str, Callable[[Setting, Path], list[str]]]:
-    """Return what is compared, by name."""
+    """Returns what is compared, by name."""
     fast = resolve_precision("auto", setting.device)
     found: dict[str, Callable[[Setting, Path], list[str]]] = {BASELINE: run_fairseq}
     found["distill.py, float32"] = partial(run_pool, "fairseq", "float32")
@@ -142,7 +143,7 @@ def systems(setting: Setting) -> dict[str, Callable[[Setting, Path], list[str]]]
 
 
 def measure(setting: Setting, name: str, repeats: int) -> list[Row]:
-    """Time every system; the fastest of some runs counts."""
+    """Times every system; the fastest of some runs counts."""
     rows: list[Row] = []
     baseline: list[str] = []
     for system, translate in systems(setting).items():
@@ -179,7 +180,7 @@ def measure(setting: Setting, name: str, repeats: int) -> list[Row]:
 
 
 def table(rows: list[Row]) -> str:
-    """Return the Markdown table of some rows."""
+    """Returns the Markdown table of some rows."""
     base = next(row for row in rows if row["system"] == BASELINE)["sentences_per_s"]
     columns: list[Column] = [
         ("decoder", lambda row: row["system"]),
@@ -197,7 +198,7 @@ def table(rows: list[Row]) -> str:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -35,7 +35,7 @@ LONGEST = 40
 
 
 def write_corpus(folder: Path, pairs: int) -> None:
-    """Write pairs of random sentences, and small validation and test sets."""
+    """Writes pairs of random sentences, and small validation and test sets."""
     folder.mkdir(parents=True)
     draw = random.Random(1)
     weights = list(accumulate(1 / rank for rank in range(1, WORDS + 1)))
@@ -52,7 +52,7 @@ def write_corpus(folder: Path, pairs: int) -> None:
 
 
 def prepare(folder: Path, operations: int, workers: int) -> None:
-    """Prepare the corpus and print the largest resident set, in KiB."""
+    """Prepares the corpus and print the largest resident set, in KiB."""
     command = [sys.executable, str(ROOT / "data_prep" / "prepare.py")]
     command += ["--raw", str(folder / "raw"), "--out", str(folder / "out")]
     command += ["--source-lang", "en", "--target-lang", "de"]
@@ -63,7 +63,7 @@ def prepare(folder: Path, operations: int, workers: int) -> None:
 
 
 def measure(pairs: int, operations: int, workers: int) -> dict[str, Any]:
-    """Return the row of one size."""
+    """Returns the row of one size."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_corpus(folder / "raw", pairs)
@@ -88,7 +88,7 @@ def measure(pairs: int, operations: int, workers: int) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Return the Markdown table of the rows."""
+    """Returns the Markdown table of the rows."""
     columns: list[Column] = [
         ("pairs", lambda row: f"{row['pairs']:,}"),
         ("peak memory of a process", lambda row: f"{row['peak_mib']} MiB"),
@@ -98,7 +98,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,6 +1,8 @@
-"""Measures draft and verify on a test set, and prints what it finds as JSON.
+r"""Measures draft and verify on a test set, and prints what it finds as JSON.
 
-    python examples/bench_verified.py STUDENT --verifier AUTOREGRESSIVE \\
+Of the demo, for instance:
+
+    python examples/bench_verified.py STUDENT --verifier AUTOREGRESSIVE \
         --raw runs/demo/corpus/raw --data runs/demo/corpus/bin
 """
 

@@ -1,7 +1,7 @@
-"""Measures the ways to decode a latent model, and prints the table.
+r"""Measures the ways to decode a latent model, and prints the table.
 
-    python examples/decoding_table.py runs/demo/student/checkpoint_best.pt \\
-        --teacher runs/demo/teacher/checkpoint_best.pt \\
+    python examples/decoding_table.py runs/demo/student/checkpoint_best.pt \
+        --teacher runs/demo/teacher/checkpoint_best.pt \
         --raw runs/demo/corpus/raw --data runs/demo/corpus/bin --corpus demo
 
 Each mode's row is written to ROWS/CORPUS/decoding/MODE.json as soon as it is measured,

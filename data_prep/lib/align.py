@@ -41,7 +41,7 @@ class Candidates:
 def list_candidates(
     pairs: Sequence[Pair], source_words: Vocabulary, target_words: Vocabulary
 ) -> Candidates:
-    """List what could be aligned, target position after target position."""
+    """Lists what could be aligned, target position after target position."""
     sources, targets, priors, lengths = [], [], [], []
     for source, target in pairs:
         n, m = len(source), len(target)
@@ -60,7 +60,7 @@ def list_candidates(
 
 
 def diagonal_prior(n: int, m: int) -> Floats:
-    """Return p(source position | target position) before a word is seen.
+    """Returns p(source position | target position) before a word is seen.
 
     Shape: (m, n + 1); the first column is the empty word.
     """
@@ -71,7 +71,7 @@ def diagonal_prior(n: int, m: int) -> Floats:
 
 
 def align(candidates: Candidates, iterations: int = 5) -> tuple[Ints, Ints]:
-    """Return source and target word of every link; links to the empty word excluded."""
+    """Returns source and target word of every link but those to no word."""
     size = int(candidates.target.max()) + 1
     keys, where = numpy.unique(
         candidates.source * size + candidates.target, return_inverse=True

@@ -15,10 +15,10 @@ BY_EPOCH = re.compile(r"checkpoint(\d+)\.pt")
 
 
 def last_checkpoints(folder: Path, number: int) -> list[Path]:
-    """Return the newest checkpoints that were saved at intervals, in their order.
+    """Returns the newest checkpoints that were saved at intervals, in their order.
 
     Raises:
-        UserError: If there are fewer.
+        UserError: if there are fewer.
     """
     for pattern in (BY_UPDATES, BY_EPOCH):
         found = {
@@ -37,10 +37,10 @@ def last_checkpoints(folder: Path, number: int) -> list[Path]:
 
 
 def average_checkpoints(paths: list[Path], out: Path) -> None:
-    """Write a checkpoint with the mean of the weights, ready for decoding.
+    """Writes a checkpoint with the mean of the weights, ready for decoding.
 
     Raises:
-        UserError: If the checkpoints are of different models, or there is no room.
+        UserError: if the checkpoints are of different models, or there is no room.
     """
     import torch
 
@@ -71,10 +71,10 @@ def average_checkpoints(paths: list[Path], out: Path) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint.
+    """Reads a checkpoint.
 
     Raises:
-        UserError: If it is missing, or damaged.
+        UserError: if it is missing, or damaged.
     """
     # Register what the options are checked against: those of what is not known go.
     import vq_nat.image

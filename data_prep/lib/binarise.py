@@ -17,7 +17,7 @@ ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt|Exit)\b")
 
 
 def make_bin(plan: Plan, folder: Path) -> None:
-    """Binarise with one dictionary for both sides, and add what text needs."""
+    """Binarises with one dictionary for both sides, and adds what text needs."""
     run_fairseq_preprocess(plan, folder)
     # The log holds times and paths, which would differ from run to run.
     (folder / "preprocess.log").unlink(missing_ok=True)
@@ -27,7 +27,7 @@ def make_bin(plan: Plan, folder: Path) -> None:
 
 
 def run_fairseq_preprocess(plan: Plan, folder: Path) -> None:
-    """Call fairseq's own command on OUT/bpe."""
+    """Calls fairseq's own command on OUT/bpe."""
     prefixes = {split: str(plan.out / "bpe" / split) for split in plan.splits()}
     tests = [prefixes[split] for split in prefixes if split.startswith("test")]
     command = [sys.executable, "-m", "fairseq_cli.preprocess", "--joined-dictionary"]
@@ -44,7 +44,7 @@ def run_fairseq_preprocess(plan: Plan, folder: Path) -> None:
 
 
 def raise_from_log(command: str, log: str) -> NoReturn:
-    """Raise the error that a failed command left at the end of its log."""
+    """Raises the error that a failed command left at the end of its log."""
     reason = last_error(log)
     if f"[Errno {errno.ENOSPC}]" in reason:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -52,7 +52,7 @@ def raise_from_log(command: str, log: str) -> NoReturn:
 
 
 def last_error(log: str) -> str:
-    """Return the last error of a log, which may have several lines, in one."""
+    """Returns the last error of a log, which may have several lines, in one."""
     lines = log.strip().splitlines() or ["no message"]
     begins = [n for n, line in enumerate(lines) if ERROR.match(line)]
     return " ".join(" ".join(lines[begins[-1] if begins else -1 :]).split()).rstrip(".")

@@ -197,24 +197,24 @@ FRAMES = (
 
 
 def slots_of(frame: Frame) -> list[str]:
-    """Return the names of a frame's slots, in the order of the English sentence."""
+    """Returns the names of a frame's slots, in the order of the English sentence."""
     return [name for _, name, _, _ in Formatter().parse(frame.english) if name]
 
 
 def draw_sentence(draw: Draw) -> Sentence:
-    """Draw a frame and a phrase for each of its slots."""
+    """Draws a frame and a phrase for each of its slots."""
     frame = draw.choice(FRAMES)
     return Sentence(frame, {name: SLOTS[name](draw) for name in slots_of(frame)})
 
 
 def english_text(sentence: Sentence) -> str:
-    """Return the English sentence."""
+    """Returns the English sentence."""
     words = {name: phrase.english for name, phrase in sentence.phrases.items()}
     return finish(sentence.frame.english.format(**words))
 
 
 def references(sentence: Sentence) -> list[str]:
-    """Return every correct German rendering of a sentence, without repetitions."""
+    """Returns every correct German rendering of a sentence, without repetitions."""
     names = list(sentence.phrases)
     wordings = [sentence.phrases[name].german for name in names]
     texts = [
@@ -226,6 +226,6 @@ def references(sentence: Sentence) -> list[str]:
 
 
 def finish(text: str) -> str:
-    """Put a capital at the start and a full stop at the end."""
+    """Puts a capital at the start and a full stop at the end."""
     text = text[0].upper() + text[1:]
     return text if text.endswith(".") else text + "."

@@ -32,7 +32,7 @@ class Draw:
         self._random = random.Random(seed)
 
     def choice(self, items: Sequence[Item]) -> Item:
-        """Return one of the items; ``random()`` is the one stable method."""
+        """Returns one of the items; `random()` is the one stable method."""
         return items[int(self._random.random() * len(items))]
 
 
@@ -41,18 +41,18 @@ Slot = Callable[[Draw], Phrase]
 
 @cache
 def english(number: int, to: str = "cardinal") -> str:
-    """Spell a number in English."""
+    """Spells a number in English."""
     return num2words(number, lang="en", to=to)
 
 
 @cache
 def german(number: int, to: str = "cardinal") -> str:
-    """Spell a number in German (1 as in counting: "eins")."""
+    """Spells a number in German (1 as in counting: "eins")."""
     return num2words(number, lang="de", to=to)
 
 
 def german_amounts(number: int) -> tuple[str, ...]:
-    """Spell a number before a noun: "hundertzwanzig" is as good as "einhundert..."."""
+    """Spells a number before a noun: "hundertzwanzig" is as good as "einhundert..."."""
     word = german(number)
     return (word, word.removeprefix("ein")) if 100 <= number < 200 else (word,)
 
@@ -61,18 +61,18 @@ def german_amounts(number: int) -> tuple[str, ...]:
 
 
 def english_hour(hour: int) -> str:
-    """Spell an hour of the twelve-hour clock."""
+    """Spells an hour of the twelve-hour clock."""
     return english((hour - 1) % 12 + 1)
 
 
 def english_digital(hour: int, minute: int) -> str:
-    """Spell a time as in "two thirty" (a full hour is the number alone)."""
+    """Spells a time as in "two thirty" (a full hour is the number alone)."""
     minutes = {0: "", 5: " oh five"}.get(minute, f" {english(minute)}")
     return english_hour(hour) + minutes
 
 
 def english_colloquial(hour: int, minute: int) -> str:
-    """Spell a time as in "half past two"."""
+    """Spells a time as in "half past two"."""
     if minute == 0:
         return f"{english_hour(hour)} o'clock"
     fractions = {15: "a quarter", 30: "half", 45: "a quarter"}
@@ -84,23 +84,23 @@ def english_colloquial(hour: int, minute: int) -> str:
 
 
 def german_hour(hour: int) -> str:
-    """Spell an hour of the twelve-hour clock, as in "halb eins"."""
+    """Spells an hour of the twelve-hour clock, as in "halb eins"."""
     return german((hour - 1) % 12 + 1)
 
 
 def german_digital(hour: int, minute: int) -> str:
-    """Spell a time as in "vierzehn Uhr dreißig"."""
+    """Spells a time as in "vierzehn Uhr dreißig"."""
     word = "ein" if hour == 1 else german(hour)
     return f"{word} Uhr {german(minute)}" if minute else f"{word} Uhr"
 
 
 def german_twelve_hour(hour: int, minute: int) -> str:
-    """Spell a time as in "zwei Uhr dreißig", whatever the part of the day."""
+    """Spells a time as in "zwei Uhr dreißig", whatever the part of the day."""
     return german_digital((hour - 1) % 12 + 1, minute)
 
 
 def german_colloquial(hour: int, minute: int) -> str:
-    """Spell a time as in "Viertel nach zwei" or "fünf vor halb drei"."""
+    """Spells a time as in "Viertel nach zwei" or "fünf vor halb drei"."""
     here, following = german_hour(hour), german_hour(hour + 1)
     forms = {
         0: german_twelve_hour(hour, 0),
@@ -118,13 +118,13 @@ def german_colloquial(hour: int, minute: int) -> str:
 
 
 def twelve_hour_forms(hour: int, minute: int) -> tuple[str, ...]:
-    """Return the German wordings that leave the part of the day open."""
+    """Returns the German wordings that leave the part of the day open."""
     forms = german_colloquial(hour, minute), german_twelve_hour(hour, minute)
     return unique(forms)
 
 
 def day_part(hour: int) -> tuple[str, str, tuple[str, ...]]:
-    """Return (English phrase, English abbreviation, German adverbs) for an hour."""
+    """Returns (English phrase, English abbreviation, German adverbs) for an hour."""
     if hour < 12:
         adverbs = ("morgens",) * (hour < 11) + ("vormittags",) * (hour > 8)
         return "in the morning", "a.m.", adverbs
@@ -134,7 +134,7 @@ def day_part(hour: int) -> tuple[str, str, tuple[str, ...]]:
 
 
 def at_open_clock(draw: Draw) -> Phrase:
-    """Draw a time without its part of the day: "at half past two"."""
+    """Draws a time without its part of the day: "at half past two"."""
     hour, minute = draw.choice(range(1, 13)), draw.choice(range(0, 60, 5))
     words = english_colloquial(hour, minute)
     if minute:
@@ -143,7 +143,7 @@ def at_open_clock(draw: Draw) -> Phrase:
 
 
 def clock_span(draw: Draw) -> Phrase:
-    """Draw "from two thirty to four fifteen", both times in the same style."""
+    """Draws "from two thirty to four fifteen", both times in the same style."""
     start = draw.choice(range(60, 720, 5))
     length = draw.choice(range(30, 255, 15))
     times = [divmod(minutes, 60) for minutes in (start, start + length)]
@@ -161,14 +161,14 @@ def clock_span(draw: Draw) -> Phrase:
 def at_known_clock(
     draw: Draw, hours: Sequence[int], adverb_first: bool, short: bool = False
 ) -> Phrase:
-    """Draw a time with its part of the day: "at half past two in the afternoon".
+    """Draws a time with its part of the day: "at half past two in the afternoon".
 
     Args:
-        draw: Source of random choices.
-        hours: Hours of the 24-hour clock to choose from.
-        adverb_first: Also allow "nachmittags um halb drei", which does not go
+        draw: source of random choices.
+        hours: hours of the 24-hour clock to choose from.
+        adverb_first: also allow "nachmittags um halb drei", which does not go
             well after another date.
-        short: Always say it in few words: "at two thirty p.m.".
+        short: always say it in few words: "at two thirty p.m.".
     """
     hour, minute = draw.choice(hours), draw.choice(range(0, 60, 5))
     part, abbreviation, adverbs = day_part(hour)
@@ -190,31 +190,31 @@ DAYTIME = (*MORNING, *AFTERNOON, *EVENING)
 
 
 def at_time(draw: Draw) -> Phrase:
-    """Draw a time for a sentence that holds no other date."""
+    """Draws a time for a sentence that holds no other date."""
     if draw.choice((True, False)):
         return at_open_clock(draw)
     return at_known_clock(draw, DAYTIME, adverb_first=True)
 
 
 def at_clock(draw: Draw) -> Phrase:
-    """Draw a time that can follow a date or a weekday."""
+    """Draws a time that can follow a date or a weekday."""
     if draw.choice((True, False)):
         return at_open_clock(draw)
     return at_known_clock(draw, DAYTIME, adverb_first=False)
 
 
 def at_opening(draw: Draw) -> Phrase:
-    """Draw a morning time that can follow a date or a weekday."""
+    """Draws a morning time that can follow a date or a weekday."""
     return at_known_clock(draw, MORNING, adverb_first=False)
 
 
 def at_morning(draw: Draw) -> Phrase:
-    """Draw a morning time in few words, for sentences with two times."""
+    """Draws a morning time in few words, for sentences with two times."""
     return at_known_clock(draw, MORNING, adverb_first=True, short=True)
 
 
 def at_evening(draw: Draw) -> Phrase:
-    """Draw an evening time in few words, for sentences with two times."""
+    """Draws an evening time in few words, for sentences with two times."""
     return at_known_clock(draw, EVENING, adverb_first=True, short=True)
 
 
@@ -225,32 +225,32 @@ YEAR = [datetime.date(2023, 1, 1) + datetime.timedelta(n) for n in range(365)]
 
 
 def month_first(day: datetime.date) -> str:
-    """Spell a date as in "May third"."""
+    """Spells a date as in "May third"."""
     month = get_month_names("wide", locale="en")[day.month]
     return f"{month} {english(day.day, to='ordinal')}"
 
 
 def day_first(day: datetime.date) -> str:
-    """Spell a date as in "the third of May"."""
+    """Spells a date as in "the third of May"."""
     month = get_month_names("wide", locale="en")[day.month]
     return f"the {english(day.day, to='ordinal')} of {month}"
 
 
 def german_dates(day: datetime.date) -> tuple[str, str]:
-    """Spell a date in the dative: "dritten Mai" and "3. Mai"."""
+    """Spells a date in the dative: "dritten Mai" and "3. Mai"."""
     month = get_month_names("wide", locale="de")[day.month]
     spelled = f"{german(day.day, to='ordinal')}n {month}"
     return spelled, format_date(day, "d. MMMM", locale="de")
 
 
 def date(draw: Draw) -> Phrase:
-    """Draw a day of the year."""
+    """Draws a day of the year."""
     day, say = draw.choice(YEAR), draw.choice((month_first, day_first))
     return Phrase(say(day), german_dates(day))
 
 
 def date_span(draw: Draw) -> Phrase:
-    """Draw "from May third to June fourth", both dates in the same style."""
+    """Draws "from May third to June fourth", both dates in the same style."""
     first = draw.choice(range(len(YEAR)))
     last = (first + draw.choice(range(2, 100))) % len(YEAR)
     days, say = (YEAR[first], YEAR[last]), draw.choice((month_first, day_first))
@@ -262,14 +262,14 @@ def date_span(draw: Draw) -> Phrase:
 
 
 def weekday(draw: Draw) -> Phrase:
-    """Draw "on Monday"."""
+    """Draws "on Monday"."""
     day = draw.choice(range(7))
     names = [get_day_names("wide", locale=locale)[day] for locale in ("en", "de")]
     return Phrase(f"on {names[0]}", (f"am {names[1]}",))
 
 
 def weekdays(draw: Draw) -> Phrase:
-    """Draw "on Mondays"."""
+    """Draws "on Mondays"."""
     day = draw.choice(range(7))
     names = [get_day_names("wide", locale=locale)[day] for locale in ("en", "de")]
     adverb = names[1][0].lower() + names[1][1:] + "s"
@@ -286,7 +286,7 @@ HALF_HOURS = (
 
 
 def duration(draw: Draw) -> Phrase:
-    """Draw "forty minutes", "three hours" or "three and a half hours"."""
+    """Draws "forty minutes", "three hours" or "three and a half hours"."""
     kind = draw.choice(("minutes", "hours", "half hours", "fixed"))
     if kind == "fixed":
         return draw.choice(HALF_HOURS)
@@ -309,7 +309,7 @@ SHORT_NAMES = {"EUR": (), "USD": ("Dollar",), "CHF": ("Franken",)}
 
 
 def amount(currency: str, number: int) -> Phrase:
-    """Return a whole amount of money."""
+    """Returns a whole amount of money."""
     name = get_currency_name(currency, 2, locale="en")
     names = (get_currency_name(currency, 2, locale="de"), *SHORT_NAMES[currency])
     wordings = [f"{word} {unit}" for word in german_amounts(number) for unit in names]
@@ -317,7 +317,7 @@ def amount(currency: str, number: int) -> Phrase:
 
 
 def price(draw: Draw) -> Phrase:
-    """Draw "twenty US dollars" or "three euros and fifty cents"."""
+    """Draws "twenty US dollars" or "three euros and fifty cents"."""
     number = draw.choice(range(2, 100))
     if draw.choice((True, False)):
         return amount(draw.choice(tuple(SHORT_NAMES)), number)
@@ -331,7 +331,7 @@ def price(draw: Draw) -> Phrase:
 
 
 def rent(draw: Draw) -> Phrase:
-    """Draw a whole amount from forty to three hundred."""
+    """Draws a whole amount from forty to three hundred."""
     return amount(draw.choice(tuple(SHORT_NAMES)), draw.choice(range(40, 310, 10)))
 
 
@@ -364,7 +364,7 @@ WEIGHED = (
 
 
 def goods(draw: Draw) -> Phrase:
-    """Draw "three bottles of milk", "a dozen eggs" or "fifty grams of ham"."""
+    """Draws "three bottles of milk", "a dozen eggs" or "fifty grams of ham"."""
     kind = draw.choice(("pieces", "pieces", "measures", "weighed"))
     if kind == "measures":
         return counted(draw.choice(range(2, 21)), draw.choice(MEASURES))
@@ -384,13 +384,13 @@ def goods(draw: Draw) -> Phrase:
 
 
 def counted(number: int, what: Phrase) -> Phrase:
-    """Put a number before a plural."""
+    """Puts a number before a plural."""
     wordings = [f"{n} {word}" for n in german_amounts(number) for word in what.german]
     return Phrase(f"{english(number)} {what.english}", tuple(wordings))
 
 
 def platform(draw: Draw) -> Phrase:
-    """Draw the number of a railway platform."""
+    """Draws the number of a railway platform."""
     number = draw.choice(range(2, 25))
     return Phrase(english(number), (german(number),))
 
@@ -495,7 +495,7 @@ MEANS = (
 
 
 def articles(case: int) -> tuple[Phrase, ...]:
-    """Return the articles of daily use in the nominative (0) or accusative (1)."""
+    """Returns the articles of daily use in the nominative (0) or accusative (1)."""
     return tuple(
         Phrase(name, tuple(forms[case] for forms in variants))
         for name, variants in ARTICLES.items()
@@ -503,17 +503,17 @@ def articles(case: int) -> tuple[Phrase, ...]:
 
 
 def one_of(phrases: Sequence[Phrase]) -> Slot:
-    """Return the slot that draws from a word list."""
+    """Returns the slot that draws from a word list."""
     return lambda draw: draw.choice(phrases)
 
 
 def unique(items: Sequence[str]) -> tuple[str, ...]:
-    """Return the items without repetitions, in order."""
+    """Returns the items without repetitions, in order."""
     return tuple(dict.fromkeys(items))
 
 
 def prefixed(prefix: str, items: Sequence[str]) -> tuple[str, ...]:
-    """Return the items with a prefix."""
+    """Returns the items with a prefix."""
     return tuple(prefix + item for item in items)
 
 

@@ -21,7 +21,7 @@ TEXT_FILE = "text.json"
 
 
 def describe_text(source: str, target: str, tokenizer: str, bpe: str) -> dict[str, Any]:
-    """Return what `text.json` holds."""
+    """Returns what `text.json` holds."""
     return {
         "source_lang": source,
         "target_lang": target,
@@ -31,7 +31,7 @@ def describe_text(source: str, target: str, tokenizer: str, bpe: str) -> dict[st
 
 
 def write_text_file(folder: Path, recipe: dict[str, Any]) -> Path:
-    """Write `text.json`, with the hashes of what a model's words are."""
+    """Writes `text.json`, with the hashes of what a model's words are."""
     langs = recipe["source_lang"], recipe["target_lang"]
     names = [CODES[recipe["bpe"]], *(f"dict.{lang}.txt" for lang in langs)]
     recipe = {**recipe, "sha256": {name: sha256(folder / name) for name in names}}
@@ -43,16 +43,16 @@ def write_text_file(folder: Path, recipe: dict[str, Any]) -> Path:
 def describe_folder(
     folder: Path, langs: tuple[str, str], bpe: str, codes: Path | None = None
 ) -> None:
-    """Write the `text.json` of a folder that fairseq-preprocess wrote.
+    """Writes the `text.json` of a folder that fairseq-preprocess wrote.
 
     Args:
-        folder: Holds the dictionaries, and the data.
-        langs: Source and target.
-        bpe: Kind of subwords.
-        codes: Is copied into the folder; None: they stand there already.
+        folder: holds the dictionaries, and the data.
+        langs: source and target.
+        bpe: kind of subwords.
+        codes: is copied into the folder; None: they stand there already.
 
     Raises:
-        UserError: If something is missing, or cannot be read.
+        UserError: if something is missing, or cannot be read.
     """
     check_languages(*langs)
     for lang in langs:

@@ -40,7 +40,7 @@ class Distillation:
         return self.data.out / "bin" / f"dict.{self.data.target_lang}.txt"
 
     def sources(self) -> dict[str, Path]:
-        """Return the text to translate, in subwords."""
+        """Returns the text to translate, in subwords."""
         lang = self.data.source_lang
         files = {"train": self.data.out / "bpe" / f"train.{lang}"}
         if self.mono:
@@ -48,7 +48,7 @@ class Distillation:
         return files
 
     def store(self) -> Store:
-        """Return where finished chunks are kept."""
+        """Returns where finished chunks are kept."""
         recipe = {
             "version": RECIPE_VERSION,
             "teacher": sha256(self.teacher),
@@ -61,10 +61,10 @@ class Distillation:
 
 
 def read_plans(folder: Path, out: Path, workers: int) -> tuple[Plan, Plan]:
-    """Return the plans of the prepared corpus in ``folder`` and of the distilled one.
+    """Returns the plans of the prepared corpus in `folder` and of the distilled one.
 
     Raises:
-        UserError: If ``folder`` is not a prepared corpus.
+        UserError: if `folder` is not a prepared corpus.
     """
     path = folder / "bin" / "text.json"
     try:
@@ -83,7 +83,7 @@ def read_plans(folder: Path, out: Path, workers: int) -> tuple[Plan, Plan]:
 
 
 def check(task: Distillation) -> None:
-    """Refuse what cannot work before the teacher is started."""
+    """Refuses what cannot work before the teacher is started."""
     for name, value in (
         ("--beam", task.decoding.beam),
         ("--max-tokens", task.decoding.max_tokens),
@@ -108,12 +108,12 @@ def check(task: Distillation) -> None:
 
 
 def codes_of(data: Plan) -> Path:
-    """Return the file that splits a corpus's words into subwords."""
+    """Returns the file that splits a corpus's words into subwords."""
     return data.out / "bpe" / data.codes_name
 
 
 def check_corpus(data: Plan) -> None:
-    """Refuse a corpus that is not completely prepared."""
+    """Refuses a corpus that is not completely prepared."""
     dictionaries = [data.out / "bin" / f"dict.{lang}.txt" for lang in data.langs]
     needed = [*dictionaries, codes_of(data)]
     for folder in ("raw", "bpe"):

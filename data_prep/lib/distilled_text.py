@@ -18,7 +18,7 @@ EXAMPLES = 5  # line numbers in a message
 
 
 def make_bpe(task: Distillation, folder: Path) -> None:
-    """Pair the sources with the teacher's output; the rest is as it was.
+    """Pairs the sources with the teacher's output; the rest is as it was.
 
     TRAIN.origin says of each training pair where it comes from.
     """
@@ -52,7 +52,7 @@ def make_bpe(task: Distillation, folder: Path) -> None:
 
 
 def report_counts(counts: Counter[str], lines: dict[str, list[int]]) -> None:
-    """Tell what was dropped, and how much is left."""
+    """Tells what was dropped, and how much is left."""
     for fault, numbers in lines.items():
         where = ", ".join(map(str, numbers[:EXAMPLES]))
         where += ", ..." if numbers[EXAMPLES:] else ""
@@ -63,7 +63,7 @@ def report_counts(counts: Counter[str], lines: dict[str, list[int]]) -> None:
 
 
 def all_pairs(task: Distillation, counts: Counter[str]) -> Iterator[Pair]:
-    """Yield the teacher's pairs, those of extra text, and the share of human pairs."""
+    """Yields the teacher's pairs, those of extra text, and the share of human pairs."""
     for part, path in task.sources().items():
         found = read_lines(task.out / "teacher" / f"{part}.jsonl")
         rows = enumerate(zip(read_lines(path), found, strict=True), start=1)
@@ -80,18 +80,18 @@ def all_pairs(task: Distillation, counts: Counter[str]) -> Iterator[Pair]:
 
 
 def is_drawn(number: int, seed: int, share: float) -> bool:
-    """Tell whether a line belongs to the share that is drawn."""
+    """Tells whether a line belongs to the share that is drawn."""
     return int.from_bytes(digest(f"{seed} {number}")) < share * 2**64
 
 
 def make_tok(subwords: dict[str, Path], folder: Path) -> None:
-    """Write the words again, for reading and for other tools."""
+    """Writes the words again, for reading and for other tools."""
     for name, path in subwords.items():
         write_lines(folder / name, map(undo_bpe, read_lines(path)))
 
 
 def make_raw(data: Plan, distilled: Plan, folder: Path) -> None:
-    """Keep the raw validation and test text; detokenise the training text to read."""
+    """Keeps the raw validation and test text; detokenise the training text to read."""
     copy_raw(data, folder)
     for lang in data.langs:
         words = read_lines(distilled.out / "tok" / f"train.{lang}")

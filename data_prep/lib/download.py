@@ -18,15 +18,15 @@ TIMEOUT = 60  # seconds without a byte
 
 
 def fetch(url: str, path: Path, checksum: str | None) -> None:
-    """Make sure that a file is there and is the right one.
+    """Makes sure that a file is there and is the right one.
 
     Args:
-        url: Where it is; a ``file:`` address or a path is copied.
-        path: Where it shall be. PATH.part holds what has arrived so far.
+        url: where it is; a `file:` address or a path is copied.
+        path: where it shall be. PATH.part holds what has arrived so far.
         checksum: "sha256:..." or "md5:...", if one is known.
 
     Raises:
-        UserError: If it cannot be had, is cut off, or is another one.
+        UserError: if it cannot be had, is cut off, or is another one.
     """
     if path.is_file():
         check(path, checksum)
@@ -55,10 +55,10 @@ def fetch(url: str, path: Path, checksum: str | None) -> None:
 
 
 def transfer(url: str, part: Path) -> None:
-    """Append to a file what is missing of it.
+    """Appends to a file what is missing of it.
 
     Raises:
-        UserError: If fewer bytes arrive than were announced.
+        UserError: if fewer bytes arrive than were announced.
     """
     request = urllib.request.Request(as_url(url))
     have = part.stat().st_size if part.exists() else 0
@@ -100,15 +100,15 @@ def transfer(url: str, part: Path) -> None:
 
 
 def as_url(place: str) -> str:
-    """Return the address of a URL or of a path."""
+    """Returns the address of a URL or of a path."""
     return place if "://" in place else Path(place).resolve().as_uri()
 
 
 def check(path: Path, checksum: str | None) -> None:
-    """Compare a file with its checksum.
+    """Compares a file with its checksum.
 
     Raises:
-        UserError: If it is another file.
+        UserError: if it is another file.
     """
     if checksum is None:
         return
@@ -123,7 +123,7 @@ def check(path: Path, checksum: str | None) -> None:
 
 
 def read_checksums(place: str, folder: Path) -> dict[str, str]:
-    """Return the checksums in a mirror's SHA256SUMS, nothing if it has none."""
+    """Returns the checksums in a mirror's SHA256SUMS, nothing if it has none."""
     path = folder / "SHA256SUMS"
     try:
         with (

@@ -21,13 +21,13 @@ from vq_nat.results.rows import write_json
 
 
 def evaluate(job: Job, corpus: Plan, splits: list[str], path: Path) -> None:
-    """Write {split: {"beam 4": {"bleu", "signature"}, "greedy": ...}}.
+    """Writes {split: {"beam 4": {"bleu", "signature"}, "greedy": ...}}.
 
     Args:
-        job: The teacher and how it searches.
-        corpus: With subwords of the sources and raw references.
-        splits: What to translate.
-        path: Where to write.
+        job: the teacher and how it searches.
+        corpus: with subwords of the sources and raw references.
+        splits: what to translate.
+        path: where to write.
     """
     result: dict[str, Any] = {split: {} for split in splits}
     beam = job.decoding.beam
@@ -53,7 +53,7 @@ def evaluate(job: Job, corpus: Plan, splits: list[str], path: Path) -> None:
 
 
 def translate(teacher: Teacher, sources: list[str], max_tokens: int) -> list[str]:
-    """Return the best translations of lines of subwords."""
+    """Returns the best translations of lines of subwords."""
     texts = [""] * len(sources)
     for batch in batches_by_length(sources, max_tokens):
         found = teacher.translate([sources[i] for i in batch], 1)
@@ -63,7 +63,7 @@ def translate(teacher: Teacher, sources: list[str], max_tokens: int) -> list[str
 
 
 def references(corpus: Plan, split: str) -> list[list[str | None]]:
-    """Return the raw references in sacreBLEU's order: all correct ones, if known."""
+    """Returns the raw references in sacreBLEU's order: all correct ones, if known."""
     several = corpus.raw / f"{split}.refs.json"
     if several.is_file():
         rows = json.loads(several.read_text("utf-8"))
@@ -74,7 +74,7 @@ def references(corpus: Plan, split: str) -> list[list[str | None]]:
 def bleu(
     texts: list[str], streams: Sequence[Sequence[str | None]], lang: str
 ) -> dict[str, Any]:
-    """Return BLEU with the words of a language, and its signature."""
+    """Returns BLEU with the words of a language, and its signature."""
     from vq_nat.translation.scores import bleu_of
 
     metric = bleu_of(lang)

@@ -30,12 +30,12 @@ class Limits:
     min_score: float | None = None
 
     def describe(self) -> dict[str, Any]:
-        """Return the limits for stamps and manifests."""
+        """Returns the limits for stamps and manifests."""
         return asdict(self)
 
 
 def find_fault(pair: Pair, limits: Limits) -> str | None:
-    """Return the name of the first limit that a pair breaks."""
+    """Returns the name of the first limit that a pair breaks."""
     lengths = len(pair.source.split()), len(pair.target.split())
     if min(lengths) == 0:
         return "empty"
@@ -57,13 +57,13 @@ def find_fault(pair: Pair, limits: Limits) -> str | None:
 
 
 def copied_share(pair: Pair) -> float:
-    """Return the share of target words that stand in the source, each used once."""
+    """Returns the share of target words that stand in the source, each used once."""
     source, target = (Counter(undo_bpe(side).split()) for side in pair[:2])
     return (source & target).total() / target.total()
 
 
 def repeated_share(subwords: str) -> float:
-    """Return the share of word pairs that the sentence has had before."""
+    """Returns the share of word pairs that the sentence has had before."""
     words = undo_bpe(subwords).split()
     pairs = list(zip(words, words[1:]))
     return 1 - len(set(pairs)) / len(pairs) if pairs else 0.0

@@ -27,11 +27,11 @@ PACKAGES = (
 
 
 def write_manifest(work: Workspace, about: dict[str, Any]) -> None:
-    """Write the manifest beside the data, unless it is there already.
+    """Writes the manifest beside the data, unless it is there already.
 
     Args:
-        work: The corpus; the hashes of its files come from its stamps.
-        about: What the stamps do not know.
+        work: the corpus; the hashes of its files come from its stamps.
+        about: what the stamps do not know.
     """
     content = {"version": MANIFEST_VERSION, **about, "files": stamped_files(work)}
     old = read_json(work.out / NAME)
@@ -45,7 +45,7 @@ def write_manifest(work: Workspace, about: dict[str, Any]) -> None:
 
 
 def stamped_files(work: Workspace) -> dict[str, str]:
-    """Return the hashes of all files that finished steps have made."""
+    """Returns the hashes of all files that finished steps have made."""
     files: dict[str, str] = {}
     for stamp in sorted(work.stamps.glob("*.json")):
         outputs = json.loads(stamp.read_text("utf-8"))["outputs"]
@@ -54,10 +54,10 @@ def stamped_files(work: Workspace) -> dict[str, str]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Return the manifest of a corpus.
+    """Returns the manifest of a corpus.
 
     Raises:
-        UserError: If there is none that can be read.
+        UserError: if there is none that can be read.
     """
     path = folder / NAME
     if not path.is_file():
@@ -71,6 +71,6 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_counts(path: Path) -> dict[str, int]:
-    """Return the counts of a table of names and numbers."""
+    """Returns the counts of a table of names and numbers."""
     rows = (line.split("\t") for line in path.read_text("utf-8").splitlines())
     return {name: int(count) for name, count in rows}

@@ -27,10 +27,10 @@ PATIENCE = 3_600.0  # seconds; all shards want this text, and one of them makes 
 def prepare_mono(
     data: Plan, out: Path, paths: tuple[Path, ...], dry_run: bool = False
 ) -> Path:
-    """Return the file of subwords made of raw text files (.gz or not).
+    """Returns the file of subwords made of raw text files (.gz or not).
 
     Raises:
-        UserError: If a file is missing, damaged or not UTF-8.
+        UserError: if a file is missing, damaged or not UTF-8.
     """
     for path in paths:
         if not path.is_file():
@@ -45,7 +45,7 @@ def prepare_mono(
 
 
 def source_files(data: Plan) -> dict[str, Path]:
-    """Return the tokenised source side of every split."""
+    """Returns the tokenised source side of every split."""
     lang = data.source_lang
     return {
         f"{split}.{lang}": data.out / "tok" / f"{split}.{lang}"
@@ -54,7 +54,7 @@ def source_files(data: Plan) -> dict[str, Path]:
 
 
 def make_text(data: Plan, paths: tuple[Path, ...], folder: Path) -> None:
-    """Tokenise, clean and split the text into subwords."""
+    """Tokenises, cleans and splits the text into subwords."""
     lang, counts = data.source_lang, Counter[str]()
     raw, tok = folder / f"raw.{lang}", folder / f"tok.{lang}"
     write_lines(raw, (line for path in paths for line in read_lines(path)))
@@ -76,14 +76,14 @@ def make_text(data: Plan, paths: tuple[Path, ...], folder: Path) -> None:
 
 
 def digest(words: str) -> bytes:
-    """Return a short fingerprint of a sentence."""
+    """Returns a short fingerprint of a sentence."""
     return blake2b(words.encode(), digest_size=8).digest()
 
 
 def new_sentences(
     words: Iterable[str], known: dict[str, Path], counts: Counter[str]
 ) -> Iterator[str]:
-    """Leave out what is empty, repeated, or in one of the ``known`` files."""
+    """Leaves out what is empty, repeated, or in one of the `known` files."""
     seen: dict[bytes, str] = {}
     for name, path in known.items():
         split = name.split(".")[0].rstrip("0123456789")
@@ -101,7 +101,7 @@ def new_sentences(
 def not_too_long(
     lines: Iterable[str], longest: int, counts: Counter[str]
 ) -> Iterator[str]:
-    """Leave out sentences of more subwords than training takes."""
+    """Leaves out sentences of more subwords than training takes."""
     for line in lines:
         if len(line.split()) <= longest:
             yield line

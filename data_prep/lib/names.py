@@ -17,14 +17,14 @@ OVERWRITE = " #fairseq:overwrite"  # a flag behind a count
 
 
 def check_path(path: Path, what: str) -> None:
-    """Refuse a path that fairseq takes apart.
+    """Refuses a path that fairseq takes apart.
 
     Args:
-        path: As it will be given to fairseq.
-        what: It is, for the message.
+        path: as it will be given to fairseq.
+        what: it is, for the message.
 
     Raises:
-        UserError: Naming what it must not have.
+        UserError: naming what it must not have.
     """
     for sign, meaning in TAKEN_APART.items():
         if sign in str(path):
@@ -35,10 +35,10 @@ def check_path(path: Path, what: str) -> None:
 
 
 def check_languages(source: str, target: str) -> None:
-    """Refuse names of languages that give both sides the same files.
+    """Refuses names of languages that give both sides the same files.
 
     Raises:
-        UserError: If they are equal, or cannot be part of a file's name.
+        UserError: if they are equal, or cannot be part of a file's name.
     """
     if source == target:
         raise UserError(
@@ -54,10 +54,10 @@ def check_languages(source: str, target: str) -> None:
 
 
 def check_dictionary(path: Path) -> None:
-    """Refuse what is no dictionary of fairseq's, such as a SentencePiece vocabulary.
+    """Refuses what is no dictionary of fairseq's, such as a SentencePiece vocabulary.
 
     Raises:
-        UserError: Naming file and line.
+        UserError: naming file and line.
     """
     for number, line in enumerate(read_dictionary(path), start=1):
         symbol, _, count = line.removesuffix(OVERWRITE).rpartition(" ")
@@ -70,10 +70,10 @@ def check_dictionary(path: Path) -> None:
 
 
 def read_dictionary(path: Path) -> list[str]:
-    """Return the lines of a dictionary, with the blanks that may be symbols.
+    """Returns the lines of a dictionary, with the blanks that may be symbols.
 
     Raises:
-        UserError: If it is not UTF-8.
+        UserError: if it is not UTF-8.
     """
     try:
         return read_lines(path)

@@ -32,11 +32,11 @@ class PlainLoader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a preset holds.
+    """Returns what a preset holds.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        UserError: If it is not YAML, or has an option that no file decides.
+        FileNotFoundError: if there is no such file.
+        UserError: if it is not YAML, or has an option that no file decides.
     """
     if path.stat().st_size > MOST_BYTES:
         raise UserError(
@@ -55,10 +55,10 @@ def read_yaml(path: Path) -> Any:
 
 
 def refuse_code(value: Any, path: Path) -> None:
-    """Refuse options that name code, and values that would be read as flags.
+    """Refuses options that name code, and values that would be read as flags.
 
     Raises:
-        UserError: Naming the option.
+        UserError: naming the option.
     """
     if isinstance(value, list):
         for item in value:
@@ -80,7 +80,7 @@ def refuse_code(value: Any, path: Path) -> None:
 
 
 def flags(options: dict[str, Any]) -> list[str]:
-    """Turn options into flags; True is a flag alone, False and None are no flag."""
+    """Turns options into flags; True is a flag alone, False and None are no flag."""
     words: list[str] = []
     for name, value in options.items():
         if value is None or value is False:

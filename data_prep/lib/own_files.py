@@ -12,15 +12,15 @@ TEXT: dict[str, Any] = {"encoding": "utf-8", "newline": "\n"}
 
 
 def gather(plan: Plan, files: dict[str, list[Path]], dry_run: bool = False) -> None:
-    """Join a user's own files to RAW/{train,valid,test...}.
+    """Joins a user's own files to RAW/{train,valid,test...}.
 
     Args:
-        plan: Where.
-        files: Of train, valid and test.
-        dry_run: Only say whether that is to be done.
+        plan: where.
+        files: of train, valid and test.
+        dry_run: only say whether that is to be done.
 
     Raises:
-        UserError: If a file is missing, not UTF-8, or not as long as its other side.
+        UserError: if a file is missing, not UTF-8, or not as long as its other side.
     """
     splits = name_splits(files)
     inputs = {
@@ -38,10 +38,10 @@ def gather(plan: Plan, files: dict[str, list[Path]], dry_run: bool = False) -> N
 
 
 def name_splits(files: dict[str, list[Path]]) -> dict[str, list[tuple[Path, Path]]]:
-    """Return the pairs of files of train, valid, test, test1, ...
+    """Returns the pairs of files of train, valid, test, test1, ...
 
     Raises:
-        UserError: If there are none, or there is an odd number.
+        UserError: if there are none, or there is an odd number.
     """
     splits: dict[str, list[tuple[Path, Path]]] = {}
     for name, paths in files.items():
@@ -62,7 +62,7 @@ def name_splits(files: dict[str, list[Path]]) -> dict[str, list[tuple[Path, Path
 def join_files(
     plan: Plan, splits: dict[str, list[tuple[Path, Path]]], folder: Path
 ) -> None:
-    """Write both sides of each set, pair of files after pair of files."""
+    """Writes both sides of each set, pair of files after pair of files."""
     for split, files in splits.items():
         with (
             open(folder / f"{split}.{plan.source_lang}", "w", **TEXT) as source,

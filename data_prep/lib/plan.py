@@ -38,29 +38,29 @@ class Plan:
 
     @property
     def tokenizer(self) -> str:
-        """fairseq's name of what makes words; SentencePiece needs none."""
+        """What makes words, by fairseq's name; SentencePiece needs none."""
         return "moses" if self.bpe == "subword_nmt" else "space"
 
     def splits(self) -> list[str]:
-        """Return train, valid, test and the numbered further test sets."""
+        """Returns train, valid, test and the numbered further test sets."""
         names = ["train", "valid", "test"]
         while (self.raw / f"test{len(names) - 2}.{self.source_lang}").exists():
             names.append(f"test{len(names) - 2}")
         return names
 
     def files(self, folder: Path) -> dict[str, Path]:
-        """Return the text files of a folder by name, as a step's inputs."""
+        """Returns the text files of a folder by name, as a step's inputs."""
         names = [f"{split}.{lang}" for split in self.splits() for lang in self.langs]
         return {name: folder / name for name in names}
 
 
 def raw_files(plan: Plan) -> dict[str, Path]:
-    """Return the raw text by name, with the lists of correct renderings if any."""
+    """Returns the raw text by name, with the lists of correct renderings if any."""
     lists = {path.name: path for path in sorted(plan.raw.glob("*.refs.json"))}
     return {**plan.files(plan.raw), **lists}
 
 
 def copy_raw(plan: Plan, folder: Path) -> None:
-    """Keep the raw text beside what is made of it: results are scored against it."""
+    """Keeps the raw text beside what is made of it: results are scored against it."""
     for name, path in raw_files(plan).items():
         shutil.copyfile(path, folder / name)

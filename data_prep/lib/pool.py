@@ -49,12 +49,12 @@ class Job:
 
 
 def decode(job: Job, chunks: list[Chunk], finished: int) -> None:
-    """Decode chunks with a worker on each device.
+    """Decodes chunks with a worker on each device.
 
     Args:
-        job: What to do.
-        chunks: What is not finished yet.
-        finished: Number of sentences that are, for the progress bar.
+        job: what to do.
+        chunks: what is not finished yet.
+        finished: number of sentences that are, for the progress bar.
     """
     total = finished + sum(chunk.lines for chunk in chunks)
     if not chunks:
@@ -74,7 +74,7 @@ def decode(job: Job, chunks: list[Chunk], finished: int) -> None:
 
 
 def work(job: Job, device: str, chunks: Iterator[Chunk], count: Report) -> None:
-    """Decode chunks one after the other, writing each while the next is decoded."""
+    """Decodes chunks one after the other, writing each while the next is decoded."""
     with contextlib.redirect_stdout(sys.stderr):
         teacher = teachers.load_teacher(job.checkpoint, job.data, job.decoding, device)
     with ThreadPoolExecutor(1) as writer:
@@ -91,10 +91,10 @@ def work(job: Job, device: str, chunks: Iterator[Chunk], count: Report) -> None:
 def decode_chunk(
     teacher: Teacher, chunk: Chunk, decoding: Decoding, count: Report
 ) -> list[list[Hypothesis]]:
-    """Return the hypotheses of each line of a chunk, in the order of the lines.
+    """Returns the hypotheses of each line of a chunk, in the order of the lines.
 
     Raises:
-        UserError: If the teacher cannot take a line.
+        UserError: if the teacher cannot take a line.
     """
     lines = chunk.read()
     for number, line in enumerate(lines, start=chunk.first):
@@ -128,7 +128,7 @@ class Shared:
         self.stop = context.Value("b", False)
 
     def take(self, chunks: list[Chunk]) -> Iterator[Chunk]:
-        """Yield the next chunk that no other worker has, until there is none."""
+        """Yields the next chunk that no other worker has, until there is none."""
         while True:
             with self.taken.get_lock():
                 index = self.taken.value
@@ -138,7 +138,7 @@ class Shared:
             yield chunks[index]
 
     def count(self, sentences: int) -> None:
-        """Report progress, and end this worker if the run is over."""
+        """Reports progress, and ends this worker if the run is over."""
         with self.done.get_lock():
             self.done.value += sentences
         if self.stop.value:
@@ -149,20 +149,20 @@ _shared: Shared | None = None  # in a worker
 
 
 def enter_worker(shared: Shared) -> None:
-    """Begin a worker's life."""
+    """Begins a worker's life."""
     global _shared
     _shared = shared
     start_worker()
 
 
 def work_on_shared(job: Job, device: str, chunks: list[Chunk]) -> None:
-    """Work on the chunks that other workers leave."""
+    """Works on the chunks that other workers leave."""
     assert _shared is not None
     work(job, device, _shared.take(chunks), _shared.count)
 
 
 def run_workers(job: Job, chunks: list[Chunk], workers: int, bar: tqdm) -> None:
-    """Let processes share out the chunks, and show what they have done together."""
+    """Lets processes share out the chunks, and shows what they have done together."""
     context = multiprocessing.get_context("spawn")
     shared = Shared(context)
     with (
@@ -190,7 +190,7 @@ def run_workers(job: Job, chunks: list[Chunk], workers: int, bar: tqdm) -> None:
 
 @contextlib.contextmanager
 def shared_threads(workers: int) -> Iterator[None]:
-    """Let processes that are started inside have their share of the threads each."""
+    """Lets processes that are started inside have their share of the threads each."""
     before = os.environ.get("OMP_NUM_THREADS")
     threads = int(before or os.cpu_count() or 1)
     os.environ["OMP_NUM_THREADS"] = str(max(1, threads // workers))

@@ -1,6 +1,6 @@
 """Owns the search for a teacher's translations: beam search, and sampling.
 
-Beam search gives what fairseq's ``SequenceGenerator`` gives: a sentence is finished
+Beam search gives what fairseq's `SequenceGenerator` gives: a sentence is finished
 with its `beam`-th complete hypothesis, none of which is empty, and scores are divided
 by the length. It is faster because the encoder's output is neither repeated for the
 beams nor reordered between steps, and because no word's probability is computed that is
@@ -76,7 +76,7 @@ class Search:
 
     @torch.inference_mode()
     def __call__(self, sources: list[Tensor], seed: int = 0) -> list[list[Found]]:
-        """Return the hypotheses of each sentence, the best first.
+        """Returns the hypotheses of each sentence, the best first.
 
         Args:
             sources: subword indices of each sentence, end of sentence included.
@@ -112,7 +112,7 @@ class Search:
     def _step(
         self, state: State, encoded: Any, limits: Tensor, found: list[list[Found]]
     ) -> None:
-        """Extend every hypothesis by a word, and take out what is finished."""
+        """Extends every hypothesis by a word, and takes out what is finished."""
         done_words = state.tokens.size(1) - 1
         at_limit = limits[state.sentences] <= done_words  # (B,)
         features, _ = self.model.decoder(
@@ -136,7 +136,7 @@ class Search:
     def _extensions(
         self, features: Tensor, at_start: bool, at_limit: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return log-probabilities and words of each hypothesis's extensions.
+        """Returns log-probabilities and words of each hypothesis's extensions.
 
         On a CPU a few rows are done at a time, so that all that is computed for a word
         of the vocabulary stays in the cache.
@@ -163,7 +163,7 @@ class Search:
         return torch.cat([s for s, _ in found]), torch.cat([w for _, w in found])
 
     def _forbid(self, logits: Tensor, at_start: bool, only_end: Tensor) -> None:
-        """Leave only the words that may follow. An unknown word is no translation."""
+        """Leaves only the words that may follow. An unknown word is no translation."""
         logits[:, self.symbols.pad] = -torch.inf
         logits[:, self.symbols.unk] = -torch.inf
         if at_start:
@@ -174,12 +174,12 @@ class Search:
             logits[only_end, self.symbols.eos] = ends
 
     def _best(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the 2K best words of each hypothesis, and their logits."""
+        """Returns the 2K best words of each hypothesis, and their logits."""
         best, words = logits.topk(min(2 * self.width, logits.size(1)))
         return best, words
 
     def _drawn(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return one drawn word of each hypothesis, and its logit."""
+        """Returns one drawn word of each hypothesis, and its logit."""
         assert self.temperature is not None
         weights = logits / self.temperature
         if self.top:
@@ -193,7 +193,7 @@ class Search:
     def _candidates(
         self, state: State, scores: Tensor, words: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scores, words and hypotheses of a sentence's best extensions.
+        """Returns scores, words and hypotheses of a sentence's best extensions.
 
         Shape: (B, 2K); (B, K) if words are drawn.
         """
@@ -215,7 +215,7 @@ class Search:
         beams: Tensor,
         found: list[list[Found]],
     ) -> None:
-        """Write down the hypotheses that are complete."""
+        """Writes down the hypotheses that are complete."""
         places = complete.nonzero()
         if not len(places):
             return
@@ -237,7 +237,7 @@ class Search:
         beams: Tensor,
         ended: Tensor,
     ) -> None:
-        """Let the K best extensions without an end be the next hypotheses."""
+        """Lets the K best extensions without an end be the next hypotheses."""
         count = scores.size(1)
         blocked = ended.clone()
         blocked[:, : self.width] |= state.dead
@@ -254,7 +254,7 @@ class Search:
 
 
 def pad_left(rows: list[Tensor], pad: int) -> Tensor:
-    """Stack rows of different lengths; padding on the left is fairseq's default."""
+    """Stacks rows of different lengths; padding on the left is fairseq's default."""
     longest = max(len(row) for row in rows)
     batch = torch.full((len(rows), longest), pad)
     for line, row in zip(batch, rows, strict=True):

@@ -35,7 +35,7 @@ class Chunk:
     offset: int  # of the first line, in bytes
 
     def read(self) -> list[str]:
-        """Return the lines."""
+        """Returns the lines."""
         with open(self.path, "rb") as file:
             file.seek(self.offset)
             found = enumerate(islice(file, self.lines), start=self.first)
@@ -43,7 +43,7 @@ class Chunk:
 
 
 def cut(sources: Mapping[str, Path], size: int) -> list[Chunk]:
-    """Cut sources into chunks of ``size`` lines; a chunk never spans two sources."""
+    """Cuts sources into chunks of `size` lines; a chunk never spans two sources."""
     chunks: list[Chunk] = []
     for part, path in sources.items():
         offset, first = 0, 1
@@ -60,8 +60,8 @@ class Store:
     """The finished chunks of one recipe.
 
     Args:
-        out: Output folder of the distillation.
-        recipe: All that decides about the result, as JSON.
+        out: output folder of the distillation.
+        recipe: all that decides about the result, as JSON.
     """
 
     def __init__(self, out: Path, recipe: dict[str, Any]) -> None:
@@ -72,14 +72,14 @@ class Store:
         self.folder = self.root / self.name
 
     def open(self) -> None:
-        """Make the folder, with the recipe in it for people to read."""
+        """Makes the folder, with the recipe in it for people to read."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.folder / "recipe.json").exists():
             text = json.dumps(self.recipe, indent=1, sort_keys=True) + "\n"
             self._write(self.folder / "recipe.json", text)
 
     def others(self) -> dict[str, list[str]]:
-        """Return, for each folder of another recipe, in what that differs."""
+        """Returns, for each folder of another recipe, in what that differs."""
         found = {}
         for path in sorted(self.root.glob("*/recipe.json")):
             if path.parent.name != self.name:
@@ -91,17 +91,17 @@ class Store:
         return found
 
     def path(self, chunk: Chunk) -> Path:
-        """Return the file of a finished chunk."""
+        """Returns the file of a finished chunk."""
         return self.folder / f"chunk-{chunk.index:06}.jsonl"
 
     def save(self, chunk: Chunk, rows: Iterable[Any]) -> None:
-        """Write what became of a chunk, one JSON value a line."""
+        """Writes what became of a chunk, one JSON value a line."""
         body = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         header = json.dumps(self._header(chunk, body)) + "\n"
         self._write(self.path(chunk), header + body)
 
     def _write(self, path: Path, text: str) -> None:
-        """Write a file in one go; other shards may be writing the same one."""
+        """Writes a file in one go; other shards may be writing the same one."""
         process = f"{os.uname().nodename}-{os.getpid()}"
         temporary = path.with_name(f".tmp-{process}-{path.name}")
         try:
@@ -125,7 +125,7 @@ class Store:
         }
 
     def read(self, chunk: Chunk) -> list[str] | None:
-        """Return a finished chunk's JSON lines; None if it is missing or damaged."""
+        """Returns a finished chunk's JSON lines; None if it is missing or damaged."""
         try:
             header, _, body = self.path(chunk).read_text("utf-8").partition("\n")
             if json.loads(header) != self._header(chunk, body):
@@ -135,14 +135,14 @@ class Store:
         return body.split("\n")[:-1]
 
     def missing(self, chunks: Iterable[Chunk]) -> list[Chunk]:
-        """Return the chunks that are not finished."""
+        """Returns the chunks that are not finished."""
         return [chunk for chunk in chunks if self.read(chunk) is None]
 
     def merge(self, chunks: list[Chunk], folder: Path) -> None:
-        """Write PART.jsonl for each source, one line for each of its lines.
+        """Writes PART.jsonl for each source, one line for each of its lines.
 
         Raises:
-            UserError: If chunks are missing.
+            UserError: if chunks are missing.
         """
         for part in dict.fromkeys(chunk.part for chunk in chunks):
             own = [chunk for chunk in chunks if chunk.part == part]
@@ -162,12 +162,12 @@ class Store:
         return iter(lines)
 
     def remove(self) -> None:
-        """Delete all chunks, those of other recipes as well."""
+        """Deletes all chunks, those of other recipes as well."""
         shutil.rmtree(self.root, ignore_errors=True)
 
 
 def differences(mine: Any, other: Any, name: str = "") -> Iterator[str]:
-    """Yield the names of the values in which two recipes differ."""
+    """Yields the names of the values in which two recipes differ."""
     if isinstance(mine, dict) and isinstance(other, dict):
         for key in sorted({*mine, *other}):
             inner = f"{name}.{key}" if name else key
@@ -187,21 +187,21 @@ class Shard:
     count: int = 1
 
     def own(self, chunks: list[Chunk]) -> list[Chunk]:
-        """Return every ``count``-th chunk."""
+        """Returns every `count`-th chunk."""
         return chunks[self.index :: self.count]
 
 
 def find_shard(
     count: int | None, index: int | None, env: Mapping[str, str]
 ) -> Shard | None:
-    """Return the shard that options or the environment name; None if none does.
+    """Returns the shard that options or the environment name; None if none does.
 
-    ``--shards`` and ``--shard`` come first, then RANK and WORLD_SIZE (torchrun), then
-    the variables of a SLURM array. With ``--shards`` alone, the index is RANK or
+    `--shards` and `--shard` come first, then RANK and WORLD_SIZE (torchrun), then
+    the variables of a SLURM array. With `--shards` alone, the index is RANK or
     SLURM_ARRAY_TASK_ID.
 
     Raises:
-        UserError: If the numbers do not make sense.
+        UserError: if the numbers do not make sense.
     """
     if count is None and index is not None:
         raise UserError("--shard must go with --shards, but that is missing.")

@@ -38,25 +38,25 @@ class UserError(Exception):
 
 
 def hash_folder(folder: Path) -> dict[str, str]:
-    """Return the hash of every file below ``folder``, by relative name."""
+    """Returns the hash of every file below `folder`, by relative name."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 
 def hash_output(output: Path) -> dict[str, str]:
-    """Return the hashes of a file or of a folder's files, by name."""
+    """Returns the hashes of a file or of a folder's files, by name."""
     return hash_folder(output) if output.is_dir() else {output.name: sha256(output)}
 
 
 def compare(known: Any, wanted: Any) -> str:
-    """Return what there is, by what is known of it (None: nothing) and is wanted."""
+    """Returns what there is, by what is known of it (None: nothing) and is wanted."""
     if known is None:
         return MISSING
     return FINISHED if known == wanted else STALE
 
 
 def state_of(stamp: Path, recipe: Recipe, output: Path) -> str:
-    """Tell whether an output is finished, missing, or of another recipe or changed."""
+    """Tells whether an output is finished, missing, or of another recipe or changed."""
     known = read_json(stamp)
     if not output.exists() or not isinstance(known, dict):
         return MISSING
@@ -65,12 +65,12 @@ def state_of(stamp: Path, recipe: Recipe, output: Path) -> str:
 
 
 def mark(stamp: Path, recipe: Recipe, output: Path) -> None:
-    """Stamp a finished output."""
+    """Stamps a finished output."""
     write_json({**recipe, "outputs": hash_output(output)}, stamp)
 
 
 def once(stamp: Path, recipe: Recipe, output: Path, make: Callable[[], object]) -> bool:
-    """Make an output unless a stamp says that it is there; return whether it was."""
+    """Makes an output unless a stamp says that it is there; return whether it was."""
     if state_of(stamp, recipe, output) == FINISHED:
         return False
     stamp.unlink(missing_ok=True)
@@ -83,16 +83,16 @@ def once(stamp: Path, recipe: Recipe, output: Path, make: Callable[[], object]) 
 def locked(
     folder: Path, sentence: str, patience: float = 0.0, name: str = ".lock"
 ) -> Iterator[None]:
-    """Let one process at a time work in a folder.
+    """Lets one process at a time work in a folder.
 
     Args:
-        folder: Where; it is made if need be.
-        sentence: The error if another one does.
-        patience: Seconds to wait for it.
-        name: Of the file that is locked.
+        folder: where; it is made if need be.
+        sentence: the error if another one does.
+        patience: seconds to wait for it.
+        name: of the file that is locked.
 
     Raises:
-        UserError: With the sentence.
+        UserError: with the sentence.
     """
     folder.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + patience
@@ -120,9 +120,9 @@ class Workspace:
             work.step("tok", inputs={"train.en": path}, options={}, make=tokenise)
 
     Args:
-        out: The folder.
-        patience: Seconds to wait for another process (None: `LOCK_PATIENCE`).
-        dry_run: Only say what there is to do.
+        out: the folder.
+        patience: seconds to wait for another process (None: `LOCK_PATIENCE`).
+        dry_run: only say what there is to do.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class Workspace:
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> "Workspace":
-        """Create the folder, lock it and clear what a killed run left behind."""
+        """Creates the folder, lock it and clear what a killed run left behind."""
         if self.dry_run:
             return self
         patience = LOCK_PATIENCE if self.patience is None else self.patience
@@ -144,7 +144,7 @@ class Workspace:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Release the lock; drop unfinished output, which also frees the disk."""
+        """Releases the lock; drop unfinished output, which also frees the disk."""
         if not self.dry_run:
             with contextlib.suppress(OSError):
                 self._remove_leftovers()
@@ -166,14 +166,14 @@ class Workspace:
         options: dict[str, Any],
         make: Callable[[Path], None],
     ) -> bool:
-        """Make the folder ``out/name`` unless a valid stamp says it is there.
+        """Makes the folder `out/name` unless a valid stamp says it is there.
 
         Args:
-            name: Name of the step, of its folder and of its stamp.
-            inputs: Files the result depends on, each under a name of its own that
+            name: name of the step, of its folder and of its stamp.
+            inputs: files the result depends on, each under a name of its own that
                 does not change when folders are moved.
             options: JSON-able settings the result depends on, in a dict.
-            make: Called with an empty temporary folder, which it fills.
+            make: called with an empty temporary folder, which it fills.
 
         Returns:
             Whether the step was run (False: the finished folder was reused).
@@ -208,7 +208,7 @@ class Workspace:
     def _make(
         self, final: Path, stamp: Path, recipe: Recipe, make: Callable[[Path], None]
     ) -> None:
-        """Make a folder and swap it in. Killed in between, no stamp is left."""
+        """Makes a folder and swap it in. Killed in between, no stamp is left."""
         name = f".tmp-{final.name}-{os.getpid()}-{time.time_ns()}"
         temporary = self.out / name
         temporary.mkdir()
@@ -224,13 +224,13 @@ class Workspace:
 
 
 def report(message: str) -> None:
-    """Tell the user one line about the progress."""
+    """Tells the user one line about the progress."""
     print(message, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """Turn the errors a user can mend into one sentence and exit status 1."""
+    """Turns the errors a user can mend into one sentence and exit status 1."""
     with exit_on_termination():
         try:
             yield
@@ -245,7 +245,7 @@ def errors_as_sentences() -> Iterator[None]:
 
 @contextlib.contextmanager
 def exit_on_termination() -> Iterator[None]:
-    """Let SIGTERM end the block by an exception, so that it can clean up."""
+    """Lets SIGTERM end the block by an exception, so that it can clean up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -257,7 +257,7 @@ def exit_on_termination() -> Iterator[None]:
 
 
 def describe_os_error(error: OSError) -> str:
-    """Return a sentence for a failed file operation."""
+    """Returns a sentence for a failed file operation."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" (writing {error.filename})" if error.filename else ""
         return (

@@ -28,7 +28,7 @@ LEARN_FROM = 2_000_000  # sentences, for SentencePiece, which keeps them in memo
 
 
 def make_bpe(plan: Plan, folder: Path) -> None:
-    """Learn the codes if none were given, and split every file into subwords."""
+    """Learns the codes if none were given, and splits every file into subwords."""
     codes = folder / plan.codes_name
     if plan.bpe_codes is not None:
         shutil.copyfile(plan.bpe_codes, codes)
@@ -41,7 +41,7 @@ def make_bpe(plan: Plan, folder: Path) -> None:
 
 
 def learn_codes(plan: Plan, codes: Path) -> None:
-    """Learn one set of BPE merges on both sides of the training text."""
+    """Learns one set of BPE merges on both sides of the training text."""
     sides = [plan.out / "tok" / f"train.{lang}" for lang in plan.langs]
     # Counted here, a line at a time: the text need not fit in memory.
     words = Counter[str]()
@@ -60,7 +60,7 @@ def learn_codes(plan: Plan, codes: Path) -> None:
 
 
 def learn_sentencepiece(plan: Plan, model: Path) -> None:
-    """Learn one SentencePiece model on both sides of the training text."""
+    """Learns one SentencePiece model on both sides of the training text."""
     sides = [plan.out / "tok" / f"train.{lang}" for lang in plan.langs]
     try:
         with open(model, "wb") as file:
@@ -83,7 +83,7 @@ def learn_sentencepiece(plan: Plan, model: Path) -> None:
 
 
 def write_subwords(plan: Plan, split: str, codes: Path, folder: Path) -> None:
-    """Write both sides of one split, without the pairs that cannot be used."""
+    """Writes both sides of one split, without the pairs that cannot be used."""
     whole = [folder / f".{split}.{lang}" for lang in plan.langs]
     for path, lang in zip(whole, plan.langs, strict=True):
         words = plan.out / "tok" / f"{split}.{lang}"
@@ -104,7 +104,7 @@ def write_subwords(plan: Plan, split: str, codes: Path, folder: Path) -> None:
 def usable_pairs(
     plan: Plan, split: str, pairs: Iterator[tuple[str, str]]
 ) -> Iterator[tuple[str, str]]:
-    """Drop empty and overlong pairs in training; refuse them anywhere else."""
+    """Drops empty and overlong pairs in training; refuses them anywhere else."""
     dropped: dict[str, list[int]] = {}
     tested = read_tested(plan) if split == "train" else set()
     kept = 0
@@ -130,7 +130,7 @@ def usable_pairs(
 
 
 def find_problem(plan: Plan, pair: tuple[str, str]) -> tuple[str, str, str] | None:
-    """Return (reason, language, details) if a pair of subword lines is unusable."""
+    """Returns (reason, language, details) if a pair of subword lines is unusable."""
     for lang, line in zip(plan.langs, pair, strict=True):
         length = len(line.split())
         if length == 0:
@@ -144,7 +144,7 @@ def find_problem(plan: Plan, pair: tuple[str, str]) -> tuple[str, str, str] | No
 def find_training_problem(
     plan: Plan, pair: tuple[str, str], tested: set[str]
 ) -> tuple[str, str, str] | None:
-    """Return the same for what is a problem in training only."""
+    """Returns the same for what is a problem in training only."""
     lengths = [len(line.split()) for line in pair]
     if plan.max_ratio is not None and max(lengths) > plan.max_ratio * min(lengths):
         return "too different in length", plan.source_lang, ""
@@ -155,7 +155,7 @@ def find_training_problem(
 
 
 def read_tested(plan: Plan) -> set[str]:
-    """Return the sentences of validation and test sets that training must not have."""
+    """Returns the sentences of validation and test sets that training must not have."""
     if not plan.drop_tested:
         return set()
     return {

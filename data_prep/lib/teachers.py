@@ -41,7 +41,7 @@ class Decoding:
         return self.beam if self.temperature is None else self.nbest
 
     def describe(self) -> dict[str, Any]:
-        """Return the settings for stamps and manifests."""
+        """Returns the settings for stamps and manifests."""
         return asdict(self)
 
 
@@ -51,11 +51,11 @@ class Teacher(Protocol):
     longest: int  # most subwords in a source
 
     def translate(self, lines: list[str], seed: int) -> list[list[Hypothesis]]:
-        """Return the hypotheses of each line, the best first."""
+        """Returns the hypotheses of each line, the best first."""
 
 
 def find_device(name: str) -> str:
-    """Return the device to use: the one asked for, or the GPU if there is one."""
+    """Returns the device to use: the one asked for, or the GPU if there is one."""
     import torch
 
     if name != "auto":
@@ -64,7 +64,7 @@ def find_device(name: str) -> str:
 
 
 def resolve_precision(name: str, device: str) -> str:
-    """Return the number format that ``--autocast`` means on a device."""
+    """Returns the number format that `--autocast` means on a device."""
     import torch
 
     from vq_nat.fairseq_side.compat import has_fast_bfloat16
@@ -77,13 +77,13 @@ def resolve_precision(name: str, device: str) -> str:
 def load_teacher(
     checkpoint: Path, data: Path, decoding: Decoding, device: str
 ) -> Teacher:
-    """Load a teacher.
+    """Loads a teacher.
 
     Args:
-        checkpoint: For CTranslate2 the folder of the converted model.
-        data: Folder with the dictionaries.
-        decoding: How it translates.
-        device: Where.
+        checkpoint: for CTranslate2 the folder of the converted model.
+        data: folder with the dictionaries.
+        decoding: how it translates.
+        device: where.
     """
     if decoding.backend == "ctranslate2":
         return CTranslate2Teacher(checkpoint, data, decoding, device)
@@ -109,7 +109,7 @@ class FairseqTeacher:
         )
 
     def translate(self, lines: list[str], seed: int) -> list[list[Hypothesis]]:
-        """Return the hypotheses of each line, the best first."""
+        """Returns the hypotheses of each line, the best first."""
         rows = [
             self.source.encode_line(line, add_if_not_exist=False).long()
             for line in lines
@@ -125,10 +125,10 @@ class FairseqTeacher:
 
 
 def load_model(checkpoint: Path, data: Path) -> tuple[Any, Any]:
-    """Return a checkpoint's autoregressive model and its task.
+    """Returns a checkpoint's autoregressive model and its task.
 
     Raises:
-        UserError: If it is no such checkpoint, or was trained on other subwords.
+        UserError: if it is no such checkpoint, or was trained on other subwords.
     """
     logging.getLogger("fairseq").setLevel(logging.WARNING)
     import vq_nat.translation  # noqa: F401  registers task and models
@@ -160,10 +160,10 @@ def load_model(checkpoint: Path, data: Path) -> tuple[Any, Any]:
 
 
 def check_direction(checkpoint: Path, data: Path) -> None:
-    """Refuse a teacher that translates the corpus's target into its source.
+    """Refuses a teacher that translates the corpus's target into its source.
 
     Raises:
-        UserError: Naming both languages.
+        UserError: naming both languages.
     """
     from vq_nat.fairseq_side.compat import load_config
 
@@ -206,7 +206,7 @@ class CTranslate2Teacher:
         )
 
     def translate(self, lines: list[str], seed: int) -> list[list[Hypothesis]]:
-        """Return the hypotheses of each line, the best first."""
+        """Returns the hypotheses of each line, the best first."""
         decoding, words = self.decoding, [line.split() for line in lines]
         options: dict[str, Any] = {"beam_size": decoding.beam}
         if decoding.temperature is not None:
@@ -233,7 +233,7 @@ class CTranslate2Teacher:
 
 
 def import_ctranslate2() -> Any:
-    """Return the module, which is an optional part of the installation."""
+    """Returns the module, which is an optional part of the installation."""
     from vq_nat.translation import ctranslate2
 
     try:
@@ -248,10 +248,10 @@ def import_ctranslate2() -> Any:
 def convert_for_ctranslate2(
     checkpoint: Path, data: Path, langs: tuple[str, str], folder: Path
 ) -> Path:
-    """Convert a teacher once, and return the folder of the converted model.
+    """Converts a teacher once, and returns the folder of the converted model.
 
     Raises:
-        UserError: If the engine does not know this kind of model.
+        UserError: if the engine does not know this kind of model.
     """
     from vq_nat.translation import ctranslate2
 
@@ -267,7 +267,7 @@ def convert_for_ctranslate2(
 
 
 def batches_by_length(lines: list[str], max_tokens: int) -> Iterator[list[int]]:
-    """Yield the indices of lines, sorted by length, in batches of so many subwords."""
+    """Yields the indices of lines, sorted by length, in batches of so many subwords."""
     lengths = [len(line.split()) + 1 for line in lines]
     batch: list[int] = []
     for index in sorted(range(len(lines)), key=lengths.__getitem__):
@@ -282,7 +282,7 @@ def batches_by_length(lines: list[str], max_tokens: int) -> Iterator[list[int]]:
 def target_losses(
     checkpoint: Path, data: Path, pairs: list[tuple[str, str]]
 ) -> list[float]:
-    """Return a teacher's mean loss per target subword of each pair, in nats."""
+    """Returns a teacher's mean loss per target subword of each pair, in nats."""
     import torch
 
     model, task = load_model(checkpoint, data)

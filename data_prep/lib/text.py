@@ -1,8 +1,8 @@
 """Owns plain text on its way to the model: reading, checking, tokenising, BPE.
 
-The tokeniser has the settings of fairseq's ``--tokenizer moses`` (dash splits and
-escapes on), so that ``fairseq-interactive`` sees words exactly as training did and
-``--eval-bleu-detok moses`` turns them back. Case is kept everywhere.
+The tokeniser has the settings of fairseq's `--tokenizer moses` (dash splits and
+escapes on), so that `fairseq-interactive` sees words exactly as training did and
+`--eval-bleu-detok moses` turns them back. Case is kept everywhere.
 """
 
 import contextlib
@@ -33,10 +33,10 @@ BLANK = "\u2581"  # how SentencePiece writes a blank
 
 
 def decode_line(line: bytes, path: Path, number: int) -> str:
-    """Return a line as text, without the blanks at its ends.
+    """Returns a line as text, without the blanks at its ends.
 
     Raises:
-        UserError: If it is not UTF-8 (file, line and byte).
+        UserError: if it is not UTF-8 (file, line and byte).
     """
     try:
         return decode(line, str(path), number).strip()
@@ -45,12 +45,12 @@ def decode_line(line: bytes, path: Path, number: int) -> str:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Yield the stripped lines of a UTF-8 file, which may be a .gz file.
+    """Yields the stripped lines of a UTF-8 file, which may be a .gz file.
 
     Only a line feed ends a line, as everywhere in this project.
 
     Raises:
-        UserError: If the file is missing, damaged, or not UTF-8.
+        UserError: if the file is missing, damaged, or not UTF-8.
     """
     if not path.is_file():
         raise UserError(f"The file {path} is missing.")
@@ -64,7 +64,7 @@ def read_lines(path: Path) -> Iterator[str]:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> int:
-    """Write one line each and return how many there were."""
+    """Writes one line each and returns how many there were."""
     count = 0
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         for line in lines:
@@ -74,10 +74,10 @@ def write_lines(path: Path, lines: Iterable[str]) -> int:
 
 
 def read_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
-    """Yield the aligned lines of the two sides.
+    """Yields the aligned lines of the two sides.
 
     Raises:
-        UserError: If one side has more lines than the other.
+        UserError: if one side has more lines than the other.
     """
     counts = [0, 0]
     for pair in zip_longest(read_lines(source), read_lines(target)):
@@ -102,12 +102,12 @@ def _moses(lang: str) -> tuple[MosesPunctNormalizer, MosesTokenizer]:
 
 
 def normalize(sentence: str, lang: str) -> str:
-    """Normalise punctuation, for subwords that need no words."""
+    """Normalises punctuation, for subwords that need no words."""
     return " ".join(_moses(lang)[0].normalize(clean(sentence)).split())
 
 
 def tokenize(sentence: str, lang: str) -> str:
-    """Normalise punctuation and split a sentence into words."""
+    """Normalises punctuation and splits a sentence into words."""
     normalizer, tokenizer = _moses(lang)
     text = normalizer.normalize(clean(sentence))
     return tokenizer.tokenize(text, aggressive_dash_splits=True, return_str=True)
@@ -119,21 +119,21 @@ def _detokenizer(lang: str) -> MosesDetokenizer:
 
 
 def detokenize(words: str, lang: str) -> str:
-    """Undo :func:`tokenize` (spaces around punctuation follow the language)."""
+    """Undoes :func:`tokenize` (spaces around punctuation follow the language)."""
     return _detokenizer(lang).detokenize(words.split())
 
 
 def plain_text(words: str, lang: str, tokenizer: str) -> str:
-    """Undo what made words, if anything did."""
+    """Undoes what made words, if anything did."""
     return detokenize(words, lang) if tokenizer == "moses" else words
 
 
 @cache
 def load_bpe(codes: Path) -> BPE:
-    """Return the subword splitter that a file of subword-nmt's codes describes.
+    """Returns the subword splitter that a file of subword-nmt's codes describes.
 
     Raises:
-        UserError: If the file does not hold such codes.
+        UserError: if the file does not hold such codes.
     """
     try:
         # subword-nmt prints its complaint and exits
@@ -147,16 +147,16 @@ def load_bpe(codes: Path) -> BPE:
 
 
 def apply_bpe(words: str, codes: Path) -> str:
-    """Split words into subwords, each but the last of a word marked by ``@@``."""
+    """Splits words into subwords, each but the last of a word marked by `@@`."""
     return load_bpe(codes).process_line(words)
 
 
 @cache
 def load_sentencepiece(model: Path) -> SentencePieceProcessor:
-    """Return the subword splitter of a SentencePiece model.
+    """Returns the subword splitter of a SentencePiece model.
 
     Raises:
-        UserError: If the file does not hold one.
+        UserError: if the file does not hold one.
     """
     try:
         return SentencePieceProcessor(model_file=str(model))
@@ -167,21 +167,21 @@ def load_sentencepiece(model: Path) -> SentencePieceProcessor:
 
 
 def split_words(words: str, codes: Path) -> str:
-    """Split words into subwords by either kind of codes."""
+    """Splits words into subwords by either kind of codes."""
     if codes.suffix == ".model":
         return " ".join(load_sentencepiece(codes).encode(words, out_type=str))
     return apply_bpe(words, codes)
 
 
 def undo_bpe(subwords: str) -> str:
-    """Join subwords again, as fairseq's ``--remove-bpe`` does for either kind."""
+    """Joins subwords again, as fairseq's `--remove-bpe` does for either kind."""
     if BLANK in subwords:  # SentencePiece; it never leaves a blank as it is
         return "".join(subwords.split()).replace(BLANK, " ").strip()
     return (subwords + " ").replace("@@ ", "").rstrip()
 
 
 def start_worker() -> None:
-    """Let a worker end with its parent: quietly, and also when that is killed."""
+    """Lets a worker end with its parent: quietly, and also when that is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = multiprocessing.parent_process()
@@ -201,12 +201,12 @@ def _map_chunk(function: Callable[[str], str], lines: list[str]) -> list[str]:
 def map_lines(
     function: Callable[[str], str], path: Path, workers: int
 ) -> Iterator[str]:
-    """Yield ``function(line)`` for each line of a file, in order, with progress.
+    """Yields `function(line)` for each line of a file, in order, with progress.
 
     Args:
-        function: Picklable (a top-level function or a ``partial`` of one).
-        path: The file to read.
-        workers: Number of processes; short files are done in this one.
+        function: picklable (a top-level function or a `partial` of one).
+        path: the file to read.
+        workers: number of processes; short files are done in this one.
     """
     lines = read_lines(path)
     first = list(islice(lines, LINES_PER_CHUNK))
@@ -221,7 +221,7 @@ def map_lines(
 def _map_in_processes(
     function: Callable[[str], str], lines: Iterator[str], workers: int
 ) -> Iterator[str]:
-    """Keep a bounded number of chunks in flight: a corpus need not fit in memory."""
+    """Keeps a bounded number of chunks in flight: a corpus need not fit in memory."""
     job = partial(_map_chunk, function)
     with ProcessPoolExecutor(workers, initializer=start_worker) as pool:
         pending = [

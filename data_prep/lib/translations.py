@@ -14,13 +14,13 @@ MIN_AGREEMENT = 90.0  # BLEU; int8 weights change some words, a wrong model chan
 
 
 def decode_all(task: Distillation, folder: Path) -> None:
-    """Translate all sources on this machine and merge the chunks."""
+    """Translates all sources on this machine and merges the chunks."""
     decode_shard(task, Shard(), folder)
     merge(task, folder)
 
 
 def decode_shard(task: Distillation, shard: Shard, folder: Path | None = None) -> None:
-    """Translate the chunks of a shard that are not finished."""
+    """Translates the chunks of a shard that are not finished."""
     store = task.store()
     for other, names in store.others().items():
         note = f"{store.root / other} holds translations with another "
@@ -40,7 +40,7 @@ def decode_shard(task: Distillation, shard: Shard, folder: Path | None = None) -
 
 
 def make_job(task: Distillation, store: Store, folder: Path) -> pool.Job:
-    """Return what the workers do; a converted teacher is put into ``folder``."""
+    """Returns what the workers do; a converted teacher is put into `folder`."""
     checkpoint, dictionaries = task.teacher, task.data.out / "bin"
     if task.decoding.backend == "ctranslate2":
         checkpoint = teachers.convert_for_ctranslate2(
@@ -52,10 +52,10 @@ def make_job(task: Distillation, store: Store, folder: Path) -> pool.Job:
 
 
 def check_agreement(task: Distillation, converted: Path) -> None:
-    """Compare the other back end with ours on sentences from all over the corpus.
+    """Compares the other back end with ours on sentences from all over the corpus.
 
     Raises:
-        UserError: If they translate differently.
+        UserError: if they translate differently.
     """
     from sacrebleu.metrics import BLEU
 
@@ -84,10 +84,10 @@ def check_agreement(task: Distillation, converted: Path) -> None:
 
 
 def merge(task: Distillation, folder: Path) -> None:
-    """Join the chunks of all shards.
+    """Joins the chunks of all shards.
 
     Raises:
-        UserError: If chunks are missing; the message says why, as far as known.
+        UserError: if chunks are missing; the message says why, as far as known.
     """
     store, chunks = task.store(), cut(task.sources(), task.chunk_lines)
     others = store.others()

@@ -50,6 +50,7 @@ class TrainingBar:
         self.figures: dict[str, str] = {}
 
     def __call__(self, line: str) -> bool:
+        """Reads a line of the log; it is never hidden."""
         entry = read_entry(line)
         if entry is None or entry.kind == "train":
             return False
@@ -76,6 +77,7 @@ class ForwardedBar:
         self.shown: tuple[str, int] | None = None
 
     def __call__(self, line: str) -> bool:
+        """Shows a line that is a bar, and tells whether it was one."""
         found = BAR.search(line)
         if found is None:
             return False

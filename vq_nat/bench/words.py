@@ -1,5 +1,7 @@
-"""Owns which output words are words: parallel decoders put subwords together that no
-text has together, such as "Winterjacksten".
+"""Which output words are words.
+
+Parallel decoders put subwords together that no text has together, such as
+"Winterjacksten".
 """
 
 from __future__ import annotations

@@ -56,10 +56,10 @@ def build_bottleneck(config: Any, width: int) -> Bottleneck:
 
     Args:
         config: A `BottleneckConfig`, or any object with its fields as attributes.
-        width: Width C of the vectors to quantize.
+        width: width C of the vectors to quantize.
 
     Raises:
-        ValueError: If an option is out of its range.
+        ValueError: if an option is out of its range.
     """
     options = plain_config(config)
     options.validate(width)

@@ -52,7 +52,7 @@ def squared_distances(z: Tensor, codebook: Tensor) -> Iterator[Tensor]:
     costs digits.
 
     Shape:
-        z (G, N, D), codebook (G, K, D) -> several (G, n, K), the n adding up to N.
+        z (G, N, D), codebook (G, K, D) → several (G, n, K), the n adding up to N.
     """
     centre = codebook.mean(dim=1, keepdim=True)  # (G, 1, D)
     z, e = z - centre, codebook - centre
@@ -70,7 +70,7 @@ def nearest_codes(distances: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     The last is the scale on which the posterior is neither hard nor uniform.
 
     Shape:
-        distances (G, N, K) -> three of (G, N), the first int64.
+        distances (G, N, K) → three of (G, N), the first int64.
     """
     first = distances.min(-1, keepdim=True)
     distances.scatter_(-1, first.indices, math.inf)
@@ -83,7 +83,7 @@ def second_nearest_distances(z: Tensor, codebook: Tensor) -> Tensor:
     """Squared distance from each vector to its second nearest code.
 
     Shape:
-        z (G, N, D), codebook (G, K, D) -> (G, N).
+        z (G, N, D), codebook (G, K, D) → (G, N).
     """
     parts = squared_distances(z, codebook)
     return torch.cat([nearest_codes(part)[2] for part in parts], dim=1)
@@ -93,7 +93,7 @@ def posterior(distances: Tensor, temperature: Tensor) -> Tensor:
     """Computes p(j | z_i) = softmax_j(-||z_i - e_j||^2 / tau), the prior being uniform.
 
     Shape:
-        distances (G, N, K), temperature (G,) -> (G, N, K).
+        distances (G, N, K), temperature (G,) → (G, N, K).
     """
     return torch.softmax(_logits(distances, temperature), dim=-1)
 
@@ -102,7 +102,7 @@ def posterior_entropies(distances: Tensor, temperature: Tensor) -> Tensor:
     """Computes -sum_j p(j | z_i) log p(j | z_i): 0 if de facto hard, log K if uniform.
 
     Shape:
-        distances (G, N, K), temperature (G,) -> (G, N).
+        distances (G, N, K), temperature (G,) → (G, N).
     """
     log_p = torch.log_softmax(_logits(distances, temperature), dim=-1)
     return -(log_p.exp() * log_p).sum(-1)
@@ -113,7 +113,7 @@ def _logits(distances: Tensor, temperature: Tensor) -> Tensor:
 
 
 def scale_of(temperature: Tensor) -> Tensor:
-    """What distances are divided by. Shape: (G,) -> (G, 1, 1)."""
+    """What distances are divided by. Shape: (G,) → (G, 1, 1)."""
     return temperature.clamp(min=_MIN_TEMPERATURE)[:, None, None]
 
 
@@ -121,7 +121,7 @@ def sample_codes(probabilities: Tensor, num_samples: int) -> Tensor:
     """Soft E-step: draws z_i^1 ... z_i^M from the posterior, with replacement.
 
     Shape:
-        probabilities (G, N, K) -> (G, N, M) int64.
+        probabilities (G, N, K) → (G, N, M) int64.
     """
     sums = probabilities.cumsum(-1)
     points = torch.rand(*sums.shape[:2], num_samples, device=sums.device)
@@ -142,11 +142,11 @@ def e_step(
     The entropy is that of at most some thousand vectors, evenly spread.
 
     Args:
-        z: Vectors. Shape: (G, N, D).
-        codebook: Codes. Shape: (G, K, D).
+        z: vectors. Shape: (G, N, D).
+        codebook: codes. Shape: (G, K, D).
         temperature: tau of the posterior. Shape: (G,).
         num_samples: M; 0 for the exact expectation, None for the nearest code alone.
-        prior: What is added to the posterior's logits, lambda log p; None = nothing.
+        prior: what is added to the posterior's logits, lambda log p; None = nothing.
             Shape: (G, N, K).
     """
     (num_slices, num_vectors, _), num_codes = z.shape, codebook.shape[1]
@@ -184,7 +184,7 @@ def _choose(
     """Draws codes, the nearest or by the posterior, or returns the posterior itself.
 
     Shape:
-        distances (G, N, K), nearest (G, N) -> (G, N, M), or (G, N, K) if M is 0.
+        distances (G, N, K), nearest (G, N) → (G, N, M), or (G, N, K) if M is 0.
     """
     if num_samples is None:
         return nearest.unsqueeze(-1)
@@ -196,7 +196,7 @@ def one_hot(codes: Tensor, num_codes: int) -> Tensor:
     """Weights of a hard assignment.
 
     Shape:
-        codes (G, N) -> (G, N, K) float32.
+        codes (G, N) → (G, N, K) float32.
     """
     weights = torch.zeros(*codes.shape, num_codes, device=codes.device)
     return weights.scatter_(-1, codes.unsqueeze(-1), 1.0)

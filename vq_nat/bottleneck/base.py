@@ -69,15 +69,15 @@ class Bottleneck(nn.Module):
         """Quantizes the real positions of `z_e`.
 
         Args:
-            z_e: Encoder outputs, of any floating type. Shape: (B, L, C).
+            z_e: encoder outputs, of any floating type. Shape: (B, L, C).
             mask: True at real positions; None if all are. Shape: (B, L).
-            prior: What a predictor says of the codes; None = nothing.
+            prior: what a predictor says of the codes; None = nothing.
 
         Returns:
             The result record; what stands at padding in `z_e` cannot change it.
 
         Raises:
-            ValueError: If a shape or type is wrong, or a vector is not finite.
+            ValueError: if a shape or type is wrong, or a vector is not finite.
         """
         _check_shapes(z_e, mask, self.width)
         with torch.autocast(z_e.device.type, enabled=False):
@@ -107,7 +107,7 @@ class Bottleneck(nn.Module):
         """Quantizes N real vectors as `quantize_rows` does, but with a prior.
 
         Raises:
-            ValueError: If this kind has no use for one.
+            ValueError: if this kind has no use for one.
         """
         raise ValueError(
             "`prior` must be None for a bottleneck of `vq_kind` "
@@ -123,7 +123,7 @@ class Bottleneck(nn.Module):
         """Turns codes into what the decoder sees, float32.
 
         Shape:
-            codes (B, L, G) -> (B, L, C).
+            codes (B, L, G) → (B, L, C).
         """
         return look_up(self.codebook, codes)
 
@@ -166,10 +166,10 @@ class Bottleneck(nn.Module):
         """Refuses a batch before it gets into a sampler or a codebook.
 
         Args:
-            figures: Something computed from all of the batch and of the codebook.
+            figures: something computed from all of the batch and of the codebook.
 
         Raises:
-            ValueError: In training, if they are not finite; it names the update.
+            ValueError: in training, if they are not finite; it names the update.
         """
         if self.training and not bool(figures.sum().isfinite()):
             raise self._not_finite()
@@ -237,7 +237,7 @@ class IdentityBottleneck(Bottleneck):
         """There is none.
 
         Raises:
-            RuntimeError: Always, also from `lookup` and `embed`.
+            RuntimeError: always, also from `lookup` and `embed`.
         """
         raise RuntimeError("A bottleneck of `vq_kind` 'identity' has no codebook.")
 
@@ -255,7 +255,7 @@ def _keep_dtype(before: Tensor, after: Tensor) -> Tensor:
 
 
 def _to_positions(rows: Tensor, z_e: Tensor, mask: Tensor | None) -> Tensor:
-    """Puts N rows back in place, 0 elsewhere. Shape: (N, ...) -> (B, L, ...)."""
+    """Puts N rows back in place, 0 elsewhere. Shape: (N, ...) → (B, L, ...)."""
     shape = (*z_e.shape[:2], *rows.shape[1:])
     if mask is None:
         return rows.reshape(shape)

@@ -32,7 +32,7 @@ def laplace_smoothing(counts: Tensor, epsilon: float) -> Tensor:
     """Computes N~_j = (N_j + eps) / (sum N + K eps) * sum N, of which none is 0.
 
     Shape:
-        counts (G, K) -> (G, K).
+        counts (G, K) → (G, K).
     """
     total = counts.sum(-1, keepdim=True)
     return (counts + epsilon) / (total + counts.shape[-1] * epsilon) * total
@@ -42,7 +42,7 @@ def codes_of_sums(counts: Tensor, sums: Tensor, epsilon: float) -> Tensor:
     """Computes e_j = S_j / N~_j.
 
     Shape:
-        counts (G, K), sums (G, K, D) -> (G, K, D).
+        counts (G, K), sums (G, K, D) → (G, K, D).
     """
     return sums / laplace_smoothing(counts, epsilon).unsqueeze(-1)
 
@@ -53,7 +53,7 @@ def sums_of_codes(counts: Tensor, codes: Tensor, epsilon: float) -> Tensor:
     Who rewrites a code must rewrite its sum too, else the next M-step undoes it.
 
     Shape:
-        counts (G, K), codes (G, K, D) -> (G, K, D).
+        counts (G, K), codes (G, K, D) → (G, K, D).
     """
     return codes * laplace_smoothing(counts, epsilon).unsqueeze(-1)
 
@@ -65,7 +65,7 @@ def random_codes(config: BottleneckConfig, code_width: int) -> Tensor:
 
 
 def random_rows(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Draws different rows, all if there are fewer. Shape: (N, C) -> (count, C)."""
+    """Draws different rows, all if there are fewer. Shape: (N, C) → (count, C)."""
     order = torch.randperm(len(rows), generator=generator)[:count]
     return rows[order.to(rows.device)]
 
@@ -77,15 +77,15 @@ class Codebook(nn.Module):
     `m_step_`. Subclasses hold `codes` and say how they move and how they are rewritten.
 
     Attributes:
-        codes: The code vectors e. Shape: (G, K, D).
+        codes: the code vectors e. Shape: (G, K, D).
         ema_counts: N, moving average of the vectors per update. Shape: (G, K).
-        idle: Updates since a code was last used or restarted. Shape: (G, K).
-        distance_scale: Moving average of the squared distance to the second nearest
+        idle: updates since a code was last used or restarted. Shape: (G, K).
+        distance_scale: moving average of the squared distance to the second nearest
             code; 0 before the first M-step. Shape: (G,).
         counts: n, the vectors of this update. Shape: (G, K).
-        second_distances: Sum of the squared distances to the second nearest code in
+        second_distances: sum of the squared distances to the second nearest code in
             this update. Shape: (G,).
-        use: How long each code has not been used, restarted or not.
+        use: how long each code has not been used, restarted or not.
     """
 
     codes: Tensor
@@ -129,7 +129,7 @@ class Codebook(nn.Module):
         """Moves the codes by all that was gathered, on all workers alike.
 
         Args:
-            seed: Seed of the restarts, the same on all workers.
+            seed: seed of the restarts, the same on all workers.
 
         Returns:
             How many codes were restarted.
@@ -153,10 +153,10 @@ class Codebook(nn.Module):
         """Makes the codes the centres of clusters of vectors.
 
         Args:
-            vectors: At least K, the same on all workers. Shape: (N, C).
-            rate: Vectors per update, which the counts of a slice will add up to.
-            seed: Seed of the clustering.
-            place: Moves codes to where the metric wants them.
+            vectors: at least K, the same on all workers. Shape: (N, C).
+            rate: vectors per update, which the counts of a slice will add up to.
+            seed: seed of the clustering.
+            place: moves codes to where the metric wants them.
         """
         num_codes = self.counts.shape[1]
         z = split_slices(vectors, self.num_slices)

@@ -161,10 +161,10 @@ class BottleneckConfig:
         """Refuses options that cannot work.
 
         Args:
-            width: Width C of the vectors that will be quantized.
+            width: width C of the vectors that will be quantized.
 
         Raises:
-            ValueError: If an option is out of its range; the sentence names it.
+            ValueError: if an option is out of its range; the sentence names it.
         """
         _one_of("vq_kind", self.vq_kind, KINDS)
         _one_of("vq_assign", self.vq_assign, ASSIGNMENTS)
@@ -275,7 +275,7 @@ def parse_levels(text: str) -> list[int]:
     """Reads "8,6,5" as [8, 6, 5].
 
     Raises:
-        ValueError: If these are not whole numbers of at least 2.
+        ValueError: if these are not whole numbers of at least 2.
     """
     parts = [part.strip() for part in text.split(",")]
     _require(

@@ -28,8 +28,8 @@ class RecentVectors(nn.Module):
     go on with its vectors.
 
     Args:
-        width: Width C of the vectors.
-        num_codes: Codes K to be initialized, which decides how many vectors are kept.
+        width: width C of the vectors.
+        num_codes: codes K to be initialized, which decides how many vectors are kept.
     """
 
     def __init__(self, width: int, num_codes: int) -> None:
@@ -47,7 +47,7 @@ class RecentVectors(nn.Module):
         """Ends an update, maybe an empty one, and drops what is too old.
 
         Args:
-            like: Any tensor of the vectors' type and on their device.
+            like: any tensor of the vectors' type and on their device.
         """
         nothing = like.new_zeros(0, self.width)
         new = torch.cat([nothing, *self.batches])
@@ -93,7 +93,7 @@ def cluster(
     `place` moves the centres to where codes may stand.
 
     Shape:
-        z (G, N, D), N at least K -> codes (G, K, D) and counts (G, K).
+        z (G, N, D), N at least K → codes (G, K, D) and counts (G, K).
     """
     generator = torch.Generator(z.device).manual_seed(seed)
     codes, counts = [], []
@@ -114,7 +114,7 @@ def kmeans_plus_plus(z: Tensor, num_codes: int, generator: torch.Generator) -> T
     are drawn per round; with fewer this is k-means++ to the letter.
 
     Shape:
-        z (N, D) -> (K, D).
+        z (N, D) → (K, D).
     """
     per_round = max(1, num_codes // _SEEDING_ROUNDS)
     first = torch.randint(len(z), (1,), generator=generator, device=z.device)
@@ -134,7 +134,7 @@ def lloyd_step(z: Tensor, codes: Tensor) -> Tensor:
     """Moves each code to the mean of its vectors; without any it stays where it is.
 
     Shape:
-        z (N, D), codes (K, D) -> (K, D).
+        z (N, D), codes (K, D) → (K, D).
     """
     _, index = nearest(z, codes)
     counts = torch.bincount(index, minlength=len(codes)).unsqueeze(-1)  # (K, 1)
@@ -146,7 +146,7 @@ def nearest(z: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
     """Squared distance to the nearest code and its index, in bounded memory.
 
     Shape:
-        z (N, D), codes (K, D) -> (N,) and (N,) int64.
+        z (N, D), codes (K, D) → (N,) and (N,) int64.
     """
     parts = squared_distances(z.unsqueeze(0), codes.unsqueeze(0))
     found = [distances[0].min(-1) for distances in parts]

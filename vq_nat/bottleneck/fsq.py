@@ -25,7 +25,7 @@ def bound(x: Tensor, levels: Tensor) -> Tensor:
     L/2 - 1; either way 0 stays 0. Section 3.1 and appendix A.1 of the paper.
 
     Shape:
-        x (..., d), levels (d,) -> (..., d).
+        x (..., d), levels (d,) → (..., d).
     """
     half = (levels - 1) * (1 + _SLACK) / 2
     offset = 0.5 * (levels % 2 == 0)
@@ -88,7 +88,7 @@ class FiniteScalarQuantization(LearnedBottleneck):
         """Turns codes into what the decoder sees, by way of their numbers.
 
         Shape:
-            codes (B, L, G) -> (B, L, C).
+            codes (B, L, G) → (B, L, C).
         """
         numbers = self._to_numbers(codes.flatten(0, 1).t())  # (G, N, d)
         with torch.autocast(codes.device.type, enabled=False):
@@ -99,13 +99,13 @@ class FiniteScalarQuantization(LearnedBottleneck):
         return f"{super().extra_repr()}, levels={self.config.vq_levels}"
 
     def _to_codes(self, rounded: Tensor) -> Tensor:
-        """Reads rounded numbers as digits. Shape: (..., d) -> (...) int64."""
+        """Reads rounded numbers as digits. Shape: (..., d) → (...) int64."""
         # What is no number is refused by the figures, and must get that far.
         digits = (rounded.nan_to_num() + self.levels // 2).long()
         return (digits * self.places).sum(-1)
 
     def _to_numbers(self, codes: Tensor) -> Tensor:
-        """Writes codes as rounded numbers. Shape: (...) -> (..., d)."""
+        """Writes codes as rounded numbers. Shape: (...) → (..., d)."""
         digits = codes.unsqueeze(-1) // self.places % self.levels.long()
         return digits - self.levels // 2
 
@@ -114,5 +114,5 @@ class FiniteScalarQuantization(LearnedBottleneck):
         return numbers / (self.levels // 2)
 
     def _show(self, numbers: Tensor) -> Tensor:
-        """What the decoder sees. Shape: (G, N, d) -> (N, C)."""
+        """What the decoder sees. Shape: (G, N, d) → (N, C)."""
         return join_slices(self.from_numbers(self._scale(numbers)))

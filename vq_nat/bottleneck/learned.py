@@ -37,8 +37,8 @@ class LearnedBottleneck(Bottleneck):
         """Counts a batch's codes and returns its figures for the log.
 
         Args:
-            counts: Vectors on each code. Shape: (G, K).
-            **others: Further figures, by name.
+            counts: vectors on each code. Shape: (G, K).
+            **others: further figures, by name.
         """
         if self.gathers:
             self.use.gather_(counts)

@@ -18,11 +18,11 @@ def replace_some(
     """Replaces some quantized vectors by one of the codes nearest to their vector.
 
     Args:
-        z: Vectors. Shape: (G, N, D).
-        quantized: What they became. Shape: (G, N, D).
-        codes: Codes. Shape: (G, K, D).
-        share: Of the vectors that are replaced, in all slices.
-        nearest: From how many codes one is drawn.
+        z: vectors. Shape: (G, N, D).
+        quantized: what they became. Shape: (G, N, D).
+        codes: codes. Shape: (G, K, D).
+        share: of the vectors that are replaced, in all slices.
+        nearest: from how many codes one is drawn.
     """
     chosen = (torch.rand(z.shape[1], device=z.device) < share).nonzero().squeeze(1)
     if not len(chosen):

@@ -33,7 +33,7 @@ class Prior(NamedTuple):
 
 
 def slice_first(prior: Prior, mask: Tensor | None) -> Prior:
-    """Takes the real positions: log_probs (B, L, G, K) -> (G, N, K)."""
+    """Takes the real positions: log_probs (B, L, G, K) → (G, N, K)."""
     rows = prior.log_probs.detach().float()
     rows = rows.flatten(0, 1) if mask is None else rows[mask]
     return prior._replace(log_probs=rows.transpose(0, 1))
@@ -43,7 +43,7 @@ def rate(z: Tensor, codes: Tensor, temperature: Tensor, log_probs: Tensor) -> Te
     """The mean rate R of the vectors, in nats, with a gradient to them alone.
 
     Shape:
-        z (G, N, D), codes (G, K, D), temperature (G,), log_probs (G, N, K) -> scalar.
+        z (G, N, D), codes (G, K, D), temperature (G,), log_probs (G, N, K) → scalar.
     """
     parts, end = [], 0
     for distances in squared_distances(z, codes.detach()):

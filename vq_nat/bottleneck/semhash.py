@@ -25,7 +25,7 @@ def bits_to_codes(bits: Tensor) -> Tensor:
     """Reads bits as numbers, the lowest bit first.
 
     Shape:
-        bits (..., log2 K), 0 or 1 -> (...) int64.
+        bits (..., log2 K), 0 or 1 → (...) int64.
     """
     return (bits.long() << torch.arange(bits.shape[-1], device=bits.device)).sum(-1)
 
@@ -34,7 +34,7 @@ def codes_to_bits(codes: Tensor, num_bits: int) -> Tensor:
     """Writes numbers as bits, the lowest bit first.
 
     Shape:
-        codes (...) -> (..., log2 K) float32, 0 or 1.
+        codes (...) → (..., log2 K) float32, 0 or 1.
     """
     places = torch.arange(num_bits, device=codes.device)
     return ((codes.unsqueeze(-1) >> places) & 1).float()
@@ -90,7 +90,7 @@ class SemanticHashing(LearnedBottleneck):
         """Turns codes into what the decoder sees, by way of their bits.
 
         Shape:
-            codes (B, L, G) -> (B, L, C).
+            codes (B, L, G) → (B, L, C).
         """
         bits = codes_to_bits(codes.flatten(0, 1).t(), self.num_bits)  # (G, N, log2 K)
         with torch.autocast(codes.device.type, enabled=False):
@@ -106,7 +106,7 @@ class SemanticHashing(LearnedBottleneck):
         return torch.where(show_soft, soft, hard)
 
     def _show(self, bits: Tensor) -> Tensor:
-        """What the decoder sees. Shape: (G, N, log2 K) -> (N, C)."""
+        """What the decoder sees. Shape: (G, N, log2 K) → (N, C)."""
         return join_slices(self.from_bits(2 * bits - 1))
 
     @torch.no_grad()

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 
 def split_slices(z: Tensor, num_slices: int) -> Tensor:
-    """Cuts vectors into slices. Shape: (N, C) -> (G, N, D)."""
+    """Cuts vectors into slices. Shape: (N, C) → (G, N, D)."""
     return z.view(len(z), num_slices, z.shape[-1] // num_slices).transpose(0, 1)
 
 
 def join_slices(z: Tensor) -> Tensor:
-    """Puts the slices of vectors together again. Shape: (G, N, D) -> (N, C)."""
+    """Puts the slices of vectors together again. Shape: (G, N, D) → (N, C)."""
     return z.transpose(0, 1).flatten(1)
 
 
@@ -23,7 +23,7 @@ def look_up(codebook: Tensor, codes: Tensor) -> Tensor:
     """Concatenates the code vectors of the slices, by one gather.
 
     Shape:
-        codebook (G, K, D), codes (..., G) -> (..., C).
+        codebook (G, K, D), codes (..., G) → (..., C).
     """
     num_slices, num_codes, _ = codebook.shape
     offsets = torch.arange(num_slices, device=codes.device) * num_codes  # (G,)
@@ -42,7 +42,7 @@ class SliceLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_slices, 1, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps each slice. Shape: (G, N, inputs) -> (G, N, outputs)."""
+        """Maps each slice. Shape: (G, N, inputs) → (G, N, outputs)."""
         return torch.baddbmm(self.bias, x, self.weight)
 
     def extra_repr(self) -> str:

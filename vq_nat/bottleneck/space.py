@@ -35,8 +35,8 @@ class CodeSpace(nn.Module):
     """The way into the space of the codes, slice by slice, and out of it again.
 
     Attributes:
-        code_width: Dimensions of a slice in this space.
-        place: Moves vectors of this space to where the metric wants them.
+        code_width: dimensions of a slice in this space.
+        place: moves vectors of this space to where the metric wants them.
     """
 
     def __init__(self, config: BottleneckConfig, width: int) -> None:
@@ -53,13 +53,13 @@ class CodeSpace(nn.Module):
             self.project_out = SliceLinear(self.num_slices, *sizes[::-1])
 
     def enter(self, z: Tensor) -> Tensor:
-        """Takes encoder outputs in. Shape: (N, C) -> (G, N, code width)."""
+        """Takes encoder outputs in. Shape: (N, C) → (G, N, code width)."""
         return self.place(self.project_in(split_slices(z, self.num_slices)))
 
     def leave(self, vectors: Tensor) -> Tensor:
         """Turns mixes of codes into what the decoder sees.
 
         Shape:
-            (G, N, code width) -> (N, C).
+            (G, N, code width) → (N, C).
         """
         return join_slices(self.project_out(vectors))

@@ -64,7 +64,7 @@ class VectorQuantizer(Bottleneck):
         """Turns codes into what the decoder sees, float32.
 
         Shape:
-            codes (B, L, G) -> (B, L, C).
+            codes (B, L, G) → (B, L, C).
         """
         vectors = look_up(self._codes, codes.flatten(0, 1))  # (N, G code width)
         with torch.autocast(codes.device.type, enabled=False):
@@ -140,7 +140,7 @@ class VectorQuantizer(Bottleneck):
         self.recent.batches.clear()
 
     def _temperature(self, z: Tensor, codes: Tensor) -> Tensor:
-        """tau, or tau times the scale of distances. Shape: z (G, N, D) -> (G,)."""
+        """Returns tau, perhaps scaled. Shape: z (G, N, D) → (G,)."""
         tau = schedule.temperature(self.config, self.num_updates)
         scale = self.table.distance_scale
         if self.config.vq_temperature_scale == "absolute":
@@ -152,7 +152,11 @@ class VectorQuantizer(Bottleneck):
         return tau * distances.sum(-1) / max(1, distances.shape[-1])
 
     def _loss(self, z: Tensor, quantized: Tensor) -> Tensor:
-        """beta mean (z_e - sg(z_q))^2, and mean (sg(z_e) - z_q)^2 without averages."""
+        """Computes the loss of a quantisation.
+
+        That is beta mean (z_e - sg(z_q))^2, without averages also
+        mean (sg(z_e) - z_q)^2.
+        """
         loss = self.config.vq_commitment * _mean_square(z, quantized.detach())
         if self.config.vq_update == "gradient":
             loss = loss + _mean_square(z.detach(), quantized)

@@ -27,9 +27,9 @@ class CodeUse(nn.Module):
     """How long each code has not been used by any worker.
 
     Attributes:
-        counts: Vectors of the running update that use a code. Shape: (G, K).
-        idle: Updates since a vector last used a code. Shape: (G, K).
-        updates: Updates with vectors so far. Shape: ().
+        counts: vectors of the running update that use a code. Shape: (G, K).
+        idle: updates since a vector last used a code. Shape: (G, K).
+        updates: updates with vectors so far. Shape: ().
     """
 
     counts: Tensor
@@ -71,7 +71,7 @@ class CollapseWatch:
     """Warns when hardly any codes are in use: once a collapse, and by one worker.
 
     Args:
-        window: Updates that count as recent.
+        window: updates that count as recent.
     """
 
     def __init__(self, window: float) -> None:

@@ -33,7 +33,7 @@ class Draws(NamedTuple):
         """Computes s_j = sum_i w_ij z_i: each code adds up a bag of vectors.
 
         Shape:
-            z (G, N, D) -> (G, K, D).
+            z (G, N, D) → (G, K, D).
         """
         num_slices, _, num_samples = self.codes.shape
         order = self._rows().flatten().argsort(stable=True)  # the draws, code by code
@@ -47,7 +47,7 @@ class Draws(NamedTuple):
         """Computes z_q = sum_j w_ij e_j: the mean of M codes.
 
         Shape:
-            codebook (G, K, D) -> (G, N, D).
+            codebook (G, K, D) → (G, N, D).
         """
         num_slices, _, num_samples = self.codes.shape
         rows = self._rows().view(-1, num_samples)  # (G N, M)
@@ -97,11 +97,11 @@ class Expectation(NamedTuple):
         return Draws(self.codes.unsqueeze(-1), self.probabilities.shape[-1]).counts()
 
     def sums(self, z: Tensor) -> Tensor:
-        """Computes s_j = sum_i w_ij z_i. Shape: z (G, N, D) -> (G, K, D)."""
+        """Computes s_j = sum_i w_ij z_i. Shape: z (G, N, D) → (G, K, D)."""
         return self.probabilities.transpose(1, 2) @ z
 
     def mix(self, codebook: Tensor) -> Tensor:
-        """Computes z_q = sum_j w_ij e_j. Shape: codebook (G, K, D) -> (G, N, D)."""
+        """Computes z_q = sum_j w_ij e_j. Shape: codebook (G, K, D) → (G, N, D)."""
         return self.probabilities @ codebook
 
     def dense(self) -> Tensor:

@@ -43,7 +43,7 @@ def gather_rows(rows: Tensor) -> Tensor:
     """Joins all workers' rows, however many each has; the same result on each of them.
 
     Shape:
-        (N, C) -> (sum of all N, C).
+        (N, C) → (sum of all N, C).
     """
     if num_workers() == 1:
         return rows

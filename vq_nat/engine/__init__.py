@@ -27,7 +27,7 @@ def engine() -> ModuleType:
     """Returns the compiled module.
 
     Raises:
-        ModuleNotFoundError: The engine was not compiled.
+        ModuleNotFoundError: the engine was not compiled.
         ImportError: `VQ_NAT_ISA` names an instruction set that this machine lacks.
     """
     try:

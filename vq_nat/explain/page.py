@@ -1,5 +1,7 @@
-"""A page that shows a sentence with its codes, the words each of them produced, and
-what changes when one of them is swapped. Static HTML, nothing to serve.
+"""A page that shows a sentence with its codes.
+
+It has the words each code produced, and what changes when one of them is swapped.
+Static HTML, nothing to serve.
 """
 
 from __future__ import annotations

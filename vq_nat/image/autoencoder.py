@@ -143,7 +143,7 @@ class VQVAE(OneArchitecture, BaseFairseqModel):
         return self.num_codes > 1
 
     def encode(self, images: Tensor) -> Tensor:
-        """Computes z_e. Shape: (B, 3, H, W) uint8 -> (B, L, C).
+        """Computes z_e. Shape: (B, 3, H, W) uint8 → (B, L, C).
 
         Raises:
             ValueError: if the images are of another size.
@@ -161,15 +161,15 @@ class VQVAE(OneArchitecture, BaseFairseqModel):
         return self.encoder(pixels).flatten(2).transpose(1, 2)
 
     def codes(self, images: Tensor) -> Tensor:
-        """Turns images into codes. Shape: (B, 3, H, W) uint8 -> (B, L, G) int64."""
+        """Turns images into codes. Shape: (B, 3, H, W) uint8 → (B, L, G) int64."""
         return self.bottleneck(self.encode(images)).codes
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """Turns codes into vectors, float32. Shape: (B, L, G) -> (B, L, C)."""
+        """Turns codes into vectors, float32. Shape: (B, L, G) → (B, L, C)."""
         return self.bottleneck.lookup(codes)
 
     def decode(self, quantized: Tensor) -> Tensor:
-        """Computes the likelihood's parameters. Shape: (B, L, C) -> (B, P, H, W)."""
+        """Computes the likelihood's parameters. Shape: (B, L, C) → (B, P, H, W)."""
         grid = quantized.transpose(1, 2).unflatten(2, self.grid)
         return self.decoder(grid)
 

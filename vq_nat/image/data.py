@@ -46,7 +46,7 @@ class ImageSet:
         return channels, height, width
 
     def images(self, indices: Union[Tensor, slice, list[int]]) -> Tensor:
-        """Returns some images. Shape: (n,) -> (n, 3, H, W) uint8."""
+        """Returns some images. Shape: (n,) → (n, 3, H, W) uint8."""
         return self._pixels[indices]
 
 

@@ -115,7 +115,7 @@ class ImageDataset(ShuffledDataset):
         self.set_epoch(self.epoch)
 
     def net_input(self, ids: Tensor) -> dict[str, Tensor]:
-        """Cuts out images. Shape: (B,) -> uint8 (B, 3, H, W)."""
+        """Cuts out images. Shape: (B,) → uint8 (B, 3, H, W)."""
         images = self.images.images(ids)
         return {"images": mirror(images, self._flipped[ids]) if self.flip else images}
 

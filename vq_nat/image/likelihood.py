@@ -31,7 +31,7 @@ class Likelihood:
         """Computes log p(image) in nats.
 
         Shape:
-            images (B, 3, H, W), params (B, P, H, W) -> (B,).
+            images (B, 3, H, W), params (B, P, H, W) → (B,).
         """
         raise NotImplementedError
 
@@ -41,7 +41,7 @@ class Likelihood:
         Those of a channel are given the channels before it, as they are in the images.
 
         Shape:
-            images (B, 3, H, W), params (B, P, H, W) -> (B, 3, 256, H, W).
+            images (B, 3, H, W), params (B, P, H, W) → (B, 3, 256, H, W).
         """
         raise NotImplementedError
 
@@ -49,7 +49,7 @@ class Likelihood:
         """Returns the likely image.
 
         Shape:
-            (B, P, H, W) -> (B, 3, H, W) uint8.
+            (B, P, H, W) → (B, 3, H, W) uint8.
         """
         raise NotImplementedError
 
@@ -59,7 +59,7 @@ class Likelihood:
         """Draws an image, each pixel by itself.
 
         Shape:
-            (B, P, H, W) -> (B, 3, H, W) uint8.
+            (B, P, H, W) → (B, 3, H, W) uint8.
         """
         raise NotImplementedError
 
@@ -77,7 +77,7 @@ class Categorical256(Likelihood):
         """Sums the log-probabilities of the intensities.
 
         Shape:
-            images (B, 3, H, W), params (B, 768, H, W) -> (B,).
+            images (B, 3, H, W), params (B, 768, H, W) → (B,).
         """
         logits = self._logits(params).flatten(0, 1)  # (3B, 256, H, W)
         nats = F.cross_entropy(logits, images.flatten(0, 1).long(), reduction="none")
@@ -87,7 +87,7 @@ class Categorical256(Likelihood):
         """Returns the log-probabilities, which do not depend on the images.
 
         Shape:
-            images (B, 3, H, W), params (B, 768, H, W) -> (B, 3, 256, H, W).
+            images (B, 3, H, W), params (B, 768, H, W) → (B, 3, 256, H, W).
         """
         return self._logits(params).log_softmax(2)
 
@@ -95,7 +95,7 @@ class Categorical256(Likelihood):
         """Returns the most probable intensities.
 
         Shape:
-            (B, 768, H, W) -> (B, 3, H, W) uint8.
+            (B, 768, H, W) → (B, 3, H, W) uint8.
         """
         return self._logits(params).argmax(2).to(torch.uint8)
 
@@ -105,7 +105,7 @@ class Categorical256(Likelihood):
         """Draws intensities.
 
         Shape:
-            (B, 768, H, W) -> (B, 3, H, W) uint8.
+            (B, 768, H, W) → (B, 3, H, W) uint8.
         """
         return draw(self._logits(params), 2, generator).to(torch.uint8)
 
@@ -114,7 +114,7 @@ class Categorical256(Likelihood):
         return torch.zeros(self.parameters_per_pixel)
 
     def _logits(self, params: Tensor) -> Tensor:
-        """Separates the channels. Shape: (B, 768, H, W) -> (B, 3, 256, H, W)."""
+        """Separates the channels. Shape: (B, 768, H, W) → (B, 3, 256, H, W)."""
         batch, _, *size = params.shape
         return precise(params).reshape(batch, 3, LEVELS, *size)
 
@@ -154,7 +154,7 @@ class DiscretisedLogisticMixture(Likelihood):
         """Computes log sum_m pi_m p_m(red) p_m(green | red) p_m(blue | red, green).
 
         Shape:
-            images (B, 3, H, W), params (B, 10M, H, W) -> (B,).
+            images (B, 3, H, W), params (B, 10M, H, W) → (B,).
         """
         mixture = self._split(params)
         channels = self._bins(images, mixture, images).sum(1)  # (B, M, H, W)
@@ -165,7 +165,7 @@ class DiscretisedLogisticMixture(Likelihood):
         """Computes p(red), p(green | red) and p(blue | red, green) of all intensities.
 
         Shape:
-            images (B, 3, H, W), params (B, 10M, H, W) -> (B, 3, 256, H, W).
+            images (B, 3, H, W), params (B, 10M, H, W) → (B, 3, 256, H, W).
         """
         mixture = self._split(params)
         seen = self._bins(images, mixture, images)  # (B, 3, M, H, W)
@@ -181,7 +181,7 @@ class DiscretisedLogisticMixture(Likelihood):
         """Returns the centre of the heaviest logistic, channel after channel.
 
         Shape:
-            (B, 10M, H, W) -> (B, 3, H, W) uint8.
+            (B, 10M, H, W) → (B, 3, H, W) uint8.
         """
         mixture = self._split(params)
         return self._channels(mixture, mixture.logits.argmax(1), None)
@@ -192,7 +192,7 @@ class DiscretisedLogisticMixture(Likelihood):
         """Draws a logistic for each pixel, and from it channel after channel.
 
         Shape:
-            (B, 10M, H, W) -> (B, 3, H, W) uint8.
+            (B, 10M, H, W) → (B, 3, H, W) uint8.
         """
         mixture = self._split(params)
         chosen = draw(mixture.logits, 1, generator)
@@ -227,7 +227,7 @@ class DiscretisedLogisticMixture(Likelihood):
         outer bins a or b is infinite, and what has it in it vanishes.
 
         Shape:
-            values and images (B, 3, H, W) uint8 -> (B, 3, M, H, W).
+            values and images (B, 3, H, W) uint8 → (B, 3, M, H, W).
         """
         dtype = mixture.means.dtype
         means = shift(mixture, scaled(images, dtype))
@@ -246,7 +246,7 @@ class DiscretisedLogisticMixture(Likelihood):
         """Decides on red, then green, then blue, of chosen logistics.
 
         Shape:
-            chosen (B, H, W), noise (B, 3, H, W) -> (B, 3, H, W) uint8.
+            chosen (B, H, W), noise (B, 3, H, W) → (B, 3, H, W) uint8.
         """
         at = chosen[:, None, None].expand(-1, 3, 1, *chosen.shape[1:])
         means, inverse, coefficients = (
@@ -285,7 +285,7 @@ def scaled(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def shift(mixture: _Mixture, x: Tensor) -> Tensor:
-    """Shifts the means by the channels before. Shape: x (B, 3, H, W) -> as means."""
+    """Shifts the means by the channels before. Shape: x (B, 3, H, W) → as means."""
     red, green, _ = x.unsqueeze(2).unbind(1)
     to_green, to_blue, green_to_blue = mixture.coefficients.unbind(1)
     first, second, third = mixture.means.unbind(1)

@@ -13,7 +13,7 @@ def grid_of(images: Tensor, columns: int) -> Tensor:
     """Lays images out in rows.
 
     Shape:
-        (N, 3, H, W) uint8 -> (3, height, width) uint8.
+        (N, 3, H, W) uint8 → (3, height, width) uint8.
     """
     count, channels, height, width = images.shape
     rows = -(-count // columns)

@@ -97,7 +97,7 @@ def three_colours(image: Any) -> Any:
     nothing. What is transparent would take a colour that nobody has chosen.
 
     Args:
-        image: Pillow's, loaded.
+        image: pillow's, loaded.
     """
     if image.mode == "P":
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")

@@ -45,7 +45,7 @@ def to_images(array: numpy.ndarray | None, path: Path) -> numpy.ndarray:
     """Puts the images first, as MATLAB has them last.
 
     Shape:
-        (H, W, 3, N) -> (N, 3, H, W) uint8.
+        (H, W, 3, N) → (N, 3, H, W) uint8.
 
     Raises:
         ValueError: if these are no images in colour.

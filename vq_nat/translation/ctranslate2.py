@@ -1,5 +1,7 @@
-"""CTranslate2, an optional engine: converts fairseq's autoregressive Transformers, and
-translates raw text with them as `vq_nat.load` does.
+"""CTranslate2, an optional engine.
+
+Converts fairseq's autoregressive Transformers, and translates raw text with them as
+`vq_nat.load` does.
 """
 
 from __future__ import annotations

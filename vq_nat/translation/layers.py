@@ -65,4 +65,5 @@ class ResidualConv(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Adds what the convolution says. Shape: (B, T, C), mask (B, T) → (B, T, C)."""
         return x + self.dropout(F.relu(self.conv(self.norm(x), mask)))

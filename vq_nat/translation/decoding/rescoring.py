@@ -1,5 +1,6 @@
-"""Which of several candidates is the best: what the model or its teacher says of them,
-or which one the others agree with.
+"""Which of several candidates is the best.
+
+That is what the model or its teacher says of them, or which one the others agree with.
 """
 
 import time
