@@ -6,9 +6,10 @@ A translator has `nbest`, which returns hypotheses; all else follows from that.
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .files import read_json, reading
+from .inspected import Codes, Inspection, check_whole, given_for
 from .text.lines import in_batches
 
 
@@ -39,6 +40,29 @@ EMPTY = Hypothesis("", [], [], 0.0)
 
 class TextDoor:
     """Translates raw text by `nbest`, which a translator must have."""
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        """The language that is read, and the one that is written."""
+        raise NotImplementedError
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether translations have codes, so that they can be taken apart."""
+        raise NotImplementedError
+
+    @property
+    def sees_words(self) -> bool:
+        """Whether passes can refine the words."""
+        raise NotImplementedError
+
+    def code_name(self, code: int) -> str | None:
+        """Returns the subword that a code is, where codes are words."""
+        return None
+
+    def spelled(self, tokens: Sequence[str]) -> str:
+        """Joins subwords of a part of a translation, for a reader."""
+        raise NotImplementedError
 
     def nbest(
         self,
@@ -90,6 +114,49 @@ class TextDoor:
         """Returns the codes of each sentence's translation: L lists of G codes."""
         return [h.codes for h in self.hypotheses(sentences, batch_size)]
 
+    def inspect(
+        self,
+        sentences: Iterable[str],
+        codes: Sequence[Codes | None] | None = None,
+        rivals: int = 4,
+        passes: int | None = None,
+    ) -> list[Inspection]:
+        """Translates each sentence from codes, and takes the translation apart.
+
+        Args:
+            sentences: raw text; neither empty nor so long that it is cut into pieces.
+            codes: to decode from, of each sentence; None = those that are predicted.
+            rivals: how many other codes are told for each step.
+            passes: of refinement; None = as loaded.
+
+        Raises:
+            ValueError: if the model has no codes, or cannot have those that are given.
+        """
+        lines = list(checked(sentences, 1))
+        if not self.has_codes:
+            raise ValueError("the model must have codes, but has none.")
+        given = given_for(lines, codes)
+        rows, owners = self._pieces(lines)
+        check_whole(owners)
+        open_ones = [line for line, known in zip(lines, given) if known is None]
+        predicted = iter(self.codes(open_ones))
+        whole = [next(predicted) if known is None else known for known in given]
+        return self._inspect(rows, whole, rivals, passes) if lines else []
+
+    def _pieces(self, sentences: Iterable[str]) -> tuple[list[Any], list[range]]:
+        """Returns the rows to translate, and which of them are each sentence's."""
+        raise NotImplementedError
+
+    def _inspect(
+        self,
+        rows: list[Any],
+        codes: list[Codes],
+        rivals: int,
+        passes: int | None,
+    ) -> list[Inspection]:
+        """Does what `inspect` does, for rows with their codes."""
+        raise NotImplementedError
+
     def explain(
         self,
         sentences: Iterable[str],
@@ -103,10 +170,7 @@ class TextDoor:
             inventory: the `codes.json` that `vq-nat codes` wrote for this model.
             batch_size: sentences that are translated together.
         """
-        what = "the inventory of codes that `vq-nat codes` wrote"
-        records = read_json(inventory, what, list)
-        with reading(inventory, what):
-            known = {(r["slice"], r["code"]): r["chunks"][0][0] for r in records}
+        known = read_meanings(inventory)
         return [
             [
                 CodeMeaning(step, [known.get(key) for key in enumerate(step)])
@@ -126,6 +190,18 @@ class TextDoor:
         """Translates raw sentences and keeps tokens, codes and scores."""
         found = self.nbest(sentences, batch_size, candidates, passes, references)
         return [hypotheses[0] for hypotheses in found]
+
+
+def read_meanings(inventory: str | Path) -> dict[tuple[int, int], str]:
+    """Reads what each code of each slice stands for most often.
+
+    Args:
+        inventory: the `codes.json` that `vq-nat codes` wrote for a model.
+    """
+    what = "the inventory of codes that `vq-nat codes` wrote"
+    records = read_json(inventory, what, list)
+    with reading(inventory, what):
+        return {(r["slice"], r["code"]): r["chunks"][0][0] for r in records}
 
 
 def join(pieces: list[list[Hypothesis]]) -> list[Hypothesis]:

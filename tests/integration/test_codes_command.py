@@ -9,7 +9,7 @@ import torch
 
 import vq_nat
 from vq_nat.cli import main as cli
-from vq_nat.explain.page import draw
+from vq_nat.explain.picture import draw
 from vq_nat.translation.flow import LatentCodes
 
 
@@ -46,7 +46,7 @@ def test_codes_are_counted_and_shown(
 
 def test_a_swap_is_what_the_model_says_of_other_codes(checkpoint: Path) -> None:
     translator = vq_nat.load(checkpoint)
-    picture = draw(translator, "a b c d e f", swaps=3)
+    (picture,) = draw(translator, ["a b c d e f"], swaps=3)
     model, codec = translator.model, translator.codec
     codes = [step.code for step in picture.steps]
     assert [list(code) for code in codes] == translator.codes(["a b c d e f"])[0]
@@ -70,5 +70,5 @@ def test_a_swap_is_what_the_model_says_of_other_codes(checkpoint: Path) -> None:
 
 
 def test_a_sentence_without_words_is_refused(checkpoint: Path) -> None:
-    with pytest.raises(ValueError, match="the sentence must have words, but has none"):
-        draw(vq_nat.load(checkpoint), "  ")
+    with pytest.raises(ValueError, match="sentence 1 must have words, but has none"):
+        draw(vq_nat.load(checkpoint), ["  "])

@@ -91,7 +91,7 @@ def test_a_verified_translation_is_that_of_the_verifier(
 
 
 def test_words_as_codes_are_counted_and_swapped(models, tmp_corpus, tmp_path) -> None:
-    from vq_nat.explain.page import draw
+    from vq_nat.explain.picture import draw
 
     out = ["--out", str(tmp_path), "--swaps", "2"]
     assert cli.main(["codes", str(models["words"]), str(tmp_corpus), *out]) == 0
@@ -100,7 +100,7 @@ def test_words_as_codes_are_counted_and_swapped(models, tmp_corpus, tmp_path) ->
     for record in records:  # a code is the last word of its chunks
         name = translator.codec.target[record["code"]]
         assert all(chunk.split()[-1] == name for chunk, _ in record["chunks"])
-    picture = draw(translator, "a b c d e f", swaps=3)
+    (picture,) = draw(translator, ["a b c d e f"], swaps=3)
     assert all(0 < step.probability <= 1 for step in picture.steps)
     for step in picture.steps:
         assert all(0 < swap.probability <= 1 for swap in step.swaps)

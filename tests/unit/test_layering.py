@@ -35,7 +35,8 @@ MEASURED = (
 # without it. A command imports no other command, but for what it repeats of one.
 TABLE = {
     "": "image* translation translation.translator engine.folder engine.runtime",
-    "translated": "text.lines |",  # what every translator takes and gives
+    "translated": "text.lines inspected |",  # what every translator takes and gives
+    "inspected": "| ",
     "extras": "| ",
     "files": "| ",
     "processes": "| ",
@@ -59,7 +60,7 @@ TABLE = {
     "translation.validation": "translation.scores | torch fairseq sacrebleu",
     "translation.codec": "text.codec | torch",
     "translation.decoding.options": "| ",
-    "translation.decoding*": SEARCH,
+    "translation.decoding*": f"{SEARCH} inspected",
     "translation.criterion": f"{SEARCH} bottleneck",
     "translation.risk": f"{SEARCH} translation.criterion",
     "translation.model": f"bottleneck {STAGE.split('|')[0]} fairseq_side.compat "
@@ -83,18 +84,23 @@ TABLE = {
     "translation.task": f"{FRONT} translation.loading",
     "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
     "translation.translator": f"{FRONT} translation.loading translation.task "
-    "translation.onnx.runtime translated",
+    "translation.onnx.runtime translated inspected",
     "translation": "translation.* fairseq_side.patches",
     "image*": "image* bottleneck nn.* fairseq_side.* ",
     "text*": "text* | sacremoses sentencepiece sentencex",
     # Neither torch nor fairseq at run time: `weights` reads a model's attributes.
-    "engine.runtime": "engine* text* translated light translation.decoding.options | ",
+    "engine.runtime": "engine* text* translated inspected light "
+    "translation.decoding.options | ",
     "engine*": "engine* text* | numpy",
     "results*": "results* | ",
+    "explain.picture": "translated inspected | ",  # of what serves without torch
     "explain*": "explain* results.* translation.*",
+    # No torch: an exported model is served without it.
+    "serve*": "serve* translated inspected text.sentences explain.picture | fastapi "
+    "starlette uvicorn pydantic prometheus_client babel py3langid",
     "bench*": "*",
-    "cli*": "cli* light text.lines bench* results* explain* translation.* "
-    "image.sampling",
+    "cli*": "cli* light translated text.lines engine.folder bench* results* explain* "
+    "serve* translation.* image.sampling",
     "data_prep.lib*": "data_prep.lib* results.* text.lines fairseq_side.* "
     "image translation translation.binding translation.ctranslate2 "
     "translation.scores",
@@ -220,6 +226,7 @@ def tree(tmp_path: Path) -> Path:
         ("translation/task", "from .. import bench"),
         ("results/rows", "from ..bench import timing"),
         ("__init__", "from .bench import timing"),
+        ("explain/picture", "import torch"),
         ("attic", ""),  # a module without a row
         ("bench/__init__", "import data_prep.lib.text"),
         ("cli/main", "from examples.lib import places"),

@@ -54,13 +54,14 @@ def run_codes(options: argparse.Namespace) -> None:
         some_sentences,
         write_records,
     )
-    from ..explain.page import draw, page
+    from ..explain.page import page
+    from ..explain.picture import draw
     from ..results.rows import write_text
 
     translator: Any = load(options.model, data=options.data, device=options.device)
     require_codes(translator)
     sentences = options.sentence or some_sentences(translator, options.split)
-    pictures = [draw(translator, sentence, options.swaps) for sentence in sentences]
+    pictures = draw(translator, sentences, options.swaps)
     inventory = count_codes(read_chunks(translator, options.split))
     records = describe(inventory)
     for kind in ("json", "tsv"):

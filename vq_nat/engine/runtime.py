@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..inspected import Codes, CodeStep, Inspection, Rival, check_codes
 from ..light import light_module
 from ..text.codec import IndexCodec, Limits
 from ..text.dictionary import Dictionary
@@ -35,6 +37,7 @@ LATENT = {
     "teacher": "",
     "verify": "",  # see `_run`
     "passes": "passes",
+    "retain_iter_history": "keep_history",
     "length_mode": "",
     "length_ratio": "",
     "min_length_ratio": "min_length_ratio",
@@ -146,6 +149,34 @@ class EngineTranslator(TextDoor):
         """Whether all words are written at once."""
         return self.parts.parallel
 
+    @property
+    def languages(self) -> tuple[str, str]:
+        """The language that is read, and the one that is written."""
+        source, target = self.description["languages"]
+        return source, target
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether translations have codes: of every latent model that is exported."""
+        return self.parallel
+
+    @property
+    def sees_words(self) -> bool:
+        """Whether passes can refine the words."""
+        return bool(self.description.get("sees_words", False))
+
+    def code_name(self, code: int) -> str | None:
+        """Returns the subword that a code is, where codes are words."""
+        return self.codec.names([code])[0] if self._words_are_codes else None
+
+    @property
+    def _words_are_codes(self) -> bool:
+        return self.description.get("codes") == "words"
+
+    def spelled(self, tokens: Sequence[str]) -> str:
+        """Joins subwords of a part of a translation, for a reader."""
+        return self.codec.spelled(tokens)
+
     def nbest(
         self,
         sentences: Iterable[str],
@@ -236,6 +267,44 @@ class EngineTranslator(TextDoor):
             theirs if judged else None,
             one.steps,
             seconds,
+            history=tuple(self.codec.sentence(words) for words in one.history),
+        )
+
+    # -- codes that are given ------------------------------------------------------
+
+    def _inspect(
+        self,
+        rows: list[list[int]],
+        codes: list[Codes],
+        rivals: int,
+        passes: int | None,
+    ) -> list[Inspection]:
+        slices = self.description.get("slices", 1)
+        chunk, kinds = self.description["chunk"], self.description["codes_per_slice"]
+        signs = [self.description["special"][name] for name in ("bos", "pad")]
+        never = signs if self._words_are_codes else []
+        for of_one in codes:
+            most = -(-self.description["max_target"] // chunk)
+            check_codes(of_one, most, slices, kinds, never)
+        options = self._options(1, passes)
+        options.search, options.keep_history = "greedy", True
+        found = self.parts.model.inspect(
+            rows,
+            [[code for step in of_one for code in step] for of_one in codes],
+            rivals,
+            options,
+        )
+        return [self._taken_apart(one, own) for one, own in zip(found, codes)]
+
+    def _taken_apart(self, one: Any, codes: Codes) -> Inspection:
+        tokens, names = one.translation.tokens, self.codec.names
+        return Inspection(
+            self.codec.sentence(tokens),
+            names(tokens),
+            [code_step(step, own) for step, own in zip(one.steps, codes)],
+            self.description["chunk"],
+            one.translation.score,
+            [names(words) for words in one.translation.history],
         )
 
     # -- options -------------------------------------------------------------------
@@ -284,7 +353,7 @@ class EngineTranslator(TextDoor):
         Raises:
             ValueError: if there are any.
         """
-        if passes and not self.description.get("sees_words", False):
+        if passes and not self.sees_words:
             raise ValueError(
                 f"`passes` must be 0, but is {passes} instead: the model was trained "
                 "without shown words (--shown-sentences), and cannot predict words "
@@ -306,6 +375,16 @@ class EngineTranslator(TextDoor):
                     f"the teacher's {side} dictionary must be that of the student, but "
                     "is another."
                 )
+
+
+def code_step(step: Any, codes: list[int]) -> CodeStep:
+    """Returns one step of given codes, as the engine sees it."""
+    rivals = []
+    for rival in step.rivals:
+        others = list(codes)
+        others[rival.slice] = rival.code
+        rivals.append(Rival(others, exp(rival.score)))
+    return CodeStep(list(codes), exp(step.score), rivals)
 
 
 def search_of(options: "home.DecodingOptions", parallel: bool) -> str:

@@ -7,14 +7,9 @@ Static HTML, nothing to serve.
 from __future__ import annotations
 
 from html import escape
-from typing import Any, NamedTuple
 
-import torch
-
-from ..translation.decoding.generator import IterativeLatentGenerator
-from ..translation.flow import EncodedSource, LatentCodes
-from ..translation.translator import Translator
-from .inventory import Inventory, require_codes
+from .inventory import Inventory
+from .picture import Picture, Step
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem;
@@ -28,124 +23,6 @@ code { background: #eef; border-radius: 3px; padding: 0 .3em }
 mark { background: #ffdf80 }
 .dim { color: #666; font-size: .9em }
 """
-
-
-class Swap(NamedTuple):
-    """What becomes of the words if one code is another."""
-
-    code: tuple[int, ...]
-    probability: float  # of this code instead, after the codes before it
-    words: list[str]
-
-
-class Step(NamedTuple):
-    """One step of codes."""
-
-    code: tuple[int, ...]
-    probability: float
-    words: list[str]  # those at its positions
-    swaps: list[Swap]
-
-
-class Picture(NamedTuple):
-    """One sentence and its codes."""
-
-    source: str
-    output: str
-    words: list[str]
-    steps: list[Step]
-    words_per_code: int
-
-
-@torch.no_grad()
-def draw(translator: Translator, sentence: str, swaps: int = 4) -> Picture:
-    """Translates a sentence, and again with each code swapped for its likely rivals.
-
-    Args:
-        translator: a latent model.
-        sentence: raw text.
-        swaps: rivals of each code.
-
-    Raises:
-        ValueError: if the model has no codes or the sentence no words.
-    """
-    require_codes(translator)
-    model, codec = translator.model, translator.codec
-    tokens = codec.encode(sentence)
-    if len(tokens) == 1:
-        raise ValueError("the sentence must have words, but has none.")
-    device = next(model.parameters()).device
-    generator = IterativeLatentGenerator(translator.task.target_dictionary)
-    sample = {"net_input": {"src_tokens": tokens.unsqueeze(0).to(device)}}
-    best = generator.generate([model], sample)[0][0]
-    source = model.encode(sample["net_input"]["src_tokens"])
-    codes, size = best.codes, model.chunk
-    logp = model.code_log_probs(codes.unsqueeze(0), source)[0]
-    words, steps = codec.subwords(best.tokens), []
-    for place, code in enumerate(codes):
-        rivals = best_rivals(logp[place], code, swaps)
-        steps.append(
-            Step(
-                tuple(code.tolist()),
-                probability(logp[place], code),
-                words[place * size : (place + 1) * size],
-                [
-                    Swap(
-                        tuple(rival.tolist()),
-                        probability(logp[place], rival),
-                        codec.subwords(
-                            decode(generator, model, source, codes, place, rival)
-                        ),
-                    )
-                    for rival in rivals
-                ],
-            )
-        )
-    return Picture(sentence, codec.decode(best.tokens), words, steps, size)
-
-
-def best_rivals(
-    logp: torch.Tensor, code: torch.Tensor, count: int
-) -> list[torch.Tensor]:
-    """Returns the most probable codes that differ from `code` in one slice.
-
-    Args:
-        logp: (G, K + 1).
-        code: (G,).
-        count: how many.
-    """
-    gains = logp[:, :-1] - logp.gather(1, code.unsqueeze(1))  # (G, K)
-    gains = gains.scatter(1, code.unsqueeze(1), -float("inf"))
-    found = []
-    for index in gains.flatten().topk(min(count, gains.numel() - len(code))).indices:
-        rival = code.clone()
-        rival[index // gains.size(1)] = index % gains.size(1)
-        found.append(rival)
-    return found
-
-
-def probability(logp: torch.Tensor, code: torch.Tensor) -> float:
-    """Returns p(code) of all slices. Shape: (G, K + 1), (G,)."""
-    return float(logp.gather(1, code.unsqueeze(1)).sum().exp())
-
-
-def decode(
-    generator: IterativeLatentGenerator,
-    model: Any,
-    source: EncodedSource,
-    codes: torch.Tensor,
-    place: int,
-    rival: torch.Tensor,
-) -> torch.Tensor:
-    """Decodes with one code swapped. Shape: codes (L, G), rival (G,) → (T,)."""
-    swapped = codes.clone()
-    swapped[place] = rival
-    mask = torch.ones_like(swapped[:, 0], dtype=torch.bool).unsqueeze(0)
-    given = LatentCodes(swapped.unsqueeze(0), mask, source.states.new_zeros(1))
-    return generator.words(model, given, source)[0]
-
-
-# -------------------------------------------------------------------------------- HTML
 
 
 def page(pictures: list[Picture], inventory: Inventory) -> str:

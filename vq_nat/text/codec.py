@@ -1,6 +1,7 @@
 """Raw sentences to subword indices and back."""
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -224,6 +225,13 @@ class IndexCodec:
         ]
         text = self.tokenizer.decode(self.bpe.decode(" ".join(words)))
         return " ".join(text.splitlines())
+
+    def spelled(self, tokens: Sequence[str]) -> str:
+        """Joins the names of target indices, a part of a sentence, for a reader."""
+        dictionary = self.target
+        signs = [dictionary[i] for i in (dictionary.eos(), dictionary.bos())]
+        words = [token for token in tokens if token not in signs]
+        return self.bpe.decode(" ".join(words))
 
     def names(self, indices: list[int]) -> list[str]:
         """Names the target indices."""

@@ -148,6 +148,12 @@ class LatentModel(Protocol):
     ) -> DecodedWords:
         """Predicts every word at once, around those that are shown (B, T)."""
 
+    def code_log_probs(self, codes: Tensor, source: EncodedSource) -> Tensor:
+        """Computes log p of every code after those before it.
+
+        Shape: (B, L, G) → (B, L + 1, G, K + 1).
+        """
+
     def score_codes(self, codes: LatentCodes, source: EncodedSource) -> Tensor:
         """Computes log p(codes, end of codes | source). Shape: (B,)."""
 
@@ -170,6 +176,22 @@ def is_latent(model: object) -> TypeGuard[LatentModel]:
 
 
 Record = TypeVar("Record", EncodedSource, Latents, LatentCodes)
+
+
+def sum_code_scores(logp: Tensor, codes: LatentCodes, end: int) -> Tensor:
+    """Sums log p of codes and of their end.
+
+    Args:
+        logp: (B, L + 1, G, K + 1), of every code after those before it.
+        codes: (B, L, G), and mask.
+        end: the end-of-codes symbol.
+
+    Shape: (B,).
+    """
+    steps = logp[:, :-1].gather(-1, codes.codes.unsqueeze(-1)).squeeze(-1)
+    lengths = codes.mask.sum(dim=1, keepdim=True)
+    ends = logp[:, :, 0, end].gather(1, lengths).squeeze(1)
+    return (steps.sum(dim=-1) * codes.mask).sum(dim=1) + ends
 
 
 def take(record: Record, rows: Tensor) -> Record:

@@ -26,6 +26,7 @@ from .flow import (
     align_left,
     latent_mask,
     pad_to_chunks,
+    sum_code_scores,
 )
 from .noise import draw_kept, shuffle_locally
 from .predictor import CausalPredictor, LatentPredictor, soft_targets
@@ -145,12 +146,7 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
     def score_codes(self, codes: LatentCodes, source: EncodedSource) -> Tensor:
         """Computes log p(codes, end of codes | source) in one pass. Shape: (B,)."""
         logp = self.code_log_probs(codes.codes, source)
-        steps = logp[:, :-1].gather(-1, codes.codes.unsqueeze(-1)).squeeze(-1)
-        ends = logp[:, :, 0, self.predictor.end]
-        lengths = codes.mask.sum(dim=1, keepdim=True)
-        return (steps.sum(dim=-1) * codes.mask).sum(dim=1) + ends.gather(
-            1, lengths
-        ).squeeze(1)
+        return sum_code_scores(logp, codes, self.predictor.end)
 
     def lookup(self, codes: LatentCodes) -> Latents:
         """Turns codes into vectors. Shape: (B, L, G) → (B, L, C)."""

@@ -164,7 +164,8 @@ class MinimumRiskCriterion(LatentPredictionCriterion):
         codes = search(model.predictor, source, bounds._replace(keys=keys), options)
         rows = torch.arange(len(keys), device=keys.device)
         source = take(source, rows.repeat_interleave(self.samples))
-        words = self.generator.words(model, codes, source)
+        found = self.generator.from_codes(model, codes, source)
+        words = [candidate.tokens for candidate in found]
         model.train()
         return Draws(codes, source, self.rewards(words, sample["target"]))
 

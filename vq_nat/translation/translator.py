@@ -12,12 +12,15 @@ from fairseq.data.data_utils import collate_tokens
 from fairseq.models import BaseFairseqModel
 from fairseq.tasks.translation import TranslationTask
 
+from ..inspected import Codes, Inspection, check_codes
 from ..translated import EMPTY, Hypothesis, TextDoor, checked, join
 from .binding import trained_source
 from .codec import Limits, TextCodec
+from .config import WORDS
 from .decoding.build import build_generator
 from .decoding.flags import write_flags
 from .decoding.generator import IterativeLatentGenerator
+from .decoding.inspection import decode_given, for_given
 from .decoding.options import (
     AUTOREGRESSIVE,
     LATENT,
@@ -125,6 +128,31 @@ class Translator(TextDoor):
     def parallel(self) -> bool:
         """Whether all words are written at once: of our models and of fairseq's."""
         return is_latent(self.model) or hasattr(self.model, "initialize_output_tokens")
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        """The language that is read, and the one that is written."""
+        return self.task.cfg.source_lang, self.task.cfg.target_lang
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether translations have codes, so that they can be taken apart."""
+        return is_latent(self.model) and self.model.predicts_codes
+
+    @property
+    def sees_words(self) -> bool:
+        """Whether passes can refine the words."""
+        return is_latent(self.model) and self.model.sees_words
+
+    def code_name(self, code: int) -> Optional[str]:
+        """Returns the subword that a code is, where codes are words."""
+        if not self.has_codes or self.model.cfg.vq_kind != WORDS:
+            return None
+        return self.codec.names([code])[0]
+
+    def spelled(self, tokens: Sequence[str]) -> str:
+        """Joins subwords of a part of a translation, for a reader."""
+        return self.codec.spelled(tokens)
 
     def nbest(
         self,
@@ -287,6 +315,53 @@ class Translator(TextDoor):
             return found
         theirs = self.task.inference_step(generator, [self.model], batch)
         return [[candidate_of(one) for one in of_sentence] for of_sentence in theirs]
+
+    def _inspect(
+        self,
+        rows: list[torch.Tensor],
+        codes: list[Codes],
+        rivals: int,
+        passes: Optional[int],
+    ) -> list[Inspection]:
+        predictor = self.model.predictor
+        for of_one in codes:
+            check_codes(
+                of_one,
+                predictor.max_latents,
+                predictor.slices,
+                predictor.codes,
+                getattr(predictor, "never", ()),
+            )
+        tokens = collate_tokens(rows, self.task.source_dictionary.pad())
+        found = decode_given(
+            self._inspector(passes),
+            self.model,
+            tokens.to(device_of(self.model)),
+            codes,
+            rivals,
+        )
+        return [
+            Inspection(
+                self.codec.decode(candidate.tokens),
+                self.codec.subwords(candidate.tokens),
+                steps,
+                self.model.chunk,
+                candidate.score,
+                [self.codec.subwords(words) for words in candidate.history],
+            )
+            for candidate, steps in found
+        ]
+
+    def _inspector(self, passes: Optional[int]) -> IterativeLatentGenerator:
+        """Returns this thread's generator of words from codes that are given."""
+        kept = self._local.__dict__.setdefault("inspectors", {})
+        if passes not in kept:
+            options = for_given(self.options, passes)
+            self._refuse_unserved(options)
+            kept[passes] = build_generator(
+                options, [self.model], self.task.target_dictionary
+            )
+        return kept[passes]
 
     def _read(self, candidate: Candidate) -> Hypothesis:
         tokens, rank = candidate.tokens, candidate.rank_score

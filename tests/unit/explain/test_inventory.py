@@ -14,7 +14,8 @@ from vq_nat.explain.inventory import (
     require_codes,
     write_records,
 )
-from vq_nat.explain.page import best_rivals, marked, meaning, probability
+from vq_nat.explain.page import marked, meaning
+from vq_nat.translation.decoding.inspection import best_rivals, probability
 
 CHUNKS = [
     Chunk((3, 0), ("ein", "Hund"), 0, 5),

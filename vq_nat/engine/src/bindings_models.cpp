@@ -131,6 +131,7 @@ void bind_records(py::module_& module) {
       .def_readwrite("min_length", &Options::min_length)
       .def_readwrite("normalise", &Options::normalise)
       .def_readwrite("want_scores", &Options::want_scores)
+      .def_readwrite("keep_history", &Options::keep_history)
       .def_readwrite("threads", &Options::threads);
   py::class_<Translation>(module, "Translation", "One candidate and what is known of it.")
       .def_readonly("tokens", &Translation::tokens)
@@ -141,7 +142,18 @@ void bind_records(py::module_& module) {
       .def_readonly("rank_score", &Translation::rank_score)
       .def_readonly("teacher_score", &Translation::teacher_score)
       .def_readonly("steps", &Translation::steps)
-      .def_readonly("count", &Translation::count);
+      .def_readonly("count", &Translation::count)
+      .def_readonly("history", &Translation::history);
+  py::class_<Rival>(module, "Rival", "What could stand in the place of a step's code.")
+      .def_readonly("slice", &Rival::slice)
+      .def_readonly("code", &Rival::code)
+      .def_readonly("score", &Rival::score);
+  py::class_<CodeStep>(module, "CodeStep", "What the predictor thinks of one step.")
+      .def_readonly("score", &CodeStep::score)
+      .def_readonly("rivals", &CodeStep::rivals);
+  py::class_<Inspection>(module, "Inspection", "What a model makes of given codes.")
+      .def_readonly("translation", &Inspection::translation)
+      .def_readonly("steps", &Inspection::steps);
   py::class_<Lexicon>(module, "Lexicon", "Words allowed for each source word.")
       .def(py::init<std::vector<int>, std::vector<int>, std::vector<int>, int>(),
            py::arg("offsets"), py::arg("words"), py::arg("always"),
@@ -170,6 +182,8 @@ void bind_models(py::module_& module) {
       .def("translate_verified", &Model::translate_verified, py::arg("sources"),
            py::arg("teacher"), py::arg("options") = Options(),
            py::arg("draft_options") = Options(), Release())
+      .def("inspect", &Model::inspect, py::arg("sources"), py::arg("codes"),
+           py::arg("rivals") = 0, py::arg("options") = Options(), Release())
       .def("score", &Model::score, py::arg("sources"), py::arg("targets"),
            py::arg("threads") = 1, Release());
 }

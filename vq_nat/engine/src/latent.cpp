@@ -16,6 +16,7 @@ struct Candidate {
   CodeSequence codes;
   Guess guess;
   int steps = 0;
+  std::vector<std::vector<int>> history;
 };
 
 class Latent {
@@ -32,16 +33,30 @@ class Latent {
                  memories_ + sources.count, work);
   }
 
-  std::vector<Candidate> candidates() {
+  std::vector<CodeSequence> search() {
+    const InStage stage(work_.clock, Stage::codes);
+    Arena::Frame frame(work_.arena);
+    return search_codes(code_task(), work_);
+  }
+
+  std::vector<std::vector<CodeStep>> judge(int rivals, std::vector<CodeSequence>& given) {
+    return judge_codes(code_task(), rivals, given, work_);
+  }
+
+  /// Decodes codes, W sequences a sentence.
+  std::vector<Candidate> candidates(std::vector<CodeSequence> codes) {
     std::vector<Candidate> found;
-    for (CodeSequence& one : search()) {
+    for (CodeSequence& one : codes) {
       const int sentence = static_cast<int>(found.size()) / options_.width;
-      found.push_back({sentence, std::move(one), {}, 0});
+      found.push_back({sentence, std::move(one), {}, 0, {}});
     }
     std::vector<int> all(found.size());
     std::iota(all.begin(), all.end(), 0);
     std::vector<Guess> guesses = decode(found, all, {});
-    for (std::size_t i = 0; i < found.size(); ++i) found[i].guess = std::move(guesses[i]);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      found[i].guess = std::move(guesses[i]);
+      remember(found[i]);
+    }
     return found;
   }
 
@@ -65,6 +80,7 @@ class Latent {
         Candidate& one = candidates[left[j]];
         one.steps = pass;
         if (replace(one.guess, guesses[j], hidden[j])) changed.push_back(left[j]);
+        remember(one);
       }
       left = std::move(changed);
     }
@@ -92,16 +108,27 @@ class Latent {
     found.rank_score = found.score;
     found.codes = std::move(candidate.codes.codes);
     found.steps = candidate.steps;
+    found.history = std::move(candidate.history);
     return found;
   }
 
  private:
-  std::vector<CodeSequence> search() {
-    const InStage stage(work_.clock, Stage::codes);
-    Arena::Frame frame(work_.arena);
-    return search_codes(
-        {weights_, sources_, memories_, outputs_.between ? &outputs_.inside : nullptr, options_},
-        work_);
+  CodeTask code_task() const {
+    const Output* words = outputs_.between ? &outputs_.inside : nullptr;
+    return {weights_, sources_, memories_, words, options_};
+  }
+
+  /// Keeps the words of a pass, up to their end.
+  void remember(Candidate& candidate) const {
+    if (!options_.keep_history) return;
+    const Description& d = weights_.description;
+    std::vector<int> words;
+    for (const Choice& one : candidate.guess) {
+      if (one.word == d.eos || one.word == d.pad) break;
+      words.push_back(one.word);
+    }
+    words.push_back(d.eos);
+    candidate.history.push_back(std::move(words));
   }
 
   std::vector<Guess> decode(const std::vector<Candidate>& candidates,
@@ -204,9 +231,24 @@ void translate_latent(const Weights& weights, const WordOutputs& outputs, const 
                       std::vector<Translation>* found, Work& work) {
   Arena::Frame frame(work.arena);
   Latent latent(weights, outputs, sources, options, shortlists, work);
-  std::vector<Candidate> candidates = latent.candidates();
+  std::vector<Candidate> candidates = latent.candidates(latent.search());
   latent.refine(candidates);
   for (Candidate& one : candidates) add_different(found[one.sentence], latent.cut(one));
+}
+
+std::vector<Inspection> inspect_latent(const Weights& weights, const WordOutputs& outputs,
+                                       const Sources& sources, const Options& options,
+                                       int rivals, std::vector<CodeSequence> given, Work& work) {
+  Arena::Frame frame(work.arena);
+  Latent latent(weights, outputs, sources, options, nullptr, work);
+  std::vector<std::vector<CodeStep>> steps = latent.judge(rivals, given);
+  std::vector<Candidate> candidates = latent.candidates(std::move(given));
+  latent.refine(candidates);
+  std::vector<Inspection> found;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    found.push_back({latent.cut(candidates[i]), std::move(steps[i])});
+  }
+  return found;
 }
 
 void rank_by_score(std::vector<Translation>& candidates, float penalty) {

@@ -16,6 +16,12 @@ void translate_latent(const Weights& weights, const WordOutputs& outputs, const 
                       const Options& options, const Allowed* shortlists,
                       std::vector<Translation>* found, Work& work);
 
+/// Decodes given codes, one sequence a sentence, and says what the predictor thinks of
+/// them; with so many rivals of each step.
+std::vector<Inspection> inspect_latent(const Weights& weights, const WordOutputs& outputs,
+                                       const Sources& sources, const Options& options,
+                                       int rivals, std::vector<CodeSequence> given, Work& work);
+
 /// Sorts candidates by their score per word^penalty, the best first.
 void rank_by_score(std::vector<Translation>& candidates, float penalty);
 

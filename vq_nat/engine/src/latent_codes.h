@@ -77,6 +77,13 @@ std::vector<CodeSequence> search_codes_with_beam(const CodeTask& task,
                                                  const std::vector<CodeBounds>& bounds,
                                                  Work& work);
 
+/// Computes what the predictor thinks of given codes, one sequence a sentence, and fills
+/// in their scores.
+///
+/// Returns: of each sentence its steps, with so many rivals of each.
+std::vector<std::vector<CodeStep>> judge_codes(const CodeTask& task, int rivals,
+                                               std::vector<CodeSequence>& given, Work& work);
+
 /// Gumbel noise that depends on a sentence's words, sample and position alone: a hash of
 /// its coordinates (the finaliser of SplitMix64, Steele et al. 2014).
 std::uint64_t mix(std::uint64_t x);

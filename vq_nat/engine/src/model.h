@@ -39,6 +39,12 @@ class Model {
                                              const Model& teacher, const Options& options,
                                              const Options& draft_options) const;
 
+  /// Decodes given codes, (L, G) of each sentence, and says what the predictor thinks of
+  /// each step, with so many rivals of it.
+  std::vector<Inspection> inspect(const std::vector<Sentence>& sources,
+                                  const std::vector<Sentence>& codes, int rivals,
+                                  const Options& options) const;
+
   /// Computes log p of every word of given translations, for autoregressive models.
   std::vector<std::vector<float>> score(const std::vector<Sentence>& sources,
                                         const std::vector<Sentence>& targets,
@@ -57,6 +63,7 @@ class Model {
   void check(const std::vector<Sentence>& sentences, int vocabulary, int longest,
              const char* what) const;
   void check_teacher(const Model& teacher) const;
+  void check_codes(const std::vector<Sentence>& codes, int count) const;
 
   Weights weights_;
   Output output_;

@@ -27,6 +27,7 @@ struct Options {
 
   float rank_penalty = 1.0f;  // candidates are ranked by score / words^penalty
   bool want_scores = true;  // without them a greedy search is faster
+  bool keep_history = false;  // the words of every pass
   int threads = 1;
 
   /// Refuses, by std::invalid_argument with a sentence, what cannot be served.
@@ -43,6 +44,25 @@ struct Translation {
   float teacher_score = 0.0f;
   int steps = 0;            // passes of refinement, or of a draft's verification
   int count = 1;            // candidates with these words
+  std::vector<std::vector<int>> history;  // the words of every pass, if they are kept
+};
+
+/// Codes of a step that stand in another's place, and differ from it in one slice.
+struct Rival {
+  int slice, code;
+  float score;  // log p of the step with it
+};
+
+/// One step of given codes.
+struct CodeStep {
+  float score = 0.0f;         // log p after the codes before it
+  std::vector<Rival> rivals;  // the most probable first
+};
+
+/// What a model makes of given codes.
+struct Inspection {
+  Translation translation;
+  std::vector<CodeStep> steps;  // (L)
 };
 
 /// How many codes a sentence may have.

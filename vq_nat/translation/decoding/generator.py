@@ -151,12 +151,11 @@ class IterativeLatentGenerator:
             return self.rescorer.rank(src_tokens, found)
         return found
 
-    def words(
+    def from_codes(
         self, model: LatentModel, codes: LatentCodes, source: EncodedSource
-    ) -> list[Tensor]:
-        """Decodes given codes in one pass; returns each row's words."""
-        tokens, _, lengths = self._cut(self._decode(model, model.lookup(codes), source))
-        return [row[:length] for row, length in zip(tokens, lengths.tolist())]
+    ) -> list[Candidate]:
+        """Decodes given codes, and refines the words; a candidate for each row."""
+        return self._candidates(*self._passes(model, source, codes))
 
     def _codes(
         self, model: LatentModel, source: EncodedSource, sample: Sample

@@ -26,6 +26,7 @@ from ..flow import (
     LatentCodes,
     Latents,
     align_left,
+    sum_code_scores,
     word_mask,
 )
 
@@ -273,9 +274,21 @@ class ExportedModel(nn.Module):
         )
         return DecodedWords(logits, mask)
 
-    def score_codes(self, codes: LatentCodes, source: EncodedSource) -> NoReturn:
-        """Is not exported, as no codes come from elsewhere; see `true_latents`."""
-        refuse_compressor()
+    def code_log_probs(self, codes: Tensor, source: EncodedSource) -> Tensor:
+        """Computes log p of every code after those before it, step by step.
+
+        Shape: (B, L, G) → (B, L + 1, G, K + 1).
+        """
+        state, found = self.predictor.start(source), []
+        for previous in (None, *codes.unbind(dim=1)):
+            logp, state = self.predictor.step(state, previous)
+            found.append(logp)
+        return torch.stack(found, dim=1)
+
+    def score_codes(self, codes: LatentCodes, source: EncodedSource) -> Tensor:
+        """Computes log p(codes, end of codes | source). Shape: (B,)."""
+        logp = self.code_log_probs(codes.codes, source)
+        return sum_code_scores(logp, codes, self.predictor.end)
 
     def true_codes(self, target: Tensor, source: EncodedSource) -> NoReturn:
         """Is not exported, see `true_latents`."""

@@ -1,0 +1,77 @@
+// What the predictor thinks of codes that are given: log p of each step, and which codes
+// it could have had instead.
+#include <algorithm>
+#include <cmath>
+
+#include "latent_codes.h"
+#include "search_top.h"
+
+namespace vq {
+namespace {
+
+/// Judges one step. Args: logp, (G, K + 1); codes, (G).
+CodeStep judge(const float* logp, const int* codes, const Predictor& predictor, int rivals) {
+  CodeStep found;
+  for (int g = 0; g < predictor.slices(); ++g) {
+    found.score += logp[g * predictor.symbols() + codes[g]];
+  }
+  std::vector<Candidate> all;
+  for (int g = 0; g < predictor.slices(); ++g, logp += predictor.symbols()) {
+    const float others = found.score - logp[codes[g]];
+    best_of_row(logp, predictor.end(), g, others, rivals + 1, all);
+  }
+  all.erase(std::remove_if(all.begin(), all.end(),
+                           [&](const Candidate& one) {
+                             return one.word == codes[one.parent] || !std::isfinite(one.score);
+                           }),
+            all.end());
+  keep_best(all, rivals);
+  for (const Candidate& one : all) found.rivals.push_back({one.parent, one.word, one.score});
+  return found;
+}
+
+}  // namespace
+
+std::vector<std::vector<CodeStep>> judge_codes(const CodeTask& task, int rivals,
+                                               std::vector<CodeSequence>& given, Work& work) {
+  Arena::Frame frame(work.arena);
+  const Description& d = task.weights.description;
+  const bool words = d.codes == Codes::words;  // whose end is one of the codes
+  const int count = static_cast<int>(given.size());
+  const auto steps = [&](const CodeSequence& one) {
+    return static_cast<int>(one.codes.size()) / d.slices;
+  };
+  int longest = 0;
+  for (const CodeSequence& one : given) longest = std::max(longest, steps(one));
+  Predictor predictor(task.weights, task.memories, count, longest, work);
+  std::vector<std::vector<CodeStep>> found(count);
+  std::vector<Predictor::Row> rows;
+  for (int position = 0; position < longest + !words; ++position) {
+    rows.clear();
+    for (int i = 0; i < count; ++i) {
+      if (position >= steps(given[i]) + !words) continue;
+      const int* codes = given[i].codes.data();
+      rows.push_back({codes + std::max(0, position - 1) * d.slices, i, i});
+    }
+    predictor.reserve(position + 1, position);
+    Arena::Frame step(work.arena);
+    const int left = static_cast<int>(rows.size());
+    float* logp = predictor.logits(predictor.states(rows.data(), left, position), left);
+    predictor.finish(logp, left, true);
+    for (const Predictor::Row& row : rows) {
+      CodeSequence& one = given[row.sentence];
+      if (words) logp[d.eos] = logp[predictor.end()];
+      if (position == steps(one)) {
+        one.score += logp[predictor.end()];
+      } else {
+        const int* codes = one.codes.data() + position * d.slices;
+        found[row.sentence].push_back(judge(logp, codes, predictor, rivals));
+        one.score += found[row.sentence].back().score;
+      }
+      logp += predictor.row_size();
+    }
+  }
+  return found;
+}
+
+}  // namespace vq
