@@ -67,9 +67,8 @@ class Registry(Generic[C]):
         return self._classes[name]
 
     def names(self) -> list[str]:
-        """Lists the names there are: first the registered ones, as they came."""
-        others = sorted({point.name for point in self._points()} - {*self._classes})
-        return [*self._classes, *others]
+        """Lists the names there are, in order."""
+        return sorted({*self._classes, *(point.name for point in self._points())})
 
     def _points(self) -> list[EntryPoint]:
         return list(entry_points(group=self.group))

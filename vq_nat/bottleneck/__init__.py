@@ -1,6 +1,7 @@
 """The door of the room: continuous to discrete to continuous. It needs only torch.
 
 config.py            the options
+members.py           the members by name, and how others add theirs
 base.py              what all members share, and the one that does nothing
 vector_quantizer.py  vector quantization by expectation maximization, of which
     assign.py        is the E-step,
@@ -23,14 +24,12 @@ workers.py           the talk between data-parallel workers
 
 from typing import Any
 
-from .base import Bottleneck, BottleneckOutput, IdentityBottleneck
+from . import fsq, gumbel, semhash, vector_quantizer  # noqa: F401  members, by name
+from .base import Bottleneck, BottleneckOutput, straight_through
 from .config import BottleneckConfig, plain_config
-from .fsq import FiniteScalarQuantization
-from .gumbel import GumbelSoftmax
+from .members import MEMBERS, register_bottleneck
 from .prior import Prior
-from .semhash import SemanticHashing
 from .usage import perplexity, used_share
-from .vector_quantizer import VectorQuantizer
 
 __all__ = [
     "Bottleneck",
@@ -38,17 +37,21 @@ __all__ = [
     "BottleneckOutput",
     "Prior",
     "build_bottleneck",
+    "member",
     "perplexity",
+    "register_bottleneck",
+    "straight_through",
     "used_share",
 ]
 
-_MEMBERS: dict[str, type[Bottleneck]] = {
-    "vq": VectorQuantizer,
-    "semhash": SemanticHashing,
-    "gumbel": GumbelSoftmax,
-    "fsq": FiniteScalarQuantization,
-    "identity": IdentityBottleneck,
-}
+
+def member(kind: str) -> type[Bottleneck]:
+    """Returns the class of a kind.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    return MEMBERS.get(kind)
 
 
 def build_bottleneck(config: Any, width: int) -> Bottleneck:
@@ -63,4 +66,4 @@ def build_bottleneck(config: Any, width: int) -> Bottleneck:
     """
     options = plain_config(config)
     options.validate(width)
-    return _MEMBERS[options.vq_kind](options, width)
+    return member(options.vq_kind)(options, width)

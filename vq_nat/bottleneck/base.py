@@ -6,14 +6,15 @@ G slices, K codes per slice, D = C / G code width, M samples.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .config import BottleneckConfig
+from .config import BottleneckConfig, Option, read_options
+from .members import register_bottleneck
 from .prior import Prior, slice_first
 from .slices import look_up
 
@@ -43,7 +44,11 @@ class Bottleneck(nn.Module):
     `forward` picks out the real positions, leaves autocast, hands flat float32 rows to
     `quantize_rows` and puts the results back in place, so that no member has to think
     of padding or precision. Members implement `quantize_rows` and `codebook`, and
-    `apply_gathered` too if they gather statistics.
+    `apply_gathered` too if they gather statistics; `members.py` says how one gets its
+    name.
+
+    Attributes:
+        options: Values of `own_options`, as `vq_options` has them.
 
     A training loop calls, per optimizer update and on every worker:
     `set_num_updates(n)`, any number of `forward`, the optimizer, `m_step()`.
@@ -51,10 +56,16 @@ class Bottleneck(nn.Module):
 
     # State that older checkpoints lack; it then stays as it is.
     added_state: tuple[str, ...] = ("_extra_state",)
+    # Whether `quantize_by` listens to a prior.
+    takes_prior: ClassVar[bool] = False
+    # Options that no field of the configuration has, with defaults: for members from
+    # outside the package, whose users set them by `vq_options`.
+    own_options: ClassVar[Mapping[str, Option]] = {}
 
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__()
         self.config = config
+        self.options = read_options(config.vq_options, self.own_options)
         self.width = width
         self.num_codes = config.vq_num_codes
         self.num_slices = config.vq_slices
@@ -62,6 +73,14 @@ class Bottleneck(nn.Module):
         self.num_updates = 0
         self.window = 1 / (1 - config.vq_decay)  # updates that count as recent
         self._frozen = False
+
+    @classmethod
+    def check_options(cls, config: BottleneckConfig) -> None:
+        """Refuses what this member alone cannot work with.
+
+        Raises:
+            ValueError: If an option is out of its range; the sentence names it.
+        """
 
     def forward(
         self, z_e: Tensor, mask: Tensor | None = None, prior: Prior | None = None
@@ -210,6 +229,7 @@ class Bottleneck(nn.Module):
         return super()._apply(lambda tensor: _keep_dtype(tensor, fn(tensor)), recurse)
 
 
+@register_bottleneck("identity")
 class IdentityBottleneck(Bottleneck):
     """The member that does nothing: a model without quantization, to compare with.
 

@@ -5,17 +5,19 @@ because a host may turn them into command-line flags. Each default stands here o
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-KINDS = ("vq", "semhash", "gumbel", "fsq", "identity")
+from .members import MEMBERS
+
 ASSIGNMENTS = ("hard", "soft")
 UPDATES = ("ema", "gradient")
 INITS = ("random", "data")
 TEMPERATURE_SCALES = ("absolute", "relative")
 METRICS = ("euclidean", "cosine")
 SCHEDULES = ("constant", "linear", "exponential")
+Option = int | float | str  # of a kind from outside the package
 
 
 @dataclass
@@ -24,7 +26,17 @@ class BottleneckConfig:
 
     vq_kind: str = field(
         default="vq",
-        metadata={"help": "kind of bottleneck: " + ", ".join(KINDS)},
+        metadata={
+            "help": "kind of bottleneck: vq, semhash, gumbel, fsq, identity, or one "
+            "that another package registers"
+        },
+    )
+    vq_options: str = field(
+        default="",
+        metadata={
+            "help": "options of a kind that another package registers, as name=value "
+            "between commas"
+        },
     )
     vq_num_codes: int = field(
         default=4096,
@@ -166,62 +178,50 @@ class BottleneckConfig:
         Raises:
             ValueError: if an option is out of its range; the sentence names it.
         """
-        _one_of("vq_kind", self.vq_kind, KINDS)
+        member = MEMBERS.get(self.vq_kind)
         _one_of("vq_assign", self.vq_assign, ASSIGNMENTS)
         _one_of("vq_update", self.vq_update, UPDATES)
         _one_of("vq_init", self.vq_init, INITS)
         _one_of("vq_metric", self.vq_metric, METRICS)
         _one_of("vq_temperature_scale", self.vq_temperature_scale, TEMPERATURE_SCALES)
         _one_of("vq_schedule", self.vq_schedule, SCHEDULES)
-        _require(width >= 1, "`width` must be at least 1", width)
-        _require(
+        require(width >= 1, "`width` must be at least 1", width)
+        require(
             self.vq_num_codes >= 2,
             "`vq_num_codes` must be at least 2",
             self.vq_num_codes,
         )
-        _require(
-            self.vq_kind != "semhash" or _is_power_of_two(self.vq_num_codes),
-            "`vq_num_codes` must be a power of two with `vq_kind` 'semhash'",
-            self.vq_num_codes,
-        )
-        if self.vq_kind == "fsq":
-            product = math.prod(parse_levels(self.vq_levels))
-            _require(
-                self.vq_num_codes == product,
-                f"`vq_num_codes` must be the product of `vq_levels` ({product})",
-                self.vq_num_codes,
-            )
-        _require(
+        require(
             self.vq_slices >= 1 and width % self.vq_slices == 0,
             f"`vq_slices` must divide `width` ({width})",
             self.vq_slices,
         )
-        _require(
+        require(
             0 < self.vq_temperature < math.inf,
             "`vq_temperature` must be positive and finite",
             self.vq_temperature,
         )
-        _require(
+        require(
             0 <= self.vq_decay < 1,
             "`vq_decay` must be at least 0 and below 1",
             self.vq_decay,
         )
-        _require(
+        require(
             0 < self.vq_epsilon < math.inf,
             "`vq_epsilon` must be positive and finite",
             self.vq_epsilon,
         )
-        _require(
+        require(
             0 <= self.vq_commitment < math.inf,
             "`vq_commitment` must be at least 0 and finite",
             self.vq_commitment,
         )
-        _require(
+        require(
             0 <= self.vq_code_noise <= 1,
             "`vq_code_noise` must be from 0 to 1",
             self.vq_code_noise,
         )
-        _require(
+        require(
             self.vq_noise_codes >= 1,
             "`vq_noise_codes` must be at least 1",
             self.vq_noise_codes,
@@ -235,30 +235,32 @@ class BottleneckConfig:
             "vq_warmup_updates",
         ):
             value = getattr(self, name)
-            _require(value >= 0, f"`{name}` must be at least 0", value)
+            require(value >= 0, f"`{name}` must be at least 0", value)
         self._validate_schedule()
+        read_options(self.vq_options, member.own_options)
+        member.check_options(self)
 
     def _validate_schedule(self) -> None:
-        _require(
+        require(
             0 <= self.vq_temperature_end < math.inf,
             "`vq_temperature_end` must be at least 0 and finite",
             self.vq_temperature_end,
         )
         moves = self.vq_schedule != "constant"
         for name in ("vq_temperature_end", "vq_num_samples_end"):
-            _require(
+            require(
                 moves or getattr(self, name) == 0,
                 f"`vq_schedule` must be 'linear' or 'exponential' with `{name}`",
                 repr(self.vq_schedule),
             )
-        _require(
+        require(
             not moves or self.vq_schedule_updates >= 1,
             "`vq_schedule_updates` must be at least 1 with "
             f"`vq_schedule` {self.vq_schedule!r}",
             self.vq_schedule_updates,
         )
         # The exact expectation is the limit of many samples: no number to start from.
-        _require(
+        require(
             self.vq_num_samples_end == 0 or self.vq_num_samples >= 1,
             "`vq_num_samples` must be at least 1 with `vq_num_samples_end`",
             self.vq_num_samples,
@@ -278,7 +280,7 @@ def parse_levels(text: str) -> list[int]:
         ValueError: if these are not whole numbers of at least 2.
     """
     parts = [part.strip() for part in text.split(",")]
-    _require(
+    require(
         all(part.isdecimal() and int(part) >= 2 for part in parts),
         "`vq_levels` must be whole numbers of at least 2 between commas",
         repr(text),
@@ -286,15 +288,54 @@ def parse_levels(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _is_power_of_two(number: int) -> bool:
-    return number & (number - 1) == 0
+def read_options(text: str, defaults: Mapping[str, Option]) -> dict[str, Option]:
+    """Reads "depth=3,noise=0.1" as options of the types that their defaults have.
+
+    Args:
+        text: `vq_options`.
+        defaults: the options there are, and their values if they are not named.
+
+    Raises:
+        ValueError: If there is no such option, or its value is of another type.
+    """
+    found = dict(defaults)
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = part.partition("=")
+        name, value = name.strip(), value.strip()
+        listed = ", ".join(defaults) or "nothing, as this kind has none"
+        require(name in defaults, f"`vq_options` must name {listed}", repr(part))
+        kind = type(defaults[name])
+        try:
+            found[name] = kind(value)
+        except ValueError:
+            sentence = f"`{name}` of `vq_options` must be of type {kind.__name__}"
+            raise ValueError(f"{sentence}, but is {value!r} instead.") from None
+    return found
+
+
+def require_power_of_two(config: BottleneckConfig) -> None:
+    """Refuses a number of codes that no row of bits has.
+
+    Raises:
+        ValueError: If `vq_num_codes` is no power of two.
+    """
+    require(
+        config.vq_num_codes & (config.vq_num_codes - 1) == 0,
+        f"`vq_num_codes` must be a power of two with `vq_kind` {config.vq_kind!r}",
+        config.vq_num_codes,
+    )
 
 
 def _one_of(name: str, value: str, choices: Sequence[str]) -> None:
     listed = ", ".join(repr(choice) for choice in choices)
-    _require(value in choices, f"`{name}` must be one of {listed}", repr(value))
+    require(value in choices, f"`{name}` must be one of {listed}", repr(value))
 
 
-def _require(condition: bool, sentence: str, value: object) -> None:
+def require(condition: bool, sentence: str, value: object) -> None:
+    """Refuses a value: "`x` must be …" becomes "`x` must be …, but is … instead".
+
+    Raises:
+        ValueError: If the condition does not hold.
+    """
     if not condition:
         raise ValueError(f"{sentence}, but is {value} instead.")

@@ -4,14 +4,17 @@ See Mentzer et al., "Finite Scalar Quantization: VQ-VAE Made Simple",
 https://arxiv.org/abs/2309.15505. G slices, N vectors, d numbers a vector, C width.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
 from . import usage
 from .assign import one_hot
 from .base import BottleneckOutput, straight_through
-from .config import BottleneckConfig, parse_levels
+from .config import BottleneckConfig, parse_levels, require
 from .learned import LearnedBottleneck
+from .members import register_bottleneck
 from .slices import SliceLinear, join_slices, split_slices
 
 # Makes the outermost levels a little easier to reach.
@@ -32,6 +35,7 @@ def bound(x: Tensor, levels: Tensor) -> Tensor:
     return torch.tanh(x + torch.atanh(offset / half)) * half - offset
 
 
+@register_bottleneck("fsq")
 class FiniteScalarQuantization(LearnedBottleneck):
     """A code is d numbers, each a linear function of z_e rounded to one of L_i levels.
 
@@ -54,6 +58,16 @@ class FiniteScalarQuantization(LearnedBottleneck):
         places = levels.long().cumprod(0) // levels.long()
         self.register_buffer("levels", levels, persistent=False)
         self.register_buffer("places", places, persistent=False)
+
+    @classmethod
+    def check_options(cls, config: BottleneckConfig) -> None:
+        """Refuses a number of codes that the levels do not make."""
+        product = math.prod(parse_levels(config.vq_levels))
+        require(
+            config.vq_num_codes == product,
+            f"`vq_num_codes` must be the product of `vq_levels` ({product})",
+            config.vq_num_codes,
+        )
 
     def quantize_rows(self, z: Tensor) -> BottleneckOutput:
         """Rounds N vectors.

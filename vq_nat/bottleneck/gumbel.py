@@ -13,6 +13,7 @@ from .base import BottleneckOutput, straight_through
 from .codebook import random_codes
 from .config import BottleneckConfig
 from .learned import LearnedBottleneck
+from .members import register_bottleneck
 from .slices import SliceLinear, join_slices, look_up, split_slices
 
 
@@ -22,6 +23,7 @@ def gumbel_noise(like: Tensor) -> Tensor:
     return -torch.empty_like(like).exponential_().clamp(min=tiny).log()
 
 
+@register_bottleneck("gumbel")
 class GumbelSoftmax(LearnedBottleneck):
     """A code drawn from softmax(W z_e), through which gradients pass.
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from .assign import one_hot
 from .base import BottleneckOutput, straight_through
-from .config import BottleneckConfig
+from .config import BottleneckConfig, require_power_of_two
 from .learned import LearnedBottleneck
+from .members import register_bottleneck
 from .slices import SliceLinear, join_slices, split_slices
 
 
@@ -40,6 +41,7 @@ def codes_to_bits(codes: Tensor, num_bits: int) -> Tensor:
     return ((codes.unsqueeze(-1) >> places) & 1).float()
 
 
+@register_bottleneck("semhash")
 class SemanticHashing(LearnedBottleneck):
     """A code of log2 K bits, each the sign of a linear function of z_e.
 
@@ -57,6 +59,11 @@ class SemanticHashing(LearnedBottleneck):
         self.num_bits = int(math.log2(config.vq_num_codes))
         self.to_bits = SliceLinear(self.num_slices, self.code_width, self.num_bits)
         self.from_bits = SliceLinear(self.num_slices, self.num_bits, self.code_width)
+
+    @classmethod
+    def check_options(cls, config: BottleneckConfig) -> None:
+        """Refuses a number of codes that no row of bits has."""
+        require_power_of_two(config)
 
     def quantize_rows(self, z: Tensor) -> BottleneckOutput:
         """Hashes N vectors.

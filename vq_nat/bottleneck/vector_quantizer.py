@@ -9,6 +9,7 @@ from .base import Bottleneck, BottleneckOutput, straight_through
 from .codebook import Codebook, EmaCodebook, GradientCodebook
 from .config import BottleneckConfig
 from .data_init import RecentVectors
+from .members import register_bottleneck
 from .noise import replace_some
 from .prior import Prior, rate
 from .slices import join_slices, look_up, split_slices
@@ -18,6 +19,7 @@ from .watch import CollapseWatch
 _CODEBOOKS = {"ema": EmaCodebook, "gradient": GradientCodebook}
 
 
+@register_bottleneck("vq")
 class VectorQuantizer(Bottleneck):
     """Expectation maximization over a codebook, in mini-batches.
 
@@ -37,6 +39,7 @@ class VectorQuantizer(Bottleneck):
     """
 
     added_state = ("recent._extra_state",)
+    takes_prior = True
 
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__(config, width)

@@ -7,9 +7,11 @@ from ..fairseq_side import patches
 from . import architectures  # noqa: F401
 from .config import VQEMTransformerConfig
 from .criterion import LatentPredictionCriterion
+from .decoder import register_decoder
 from .decoding.generator import IterativeLatentGenerator
 from .fairseq_nat import MendedLevenshteinTask
 from .model import VQEMTransformer
+from .predictor import CausalPredictor, register_predictor
 from .risk import MinimumRiskCriterion
 from .task import DiscreteLatentTranslationTask
 from .translator import Translator
@@ -18,6 +20,7 @@ from .word_codes import WordCodeTransformer
 patches.apply(at_import=True)
 
 __all__ = [
+    "CausalPredictor",
     "DiscreteLatentTranslationTask",
     "IterativeLatentGenerator",
     "LatentPredictionCriterion",
@@ -27,4 +30,6 @@ __all__ = [
     "VQEMTransformer",
     "VQEMTransformerConfig",
     "WordCodeTransformer",
+    "register_decoder",
+    "register_predictor",
 ]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional
 from fairseq.dataclass import FairseqDataclass
 from omegaconf import II
 
-from ..bottleneck import BottleneckConfig
+from ..bottleneck import BottleneckConfig, member
 
 
 class LayerSize(NamedTuple):
@@ -37,6 +37,7 @@ class TransformerSize(NamedTuple):
         return LayerSize(self.width, self.heads, self.ffn, self.dropout)
 
 
+TRANSFORMER = "transformer"  # the stages of this package
 WORDS = "words"  # the kind of codes that needs no bottleneck
 KINDS = BottleneckConfig.__dataclass_fields__["vq_kind"].metadata["help"]
 
@@ -74,6 +75,18 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
     )
     decoder_layers: int = field(
         default=6, metadata={"help": "layers of the parallel decoder"}
+    )
+    latent_predictor: str = field(
+        default=TRANSFORMER,
+        metadata={
+            "help": "class of the latent predictor, by the name it is registered by"
+        },
+    )
+    parallel_decoder: str = field(
+        default=TRANSFORMER,
+        metadata={
+            "help": "class of the parallel decoder, by the name it is registered by"
+        },
     )
     compressor_blocks: int = field(
         default=1, metadata={"help": "residual convolutions before the halvings"}
@@ -215,7 +228,7 @@ def check(cfg: VQEMTransformerConfig) -> None:
             )
     check_chunk(cfg)
     for name in ("vq_prior_weight", "vq_rate_weight"):
-        if cfg.vq_kind != "vq" and getattr(cfg, name):
+        if getattr(cfg, name) and not takes_prior(cfg.vq_kind):
             raise ValueError(
                 f"`{name}` must be 0 with `vq_kind` {cfg.vq_kind!r}, but is "
                 f"{getattr(cfg, name)} instead."
@@ -225,6 +238,11 @@ def check(cfg: VQEMTransformerConfig) -> None:
             "`shown_sentences` must be from 0 to 1, "
             f"but is {cfg.shown_sentences} instead."
         )
+
+
+def takes_prior(kind: str) -> bool:
+    """Tells whether codes of a kind are chosen with the predictor's word."""
+    return kind != WORDS and member(kind).takes_prior
 
 
 def check_chunk(cfg: VQEMTransformerConfig) -> None:
@@ -237,6 +255,11 @@ def check_chunk(cfg: VQEMTransformerConfig) -> None:
         raise ValueError(
             f"`words_per_code` must be 0 with `vq_kind` {cfg.vq_kind!r}, but is "
             f"{cfg.words_per_code} instead: use `compression_steps`."
+        )
+    if cfg.vq_kind == WORDS and cfg.latent_predictor != TRANSFORMER:
+        raise ValueError(
+            f"`latent_predictor` must be {TRANSFORMER!r} with `vq_kind` 'words', which "
+            f"has its own, but is {cfg.latent_predictor!r} instead."
         )
     if cfg.vq_kind == WORDS and cfg.chunk < 2:
         raise ValueError(

@@ -7,11 +7,19 @@ from torch import Tensor, nn
 
 from ..nn.dropout import Dropout
 from ..nn.transformer import TransformerStack, needed
-from .config import TransformerSize
+from ..registry import Registry
+from .config import TRANSFORMER, TransformerSize
 from .flow import EncodedSource, Latents, word_mask
 from .layers import Positions, ResidualConv
 
+# Classes by `--parallel-decoder`; one is built and called as `ParallelDecoder` is.
+DECODERS: Registry[type["ParallelDecoder"]] = Registry(
+    "parallel_decoder", "vq_nat.decoders"
+)
+register_decoder = DECODERS.register
 
+
+@register_decoder(TRANSFORMER)
 class ParallelDecoder(nn.Module):
     """n_c doublings back to word positions, then a Transformer without causal mask.
 

@@ -15,7 +15,7 @@ from ..fairseq_side.compat import OneArchitecture, Refused, load_weights
 from .binding import is_of_other_size
 from .compressor import TargetCompressor
 from .config import VQEMTransformerConfig, check
-from .decoder import ParallelDecoder
+from .decoder import DECODERS
 from .encoder import SourceEncoder
 from .flow import (
     DecodedWords,
@@ -29,7 +29,7 @@ from .flow import (
     sum_code_scores,
 )
 from .noise import draw_kept, shuffle_locally
-from .predictor import CausalPredictor, LatentPredictor, soft_targets
+from .predictor import PREDICTORS, soft_targets
 from .schedule import draw_shown, growth, latent_share
 from .teacher_start import copy_weights, for_student
 
@@ -76,14 +76,14 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
             cfg.compressor_source_attention,
         )
         self.bottleneck = build_bottleneck(cfg, width)
-        self.predictor: CausalPredictor = LatentPredictor(
+        self.predictor = PREDICTORS.get(cfg.latent_predictor)(
             cfg.size_of("predictor"),
             layers=cfg.predictor_layers,
             slices=self.bottleneck.num_slices,
             codes=self.bottleneck.num_codes,  # 1 without discretisation
             max_latents=-(-cfg.max_target_positions // self.chunk),
         )
-        self.decoder = ParallelDecoder(
+        self.decoder = DECODERS.get(cfg.parallel_decoder)(
             cfg.size_of("decoder"), steps, cfg.decoder_layers
         )
 

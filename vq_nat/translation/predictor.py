@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ..nn.dropout import Dropout
 from ..nn.transformer import KeyValues, TransformerStack, needed
-from .config import TransformerSize
+from ..registry import Registry
+from .config import TRANSFORMER, TransformerSize
 from .flow import EncodedSource, normalise_codes
 from .layers import Positions
 
@@ -144,6 +145,15 @@ class CausalPredictor(nn.Module):
         return self.score(self.layer_norm(x))
 
 
+# Classes for learned codes, by `--latent-predictor`. One is built and called as
+# `LatentPredictor` is, and does all that `CausalPredictor` does.
+PREDICTORS: Registry[type[CausalPredictor]] = Registry(
+    "latent_predictor", "vq_nat.predictors"
+)
+register_predictor = PREDICTORS.register
+
+
+@register_predictor(TRANSFORMER)
 class LatentPredictor(CausalPredictor):
     """Predicts learned codes, with embeddings and an output of its own.
 

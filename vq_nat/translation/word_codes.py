@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..bottleneck import BottleneckOutput
 from .config import WORDS, VQEMTransformerConfig
-from .decoder import ParallelDecoder
+from .decoder import DECODERS
 from .flow import (
     NO_CODE,
     DecodedWords,
@@ -49,7 +49,9 @@ class WordCodeTransformer(VQEMTransformer, kind=WORDS):
             EOS,
             [BOS, self.pad],
         )
-        self.decoder = ParallelDecoder(cfg.size_of("decoder"), 0, cfg.decoder_layers)
+        self.decoder = DECODERS.get(cfg.parallel_decoder)(
+            cfg.size_of("decoder"), 0, cfg.decoder_layers
+        )
 
     @property
     def predicts_codes(self) -> bool:

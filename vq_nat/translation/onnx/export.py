@@ -20,6 +20,7 @@ from ...bottleneck import BottleneckConfig
 from ...fairseq_side.checkpoints import checkpoint_path
 from ...files import hashes, read_json
 from ..binding import LENGTH, trained_source
+from ..config import TRANSFORMER
 from ..decoding.search import EndsInACode
 from ..model import VQEMTransformer
 from .graphs import Graph, graphs_of
@@ -60,6 +61,12 @@ def export(
             "`vq_kind` must be one of learned codes to be exported as ONNX graphs, but "
             "is 'words' instead."
         )
+    for stage in ("latent_predictor", "parallel_decoder"):
+        if getattr(model.cfg, stage) != TRANSFORMER:
+            raise ValueError(
+                f"`{stage}` must be {TRANSFORMER!r} to be exported as ONNX graphs, but "
+                f"is {getattr(model.cfg, stage)!r} instead."
+            )
     if out.exists():
         raise ValueError(f"{out} must not exist yet, but does.")
     require("onnx")
