@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -28,7 +28,7 @@ from data_prep.lib.align import Vocabulary, align, list_candidates
 from data_prep.lib.manifest import read_manifest
 from data_prep.lib.steps import UserError, errors_as_sentences
 from data_prep.lib.text import read_lines, read_pairs, undo_bpe
-from vq_nat.results.rows import write_json
+from vq_nat.results.writing import write_json
 
 SMOOTHING = 0.01  # added to each count under the logarithm of a Kullback-Leibler term
 Triple = tuple[str, str, str]  # source, human target, distilled target
@@ -106,38 +106,60 @@ def smoothed(counts: Floats, totals: Floats, width: int) -> Floats:
     return (counts + SMOOTHING) / (totals + SMOOTHING * width)
 
 
-def measure(triples: list[Triple]) -> dict[str, Any]:
+class Figures(TypedDict):
+    """Of a text, in nats."""
+
+    conditional_entropy: float
+    conditional_entropy_by_token: float
+    faithfulness: float
+
+
+class Complexity(TypedDict):
+    """Of the human and of the distilled text of the same sources."""
+
+    kind: str
+    pairs: int
+    human: Figures
+    distilled: Figures
+
+
+def measure(triples: list[Triple]) -> Complexity:
     """Returns both measures of the human and of the distilled text."""
     source_words, target_words = Vocabulary(), Vocabulary()
     tables = {}
     for name, column in (("human", 1), ("distilled", 2)):
         pairs = [(triple[0], triple[column]) for triple in triples]
         tables[name] = count_links(pairs, source_words, target_words)
-    result: dict[str, Any] = {"kind": "complexity", "pairs": len(triples)}
-    for name, table in tables.items():
+
+    def figures(table: Table) -> Figures:
         entropy, totals = entropies(table)
-        known = totals > 0
+        by_token = float((entropy * totals).sum() / totals.sum())
         kl = divergences(tables["human"], table, len(target_words))
-        result[name] = {
-            "conditional_entropy": round(float(entropy[known].mean()), 4),
-            "conditional_entropy_by_token": round(
-                float((entropy * totals).sum() / totals.sum()), 4
-            ),
+        return {
+            "conditional_entropy": round(float(entropy[totals > 0].mean()), 4),
+            "conditional_entropy_by_token": round(by_token, 4),
             "faithfulness": round(float(kl.mean()), 4),
         }
-    return result
+
+    return {
+        "kind": "complexity",
+        "pairs": len(triples),
+        "human": figures(tables["human"]),
+        "distilled": figures(tables["distilled"]),
+    }
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: Complexity) -> str:
     """Returns a Markdown table."""
     lines = [
         "| training text | conditional entropy | by token | faithfulness |",
         "| --- | ---: | ---: | ---: |",
     ]
-    for name in ("human", "distilled"):
-        lines.append(
-            f"| {name} | " + " | ".join(map(str, result[name].values())) + " |"
-        )
+    for name, figures in (
+        ("human", result["human"]),
+        ("distilled", result["distilled"]),
+    ):
+        lines.append(f"| {name} | " + " | ".join(map(str, figures.values())) + " |")
     note = f"{result['pairs']} pairs of the same sources; nats."
     return "\n".join([*lines, "", note])
 

@@ -24,7 +24,7 @@ from data_prep.lib.steps import (
 )
 from data_prep.lib.text import write_lines
 from vq_nat.processes import command_group
-from vq_nat.results.rows import read_json, write_json
+from vq_nat.results.writing import json_or_none, write_json
 
 HERE = Path(__file__).resolve().parent
 USER_DIR = HERE.parent / "vq_nat"
@@ -165,7 +165,7 @@ def check_unchanged(
     path = out / "started.json"
     if not path.exists():
         write_json(recipe, path)
-    elif read_json(path) != json.loads(json.dumps(recipe)):
+    elif json_or_none(path) != json.loads(json.dumps(recipe)):
         raise UserError(
             f"{out} holds a training with other options or another corpus; give --out "
             "another folder."

@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
@@ -30,15 +30,37 @@ if not __package__:  # run as a file: the repository in place of its folder
 
 from examples.lib.places import ROOT
 from vq_nat.bench import timing
-from vq_nat.bench.machine import commit, processor, versions
+from vq_nat.bench.machine import describe_machine
 from vq_nat.bottleneck import BottleneckConfig, build_bottleneck
 from vq_nat.results import tables as report
-from vq_nat.results.rows import write_json
+from vq_nat.results.rows import Machine
+from vq_nat.results.writing import write_json
 
-Row = dict[str, Any]
 Step = Callable[[], object]
 BASELINE, HARD = "vector-quantize-pytorch", "hard"
 DECAY, EPSILON, COMMITMENT, SEED = 0.999, 1e-5, 0.25, 1
+
+
+class Seconds(TypedDict):
+    """Of a step."""
+
+    median: float
+    all: list[float]
+
+
+class Cost(Machine):
+    """What a step of a system costs."""
+
+    kind: str
+    system: str
+    vectors: int
+    width: int
+    codes: int
+    samples: int
+    seconds: Seconds
+    extra_bytes: int
+    dtype: str
+    seed: int
 
 
 def our_options(samples: int) -> dict[str, dict[str, Any]]:
@@ -176,12 +198,12 @@ def resident(field: str) -> int:
 # -------------------------------------------------------------------------------- rows
 
 
-def measure(args: argparse.Namespace) -> list[Row]:
+def measure(args: argparse.Namespace) -> list[Cost]:
     """Measures all systems and returns their rows."""
     names = system_names(args.samples)
     with timing.pinned_threads(args.threads):
         times = measure_times(names, args)
-    rows = []
+    rows: list[Cost] = []
     for name in names:
         rows.append(
             {
@@ -196,6 +218,7 @@ def measure(args: argparse.Namespace) -> list[Row]:
                     "all": [round(taken, 5) for taken in times[name]],
                 },
                 "extra_bytes": measure_memory(name, args),
+                "dtype": "float32",
                 **machine(args),
                 "seed": SEED,
             }
@@ -204,22 +227,14 @@ def measure(args: argparse.Namespace) -> list[Row]:
     return rows
 
 
-def machine(args: argparse.Namespace) -> Row:
+def machine(args: argparse.Namespace) -> Machine:
     """Names the device, the versions and the commit."""
-    known = versions()
-    used = {name: known[name] for name in ("python", "torch", "vq_nat")}
-    used[BASELINE] = importlib.metadata.version(BASELINE)
-    return {
-        "device": args.device,
-        "processor": processor(args.device),
-        "threads": args.threads,
-        "dtype": "float32",
-        "versions": used,
-        "commit": commit(),
-    }
+    found = describe_machine(args.device, args.threads, ("python", "torch", "vq_nat"))
+    found["versions"][BASELINE] = importlib.metadata.version(BASELINE)
+    return found
 
 
-def folder_of(rows: list[Row], results: Path) -> Path:
+def folder_of(rows: list[Cost], results: Path) -> Path:
     """Returns where rows that compare with each other are kept."""
     first = rows[0]
     machine = "cpu" if first["device"] == "cpu" else "cuda"
@@ -234,7 +249,7 @@ def file_name(system: str) -> str:
     return f"{words}.json"
 
 
-def load_rows(folder: Path) -> list[Row]:
+def load_rows(folder: Path) -> list[Cost]:
     """Reads the rows of one machine, the baseline first."""
     rows = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     return sorted(rows, key=lambda row: (row["system"] != BASELINE, row["system"]))
@@ -243,12 +258,12 @@ def load_rows(folder: Path) -> list[Row]:
 # ------------------------------------------------------------------------------- table
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: list[Cost]) -> str:
     """Returns the Markdown table of rows that compare with each other."""
     by_name = {row["system"]: row for row in rows}
 
-    def ratio(to: str) -> Callable[[Row], str]:
-        def cell(row: Row) -> str:
+    def ratio(to: str) -> Callable[[Cost], str]:
+        def cell(row: Cost) -> str:
             if to not in by_name:
                 return report.NOTHING
             taken = row["seconds"]["median"] / by_name[to]["seconds"]["median"]
@@ -256,7 +271,7 @@ def table(rows: list[Row]) -> str:
 
         return cell
 
-    columns: list[report.Column] = [
+    columns: list[report.Column[Cost]] = [
         ("system", lambda row: row["system"]),
         ("ms a step", lambda row: f"{1000 * row['seconds']['median']:.1f}"),
         (f"× {BASELINE}", ratio(BASELINE)),
@@ -267,12 +282,12 @@ def table(rows: list[Row]) -> str:
     return report.markdown(columns, rows) + "\n\n" + notes(rows)
 
 
-def in_distances(row: Row) -> float:
+def in_distances(row: Cost) -> float:
     """Expresses the extra memory in matrices of all distances."""
     return row["extra_bytes"] / (4 * row["vectors"] * row["codes"])
 
 
-def notes(rows: list[Row]) -> str:
+def notes(rows: list[Cost]) -> str:
     """Says what was measured, and on what."""
     first = rows[0]
     used = ", ".join(f"{name} {value}" for name, value in first["versions"].items())

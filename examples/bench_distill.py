@@ -24,7 +24,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -43,12 +42,28 @@ from data_prep.lib.teachers import (
 from data_prep.lib.text import read_lines, write_lines
 from examples.lib.places import ROOT
 from vq_nat.bench.machine import commit, processor
-from vq_nat.results.rows import write_text
+from vq_nat.results.rows import Machine
 from vq_nat.results.tables import Column, markdown, percent
 from vq_nat.results.versions import installed
+from vq_nat.results.writing import write_text
 
-Row = dict[str, Any]
 BASELINE = "fairseq-generate"
+
+
+class Rate(Machine):
+    """How fast a system translated."""
+
+    system: str
+    corpus: str
+    split: str
+    sentences: int
+    seconds: float
+    sentences_per_s: float
+    same_as_fairseq: float
+    beam: int
+    max_tokens: int
+    repeats: int
+    teacher: str
 
 
 @dataclass(frozen=True)
@@ -142,9 +157,9 @@ def systems(setting: Setting) -> dict[str, Callable[[Setting, Path], list[str]]]
     return found
 
 
-def measure(setting: Setting, name: str, repeats: int) -> list[Row]:
+def measure(setting: Setting, name: str, repeats: int) -> list[Rate]:
     """Times every system; the fastest of some runs counts."""
-    rows: list[Row] = []
+    rows: list[Rate] = []
     baseline: list[str] = []
     for system, translate in systems(setting).items():
         times = []
@@ -179,10 +194,10 @@ def measure(setting: Setting, name: str, repeats: int) -> list[Row]:
     return rows
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: list[Rate]) -> str:
     """Returns the Markdown table of some rows."""
     base = next(row for row in rows if row["system"] == BASELINE)["sentences_per_s"]
-    columns: list[Column] = [
+    columns: list[Column[Rate]] = [
         ("decoder", lambda row: row["system"]),
         ("sentences/s", lambda row: f"{row['sentences_per_s']:.1f}"),
         ("× fairseq-generate", lambda row: f"{row['sentences_per_s'] / base:.2f}×"),

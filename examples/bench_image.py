@@ -21,7 +21,7 @@ import time
 import warnings
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TypedDict
 
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -30,12 +30,12 @@ from examples.lib.commands import environment
 from examples.lib.places import ROOT
 from examples.lib.trainings import call_fairseq_train
 from vq_nat.bench import timing
-from vq_nat.bench.machine import commit, processor, versions
+from vq_nat.bench.machine import describe_machine
 from vq_nat.results import tables as report
-from vq_nat.results.rows import write_json
+from vq_nat.results.rows import Machine
 from vq_nat.results.training_log import read_entry
+from vq_nat.results.writing import write_json
 
-Row = dict[str, Any]
 PLAIN, HOST = "plain PyTorch loop", "fairseq-train"
 ALONE = "fairseq-train --num-workers 0"
 FILES = {
@@ -44,7 +44,29 @@ FILES = {
     ALONE: "fairseq-train-alone.json",
 }
 WORKERS = {HOST: 1, ALONE: 0}
+PACKAGES = ("python", "torch", "fairseq", "vq_nat")  # whose versions matter
 LR, CLIP, SEED = 0.001, 1.0, 1
+
+
+class Rate(TypedDict):
+    """Images per second."""
+
+    median: float
+    all: list[float]  # of each run
+
+
+class TrainingSpeed(Machine):
+    """What a side of the comparison did."""
+
+    kind: str
+    system: str
+    arch: str
+    batch_size: int
+    updates: int
+    warm_up: int
+    images_per_s: Rate
+    autocast: str
+    seed: int
 
 
 def write_images(folder: Path, count: int) -> None:
@@ -156,7 +178,7 @@ def speed_of(name: str, args: argparse.Namespace, folder: Path) -> float:
 # --------------------------------------------------------------------------------- rows
 
 
-def measure(args: argparse.Namespace) -> list[Row]:
+def measure(args: argparse.Namespace) -> list[TrainingSpeed]:
     """Measures all sides in turns and returns their rows."""
     speeds: dict[str, list[float]] = {name: [] for name in FILES}
     with tempfile.TemporaryDirectory() as folder:
@@ -171,9 +193,8 @@ def measure(args: argparse.Namespace) -> list[Row]:
     return [row_of(name, speeds[name], args) for name in FILES]
 
 
-def row_of(name: str, speeds: list[float], args: argparse.Namespace) -> Row:
+def row_of(name: str, speeds: list[float], args: argparse.Namespace) -> TrainingSpeed:
     """Returns the row of a side."""
-    known = versions()
     return {
         "kind": "image-training",
         "system": name,
@@ -186,11 +207,7 @@ def row_of(name: str, speeds: list[float], args: argparse.Namespace) -> Row:
             "all": [round(speed, 2) for speed in speeds],
         },
         "autocast": args.autocast,
-        "device": args.device,
-        "processor": processor(args.device),
-        "threads": args.threads,
-        "versions": {k: known[k] for k in ("python", "torch", "fairseq", "vq_nat")},
-        "commit": commit(),
+        **describe_machine(args.device, args.threads, PACKAGES),
         "seed": SEED,
     }
 
@@ -201,10 +218,10 @@ def folder_of(args: argparse.Namespace) -> Path:
     return args.results / f"{args.arch}-{machine}"
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: list[TrainingSpeed]) -> str:
     """Returns the Markdown table of rows that compare with each other."""
     base = next(r for r in rows if r["system"] == PLAIN)["images_per_s"]["median"]
-    columns: list[report.Column] = [
+    columns: list[report.Column[TrainingSpeed]] = [
         ("training", lambda row: row["system"]),
         ("images/s", lambda row: f"{row['images_per_s']['median']:.0f}"),
         (

@@ -24,14 +24,29 @@ if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from vq_nat.bench import timing
-from vq_nat.bench.machine import commit, processor, versions
+from vq_nat.bench.machine import describe_machine
 from vq_nat.results import tables as report
-from vq_nat.results.rows import write_json
+from vq_nat.results.rows import Machine
+from vq_nat.results.writing import write_json
 
-Row = dict[str, Any]
 PLAIN, OURS = "plain PyTorch loop", "vq_nat.image.sampling"
 FILES = {PLAIN: "sampling-plain.json", OURS: "sampling.json"}
+PACKAGES = ("python", "torch", "vq_nat")  # whose versions matter
 SIDE, SEED = 32, 1
+
+
+class SamplingSpeed(Machine):
+    """What a side of the comparison did."""
+
+    kind: str
+    system: str
+    size: str
+    slices: int
+    parameters: int
+    batch_size: int
+    repeats: int
+    images_per_s: float
+    of_plain: float
 
 
 def build(args: argparse.Namespace) -> tuple[Any, Any]:
@@ -81,7 +96,7 @@ def ours(autoencoder: Any, prior: Any, count: int, device: str) -> Tensor:
     return decode_codes(autoencoder, codes, batch_size=count, device=device)
 
 
-def measure(args: argparse.Namespace) -> list[Row]:
+def measure(args: argparse.Namespace) -> list[SamplingSpeed]:
     """Times both in turns, after one untimed call each."""
     autoencoder, prior = build(args)
     size, device = args.batch_size, args.device
@@ -102,9 +117,8 @@ def measure(args: argparse.Namespace) -> list[Row]:
 
 def make_row(
     name: str, times: dict[str, list[float]], args: argparse.Namespace, prior: Any
-) -> Row:
+) -> SamplingSpeed:
     """Returns a side's row; the median of its times counts."""
-    known = versions()
     rate = args.batch_size / median(times[name])
     return {
         "kind": "image-sampling",
@@ -116,17 +130,13 @@ def make_row(
         "repeats": args.repeats,
         "images_per_s": round(rate, 2),
         "of_plain": round(median(times[PLAIN]) / median(times[name]), 4),
-        "device": args.device,
-        "processor": processor(args.device),
-        "threads": args.threads,
-        "versions": {k: known[k] for k in ("python", "torch", "vq_nat")},
-        "commit": commit(),
+        **describe_machine(args.device, args.threads, PACKAGES),
     }
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: list[SamplingSpeed]) -> str:
     """Returns the table of both sides and what it is about."""
-    columns: list[report.Column] = [
+    columns: list[report.Column[SamplingSpeed]] = [
         ("sampling", lambda row: row["system"]),
         ("images/s", lambda row: report.number(row["images_per_s"])),
         ("of the plain loop", lambda row: report.percent(row["of_plain"])),

@@ -20,15 +20,15 @@ import tempfile
 import time
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from examples.lib.places import ROOT
 from vq_nat.bench.machine import describe_machine
-from vq_nat.results.rows import write_text
 from vq_nat.results.tables import Column, markdown
+from vq_nat.results.writing import write_text
 
 WORDS = 30_000  # types in each language, with the frequencies of Zipf's law
 LONGEST = 40
@@ -62,7 +62,22 @@ def prepare(folder: Path, operations: int, workers: int) -> None:
     print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
-def measure(pairs: int, operations: int, workers: int) -> dict[str, Any]:
+class Memory(TypedDict):
+    """What preparing so many pairs took."""
+
+    pairs: int
+    operations: int
+    workers: int
+    peak_mib: int
+    seconds: int
+    device: NotRequired[str]  # older rows do not say on what
+    processor: NotRequired[str]
+    threads: NotRequired[int]
+    versions: NotRequired[dict[str, str]]
+    commit: NotRequired[str]
+
+
+def measure(pairs: int, operations: int, workers: int) -> Memory:
     """Returns the row of one size."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -87,9 +102,9 @@ def measure(pairs: int, operations: int, workers: int) -> dict[str, Any]:
     }
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: list[Memory]) -> str:
     """Returns the Markdown table of the rows."""
-    columns: list[Column] = [
+    columns: list[Column[Memory]] = [
         ("pairs", lambda row: f"{row['pairs']:,}"),
         ("peak memory of a process", lambda row: f"{row['peak_mib']} MiB"),
         ("minutes", lambda row: f"{row['seconds'] / 60:.1f}"),

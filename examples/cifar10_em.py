@@ -35,6 +35,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 from data_prep.lib.options import read_yaml
 from data_prep.lib.steps import UserError
 from examples.lib import cifar10_em_prior, cifar10_em_report, experiment
+from examples.lib.cifar10_em_rows import EMRow, Point
 from examples.lib.places import ROOT, locked
 from examples.lib.progress import minutes, say
 from examples.lib.scripts import add_machine, planned
@@ -44,7 +45,6 @@ from vq_nat.bench.conditions import Conditions
 from vq_nat.bench.images import measure
 from vq_nat.results.training_log import LogEntry, read_entry, read_log
 
-Row = dict[str, Any]
 PRESETS = ROOT / "examples" / "presets"
 SECTIONS = (
     *("images", "updates", "points", "warmup", "unquantised"),
@@ -154,13 +154,13 @@ def options_of(plan: Plan, run: Run) -> dict[str, Any]:
 # ---------------------------------------------------------------------------- training
 
 
-def train(plan: Plan, run: Run) -> tuple[Row, str]:
+def train(plan: Plan, run: Run) -> tuple[EMRow, str]:
     """Returns a training's row, trained only if there is none for these flags."""
     options, folder = options_of(plan, run), plan.work / run.name
     inputs = hashes(plan.data)
     recipe = {"version": RECIPE_VERSION, "flags": options, "inputs": inputs}
 
-    def make() -> Row:
+    def make() -> EMRow:
         make_ready(folder, recipe)
         log = folder / "train.log"
         command = call_fairseq_train(plan.data, folder, options)
@@ -184,7 +184,7 @@ def sha256_of(names: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()
 
 
-def make_row(plan: Plan, run: Run, folder: Path) -> Row:
+def make_row(plan: Plan, run: Run, folder: Path) -> EMRow:
     """Measures a trained model on the test set, and reads its log.
 
     The model is that of the last update: the best on validation would favour what
@@ -204,9 +204,11 @@ def make_row(plan: Plan, run: Run, folder: Path) -> Row:
     with ONE_AT_A_TIME:
         row = measure(model, images, "test", None, conditions)
     codebook = row["codebook"]
+    assert codebook is not None  # all settings have codes
     return {
         **row,
         "kind": "cifar10_em",
+        "codebook": codebook,
         "setting": run.setting,
         "label": SETTINGS[run.setting].label,
         "seed": run.seed,
@@ -224,7 +226,7 @@ def make_row(plan: Plan, run: Run, folder: Path) -> Row:
     }
 
 
-def read_curve(log: Path) -> list[dict[str, float]]:
+def read_curve(log: Path) -> list[Point]:
     """Reads validation over the updates; of a repeated update the last counts.
 
     Raises:
@@ -239,7 +241,7 @@ def read_curve(log: Path) -> list[dict[str, float]]:
     return list({here["updates"]: here for here in points}.values())
 
 
-def point(entry: LogEntry) -> dict[str, float]:
+def point(entry: LogEntry) -> Point:
     """Returns what a validation says."""
     values = entry.values
     return {
@@ -273,7 +275,7 @@ def run_all(plan: Plan) -> None:
     say(report(plan))
 
 
-def describe(row: Row) -> str:
+def describe(row: EMRow) -> str:
     """Sums up a training."""
     bits, codebook = row["bits_per_dim"], row["codebook"]
     return (
@@ -288,7 +290,7 @@ def report(plan: Plan) -> str:
     return cifar10_em_report.write(plan.results, list(SETTINGS), COLLAPSED)
 
 
-def learn_prior(plan: Plan, run: Run, row: Row) -> str:
+def learn_prior(plan: Plan, run: Run, row: EMRow) -> str:
     """Trains a prior of a model's codes, and returns what it saves."""
     inputs = hashes(plan.data)
     prior, state = cifar10_em_prior.train(plan.prior, run.name, row, inputs)

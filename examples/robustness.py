@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -30,12 +30,12 @@ from examples.lib.places import ROOT, locked
 from examples.lib.progress import minutes, say
 from examples.lib.scripts import add_machine, planned
 from examples.lib.trainings import fairseq_train
-from vq_nat.bench.machine import commit, processor, versions
+from vq_nat.bench.machine import describe_machine
 from vq_nat.results import tables as report
-from vq_nat.results.rows import read_json
+from vq_nat.results.rows import Machine, at
 from vq_nat.results.training_log import LogEntry, read_entry, read_log
+from vq_nat.results.writing import json_or_none
 
-Row = dict[str, Any]
 SIZES = tuple(2**power for power in range(8, 15))
 ASSIGNMENTS: dict[str, dict[str, Any]] = {
     "hard": {"vq-assign": "hard"},
@@ -53,7 +53,33 @@ LABELS = {
 }
 CURVES = {"used_codes": "codes used in 100 updates", "word_accuracy": "words right"}
 READ = ("dict", "train", "valid")  # the files of a corpus, by how their names begin
+PACKAGES = ("python", "torch", "fairseq", "vq_nat")  # whose versions matter
 RECIPE_VERSION = 2  # raise when a row changes for the same flags
+
+
+class Point(TypedDict):
+    """What a validation says."""
+
+    updates: int
+    used_codes: int
+    word_accuracy: float
+    posterior_entropy: float
+    quantization_error: float
+
+
+class Survival(Machine):
+    """What became of a codebook."""
+
+    kind: str
+    corpus: str
+    assign: str
+    codes: int
+    seed: int
+    updates: int
+    max_tokens: int
+    curve: list[Point]
+    final: Point
+    train_seconds: int
 
 
 @dataclass(frozen=True)
@@ -139,13 +165,13 @@ def options_of(plan: Plan, run: Run) -> dict[str, Any]:
 # ---------------------------------------------------------------------------- training
 
 
-def train(plan: Plan, run: Run) -> tuple[Row, str]:
+def train(plan: Plan, run: Run) -> tuple[Survival, str]:
     """Returns a training's row, trained only if there is none for these flags."""
     options, path = options_of(plan, run), plan.rows / f"{run.name}.json"
     stamp = plan.work / ".done" / f"{run.name}.json"
     recipe = {"version": RECIPE_VERSION, "flags": options, "inputs": hashes(plan.data)}
 
-    def make() -> Row:
+    def make() -> Survival:
         folder = plan.work / run.name
         log = folder / "train.log"
         log.unlink(missing_ok=True)
@@ -163,7 +189,7 @@ def hashes(data: Path) -> dict[str, str]:
     return experiment.hashes(paths, data)
 
 
-def make_row(plan: Plan, run: Run, log: Path) -> Row:
+def make_row(plan: Plan, run: Run, log: Path) -> Survival:
     """Reads a training's log.
 
     Raises:
@@ -174,7 +200,6 @@ def make_row(plan: Plan, run: Run, log: Path) -> Row:
     curve = [point(entry, run.codes) for entry in entries if entry.kind == "valid"]
     if not curve:
         raise UserError(f"{log} must hold a validation, but does not.")
-    known = versions()
     return {
         "kind": "robustness",
         "corpus": plan.corpus,
@@ -186,15 +211,11 @@ def make_row(plan: Plan, run: Run, log: Path) -> Row:
         "curve": curve,
         "final": curve[-1],
         "train_seconds": round(read_log(log).seconds),
-        "device": plan.device,
-        "processor": processor("cuda" if plan.device == "cuda" else "cpu"),
-        "threads": plan.threads,
-        "versions": {k: known[k] for k in ("python", "torch", "fairseq", "vq_nat")},
-        "commit": commit(),
+        **describe_machine(plan.device, plan.threads, PACKAGES),
     }
 
 
-def point(entry: LogEntry, codes: int) -> dict[str, float]:
+def point(entry: LogEntry, codes: int) -> Point:
     """Returns what a validation says."""
     values = entry.values
     return {
@@ -209,13 +230,13 @@ def point(entry: LogEntry, codes: int) -> dict[str, float]:
 # ------------------------------------------------------------------------------ report
 
 
-def load_rows(folder: Path) -> list[Row]:
+def load_rows(folder: Path) -> list[Survival]:
     """Reads all rows of a corpus."""
-    rows = [read_json(path) for path in sorted(folder.glob("*.json"))]
+    rows = [json_or_none(path) for path in sorted(folder.glob("*.json"))]
     return [row for row in rows if row and row.get("kind") == "robustness"]
 
 
-def tables(rows: list[Row]) -> str:
+def tables(rows: list[Survival]) -> str:
     """Returns a table of used codes and one of right words, at the end of training."""
     used = table(rows, "used_codes", lambda value: f"{value:.0f}")
     right = table(rows, "word_accuracy", report.percent)
@@ -228,33 +249,30 @@ def tables(rows: list[Row]) -> str:
     )
 
 
-def table(rows: list[Row], name: str, write: Callable[[float], str]) -> str:
+def table(rows: list[Survival], name: str, write: Callable[[float], str]) -> str:
     """Returns mean and range over seeds of a figure, by assignment and size."""
     sizes = sorted({row["codes"] for row in rows})
 
-    def cell_of(size: int) -> Callable[[Row], str]:
-        def cell(line: Row) -> str:
-            own = [row for row in rows if row["assign"] == line["assign"]]
-            found = [row["final"][name] for row in own if row["codes"] == size]
-            if not found:
-                return report.NOTHING
-            return experiment.mean_and_range(found, write)
+    def cell_of(size: int) -> Callable[[str], str]:
+        def cell(assign: str) -> str:
+            own = [row for row in rows if row["assign"] == assign]
+            found = [at(row, "final", name) for row in own if row["codes"] == size]
+            return experiment.mean_and_range(found, write) if found else report.NOTHING
 
         return cell
 
-    columns: list[report.Column] = [("assignment", lambda line: LABELS[line["assign"]])]
+    columns: list[report.Column[str]] = [("assignment", LABELS.__getitem__)]
     columns += [(str(size), cell_of(size)) for size in sizes]
-    lines = [{"assign": name} for name in present(rows)]
-    return report.markdown(columns, lines)
+    return report.markdown(columns, present(rows))
 
 
-def present(rows: list[Row]) -> list[str]:
+def present(rows: list[Survival]) -> list[str]:
     """Lists the assignments that have rows, in order."""
     known = {row["assign"] for row in rows}
     return [name for name in ASSIGNMENTS if name in known]
 
 
-def notes(rows: list[Row]) -> str:
+def notes(rows: list[Survival]) -> str:
     """Says what was trained, and on what."""
     seeds = len({row["seed"] for row in rows})
     versions = report.distinct(
@@ -273,7 +291,7 @@ def notes(rows: list[Row]) -> str:
     )
 
 
-def plot(rows: list[Row], path: Path) -> None:
+def plot(rows: list[Survival], path: Path) -> None:
     """Draws both figures over the updates, a column for each codebook size."""
     import matplotlib
 

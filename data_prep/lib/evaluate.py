@@ -17,7 +17,7 @@ from data_prep.lib.pool import Job
 from data_prep.lib.steps import report
 from data_prep.lib.teachers import Teacher, batches_by_length
 from data_prep.lib.text import plain_text, read_lines, undo_bpe
-from vq_nat.results.rows import write_json
+from vq_nat.results.writing import write_json
 
 
 def evaluate(job: Job, corpus: Plan, splits: list[str], path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.lib.steps import UserError, Workspace
-from vq_nat.results.rows import read_json, write_json
 from vq_nat.results.versions import installed
+from vq_nat.results.writing import json_or_none, write_json
 
 NAME = "manifest.json"
 MANIFEST_VERSION = 1
@@ -34,7 +34,7 @@ def write_manifest(work: Workspace, about: dict[str, Any]) -> None:
         about: what the stamps do not know.
     """
     content = {"version": MANIFEST_VERSION, **about, "files": stamped_files(work)}
-    old = read_json(work.out / NAME)
+    old = json_or_none(work.out / NAME)
     if isinstance(old, dict) and {**old, "made_with": None} == {
         **json.loads(json.dumps(content)),
         "made_with": None,
@@ -62,7 +62,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     if not path.is_file():
         raise UserError(f"The file {path} is missing.")
-    content = read_json(path)
+    content = json_or_none(path)
     if not isinstance(content, dict) or content.get("version") != MANIFEST_VERSION:
         raise UserError(
             f"{path} must be a manifest of version {MANIFEST_VERSION}, but is not."

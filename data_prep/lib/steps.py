@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from vq_nat.files import sha256
-from vq_nat.results.rows import read_json, write_json
+from vq_nat.results.writing import json_or_none, write_json
 
 STAMP_VERSION = 1  # raise when a step's output changes for the same input
 LOCK_PATIENCE = 10.0  # seconds; the workers of a killed run take a moment to end
@@ -57,7 +57,7 @@ def compare(known: Any, wanted: Any) -> str:
 
 def state_of(stamp: Path, recipe: Recipe, output: Path) -> str:
     """Tells whether an output is finished, missing, or of another recipe or changed."""
-    known = read_json(stamp)
+    known = json_or_none(stamp)
     if not output.exists() or not isinstance(known, dict):
         return MISSING
     wanted = json.loads(json.dumps({**recipe}))  # as it will be read back

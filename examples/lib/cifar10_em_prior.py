@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 from data_prep.lib.steps import UserError
 from examples.lib import experiment
+from examples.lib.cifar10_em_rows import EMRow, PriorRow
 from examples.lib.trainings import call_fairseq_train, make_ready
 from vq_nat.bench.conditions import Conditions
 from vq_nat.bench.images import code_nats, nats_per_bit_per_dim
 from vq_nat.bench.machine import describe_machine
-from vq_nat.results.rows import read_json
 from vq_nat.results.training_log import read_log
+from vq_nat.results.writing import json_or_none
 
-Row = dict[str, Any]
 RECIPE_VERSION = 1  # raise when a row changes for the same flags
 
 
@@ -28,7 +28,7 @@ class PriorPlan(NamedTuple):
     data: Path
     work: Path
     results: Path
-    preset: Row  # the section `prior`
+    preset: dict[str, Any]  # the section `prior`
     threads: int
     device: str
     jobs: int = 1
@@ -38,7 +38,7 @@ class PriorPlan(NamedTuple):
         return self.results / "priors" / f"{name}.json"
 
 
-def options_of(plan: PriorPlan, autoencoder: Path, seed: int) -> Row:
+def options_of(plan: PriorPlan, autoencoder: Path, seed: int) -> dict[str, Any]:
     """Returns fairseq's flags of a prior's training."""
     updates = plan.preset["updates"]
     every = max(1, updates // plan.preset["points"])
@@ -56,7 +56,9 @@ def options_of(plan: PriorPlan, autoencoder: Path, seed: int) -> Row:
     }
 
 
-def train(plan: PriorPlan, name: str, row: Row, inputs: Row) -> tuple[Row, str]:
+def train(
+    plan: PriorPlan, name: str, row: EMRow, inputs: dict[str, str]
+) -> tuple[PriorRow, str]:
     """Returns the row of a training's prior, trained only if there is none yet.
 
     Args:
@@ -77,7 +79,7 @@ def train(plan: PriorPlan, name: str, row: Row, inputs: Row) -> tuple[Row, str]:
         "fingerprint": row["fingerprint"],
     }
 
-    def make() -> Row:
+    def make() -> PriorRow:
         if not autoencoder.is_file():
             raise UserError(
                 f"{autoencoder} must be there to train a prior of its codes, but is "
@@ -96,7 +98,7 @@ def train(plan: PriorPlan, name: str, row: Row, inputs: Row) -> tuple[Row, str]:
     return experiment.made_once(plan.path(name), stamp, recipe, make)
 
 
-def make_row(plan: PriorPlan, row: Row, autoencoder: Path, folder: Path) -> Row:
+def make_row(plan: PriorPlan, row: EMRow, autoencoder: Path, folder: Path) -> PriorRow:
     """Measures a prior on the test set.
 
     Raises:
@@ -129,17 +131,27 @@ def make_row(plan: PriorPlan, row: Row, autoencoder: Path, folder: Path) -> Row:
     }
 
 
-def joined(row: Row, path: Path) -> Row:
+def joined(row: EMRow, path: Path) -> EMRow:
     """Adds a prior's figures to the row of its training.
 
     Args:
         row: of the training.
         path: of the prior's row, which may be missing or of other weights.
     """
-    prior = read_json(path)
+    prior: PriorRow | None = json_or_none(path)
     if not prior or prior["fingerprint"] != row.get("fingerprint"):
         return row
-    bits = dict(row["bits_per_dim"], prior_learned=prior["bits_per_dim"])
-    bits["total_learned"] = round(bits["reconstruction"] + prior["bits_per_dim"], 5)
-    figures = {k: prior[k] for k in ("parameters", "updates", "train_seconds")}
-    return {**row, "bits_per_dim": bits, "prior": figures}
+    bits, known = prior["bits_per_dim"], row["bits_per_dim"]
+    return {
+        **row,
+        "bits_per_dim": {
+            **known,
+            "prior_learned": bits,
+            "total_learned": round(known["reconstruction"] + bits, 5),
+        },
+        "prior": {
+            "parameters": prior["parameters"],
+            "updates": prior["updates"],
+            "train_seconds": prior["train_seconds"],
+        },
+    }

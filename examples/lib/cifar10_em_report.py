@@ -11,11 +11,13 @@ from typing import Any
 
 from data_prep.lib.steps import UserError
 from examples.lib.cifar10_em_prior import joined
+from examples.lib.cifar10_em_rows import EMRow
 from examples.lib.experiment import draw_seeds, mean_and_range
+from vq_nat.bench.images import CodeUse
 from vq_nat.results import tables as report
-from vq_nat.results.rows import read_json
+from vq_nat.results.rows import at
+from vq_nat.results.writing import json_or_none
 
-Row = dict[str, Any]
 BASELINE = "hard"
 UNIFORM, LEARNED = "total_uniform", "total_learned"  # sums of bits by their prior
 SLICED = "slices"  # more codes, more bits: a reference, and no rival of the others
@@ -57,9 +59,9 @@ def write(folder: Path, order: list[str], collapsed: float) -> str:
     return f"\n{text}"
 
 
-def load_rows(folder: Path, order: list[str]) -> list[Row]:
+def load_rows(folder: Path, order: list[str]) -> list[EMRow]:
     """Reads all rows with their priors, by setting and seed."""
-    rows = {path: read_json(path) for path in sorted(folder.glob("*.json"))}
+    rows = {path: json_or_none(path) for path in sorted(folder.glob("*.json"))}
     found = [
         joined(row, folder / "priors" / path.name)
         for path, row in rows.items()
@@ -68,7 +70,7 @@ def load_rows(folder: Path, order: list[str]) -> list[Row]:
     return sorted(found, key=lambda row: (order.index(row["setting"]), row["seed"]))
 
 
-def alike(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+def alike(rows: list[EMRow]) -> tuple[list[EMRow], list[EMRow]]:
     """Divides rows into those of the most frequent experiment, and the others.
 
     Product quantization has flags of its own, which its rows must have in common.
@@ -90,7 +92,7 @@ def most_frequent(keys: Iterable[str]) -> str | None:
     return counted[0][0] if counted else None
 
 
-def experiment_of(row: Row, data: str | None) -> str:
+def experiment_of(row: EMRow, data: str | None) -> str:
     """Returns what rows must have in common to stand in one table.
 
     Args:
@@ -101,16 +103,16 @@ def experiment_of(row: Row, data: str | None) -> str:
     flags = {"autocast": "auto", **row["flags"]}  # which older rows do not name
     flags = {k: v for k, v in flags.items() if k not in varied}
     names = ("images", "test_images", "updates", "batch_size")
-    same = [row.get("data_sha256") or data, *(row.get(name) for name in names)]
+    same = [row.get("data_sha256") or data, *(at(row, name) for name in names)]
     return json.dumps([flags, *same], sort_keys=True)
 
 
-def flags_of_slices(row: Row) -> str:
+def flags_of_slices(row: EMRow) -> str:
     """Returns the flags that only product quantization has."""
     return json.dumps([row["flags"].get(name) for name in OF_SLICES])
 
 
-def left_out(rows: list[Row]) -> str:
+def left_out(rows: list[EMRow]) -> str:
     """Names rows of other experiments."""
     if not rows:
         return ""
@@ -118,70 +120,70 @@ def left_out(rows: list[Row]) -> str:
     return f"Left out, as of other data or flags than most rows here: {names}."
 
 
-def by_setting(rows: list[Row]) -> dict[str, list[Row]]:
+def by_setting(rows: list[EMRow]) -> dict[str, list[EMRow]]:
     """Groups the rows, in their order."""
     names = dict.fromkeys(row["setting"] for row in rows)
     return {name: [r for r in rows if r["setting"] == name] for name in names}
 
 
-def table(rows: list[Row]) -> str:
+def table(rows: list[EMRow]) -> str:
     """Returns a line for each setting: mean (and range) over its seeds."""
     groups = by_setting(rows)
+    baseline = groups.get(BASELINE, [])
 
-    def own(line: Row) -> list[Row]:
-        return groups[line["setting"]]
-
-    def bits(name: str) -> Callable[[Row], str]:
-        def cell(line: Row) -> str:
-            values = [row["bits_per_dim"][name] for row in own(line)]
+    def bits(name: str) -> Callable[[list[EMRow]], str]:
+        def cell(own: list[EMRow]) -> str:
+            values = [at(row, "bits_per_dim", name) for row in own]
             found = [value for value in values if value is not None]
             return mean_and_range(found, "{:.3f}".format) if found else report.NOTHING
 
         return cell
 
-    def perplexity(line: Row) -> str:
-        values = [row["codebook"]["perplexity"] for row in own(line)]
+    def perplexity(own: list[EMRow]) -> str:
+        values = [row["codebook"]["perplexity"] for row in own]
         return mean_and_range(values, "{:.0f}".format)
 
-    columns: list[report.Column] = [
-        ("setting", lambda line: own(line)[0]["label"]),
-        ("codes", lambda line: size_of(own(line)[0]["codebook"])),
-        ("seeds", lambda line: str(len(own(line)))),
+    columns: list[report.Column[list[EMRow]]] = [
+        ("setting", lambda own: own[0]["label"]),
+        ("codes", lambda own: size_of(own[0]["codebook"])),
+        ("seeds", lambda own: str(len(own))),
         ("reconstruction", bits("reconstruction")),
         ("+ uniform prior", bits("total_uniform")),
-        ("− hard EM", lambda line: difference(own(line), groups.get(BASELINE, []))),
+        ("− hard EM", lambda own: difference(own, baseline)),
         ("+ learned prior", bits("total_learned")),
         ("perplexity", perplexity),
-        ("codes used", lambda line: share(own(line), used)),
-        ("collapsed", lambda line: share(own(line), lambda row: row["collapsed"])),
-        ("minutes", lambda line: minutes(own(line))),
+        ("codes used", lambda own: share(own, used)),
+        ("collapsed", lambda own: share(own, lambda row: row["collapsed"])),
+        ("minutes", minutes),
     ]
-    return report.markdown(columns, [{"setting": name} for name in groups])
+    return report.markdown(columns, groups.values())
 
 
-def size_of(codebook: Row) -> str:
+def size_of(codebook: CodeUse) -> str:
     """Writes the size of the codes of an image."""
     high, wide = codebook["grid"]
     slices = f" × {codebook['slices']}" if codebook["slices"] > 1 else ""
     return f"{high} × {wide}{slices} of {codebook['codes']}"
 
 
-def used(row: Row) -> float:
+def used(row: EMRow) -> float:
     """Returns the share of the codes that the test set uses."""
     return row["codebook"]["used_share"]
 
 
-def share(rows: list[Row], figure: Callable[[Row], float]) -> str:
+def share(rows: list[EMRow], figure: Callable[[EMRow], float]) -> str:
     """Writes a mean as a percentage."""
     return report.percent(mean(float(figure(row)) for row in rows))
 
 
-def minutes(rows: list[Row]) -> str:
+def minutes(rows: list[EMRow]) -> str:
     """Writes how long the trainings took."""
     return mean_and_range([row["train_seconds"] / 60 for row in rows], "{:.1f}".format)
 
 
-def gaps(rows: list[Row], baseline: list[Row], sum_of: str = UNIFORM) -> list[float]:
+def gaps(
+    rows: list[EMRow], baseline: list[EMRow], sum_of: str = UNIFORM
+) -> list[float]:
     """Returns the differences in bits/dim to a baseline, of the seeds that have both.
 
     Args:
@@ -189,12 +191,12 @@ def gaps(rows: list[Row], baseline: list[Row], sum_of: str = UNIFORM) -> list[fl
         baseline: of another.
         sum_of: with the uniform prior, or with a learned one.
     """
-    base = {row["seed"]: row["bits_per_dim"][sum_of] for row in baseline}
-    pairs = [(row["bits_per_dim"][sum_of], base.get(row["seed"])) for row in rows]
+    base = {row["seed"]: at(row, "bits_per_dim", sum_of) for row in baseline}
+    pairs = [(at(row, "bits_per_dim", sum_of), base.get(row["seed"])) for row in rows]
     return [own - other for own, other in pairs if None not in (own, other)]
 
 
-def difference(rows: list[Row], baseline: list[Row]) -> str:
+def difference(rows: list[EMRow], baseline: list[EMRow]) -> str:
     """Writes the mean difference in bits/dim to hard EM of the same seeds."""
     found = gaps(rows, baseline)
     if not found or rows[0]["setting"] == BASELINE:
@@ -202,7 +204,7 @@ def difference(rows: list[Row], baseline: list[Row]) -> str:
     return mean_and_range(found, "{:+.3f}".format)
 
 
-def findings(rows: list[Row]) -> str:
+def findings(rows: list[EMRow]) -> str:
     """Says who needs fewer bits than whom, with how many of the seeds."""
     groups = by_setting(rows)
     rivals = {name: own for name, own in groups.items() if name != SLICED}
@@ -221,7 +223,7 @@ def findings(rows: list[Row]) -> str:
     return "\n".join(line for line in found if line)
 
 
-def compare(rows: list[Row], baseline: list[Row]) -> str:
+def compare(rows: list[EMRow], baseline: list[EMRow]) -> str:
     """Says how a setting stands to another, empty without common seeds."""
     found, learned = gaps(rows, baseline), gaps(rows, baseline, LEARNED)
     if not found:
@@ -241,7 +243,7 @@ def difference_of(gaps: list[float]) -> str:
     return f"{abs(middle):.3f} {word} (with {seeds} of {len(gaps)} seeds)"
 
 
-def notes(rows: list[Row], collapsed: float) -> str:
+def notes(rows: list[EMRow], collapsed: float) -> str:
     """Says what was trained, on what, and what the columns mean."""
     versions = report.distinct(
         ", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in rows
@@ -269,13 +271,13 @@ def notes(rows: list[Row], collapsed: float) -> str:
     )
 
 
-def at_once(rows: list[Row]) -> str:
+def at_once(rows: list[EMRow]) -> str:
     """Says how many trainings shared the machine."""
     jobs = max(row.get("jobs") or 1 for row in rows)
     return f", {jobs} side by side" if jobs > 1 else ""
 
 
-def of_slices(rows: list[Row]) -> str:
+def of_slices(rows: list[EMRow]) -> str:
     """Says what else differs with product quantization."""
     flags = [row["flags"] for row in rows if row["setting"] == SLICED]
     known = {name: flags[0][name] for name in OF_SLICES if flags and name in flags[0]}
@@ -285,13 +287,13 @@ def of_slices(rows: list[Row]) -> str:
     return f" (product quantization with {words})"
 
 
-def restarts(rows: list[Row]) -> str:
+def restarts(rows: list[EMRow]) -> str:
     """Says whether unused codes are revived, in all rows alike."""
     after = rows[0]["flags"].get("vq-restart-after") if rows else None
     return f"revived after {after} updates" if after else "not revived"
 
 
-def plot(rows: list[Row], path: Path) -> None:
+def plot(rows: list[EMRow], path: Path) -> None:
     """Draws bits per dimension and perplexity over the updates."""
     import matplotlib
 
@@ -314,7 +316,7 @@ def plot(rows: list[Row], path: Path) -> None:
     pyplot.close(figure)
 
 
-def limit_bits(axis: Any, rows: list[Row]) -> None:
+def limit_bits(axis: Any, rows: list[EMRow]) -> None:
     """Shows those that are compared, from the second validation on."""
     curves = [row["curve"] for row in rows if row["setting"] != SLICED]
     shown = [here["bits_per_dim"] for curve in curves for here in curve[1:]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from vq_nat.results.training_log import LogEntry, read_entry
 
@@ -23,7 +24,14 @@ TRAINING = (
 VALIDATION = ("loss", "bleu", "bleu_true_codes", "code_accuracy", "word_accuracy")
 
 
-def read_curves(log: Path) -> dict[str, Curve]:
+class Curves(TypedDict):
+    """A training over its updates."""
+
+    training: Curve
+    validation: Curve
+
+
+def read_curves(log: Path) -> Curves:
     """Returns what a log says over the updates.
 
     Args:

@@ -11,12 +11,13 @@ attention, norms, quantising, embeddings, and what surrounds a product.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from examples.lib.engine_models import Size
 from examples.lib.engine_products import microseconds, weights
+from examples.lib.engine_rows import Stage
 
 STAGES = ("encode", "codes", "words", "output")
 PEAK = ((256, 768, 192), (256, 1024, 512), (512, 512, 512))  # rows, outputs, inputs
@@ -156,9 +157,7 @@ def limits_of(
     return found
 
 
-def stage_rows(
-    measured: list[list[float]], limits: dict[str, float]
-) -> list[dict[str, Any]]:
+def stage_rows(measured: list[list[float]], limits: dict[str, float]) -> list[Stage]:
     """Returns what a row says of stages.
 
     Args:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from examples.lib.engine_models import SIZES
+from examples.lib.engine_rows import EngineRow, Stage, System
 from examples.lib.engine_turns import times_as_fast
 from examples.lib.plots import pyplot
-from vq_nat.results.rows import Row
+from vq_nat.results.rows import at
 from vq_nat.results.tables import Column, distinct, markdown, number
 
 LATENT, SAME, FOREIGN = "ours", "the same engine", "CTranslate2"
@@ -26,7 +27,7 @@ CTranslate2 with sentences side by side on its threads instead of parts of produ
 Systems were called in turn, round by round; ratios are medians over rounds."""
 
 
-def report(rows: Sequence[Row]) -> str:
+def report(rows: Sequence[EngineRow]) -> str:
     """Writes the whole report."""
     parts = ["# Engines and models, one beside the other", INTRODUCTION]
     parts += [conditions(rows)]
@@ -36,7 +37,7 @@ def report(rows: Sequence[Row]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def section(rows: Sequence[Row]) -> Iterable[str]:
+def section(rows: Sequence[EngineRow]) -> Iterable[str]:
     """Yields what is said of one size."""
     yield who_wins(rows)
     for threads, batch in sorted({(r["threads"], r["batch_size"]) for r in rows}):
@@ -56,7 +57,7 @@ def plural(count: int, what: str) -> str:
     return f"{count} {what}{'s' * (count != 1)}"
 
 
-def sizes_of(rows: Iterable[Row]) -> list[str]:
+def sizes_of(rows: Iterable[EngineRow]) -> list[str]:
     """Returns the sizes that there are rows of, the smallest first."""
     known = {row["size"] for row in rows}
     return [size for size in SIZES if size in known]
@@ -71,11 +72,11 @@ def sizes_in_words(name: str) -> str:
     )
 
 
-def conditions(rows: Sequence[Row]) -> str:
+def conditions(rows: Sequence[EngineRow]) -> str:
     """Says on what machine, in what state and with what versions."""
 
     def shared(*names: str) -> str:
-        return distinct(one for row in rows for one in [value_at(row, names)])
+        return distinct(at(row, *names) for row in rows)
 
     load = [row["calibration"]["load"] for row in rows]
     products = [row["calibration"]["products_ms"] for row in rows]
@@ -90,31 +91,23 @@ def conditions(rows: Sequence[Row]) -> str:
     )
 
 
-def value_at(row: Row, names: Sequence[str]) -> Any:
-    """Returns a value deep inside a row."""
-    value: Any = row
-    for name in names:
-        value = value[name]
-    return value
-
-
 # ---------------------------------------------------------------------------- the times
 
 
-def times_table(rows: Sequence[Row]) -> str:
+def times_table(rows: Sequence[EngineRow]) -> str:
     """Returns the table of systems by words of one batch size."""
     rows = sorted(rows, key=lambda row: row["words"])
     names = list(dict.fromkeys(name for row in rows for name in row["systems"]))
 
-    def cell(row: Row) -> Callable[[Row], str]:
-        return lambda line: time_in_words(row["systems"].get(line["name"]))
+    def cell(row: EngineRow) -> Callable[[str], str]:
+        return lambda name: time_in_words(row["systems"].get(name))
 
-    columns: list[Column] = [("system", lambda line: line["name"])]
+    columns: list[Column[str]] = [("system", str)]
     columns += [(plural(row["words"], "word"), cell(row)) for row in rows]
-    return markdown(columns, [{"name": name} for name in names])
+    return markdown(columns, names)
 
 
-def time_in_words(one: Row | None) -> str:
+def time_in_words(one: System | None) -> str:
     """Writes median and 90th percentile."""
     if one is None:
         return number(None)
@@ -129,29 +122,29 @@ def figure(value: float) -> str:
 # ----------------------------------------------------------------------- who wins where
 
 
-def fastest(row: Row, wanted: Callable[[Row], bool]) -> Row | None:
+def fastest(row: EngineRow, wanted: Callable[[System], bool]) -> System | None:
     """Returns the fastest of some systems in a row."""
     own = [one for one in row["systems"].values() if wanted(one)]
     return min(own, key=lambda one: one["ms"]["median"], default=None)
 
 
-def is_latent(one: Row) -> bool:
+def is_latent(one: System) -> bool:
     """One of our models in our engine, over the whole vocabulary."""
     latent = one["model"] in ("VQ", "words") and not one["shortlist"]
     return one["engine"] == "vq-nat" and latent
 
 
-def is_same_engine(one: Row) -> bool:
+def is_same_engine(one: System) -> bool:
     """An autoregressive model in our engine, over the whole vocabulary."""
     return one["engine"] == "vq-nat" and "+" in one["model"] and not one["shortlist"]
 
 
-def is_foreign(one: Row) -> bool:
+def is_foreign(one: System) -> bool:
     """CTranslate2, over the whole vocabulary."""
     return one["engine"] == "CTranslate2" and not one["shortlist"]
 
 
-def who_wins(rows: Sequence[Row]) -> str:
+def who_wins(rows: Sequence[EngineRow]) -> str:
     """Writes the paragraph on who is faster where, from the rows alone."""
     sentences = []
     for threads, batch in sorted({(r["threads"], r["batch_size"]) for r in rows}):
@@ -177,9 +170,9 @@ LABELS = {
 
 
 def duel(
-    rows: Sequence[Row],
-    ours: Callable[[Row], bool],
-    theirs: Callable[[Row], bool],
+    rows: Sequence[EngineRow],
+    ours: Callable[[System], bool],
+    theirs: Callable[[System], bool],
     label: str,
 ) -> str:
     """Says how many times as fast some systems are as others, at every length."""
@@ -196,7 +189,7 @@ def duel(
     return LABELS[label].format(f"{figures} times as fast (at {lengths} words)")
 
 
-def growths(rows: Sequence[Row]) -> list[str]:
+def growths(rows: Sequence[EngineRow]) -> list[str]:
     """Says by how much times grow from the shortest to the longest sentence."""
     alone = [r for r in rows if (r["threads"], r["batch_size"]) == (1, 1)]
     if len(alone) < 2:
@@ -216,60 +209,73 @@ def growths(rows: Sequence[Row]) -> list[str]:
 # ---------------------------------------------------------------------------- the limit
 
 
-def stages_table(rows: Sequence[Row]) -> str:
+class StageLine(NamedTuple):
+    """A line of the table of stages."""
+
+    row: EngineRow
+    model: str
+    stage: Stage
+
+    @property
+    def lost_ms(self) -> float:
+        """Time beyond the limit."""
+        return self.stage["ms"] - self.stage["limit_ms"]
+
+
+def stages_table(rows: Sequence[EngineRow]) -> str:
     """Returns the table of stages: time, limit, and how far they are apart."""
-    columns: list[Column] = [
-        ("model", lambda line: line["model"]),
-        ("batch", lambda line: str(line["batch_size"])),
-        ("words", lambda line: str(line["words"])),
-        ("stage", lambda line: line["stage"]),
-        ("ms", lambda line: figure(line["ms"])),
-        ("limit, ms", lambda line: figure(line["limit_ms"])),
-        ("of the limit", lambda line: distance(line)),
+    columns: list[Column[StageLine]] = [
+        ("model", lambda line: line.model),
+        ("batch", lambda line: str(line.row["batch_size"])),
+        ("words", lambda line: str(line.row["words"])),
+        ("stage", lambda line: line.stage["stage"]),
+        ("ms", lambda line: figure(line.stage["ms"])),
+        ("limit, ms", lambda line: figure(line.stage["limit_ms"])),
+        ("of the limit", lambda line: distance(line.stage)),
     ]
-    return markdown(columns, list(stage_lines(rows)))
+    return markdown(columns, stage_lines(rows))
 
 
-def stage_lines(rows: Sequence[Row]) -> Iterable[Row]:
+def stage_lines(rows: Sequence[EngineRow]) -> Iterable[StageLine]:
     """Yields a line for each stage that takes time."""
     for row in sorted(rows, key=lambda row: (row["batch_size"], row["words"])):
-        for model, stages in row["stages"].items():
-            head = {"model": model, **row}
+        for model, stages in row.get("stages", {}).items():
             for stage in stages:
                 if stage["ms"] > 0:
-                    yield {**head, **stage}
+                    yield StageLine(row, model, stage)
 
 
-def distance(line: Row) -> str:
+def distance(one: Stage) -> str:
     """Writes how many times its limit a stage takes."""
-    if not line["limit_ms"]:
+    if not one["limit_ms"]:
         return number(None)
-    return f"{line['ms'] / line['limit_ms']:.1f}×"
+    return f"{one['ms'] / one['limit_ms']:.1f}×"
 
 
-def stages_in_words(rows: Sequence[Row]) -> str:
+def stages_in_words(rows: Sequence[EngineRow]) -> str:
     """Says what the limit is, and how far the stages are from it."""
     reading = sorted(row["speeds"]["gb_per_s"] for row in rows)
     peak = sorted(row["speeds"]["gop_per_s"] for row in rows)
-    lines = [one for one in stage_lines(rows) if one["limit_ms"]]
-    ratios = sorted(line["ms"] / line["limit_ms"] for line in lines)
-    worst = max(lines, key=lambda line: line["ms"] - line["limit_ms"])
+    lines = [line for line in stage_lines(rows) if line.stage["limit_ms"]]
+    ratios = sorted(line.stage["ms"] / line.stage["limit_ms"] for line in lines)
+    worst = max(lines, key=lambda line: line.lost_ms)
     return (
         "Stages in int8 on one thread. The limit of a product is the longer of reading "
         f"its weights once ({reading[0]:.0f} to {reading[-1]:.0f} GB/s, measured with "
         f"one row) and multiplying at the measured peak ({peak[0]:.0f} to "
         f"{peak[-1]:.0f} Gop/s); the rest is attention, norms, quantising, embeddings "
         f"and what is around the products. Stages take {ratios[0]:.1f} to "
-        f"{ratios[-1]:.1f} times their limit; most time is lost in `{worst['stage']}` "
-        f"of {worst['model']} at {worst['words']} words, batch {worst['batch_size']} "
-        f"({figure(worst['ms'])} ms, limit {figure(worst['limit_ms'])})."
+        f"{ratios[-1]:.1f} times their limit; most time is lost in "
+        f"`{worst.stage['stage']}` of {worst.model} at {worst.row['words']} words, "
+        f"batch {worst.row['batch_size']} ({figure(worst.stage['ms'])} ms, limit "
+        f"{figure(worst.stage['limit_ms'])})."
     )
 
 
 # ----------------------------------------------------------------------------- the plot
 
 
-def draw(rows: Sequence[Row], path: Path) -> bool:
+def draw(rows: Sequence[EngineRow], path: Path) -> bool:
     """Draws time against length at batch 1 on one thread; False without two lengths."""
     alone = [r for r in rows if (r["threads"], r["batch_size"]) == (1, 1)]
     sizes = [s for s in sizes_of(alone) if sum(r["size"] == s for r in alone) > 1]
@@ -293,7 +299,7 @@ def draw(rows: Sequence[Row], path: Path) -> bool:
 STYLES = {"vq-nat": "-", "CTranslate2": "--", "ONNX": ":", "PyTorch": "-."}
 
 
-def draw_size(axes: Any, rows: Sequence[Row]) -> None:
+def draw_size(axes: Any, rows: Sequence[EngineRow]) -> None:
     """Draws the lines of one size."""
     names = dict.fromkeys(name for row in rows for name in row["systems"])
     for name in names:

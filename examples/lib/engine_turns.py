@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from statistics import median
 from typing import Any, NamedTuple
 
+from examples.lib.engine_rows import Times
 from vq_nat.bench.timing import percentile, seconds
 
 SHORT = 0.05  # seconds: below it, a call does not count after those of others
@@ -29,7 +30,7 @@ class Rules(NamedTuple):
 
 def take_turns(
     systems: Mapping[str, Callable[[], Any]], rules: Rules
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Times]:
     """Times the systems.
 
     Args:
@@ -77,7 +78,7 @@ def rotated(names: list[str], number: int) -> Iterator[str]:
     yield from names[start:] + names[:start]
 
 
-def describe(calls: list[float], rounds: list[float]) -> dict[str, Any]:
+def describe(calls: list[float], rounds: list[float]) -> Times:
     """Returns what a row says of a system's times."""
     ordered = sorted(1000 * time for time in calls)
     return {
@@ -90,7 +91,7 @@ def describe(calls: list[float], rounds: list[float]) -> dict[str, Any]:
     }
 
 
-def times_as_fast(slower: Mapping[str, Any], faster: Mapping[str, Any]) -> float:
+def times_as_fast(slower: Times, faster: Times) -> float:
     """Returns how many times as fast one system is as another, round by round."""
     pairs = zip(slower["rounds_ms"], faster["rounds_ms"])
     return median(one / other for one, other in pairs)

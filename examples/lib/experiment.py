@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Any, TypeVar
 
 from data_prep.lib.steps import UserError, once, sha256
 from examples.lib.commands import environment, run_with_bar
 from examples.lib.progress import TrainingBar
-from vq_nat.results.rows import read_json, write_json
+from vq_nat.results.writing import json_or_none, write_json
 
-Row = dict[str, Any]
+RowT = TypeVar("RowT")  # of an experiment
 
 
 def made_once(
-    path: Path, stamp: Path, recipe: dict[str, Any], make: Callable[[], Row]
-) -> tuple[Row, str]:
+    path: Path, stamp: Path, recipe: dict[str, Any], make: Callable[[], RowT]
+) -> tuple[RowT, str]:
     """Returns a training's row, trained only if there is none for this recipe.
 
     Args:
@@ -31,7 +31,7 @@ def made_once(
         The row, and "reused" or "trained".
     """
     made = once(stamp, recipe, path, lambda: write_json(make(), path))
-    return read_json(path), "trained" if made else "reused"
+    return json_or_none(path), "trained" if made else "reused"
 
 
 def train(
@@ -79,7 +79,11 @@ def mean_and_range(values: list[float], write: Callable[[float], str]) -> str:
 
 
 def draw_seeds(
-    axis: Any, curves: list[list[Row]], figure: str, label: str, color: str
+    axis: Any,
+    curves: Sequence[Sequence[Mapping[str, Any]]],
+    figure: str,
+    label: str,
+    color: str,
 ) -> None:
     """Draws the mean over seeds as a line and each seed as a faint one.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import vq_nat
@@ -21,8 +21,8 @@ from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.speed import measure_in_turn
 from vq_nat.bench.systems import System
 from vq_nat.results import tables as report
-from vq_nat.results.rows import read_json, row_path, write_row
-from vq_nat.results.speed import IN_TURN
+from vq_nat.results.rows import Row, at, row_path, write_row
+from vq_nat.results.writing import json_or_none
 
 EXAMPLES = 5
 TEACHERS = ("teacher-beam4", "teacher-greedy")
@@ -92,18 +92,18 @@ def decoder_of(name: str) -> Decoder:
     return same._replace(label=f"{same.label}, seed {seed}")
 
 
-def spread(rows: Sequence[Mapping[str, Any]]) -> str:
+def spread(rows: Sequence[Row]) -> str:
     """Says how far apart students are that differ in their seed alone; or nothing."""
     same = [row for row in rows if row["system"].split("-seed")[0] == "student"]
     if len(same) < 2:
         return ""
     figures = [
-        f"{head} {mean_and_range([row[name] for row in same], write)}"
+        f"{head} {mean_and_range([at(row, name) for row in same], write)}"
         for head, name, write in (
             ("correct", "correct", lambda share: f"{share:.1%}"),
             ("BLEU", "bleu", lambda bleu: f"{bleu:.1f}"),
         )
-        if all(row.get(name) is not None for row in same)
+        if all(at(row, name) is not None for row in same)
     ]
     return f"{len(same)} students that differ in their seed: {', '.join(figures)}."
 
@@ -114,7 +114,7 @@ def measure_one(
     bases: Sequence[System],
     test_set: TestSet,
     conditions: Conditions,
-) -> tuple[dict[str, Any], str]:
+) -> tuple[Row, str]:
     """Returns a system's row, measured anew only if something has changed.
 
     Args:
@@ -141,16 +141,16 @@ def measure_one(
 
     def make() -> None:
         row = measure_system(system, [test_set], conditions, beside=path)
-        row[IN_TURN] = {
+        row["in_turn"] = {
             base.name: measure_in_turn(base, system, test_set, conditions)
             for base in bases
         }
-        if selection := read_json(system.checkpoint.with_name(SELECTION)):
+        if selection := json_or_none(system.checkpoint.with_name(SELECTION)):
             row["selection"] = selection  # its checkpoint is not the log's best one
         write_row(row, plan.rows)
 
     state = "measured" if once(stamp, recipe, path, make) else "reused"
-    return read_json(path), state
+    return json_or_none(path), state
 
 
 def read_conditions(plan: Plan) -> Conditions:

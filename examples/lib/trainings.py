@@ -17,8 +17,8 @@ from examples.lib.commands import environment, run_with_bar
 from examples.lib.places import LANGS, ROOT, Place, corpus_stamp
 from examples.lib.progress import TrainingBar, minutes
 from examples.lib.weights import weights_of
-from vq_nat.results.rows import read_json, write_json
 from vq_nat.results.training_log import read_log
+from vq_nat.results.writing import json_or_none, write_json
 
 TEACHER = "TEACHER"  # stands for the teacher's checkpoint in a preset
 RECIPE_VERSION = 1  # raise when a training's result changes for the same flags
@@ -131,7 +131,7 @@ def make_ready(folder: Path, recipe: dict[str, Any]) -> None:
         UserError: if the folder holds something that is not ours.
     """
     started = folder / "started.json"
-    before = read_json(started)
+    before = json_or_none(started)
     if folder.exists() and before != recipe:
         ours = isinstance(before, dict) and before.keys() == recipe.keys()
         if any(folder.iterdir()) and not ours:

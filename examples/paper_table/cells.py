@@ -7,6 +7,7 @@ from typing import Any
 
 from examples.paper_table.entries import Entry, speed_up, with_spread
 from vq_nat.results.clocks import clock_cell, clock_names, has_clock
+from vq_nat.results.rows import at
 from vq_nat.results.tables import (
     MEANINGS,
     NOTHING,
@@ -28,17 +29,12 @@ COUNTS = ("steps",)  # among the stages, and no times
 OPTIONAL = {"ter": "TER", "comet": "COMET"}  # figures that not every row has
 
 
-EntryColumn = tuple[str, Callable[[Entry], str]]  # a head, and what writes a cell
+EntryColumn = Column[Entry]
 
 
 def table_of(entries: Sequence[Entry], columns: Sequence[EntryColumn]) -> str:
     """Returns a Markdown table of lines."""
-
-    def cell_of(write: Callable[[Entry], str]) -> Callable[[dict[str, Any]], str]:
-        return lambda row: write(row["entry"])
-
-    known: list[Column] = [(head, cell_of(write)) for head, write in columns]
-    return markdown(known, [{"entry": entry} for entry in entries])
+    return markdown(columns, entries)
 
 
 def main_table(entries: Sequence[Entry], base: Entry | None) -> str:
@@ -87,8 +83,8 @@ def time_columns(entries: Sequence[Entry], base: Entry | None) -> list[EntryColu
 
 def calibration(entry: Entry) -> str:
     """Writes how long the machine took for small operators, at the time."""
-    known = entry.timed.get("calibration") or {}
-    return number(known.get("operators_ms")) if entry.is_timed else NOTHING
+    known = at(entry.timed, "calibration", "operators_ms")
+    return number(known) if entry.is_timed else NOTHING
 
 
 def differing_table(entries: Sequence[Entry]) -> str:
@@ -183,7 +179,7 @@ def latent_table(entries: Sequence[Entry]) -> str:
             ("latent model", label),
             (
                 "words per code",
-                lambda e: text_or_nothing(words_per_code(dict(e.rows[0]))),
+                lambda e: text_or_nothing(words_per_code(e.rows[0])),
             ),
             ("codes", lambda e: first(e, "codebook_size")),
             ("valid BLEU", valid("bleu", number)),
@@ -226,7 +222,7 @@ def entropy(entry: Entry) -> float | None:
 
 def first(entry: Entry, name: str) -> str:
     """Writes what all seeds have in common."""
-    value = entry.rows[0].get(name)
+    value = at(entry.rows[0], name)
     return NOTHING if value is None else str(value)
 
 
@@ -258,13 +254,13 @@ def stages_table(entries: Sequence[Entry]) -> str:
     names = dict.fromkeys(
         name
         for entry in known
-        for name, value in entry.timed["stages_ms"].items()
+        for name, value in at(entry.timed, "stages_ms").items()
         if isinstance(value, int | float)
     )
 
     def stage(name: str) -> Callable[[Entry], str]:
         digits = 0 if name in COUNTS else 2
-        return lambda entry: number(entry.timed["stages_ms"].get(name), digits)
+        return lambda entry: number(at(entry.timed, "stages_ms", name), digits)
 
     order = sorted(names, key=COUNTS.count)  # counts come last
     columns = [(head_of(name), stage(name)) for name in order]

@@ -15,11 +15,12 @@ from examples.paper_table.entries import (
     CLEARLY,
     GREEDY,
     Entry,
-    Row,
     by_name,
     speed_up,
     with_spread,
 )
+from examples.paper_table.rows import TableRow
+from vq_nat.results.rows import at
 
 HELD, NOT_HELD, NOT_MEASURED = "held", "not held", "not measured"
 WITHIN_CHANCE, NOT_COMPARED = "within chance", "not compared"
@@ -240,14 +241,14 @@ def more_than(entry: Entry, setting: Entry) -> str:
     found = [
         f"{head} {write_trait(own, name)} (against {write_trait(known, name)})"
         for name, head in TRAITS.items()
-        if own.get(name) != known.get(name)
+        if at(own, name) != at(known, name)
     ]
     return ", ".join(found) or "nothing more"
 
 
-def write_trait(row: Row, name: str) -> str:
+def write_trait(row: TableRow, name: str) -> str:
     """Writes what a row says of itself."""
-    value = row.get(name)
+    value = at(row, name)
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {v}" for k, v in value.items()) or "plain"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from examples.lib.places import LANGS
 from examples.lib.progress import say
 from examples.paper_table.claims import PAIRS, ROWS
 from examples.paper_table.plan import TablePlan, Unit, units_of
+from examples.paper_table.rows import Compared, TableRow
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.significance import compare_rows
 from vq_nat.files import sha256
-from vq_nat.results.rows import outputs_path, read_json, write_json
+from vq_nat.results.rows import at, outputs_path
+from vq_nat.results.writing import json_or_none, write_json
 
 BASELINE = "teacher-greedy"
 GREEDY = "against_greedy"  # of a row
@@ -30,21 +32,19 @@ class Comparison:
 
     path: Path
     baseline: Path
-    field: tuple[str, ...]
+    lower: str | None = None  # row of a claim; None: the greedy teacher
 
-    def known(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Returns what the row says of it."""
-        for name in self.field:
-            row = row.get(name) or {}
-        return row
+    def of(self, row: TableRow) -> list[str] | None:
+        """Returns the hashes of the outputs that the row says it of."""
+        field = (GREEDY,) if self.lower is None else (ROWS, self.lower)
+        return at(row, *field, "of")
 
-    def put(self, row: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-        """Returns the row with what has been found."""
-        *above, last = self.field
-        if not above:
-            return {**row, last: found}
-        (name,) = above
-        return {**row, name: {**(row.get(name) or {}), last: found}}
+    def put(self, row: TableRow, found: Compared) -> None:
+        """Says in the row what has been found."""
+        if self.lower is None:
+            row["against_greedy"] = found
+        else:
+            row["against_rows"] = {**row.get("against_rows", {}), self.lower: found}
 
 
 def compare_all(plan: TablePlan) -> None:
@@ -67,8 +67,9 @@ def compare_all(plan: TablePlan) -> None:
         except ValueError as error:  # of another test set than this corpus has
             say(f"{one.path.stem}: not compared, as {error}")
             continue
-        found = {"of": hashes(one, name), **found}
-        write_json(one.put(read_json(one.path), found), one.path)
+        row: TableRow = json_or_none(one.path)
+        one.put(row, {"of": hashes(one, name), **found})
+        write_json(row, one.path)
         say(f"{one.path.stem}: BLEU {found['bleu']:+.1f} against {one.baseline.stem}")
 
 
@@ -77,14 +78,14 @@ def comparisons(plan: TablePlan) -> list[Comparison]:
     units = units_of(replace(plan, seeds=()), tuple(plan.table.rows))
     baseline = plan.rows / f"{BASELINE}.json"
     found = [
-        Comparison(plan.row_path(unit), baseline, (GREEDY,))
+        Comparison(plan.row_path(unit), baseline)
         for unit in units
         if unit.name != BASELINE
     ]
     for lower, higher in PAIRS:
         of_lower = {unit.job.seed: unit for unit in units if unit.row.name == lower}
         found += [
-            Comparison(plan.row_path(unit), plan.row_path(other), (ROWS, lower))
+            Comparison(plan.row_path(unit), plan.row_path(other), lower)
             for unit in units
             if unit.row.name == higher and (other := beside(unit, of_lower))
         ]
@@ -101,8 +102,10 @@ def is_due(one: Comparison, test_set: str) -> bool:
     """Tells whether a row lacks the comparison of these very outputs."""
     if not all(outputs_path(p, test_set).is_file() for p in (one.baseline, one.path)):
         return False
-    row = read_json(one.path)
-    return isinstance(row, dict) and one.known(row).get("of") != hashes(one, test_set)
+    row = json_or_none(one.path)
+    return isinstance(row, dict) and one.of(cast(TableRow, row)) != hashes(
+        one, test_set
+    )
 
 
 def hashes(one: Comparison, test_set: str) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import mean
-from typing import Any
 
 from data_prep.lib.steps import MISSING, STALE
 from examples.lib.experiment import mean_and_range
@@ -18,11 +17,12 @@ from examples.paper_table.plan import (
     state_of,
     units_of,
 )
-from vq_nat.results.rows import read_json
+from examples.paper_table.rows import TableRow
+from vq_nat.results.rows import at
 from vq_nat.results.speed import alike, times_as_fast
-from vq_nat.results.tables import NOTHING, at
+from vq_nat.results.tables import NOTHING
+from vq_nat.results.writing import json_or_none
 
-Row = Mapping[str, Any]
 CLEARLY = 1.05  # times as fast; less may be chance
 BEAM, GREEDY = "teacher-beam4", "teacher-greedy"
 NEED_REFERENCES = ("true_codes", "true_latents")  # no systems: they know the answer
@@ -41,7 +41,7 @@ class Entry:
     """One line of the table, with a row for each seed that is finished."""
 
     spec: RowSpec
-    rows: Sequence[Row]
+    rows: Sequence[TableRow]
     stale: bool = False  # a row is of another configuration
     ours: bool = False  # a vector-quantised model of ours
     differs: tuple[str, ...] = ()  # in what its rows are not like those of the table
@@ -64,7 +64,7 @@ class Entry:
 
     def values(self, *names: str) -> list[float]:
         """Returns a figure of each seed, where it is known."""
-        found = [at(dict(row), *names) for row in self.rows]
+        found = [at(row, *names) for row in self.rows]
         return [float(value) for value in found if value is not None]
 
     def mean(self, *names: str) -> float | None:
@@ -88,7 +88,7 @@ class Entry:
         return mean(self.values("bleu"))
 
     @property
-    def timed(self) -> Row:
+    def timed(self) -> TableRow:
         """The row whose times count: of the first seed that is there.
 
         A seed changes what a model writes, not how fast. Seeds may have been measured
@@ -108,7 +108,7 @@ class Entry:
         return Speed(rate, batch_size)
 
 
-def rates(row: Row) -> Iterable[tuple[int, float]]:
+def rates(row: TableRow) -> Iterable[tuple[int, float]]:
     """Yields batch size and sentences/s of each clock of its device and threads.
 
     A row without clocks knows the whole test set only, which is cut into batches by
@@ -135,12 +135,12 @@ def read_entries(plan: TablePlan) -> list[Entry]:
         (unit, row, state)
         for unit in units_of(every_seed, tuple(plan.table.rows))
         if (state := state_of(plan, unit)) != MISSING
-        if (row := read_json(plan.row_path(unit)))
+        if (row := json_or_none(plan.row_path(unit)))
     ]
     made_from = [provenance(unit, row) for unit, row, _ in known]
     usual = usual_parts(made_from, [unit.row.name for unit, _, _ in known])
     for name, spec in plan.table.rows.items():
-        of_line: dict[tuple[str, ...], list[tuple[Row, str]]] = {}
+        of_line: dict[tuple[str, ...], list[tuple[TableRow, str]]] = {}
         for (unit, row, state), parts in zip(known, made_from, strict=True):
             if unit.row.name == name:
                 differs = tuple(k for k, v in parts.items() if v != usual[k])
@@ -153,7 +153,7 @@ def read_entries(plan: TablePlan) -> list[Entry]:
     return sorted(entries, key=lambda entry: groups.index(entry.spec.group))
 
 
-def provenance(unit: Unit, row: Row) -> dict[str, str]:
+def provenance(unit: Unit, row: TableRow) -> dict[str, str]:
     """Returns what a row was made with and measured on, as far as it is known."""
     inputs, text = row.get("inputs") or {}, row.get("text")
     taught = needs_teacher(unit) or unit.job.model.name == TEACHER

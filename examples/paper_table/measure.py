@@ -28,14 +28,15 @@ from examples.paper_table.plan import (
     units_of,
     wanted,
 )
+from examples.paper_table.rows import TableRow
 from vq_nat.bench.clocks import Clock
 from vq_nat.bench.conditions import Conditions
 from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.speed import measure_in_turn, measure_times
 from vq_nat.bench.systems import System
-from vq_nat.results.rows import read_json, write_json
-from vq_nat.results.speed import IN_TURN
+from vq_nat.results.rows import Row
+from vq_nat.results.writing import json_or_none, write_json
 
 CPU = "cpu"
 ON_CPU = ("onnx", "vq-nat")  # engines that run nowhere else
@@ -90,31 +91,28 @@ def time_again(plan: TablePlan, failed: dict[str, str]) -> None:
     """
     main = read_test_sets(plan)[0]
     for unit in units_of(plan):
-        row = read_json(plan.row_path(unit))
+        row: TableRow = json_or_none(plan.row_path(unit))
         if state_of(plan, unit) != FINISHED or not is_ready(plan, unit):
             say(f"{unit.name}: not timed, as its row or its model is not there")
             continue
         say(f"Timing {unit.name}: {unit.row.label}")
         conditions, system = read_conditions(plan, unit.row), system_of(plan, unit)
         try:
-            row |= measure_times(system, main, conditions)
-            row |= in_turn(plan, unit, main, conditions)
+            timed: TableRow = {**row, **measure_times(system, main, conditions)}
+            add_in_turn(timed, plan, unit, main, conditions)
         except (ImportError, OSError, RuntimeError, ValueError) as error:
             failed[unit.name] = " ".join(str(error).split())
             continue
-        write_json(row, plan.row_path(unit))
+        write_json(timed, plan.row_path(unit))
 
 
-def in_turn(
-    plan: TablePlan,
-    unit: Unit,
-    test_set: TestSet,
-    conditions: Conditions,
-) -> dict[str, Any]:
+def add_in_turn(
+    row: Row, plan: TablePlan, unit: Unit, test_set: TestSet, conditions: Conditions
+) -> None:
     """Times a row beside those that speed-ups are against, sentence by sentence."""
     names = [n for n in plan.table.measure.get("in-turn", ()) if n in plan.table.rows]
     if unit.row.name in names or systems_need_references(unit):
-        return {}
+        return
     bases = [
         base
         for base in units_of(replace(plan, seeds=()), tuple(names))
@@ -122,11 +120,9 @@ def in_turn(
         if read_conditions(plan, base.row).device == conditions.device
     ]
     own = system_of(plan, unit)
-    return {
-        IN_TURN: {
-            base.name: measure_in_turn(system_of(plan, base), own, test_set, conditions)
-            for base in bases
-        }
+    row["in_turn"] = {
+        base.name: measure_in_turn(system_of(plan, base), own, test_set, conditions)
+        for base in bases
     }
 
 
@@ -194,12 +190,12 @@ def measure(
     unit: Unit,
     test_sets: Sequence[TestSet],
     conditions: Conditions,
-) -> dict[str, Any]:
+) -> TableRow:
     """Returns a row: what was measured, and all that the report needs of it."""
     start, log = time.perf_counter(), log_of(plan, unit)
     path, system = plan.row_path(unit), system_of(plan, unit)
     row = measure_system(system, test_sets, conditions, beside=path)
-    row |= in_turn(plan, unit, test_sets[0], conditions)
+    add_in_turn(row, plan, unit, test_sets[0], conditions)
     model = unit.job.model
     return {
         "kind": KIND,

@@ -21,7 +21,7 @@ from examples.paper_table.config import (
     row_config,
     training_config,
 )
-from vq_nat.results.rows import read_json
+from vq_nat.results.writing import json_or_none
 
 KIND = "paper_table"  # of the rows, so that other tables leave them alone
 OUTPUTS = {
@@ -191,7 +191,7 @@ def units_of_row(plan: TablePlan, row: RowSpec) -> Iterator[Unit]:
 
 def state_of(plan: TablePlan, unit: Unit) -> str:
     """Tells whether a row is finished, of another configuration, or not there."""
-    row = read_json(plan.row_path(unit))
+    row = json_or_none(plan.row_path(unit))
     if not isinstance(row, dict):
         return MISSING
     wanted = {"config": unit.hash, **given_inputs(plan, unit)}
@@ -242,7 +242,7 @@ def is_trained(plan: TablePlan, job: Job) -> bool:
         return False
     if job.model.starts_from_teacher and not teacher.is_file():
         return False
-    if read_json(plan.configuration(job)) != digest_of(plan, job):
+    if json_or_none(plan.configuration(job)) != digest_of(plan, job):
         return False
     recipe = recipe_of(job.flags, text, teacher)
     output = plan.folder(job) / job.output
@@ -288,7 +288,7 @@ def texts_of(jobs: Sequence[Job]) -> list[str]:
 
 def finished_rows(plan: TablePlan) -> dict[str, dict[str, Any]]:
     """Reads all rows there are, by the name of their file."""
-    rows = {path.stem: read_json(path) for path in sorted(plan.rows.glob("*.json"))}
+    rows = {path.stem: json_or_none(path) for path in sorted(plan.rows.glob("*.json"))}
     return {
         name: row
         for name, row in rows.items()

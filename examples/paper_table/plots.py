@@ -15,6 +15,7 @@ from examples.paper_table.entries import (
     pareto_front,
     seconds_at_best,
 )
+from vq_nat.results.rows import at
 
 CURVES = {  # of training, but for BLEU
     "word_nll": "words, bits each",
@@ -122,7 +123,7 @@ def draw_curves(entries: Sequence[Entry], path: Path) -> bool:
                 draw_curve(axis, curve_of(entry), name, number, label=model)
                 continue
             for key, style in OF_VALIDATION.items():
-                known = entry.rows[0]["curves"].get("validation", ())
+                known = at(entry.rows[0], "curves", "validation") or ()
                 draw_curve(axis, known, key, number, linestyle=style)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("updates")
@@ -143,8 +144,8 @@ def draw_curves(entries: Sequence[Entry], path: Path) -> bool:
 
 def curve_of(entry: Entry) -> list[dict[str, float]]:
     """Returns the training curve of a latent system's first seed, if there is one."""
-    curves = entry.rows[0].get("curves") or {}
-    return [point for point in curves.get("training", ()) if "code_nll" in point]
+    curve = at(entry.rows[0], "curves", "training") or ()
+    return [point for point in curve if "code_nll" in point]
 
 
 def draw_curve(

@@ -21,18 +21,19 @@ from examples.paper_table.claims import NOT_MEASURED, judge
 from examples.paper_table.entries import (
     BEAM,
     Entry,
-    Row,
     by_name,
     comparable,
     read_entries,
 )
 from examples.paper_table.plan import TablePlan
 from examples.paper_table.plots import draw_curves, draw_pareto
+from examples.paper_table.rows import TableRow
 from examples.paper_table.winners import winners
 from vq_nat.results.clocks import crowded_clocks
-from vq_nat.results.rows import write_text
+from vq_nat.results.rows import at
 from vq_nat.results.speed import TOLERANCE
-from vq_nat.results.tables import at, distinct, meanings
+from vq_nat.results.tables import distinct, meanings
+from vq_nat.results.writing import write_text
 
 REPORT = "report.md"
 CALIBRATIONS = {"large products": "products_ms", "small operators": "operators_ms"}
@@ -153,13 +154,13 @@ def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
     rows = [row for entry in entries for row in entry.rows]
 
     def shared(*names: str) -> str:
-        return distinct(at(dict(row), *names) for row in rows)
+        return distinct(at(row, *names) for row in rows)
 
     versions = distinct(
-        ", ".join(f"{name} {version}" for name, version in row[part].items())
+        ", ".join(f"{name} {version}" for name, version in at(row, part).items())
         for part in ("versions", "engine_versions")
         for row in rows
-        if row.get(part)
+        if at(row, part)
     )
     found = [
         f"Test set: {shared('test_set')} of {plan.table.corpus['name']}, "
@@ -194,7 +195,7 @@ def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
     return found
 
 
-def signatures(rows: Sequence[Row]) -> list[str]:
+def signatures(rows: Sequence[TableRow]) -> list[str]:
     """Says what chrF and TER are, of rows that know it."""
     found = [
         f"{head}: `{distinct(names)}`{meaning}."
@@ -202,7 +203,7 @@ def signatures(rows: Sequence[Row]) -> list[str]:
             ("chrF", "chrf_signature", ""),
             ("TER", "ter_signature", "; the lower the better"),
         )
-        if (names := [row[key] for row in rows if row.get(key)])
+        if (names := [at(row, key) for row in rows if at(row, key)])
     ]
     return [" ".join(found)] if found else []
 
@@ -220,7 +221,7 @@ def conditions(entries: Sequence[Entry]) -> list[str]:
     ranges = [
         f"{what} took {min(times):.1f} to {max(times):.1f} ms"
         for what, name in CALIBRATIONS.items()
-        if (times := [one[name] for one in rows])
+        if (times := [at(one, name) for one in rows])
     ]
     found = [
         f"Fixed pieces of work beside the measurements: {', '.join(ranges)}. Times are "

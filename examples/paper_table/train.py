@@ -23,7 +23,7 @@ from examples.paper_table.plan import (
     texts_of,
     wanted,
 )
-from vq_nat.results.rows import read_json, write_json
+from vq_nat.results.writing import json_or_none, write_json
 
 
 def train_all(
@@ -86,7 +86,7 @@ def check_corpus(plan: TablePlan) -> None:
     Raises:
         UserError: if it has another number of merges, or is not prepared.
     """
-    recipe = read_json(plan.corpus / ".done" / "bpe.json")
+    recipe = json_or_none(plan.corpus / ".done" / "bpe.json")
     if recipe is None or not corpus_stamp(plan.corpus).is_file():
         raise UserError(f"{plan.corpus} must be a prepared corpus, but is not.")
     merges = recipe.get("options", {}).get("operations")

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..results.rows import Row
+from ..results.rows import ClockRow
 from .machine import resident_bytes
 from .timing import INCLUDES, Synchronize, Translate, percentile, require_some, seconds
 
@@ -195,7 +195,7 @@ def measure_clock(
     clock: Clock,
     rules: Rules,
     synchronize: Synchronize,
-) -> Row:
+) -> ClockRow:
     """Reads one clock, and says what it shows.
 
     Args:

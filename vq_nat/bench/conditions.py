@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from ..engine import all_threads
-from ..results.rows import Row
 from .clocks import Clock, Rules
 from .machine import processor, versions
 
@@ -58,7 +58,7 @@ class Conditions:
         return Rules(self.warm_up, self.repeats, limit)
 
 
-def describe_conditions(conditions: Conditions) -> Row:
+def describe_conditions(conditions: Conditions) -> dict[str, Any]:
     """Returns everything a measured row depends on besides model and test set."""
     return {
         **asdict(conditions),

@@ -13,9 +13,18 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ..results.rows import Row, write_json, write_outputs
+from ..results.rows import (
+    Calibration,
+    Comparison,
+    Machine,
+    Pace,
+    Scores,
+    at,
+    write_outputs,
+)
 from ..results.speed import times_as_fast
-from ..results.tables import at, latency, markdown, number, percent
+from ..results.tables import Column, latency, markdown, number, percent
+from ..results.writing import write_json
 from ..translation.decoding.options import DecodingOptions
 from ..translation.translator import Translator
 from .conditions import Conditions
@@ -35,6 +44,27 @@ from .timing import (
 FOLDER = "decoding"  # below that of the corpus, and the kind of the rows
 PLAIN = "plain"
 BATCH_SIZES = (16, 64, 256)
+
+
+class ModeSpeed(Pace):
+    """Times of a way to decode; the throughput is that of the best batch size."""
+
+    teacher_ms: float | None  # the teacher's part of the latency, the median
+
+
+class ModeRow(Scores, ModeSpeed, Machine):
+    """What a way to decode gives."""
+
+    kind: str
+    system: str
+    corpus: str
+    label: str
+    outputs: str | None
+    test_set: str
+    sentences: int
+    decoding: dict[str, Any]
+    against_plain: Comparison | None
+    calibration: Calibration
 
 
 @dataclass(frozen=True)
@@ -136,7 +166,7 @@ def measure_modes(
     test_set: TestSet,
     conditions: Conditions,
     folder: Path | None = None,
-) -> Iterator[Row]:
+) -> Iterator[ModeRow]:
     """Yields a row for each mode, compared with the plain one.
 
     Args:
@@ -156,13 +186,14 @@ def measure_modes(
         quality = score(
             outputs, test_set.references, test_set.complete, test_set.target_lang
         )
-        names = {"system": mode.name, "corpus": test_set.corpus}
         kept = None
         if folder is not None:
-            kept = write_outputs(outputs, row_path(folder, names), test_set.name).name
+            path = row_path(folder, test_set.corpus, mode.name)
+            kept = write_outputs(outputs, path, test_set.name).name
         yield {
             "kind": FOLDER,
-            **names,
+            "system": mode.name,
+            "corpus": test_set.corpus,
             "label": mode.label,
             "outputs": kept,
             "test_set": test_set.name,
@@ -194,7 +225,7 @@ def with_options(translator: Translator, mode: Mode) -> Translator:
 
 def measure_times(
     translator: Translator, sources: list[str], conditions: Conditions, teacher: bool
-) -> Row:
+) -> ModeSpeed:
     """Times single sentences, and batches of several sizes."""
     wait = synchronizer(conditions.device)
     sentences = spread(sources, conditions.timed_sentences)
@@ -233,7 +264,7 @@ def against(
     outputs: list[str],
     references: list[list[str]],
     language: str = "",
-) -> Row | None:
+) -> Comparison | None:
     """Compares outputs with the plain ones; None for the plain outputs themselves."""
     return None if outputs is plain else compare(plain, outputs, references, language)
 
@@ -241,17 +272,17 @@ def against(
 # ----------------------------------------------------------------------- rows and table
 
 
-def row_path(folder: Path, row: Row) -> Path:
-    """Returns where a row is kept."""
-    return folder / row["corpus"] / FOLDER / f"{row['system']}.json"
+def row_path(folder: Path, corpus: str, mode: str) -> Path:
+    """Returns where a mode's row is kept."""
+    return folder / corpus / FOLDER / f"{mode}.json"
 
 
-def write_mode(row: Row, folder: Path) -> Path:
+def write_mode(row: ModeRow, folder: Path) -> Path:
     """Writes one row, never seen half-written."""
-    return write_json(row, row_path(folder, row))
+    return write_json(row, row_path(folder, row["corpus"], row["system"]))
 
 
-def load_modes(folder: Path, corpus: str) -> list[Row]:
+def load_modes(folder: Path, corpus: str) -> list[ModeRow]:
     """Reads the rows of a corpus, in the order of `modes`."""
     paths = (folder / corpus / FOLDER).glob("*.json")
     rows = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
@@ -262,7 +293,7 @@ def load_modes(folder: Path, corpus: str) -> list[Row]:
     return [rows[name] for name in known]
 
 
-def decoding_table(rows: list[Row]) -> str:
+def decoding_table(rows: list[ModeRow]) -> str:
     """Returns the table of modes and the notes below it.
 
     Raises:
@@ -272,11 +303,11 @@ def decoding_table(rows: list[Row]) -> str:
     if plain is None:
         raise ValueError("`rows` must hold one of plain decoding, but hold none.")
 
-    def slower(row: Row) -> str:
+    def slower(row: ModeRow) -> str:
         times = times_as_fast(row, plain)
         return "–" if times is None else f"{times:.2f}"
 
-    columns = [
+    columns: list[Column[ModeRow]] = [
         ("decoding", lambda row: row["label"]),
         ("BLEU", lambda row: number(row["bleu"])),
         ("against plain", lambda row: difference(row, "bleu")),
@@ -295,7 +326,7 @@ def decoding_table(rows: list[Row]) -> str:
     return table + "\n\n" + "\n".join(f"- {note}" for note in notes(rows))
 
 
-def difference(row: Row, metric: str) -> str:
+def difference(row: ModeRow, metric: str) -> str:
     """Writes a difference and its p-value."""
     value = at(row, "against_plain", metric)
     if value is None:
@@ -303,13 +334,13 @@ def difference(row: Row, metric: str) -> str:
     return f"{value:+.1f} (p = {at(row, 'against_plain', f'{metric}_p'):.3f})"
 
 
-def throughput(row: Row) -> str:
+def throughput(row: ModeRow) -> str:
     """Writes the rate at the best batch size."""
     best = row["throughput"]
     return f"{best['sentences_per_s']:.0f} ({best['batch_size']})"
 
 
-def notes(rows: list[Row]) -> list[str]:
+def notes(rows: list[ModeRow]) -> list[str]:
     """Returns what the figures depend on."""
     first = rows[0]
     resamples = {at(row, "against_plain", "resamples") for row in rows} - {None}

@@ -6,16 +6,15 @@ for the codes of the teacher's output and of the references, given those before 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
-from typing import Any
+from typing import TypedDict
 
 import torch
 from fairseq.data.data_utils import collate_tokens
 
 from ..explain.inventory import require_codes
-from ..results.rows import Row
 from ..results.tables import Column, markdown, number, percent
 from ..translation.criterion import LN2, code_hits, code_losses, word_hits
 from ..translation.decoding.options import DecodingOptions
@@ -30,13 +29,44 @@ OF_TEACHER, OF_REFERENCE = "of the teacher's output", "of the references"
 TEACHER = "(the teacher itself)"
 
 
+class Decoded(TypedDict):
+    """What comes of one origin of codes."""
+
+    codes: str
+    bleu: float
+    chrf: float
+    bleu_of_teacher: float
+    agreement: list[float | None]  # with the teacher, for each of `PLACES`
+    broken_words: float | None
+
+
+class Given(TypedDict):
+    """What predictor and decoder say where codes are given."""
+
+    codes: str
+    code_accuracy: float
+    code_bits: float
+    word_accuracy: float
+
+
+class Diagnosis(TypedDict):
+    """A model from all origins of codes."""
+
+    test_set: str
+    sentences: int
+    width: int
+    decoding: list[Decoded]
+    given: list[Given]
+    losses: dict[str, float]  # see `losses_of`
+
+
 def diagnose(
     translator: Translator,
     teacher: Translator,
     test_set: TestSet,
     width: int = 10,
     batch_size: int = 64,
-) -> Row:
+) -> Diagnosis:
     """Measures a model from all origins of codes.
 
     Args:
@@ -66,17 +96,14 @@ def diagnose(
             translator.model, translator.task, translator.codec, options, judge
         )
         found[name] = way.hypotheses(sources, batch_size, references=targets.get(name))
-    rows = [
-        {"codes": name, **describe(one, taught, test_set)}
-        for name, one in found.items()
-    ]
+    rows = [describe(name, one, taught, test_set) for name, one in found.items()]
     return {
         "test_set": test_set.name,
         "sentences": len(sources),
         "width": width,
         "decoding": rows,
         "given": [
-            {"codes": name, **given(translator, sources, lines, batch_size)}
+            given(name, translator, sources, lines, batch_size)
             for name, lines in targets.items()
         ],
         "losses": losses_of({row["codes"]: row["bleu"] for row in rows}),
@@ -97,13 +124,17 @@ def origins(width: int, autocast: str = "none") -> dict[str, DecodingOptions]:
 
 
 def describe(
-    found: Sequence[Hypothesis], taught: Sequence[Hypothesis], test_set: TestSet
-) -> Row:
+    name: str,
+    found: Sequence[Hypothesis],
+    taught: Sequence[Hypothesis],
+    test_set: TestSet,
+) -> Decoded:
     """Scores outputs, and tells how far they are the teacher's."""
     texts, wanted = [one.text for one in found], [[one.text] for one in taught]
     language = test_set.target_lang
     quality = score(texts, test_set.references, test_set.complete, language)
     return {
+        "codes": name,
         "bleu": round(quality.bleu, 2),
         "chrf": round(quality.chrf, 2),
         "bleu_of_teacher": round(score(texts, wanted, language=language).bleu, 2),
@@ -134,8 +165,12 @@ def agreement(
 
 @torch.no_grad()
 def given(
-    translator: Translator, sources: list[str], targets: list[str], batch_size: int
-) -> Row:
+    name: str,
+    translator: Translator,
+    sources: list[str],
+    targets: list[str],
+    batch_size: int,
+) -> Given:
     """Asks predictor and decoder for targets whose codes so far, or all, are given.
 
     Returns:
@@ -167,13 +202,14 @@ def given(
         )
     hits, codes, nll, count, right, words = sums.tolist()
     return {
+        "codes": name,
         "code_accuracy": round(hits / max(1, codes), 4),
         "code_bits": round(nll / max(1, count) / LN2, 3),
         "word_accuracy": round(right / max(1, words), 4),
     }
 
 
-def losses_of(bleu: Mapping[str, float]) -> Row:
+def losses_of(bleu: Mapping[str, float]) -> dict[str, float]:
     """Parts the distance to the teacher, in BLEU.
 
     Returns:
@@ -193,9 +229,9 @@ def losses_of(bleu: Mapping[str, float]) -> Row:
 # ---------------------------------------------------------------------------- the table
 
 
-def table(row: Row) -> str:
+def table(row: Diagnosis) -> str:
     """Returns the tables of a diagnosis and their reading, in Markdown."""
-    columns: list[Column] = [
+    columns: list[Column[Decoded]] = [
         ("codes", lambda one: one["codes"]),
         ("BLEU", lambda one: number(one["bleu"])),
         ("chrF", lambda one: number(one["chrf"])),
@@ -206,7 +242,7 @@ def table(row: Row) -> str:
         ),
         ("broken words", lambda one: percent(one["broken_words"], 2)),
     ]
-    asked: list[Column] = [
+    asked: list[Column[Given]] = [
         ("codes", lambda one: one["codes"]),
         ("code accuracy", lambda one: percent(one["code_accuracy"])),
         ("bits per code", lambda one: number(one["code_bits"], 2)),
@@ -222,7 +258,7 @@ def table(row: Row) -> str:
     return "\n\n".join(parts)
 
 
-def share_at(index: int) -> Any:
+def share_at(index: int) -> Callable[[Decoded], str]:
     """Returns the cell of one place's agreement."""
     return lambda one: percent(one["agreement"][index])
 
@@ -233,7 +269,7 @@ def name_place(place: tuple[int, int | None]) -> str:
     return f"{start + 1}–{end}" if end else f"{start + 1}–"
 
 
-def reading(row: Row) -> Iterable[str]:
+def reading(row: Diagnosis) -> Iterable[str]:
     """Yields what the figures say, a sentence or two each."""
     losses = row["losses"]
     decoder, predictor = losses["decoder"], losses["predictor"]

@@ -11,12 +11,13 @@ import torch
 from .. import load
 from ..fairseq_side.checkpoints import checkpoint_path
 from ..files import sha256
-from ..results.rows import Row
+from ..results.rows import LatentSizes, Sizes
 from ..results.versions import distribution_version
 from ..translation.ctranslate2 import CTranslate2Translator
 from ..translation.flow import is_latent
 from ..translation.onnx.export import export_checkpoint
 from ..translation.onnx.runtime import FORMAT
+from ..translation.translator import Translator
 from .native import NativeEngine
 
 ENGINES = ("torch", "onnx", "ctranslate2", "vq-nat")
@@ -34,7 +35,7 @@ class Engine(Protocol):
     ) -> list[str]:
         """Translates raw sentences."""
 
-    def describe(self) -> Row:
+    def describe(self) -> Sizes:
         """Names sizes and number format for a row."""
 
 
@@ -74,31 +75,31 @@ class TorchEngine:
         """Returns how often the teacher read each sentence, where it verifies."""
         return [h.passes for h in self.translator.hypotheses(sentences, batch_size)]
 
-    def describe(self) -> Row:
+    def describe(self) -> Sizes:
         """Names the sizes that matter; None for what the model does not have."""
-        model = self.translator.model
-        row = {
-            **self.describe_numbers(),
-            "beam": None,
-            "passes": None,
-            **dict.fromkeys(LATENT_SIZES),
+        parallel = self.translator.parallel
+        parameters, dtype = self.describe_numbers()
+        return {
+            "parameters": parameters,
+            "dtype": dtype,
+            "beam": None if parallel else self.decoding.get("beam", 1),
+            "passes": self.decoding.get("passes", 0) if parallel else None,
+            **self.describe_latents(),
         }
-        if is_latent(model):
-            row |= describe_latents(self.translator.model.cfg)
-        if self.translator.parallel:
-            return {**row, "passes": self.decoding.get("passes", 0)}
-        return {**row, "beam": self.decoding.get("beam", 1)}
 
-    def describe_numbers(self) -> Row:
-        """Names how many weights there are, and the type of products."""
+    def describe_latents(self) -> LatentSizes:
+        """Names the sizes of a latent model."""
+        latent = is_latent(self.translator.model)
+        return describe_latents(self.translator) if latent else NO_LATENTS
+
+    def describe_numbers(self) -> tuple[int, str]:
+        """Returns how many weights there are, and the type of products."""
         sizes = getattr(self.translator.model, "sizes", None)
         if sizes:  # of an exported model
-            return {"parameters": sizes["parameters"], "dtype": sizes["dtype"]}
+            return sizes["parameters"], sizes["dtype"]
         parameters = list(self.translator.model.parameters())
-        return {
-            "parameters": sum(p.numel() for p in parameters),
-            "dtype": describe_dtype(parameters[0].dtype, self.autocast),
-        }
+        dtype = describe_dtype(parameters[0].dtype, self.autocast)
+        return sum(p.numel() for p in parameters), dtype
 
 
 class OnnxEngine(TorchEngine):
@@ -161,14 +162,14 @@ class CTranslate2Engine:
         """Translates raw sentences."""
         return self.translator.translate(sentences, batch_size)
 
-    def describe(self) -> Row:
+    def describe(self) -> Sizes:
         """Names sizes and number format."""
-        unknown = ("passes", *LATENT_SIZES)
         return {
             "parameters": self.translator.parameters,
             "dtype": self.translator.compute_type,
             "beam": self.translator.beam,
-            **dict.fromkeys(unknown),
+            "passes": None,
+            **NO_LATENTS,
         }
 
 
@@ -207,15 +208,22 @@ def engine_versions(engine: str) -> dict[str, str]:
     return {packages[engine]: distribution_version(packages[engine])}
 
 
-LATENT_SIZES = ("n_c", "n_s", "codebook_size", "slices", "words_per_code")
+NO_LATENTS: LatentSizes = {
+    "n_c": None,
+    "words_per_code": None,
+    "n_s": None,
+    "codebook_size": None,
+    "slices": None,
+}
 
 
-def describe_latents(options: Any) -> Row:
+def describe_latents(translator: Translator) -> LatentSizes:
     """Names the sizes of the latents."""
+    options = translator.model.cfg
     soft = options.vq_assign == "soft" and options.vq_kind == "vq"
     if options.vq_kind == "words":
         words = options.words_per_code or 2**options.compression_steps
-        return {**dict.fromkeys(LATENT_SIZES), "words_per_code": words}
+        return {**NO_LATENTS, "words_per_code": words}
     return {
         "n_c": options.compression_steps,
         "words_per_code": 2**options.compression_steps,
@@ -231,7 +239,7 @@ def describe_dtype(dtype: torch.dtype, autocast: str) -> str:
     return name if autocast == "none" else f"{name}, autocast {autocast}"
 
 
-def describe_decoding(decoding: Mapping[str, Any]) -> Row:
+def describe_decoding(decoding: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the options without paths, which mean nothing elsewhere."""
     return {
         k: True if k == "teacher" and v else v

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,16 @@ from ..image.checkpoints import load_autoencoder, load_prior
 from ..image.data import open_images
 from ..image.pictures import grid_of, side_by_side
 from ..image.sampling import PLAIN
-from ..results.rows import write_json, write_text
-from ..results.tables import NOTHING, Column, at, markdown, number, percent
+from ..results.rows import at
+from ..results.tables import NOTHING, Column, markdown, number, percent
+from ..results.writing import write_json, write_text
 from . import images as measuring
 from .conditions import Conditions
 from .image_quality import InceptionFeatures
-from .images import Drawing
+from .images import Drawing, ImageRow
 from .pictures import plot_code_use, write_png
 from .timing import pinned_threads
 
-Row = dict[str, Any]
 SHOWN, COLUMNS = 64, 8  # images of a picture, and of a row of it
 
 
@@ -130,7 +131,7 @@ def report(
     *,
     drawing: Drawing,
     conditions: Conditions,
-) -> Row:
+) -> ImageRow:
     """Measures a model, and writes `report.json`, `report.md` and pictures.
 
     Args:
@@ -201,7 +202,7 @@ def maybe_prior(
 # ---------------------------------------------------------------------------- the page
 
 
-def page(rows: list[Row], pictures: list[Path]) -> str:
+def page(rows: list[ImageRow], pictures: list[Path]) -> str:
     """Returns tables of rows and the pictures below them, as Markdown."""
     shown = [f"![{path.stem}]({path.name})" for path in pictures]
     tables = [bits_table(rows), quality_table(rows), sampling_table(rows)]
@@ -209,7 +210,7 @@ def page(rows: list[Row], pictures: list[Path]) -> str:
     return "\n\n".join(parts)
 
 
-def system(row: Row) -> str:
+def system(row: ImageRow) -> str:
     """Names a model by its bottleneck."""
     words = [row["vq_kind"], row["vq_assign"], row["vq_update"]]
     if row["vq_num_samples"] is not None:
@@ -220,13 +221,13 @@ def system(row: Row) -> str:
     return ", ".join(str(word) for word in words if word)
 
 
-def bits_table(rows: list[Row]) -> str:
+def bits_table(rows: list[ImageRow]) -> str:
     """Returns bits per dimension."""
 
-    def bits(name: str) -> Any:
-        return lambda row: number(row["bits_per_dim"][name], 3)
+    def bits(name: str) -> Callable[[ImageRow], str]:
+        return lambda row: number(at(row, "bits_per_dim", name), 3)
 
-    columns: list[Column] = [
+    columns: list[Column[ImageRow]] = [
         ("bits/dim", system),
         ("reconstruction", bits("reconstruction")),
         ("uniform prior", bits("prior_uniform")),
@@ -237,9 +238,9 @@ def bits_table(rows: list[Row]) -> str:
     return markdown(columns, rows)
 
 
-def quality_table(rows: list[Row]) -> str:
+def quality_table(rows: list[ImageRow]) -> str:
     """Returns likeness of reconstructions, and use of codes."""
-    columns: list[Column] = [
+    columns: list[Column[ImageRow]] = [
         ("reconstructions", system),
         ("PSNR, dB", lambda row: number(row["psnr"], 2)),
         ("SSIM", lambda row: number(row["ssim"], 4)),
@@ -250,23 +251,29 @@ def quality_table(rows: list[Row]) -> str:
     return markdown(columns, rows)
 
 
-def sampling_table(rows: list[Row]) -> str:
+def sampling_table(rows: list[ImageRow]) -> str:
     """Returns what samples were drawn from, and how fast; empty if there are none."""
     drawn = [row for row in rows if row["sampling"] is not None]
     if not drawn:
         return ""
-    columns: list[Column] = [
-        ("samples", lambda row: f"{row['sampling']['prior']} prior"),
-        ("number", lambda row: str(row["sampling"]["images"])),
-        ("temperature", lambda row: str(row["sampling"]["temperature"])),
-        ("top-k", lambda row: str(row["sampling"]["top_k"] or NOTHING)),
+
+    def of(name: str) -> Callable[[ImageRow], Any]:
+        return lambda row: at(row, "sampling", name)
+
+    prior, images, temperature = of("prior"), of("images"), of("temperature")
+    top_k, speed = of("top_k"), of("images_per_s")
+    columns: list[Column[ImageRow]] = [
+        ("samples", lambda row: f"{prior(row)} prior"),
+        ("number", lambda row: str(images(row))),
+        ("temperature", lambda row: str(temperature(row))),
+        ("top-k", lambda row: str(top_k(row) or NOTHING)),
         ("FID", lambda row: number(at(row, "fid", "samples"), 2)),
-        ("images/s", lambda row: number(row["sampling"]["images_per_s"])),
+        ("images/s", lambda row: number(speed(row))),
     ]
     return markdown(columns, drawn)
 
 
-def notes(rows: list[Row]) -> str:
+def notes(rows: list[ImageRow]) -> str:
     """Says what was measured, and on what."""
     lines = []
     for row in rows:
@@ -291,7 +298,7 @@ def notes(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def is_of_few(row: Row) -> bool:
+def is_of_few(row: ImageRow) -> bool:
     """Tells whether FID is of fewer images than features: covariances are singular."""
     if (fid := row["fid"]) is None:
         return False

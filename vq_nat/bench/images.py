@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -15,14 +15,87 @@ from ..bottleneck import perplexity, used_share
 from ..image.checkpoints import code_grid, fingerprint
 from ..image.prior import Prior, UniformPrior
 from ..image.sampling import PLAIN, SamplingOptions, decode_codes, sample_codes
+from ..results.rows import Machine
 from .conditions import Conditions
 from .engines import describe_dtype
 from .image_quality import WINDOW, InceptionFeatures, frechet_distance, psnr, ssim
 from .machine import describe_machine
 from .timing import pinned_threads, synchronizer
 
-Row = dict[str, Any]
 UNTIMED = 4  # images that are drawn before the clock runs
+
+
+class Bits(TypedDict):
+    """Bits per dimension; None for what cannot be said."""
+
+    reconstruction: float
+    prior_uniform: float | None
+    total_uniform: float | None
+    prior_learned: float | None
+    total_learned: float | None
+
+
+class CodeUse(TypedDict):
+    """How codes are used over a test set; means over slices."""
+
+    codes: int
+    slices: int
+    grid: list[int]  # height, width
+    perplexity: float
+    used_share: float
+
+
+class Fid(TypedDict):
+    """Fréchet distances to the originals, and of how many images and features."""
+
+    reconstructions: float
+    samples: float | None
+    originals: int
+    sampled: int | None
+    features: int
+
+
+class Sampling(TypedDict):
+    """What was drawn, and the speeds in images per second."""
+
+    prior: str
+    images: int
+    temperature: float
+    top_k: int
+    pixels: str
+    seed: int
+    batch_size: int
+    images_per_s: float
+    codes_images_per_s: float
+    pixels_images_per_s: float
+
+
+class ImageModel(TypedDict):
+    """The sizes that matter."""
+
+    vq_kind: str
+    vq_assign: str | None
+    vq_update: str | None
+    vq_num_samples: int | None
+    likelihood: str
+    parameters: int
+
+
+class ImageRow(ImageModel, Machine):
+    """An image model on a test set."""
+
+    kind: str
+    data: str
+    split: str
+    images: int
+    bits_per_dim: Bits
+    psnr: float | None
+    ssim: float | None
+    codebook: CodeUse | None
+    fid: Fid | None
+    sampling: Sampling | None
+    fingerprint: str
+    dtype: str
 
 
 class Measured(NamedTuple):
@@ -77,7 +150,7 @@ def nats_per_bit_per_dim(autoencoder: Any) -> float:
 
 def describe_bits(
     autoencoder: Any, found: Measured, prior: Prior | None, conditions: Conditions
-) -> Row:
+) -> Bits:
     """Returns bits per dimension: reconstruction, priors and their sums.
 
     The sum is an upper bound on -log p(x): codes are decided, not summed over. What
@@ -85,21 +158,26 @@ def describe_bits(
     """
     unit = nats_per_bit_per_dim(autoencoder)
     reconstruction = float(found.nats.mean()) / unit
-    priors: dict[str, Prior | None] = {"uniform": None, "learned": prior}
-    if autoencoder.has_codes:
-        priors["uniform"] = UniformPrior(code_grid(autoencoder))
-    row: Row = {"reconstruction": round(reconstruction, 5)}
-    for name, each in priors.items():
-        bits = None
-        if each is not None:
-            bits = float(code_nats(each, found.codes, conditions).mean()) / unit
-        row[f"prior_{name}"] = None if bits is None else round(bits, 5)
-        total = None if bits is None else round(reconstruction + bits, 5)
-        row[f"total_{name}"] = total
-    return row
+
+    def bits_of(one: Prior | None) -> tuple[float | None, float | None]:
+        if one is None:
+            return None, None
+        bits = float(code_nats(one, found.codes, conditions).mean()) / unit
+        return round(bits, 5), round(reconstruction + bits, 5)
+
+    codes = autoencoder.has_codes
+    uniform = bits_of(UniformPrior(code_grid(autoencoder)) if codes else None)
+    learned = bits_of(prior)
+    return {
+        "reconstruction": round(reconstruction, 5),
+        "prior_uniform": uniform[0],
+        "total_uniform": uniform[1],
+        "prior_learned": learned[0],
+        "total_learned": learned[1],
+    }
 
 
-def describe_codebook(autoencoder: Any, codes: Tensor) -> Row | None:
+def describe_codebook(autoencoder: Any, codes: Tensor) -> CodeUse | None:
     """Returns how codes are used over the test set; means over slices."""
     if not autoencoder.has_codes:
         return None
@@ -120,7 +198,7 @@ def count_codes(codes: Tensor, num_codes: int) -> Tensor:
     return torch.stack([one.bincount(minlength=num_codes) for one in slices]).float()
 
 
-def describe_model(autoencoder: Any) -> Row:
+def describe_model(autoencoder: Any) -> ImageModel:
     """Names the sizes that matter."""
     cfg = autoencoder.cfg
     soft = cfg.vq_kind == "vq" and cfg.vq_assign == "soft"
@@ -158,7 +236,9 @@ class Sampled(NamedTuple):
     seconds_codes: float
     seconds_pixels: float
 
-    def describe(self, learned: bool, drawing: Drawing, conditions: Conditions) -> Row:
+    def describe(
+        self, learned: bool, drawing: Drawing, conditions: Conditions
+    ) -> Sampling:
         """Returns what was drawn, and the speeds in images per second."""
         count, total = len(self.images), self.seconds_codes + self.seconds_pixels
         return {
@@ -211,7 +291,7 @@ def describe_fid(
     samples: Tensor | None,
     network: InceptionFeatures,
     conditions: Conditions,
-) -> Row:
+) -> Fid:
     """Returns Fréchet distances to the originals, of how many images and features.
 
     Args:
@@ -226,7 +306,7 @@ def describe_fid(
     decoded = network.moments(
         autoencoder.reconstruct(batch.to(device)) for batch in batches(images, size)
     )
-    row: Row = {
+    row: Fid = {
         "reconstructions": round(frechet_distance(originals, decoded), 3),
         "samples": None,
         "originals": originals.images,
@@ -259,7 +339,7 @@ def measure(
     split: str,
     prior: Prior | None,
     conditions: Conditions,
-) -> Row:
+) -> ImageRow:
     """Measures a model on a set of images and returns its row.
 
     Args:

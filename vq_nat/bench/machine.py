@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from .. import __version__
-from ..results.rows import Row
+from ..results.rows import Calibration, Machine
 from ..results.versions import distribution_version
 from .timing import pinned_threads, seconds
 
@@ -29,13 +30,22 @@ PACKAGE = Path(__file__).resolve().parents[1]
 NO_CODE = (":(exclude)examples/results", ":(exclude)*.md")
 
 
-def describe_machine(device: str, threads: int) -> Row:
-    """Names the device, the versions and the commit."""
+def describe_machine(
+    device: str, threads: int, packages: Sequence[str] = ()
+) -> Machine:
+    """Names the device, the versions and the commit.
+
+    Args:
+        device: that computes.
+        threads: of the CPU.
+        packages: whose versions matter; none = all that `versions` names.
+    """
+    known = versions()
     return {
         "device": device,
         "processor": processor(device),
         "threads": threads,
-        "versions": versions(),
+        "versions": {name: known[name] for name in packages or known},
         "commit": commit(),
     }
 
@@ -67,7 +77,7 @@ def cpu_name(text: str) -> str:
     return f"{name} ({widest})" if name and widest else name
 
 
-def calibrate(repeats: int = 9) -> Row:
+def calibrate(repeats: int = 9) -> Calibration:
     """Times fixed pieces of work on one thread of this CPU.
 
     A processor's name does not say who else uses it. Where these differ much between
@@ -90,12 +100,15 @@ def calibrate(repeats: int = 9) -> Row:
         for _ in range(10):
             layer(words)
 
+    def time(work: Callable[[], None]) -> float:
+        return round(1000 * median(seconds(work) for _ in range(repeats)), 3)
+
     with pinned_threads(1), torch.no_grad():
-        times = {
-            name: round(1000 * median(seconds(work) for _ in range(repeats)), 3)
-            for name, work in (("products_ms", products), ("operators_ms", operators))
+        return {
+            "products_ms": time(products),
+            "operators_ms": time(operators),
+            "load": round(os.getloadavg()[0], 2),
         }
-    return {**times, "load": round(os.getloadavg()[0], 2)}
 
 
 def gain_of_threads(threads: int, repeats: int = 5) -> float:

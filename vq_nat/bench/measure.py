@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..results.rows import Row, write_outputs
+from ..results.rows import Row, ScoredOutputs, Scores, Training, write_outputs
 from ..results.training_log import TrainingLog, read_log
 from ..translation.loading import languages_of
 from .conditions import Conditions
@@ -111,7 +111,7 @@ def measure_quality(
     test_set: TestSet,
     conditions: Conditions,
     beside: Path | None,
-) -> Row:
+) -> ScoredOutputs:
     """Translates and scores a test set, and keeps the outputs."""
     references = test_set.targets if system.needs_references else None
     with pinned_threads(conditions.threads):
@@ -120,11 +120,14 @@ def measure_quality(
         score(outputs, test_set.references, test_set.complete, test_set.target_lang),
         comet(test_set.sources, outputs, test_set.targets, conditions.comet),
     )
-    quality["broken_words"] = measure_broken_words(outputs, test_set)
+    kept = None
     if beside is not None:
-        kept = write_outputs(outputs, beside, test_set.name)
-        return {**quality, "outputs": kept.name}
-    return {**quality, "outputs": None}
+        kept = write_outputs(outputs, beside, test_set.name).name
+    return {
+        **quality,
+        "broken_words": measure_broken_words(outputs, test_set),
+        "outputs": kept,
+    }
 
 
 def measure_passes(
@@ -147,7 +150,7 @@ def measure_broken_words(outputs: list[str], test_set: TestSet) -> float | None:
     return round(broken_share(outputs, test_set.sources, known), 5)
 
 
-def describe_quality(quality: Quality, comet_score: float | None = None) -> Row:
+def describe_quality(quality: Quality, comet_score: float | None = None) -> Scores:
     """Rounds the scores; an unknown one stays None."""
     return {
         "bleu": round(quality.bleu, 2),
@@ -169,24 +172,28 @@ def rounded(value: float | None, digits: int) -> float | None:
     return None if value is None else round(value, digits)
 
 
-def describe_training(log: TrainingLog | None) -> Row:
+def describe_training(log: TrainingLog | None) -> Training:
     """Names the effort, and what validation said of the measured checkpoint."""
     if log is None:
-        names = ("seed", "updates", "train_seconds", "train_gpu", "validation")
-        return dict.fromkeys(names)
-    figures_of = {
-        "bleu": "bleu",
-        "bleu_true_codes": "bleu_true_codes",
-        "bleu_true_latents": "bleu_true_latents",
-        "code_accuracy": "code_accuracy",
-        "perplexity": "vq_perplexity",
-        "posterior_entropy": "vq_posterior_entropy",
-    }
-    figures: Row = {name: log.best.get(key) for name, key in figures_of.items()}
+        return {
+            "seed": None,
+            "updates": None,
+            "train_seconds": None,
+            "train_gpu": None,
+            "validation": None,
+        }
     return {
         "seed": log.seed,
         "updates": log.updates,
         "train_seconds": round(log.seconds),
         "train_gpu": log.gpu,
-        "validation": {"updates": int(log.best.get("num_updates", 0)), **figures},
+        "validation": {
+            "updates": int(log.best.get("num_updates", 0)),
+            "bleu": log.best.get("bleu"),
+            "bleu_true_codes": log.best.get("bleu_true_codes"),
+            "bleu_true_latents": log.best.get("bleu_true_latents"),
+            "code_accuracy": log.best.get("code_accuracy"),
+            "perplexity": log.best.get("vq_perplexity"),
+            "posterior_entropy": log.best.get("vq_posterior_entropy"),
+        },
     }

@@ -10,7 +10,7 @@ from .. import load
 from ..engine.folder import FORMAT
 from ..engine.weights import FORMATS
 from ..files import sha256
-from ..results.rows import Row
+from ..results.rows import Sizes
 from ..translation.export import export_checkpoint
 from ..translation.loading import checkpoint_path
 
@@ -59,7 +59,7 @@ class NativeEngine:
         """Returns how often the teacher read each sentence, where it verifies."""
         return [h.passes for h in self.model.hypotheses(sentences, batch_size)]
 
-    def describe(self) -> Row:
+    def describe(self) -> Sizes:
         """Names sizes and number format; None for what the model does not have."""
         description, latent = self.model.description, self.model.parallel
         learned = description.get("codes") == "learned"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from statistics import median
 
-from ..results.rows import Row
+from ..results.rows import InTurn
 from .clocks import Rules
 from .timing import Synchronize, Translate, no_wait, require_some, seconds
 
@@ -21,7 +21,7 @@ def time_in_turn(
     sentences: list[str],
     rules: Rules,
     synchronize: Synchronize = no_wait,
-) -> Row:
+) -> InTurn:
     """Times two systems one sentence at a time, in turn.
 
     Args:

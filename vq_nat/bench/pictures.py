@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..results.rows import replacing
 from ..results.training_log import LogEntry, read_entry
+from ..results.writing import replacing
 
 FIGURES = {
     "vq_perplexity": "perplexity of a batch",

@@ -10,7 +10,7 @@ from typing import cast
 from sacrebleu.metrics import CHRF
 from sacrebleu.significance import PairedTest, Result
 
-from ..results.rows import Row, outputs_path
+from ..results.rows import Comparison, outputs_path
 from ..text.lines import read_lines
 from ..translation.scores import bleu_of
 from .quality import reference_streams
@@ -21,7 +21,7 @@ def compare(
     outputs: list[str],
     references: list[list[str]],
     language: str = "",
-) -> Row:
+) -> Comparison:
     """Compares outputs with those of a baseline by paired bootstrap (Koehn 2004).
 
     Args:
@@ -39,15 +39,21 @@ def compare(
     test = PairedTest(systems, metrics, reference_streams(references), "bs")
     signatures, scores = test()
     same = same_share(baseline, outputs)
-    row: Row = {"resamples": test.n_samples, "same": round(same, 4)}
+    found: dict[str, tuple[float, float]] = {}
     for key in signatures:
         before, after = cast(list[Result], scores[key])
-        name = key.lower().rstrip("2")
-        row[name] = round(after.score - before.score, 3)
         # Where nothing differs, sacrebleu finds every resample as extreme as any.
         p_value = 1.0 if same == 1 else float(after.p_value or 0.0)
-        row[f"{name}_p"] = round(p_value, 4)
-    return row
+        gain = round(after.score - before.score, 3)
+        found[key.lower().rstrip("2")] = gain, round(p_value, 4)
+    return {
+        "resamples": test.n_samples,
+        "same": round(same, 4),
+        "bleu": found["bleu"][0],
+        "bleu_p": found["bleu"][1],
+        "chrf": found["chrf"][0],
+        "chrf_p": found["chrf"][1],
+    }
 
 
 def compare_rows(
@@ -56,7 +62,7 @@ def compare_rows(
     test_set: str,
     references: list[list[str]],
     language: str = "",
-) -> Row:
+) -> Comparison:
     """Compares the outputs that are kept beside two rows.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..results.rows import Row
+from ..results.rows import ClockRow, InTurn, Latency, Speed, Times
 from .clocks import Clock, measure_clock
 from .conditions import Conditions
 from .engines import engine_versions
@@ -24,7 +24,7 @@ from .timing import (
 LEAST_GAIN = 1.2  # of several threads over one, or the cores are not free
 
 
-def measure_times(system: System, test_set: TestSet, conditions: Conditions) -> Row:
+def measure_times(system: System, test_set: TestSet, conditions: Conditions) -> Times:
     """Returns all of a row that is about time, and about what it was timed on."""
     opened = Opened(system, conditions)
     return {
@@ -38,7 +38,7 @@ def measure_times(system: System, test_set: TestSet, conditions: Conditions) -> 
 
 def measure_in_turn(
     base: System, system: System, test_set: TestSet, conditions: Conditions
-) -> Row:
+) -> InTurn:
     """Times a system beside another one, see `pairs.time_in_turn`."""
     timed = test_set.spread(conditions.timed_sentences)
     clock = Clock(1, conditions.threads, conditions.device)
@@ -55,13 +55,13 @@ def measure_in_turn(
         )
 
 
-def measure_speed(opened: Opened, test_set: TestSet, conditions: Conditions) -> Row:
+def measure_speed(opened: Opened, test_set: TestSet, conditions: Conditions) -> Speed:
     """Reads all clocks, and times the whole test set in batches.
 
     Clocks of several threads are left out, by name, where the cores are not free.
     """
     timed = test_set.spread(conditions.timed_sentences)
-    clocks: list[Row] = []
+    clocks: list[ClockRow] = []
     left_out: list[str] = []
     for clock in conditions.all_clocks():
         if clocks and is_crowded(clock):
@@ -111,7 +111,7 @@ def translation(opened: Opened, test_set: TestSet, clock: Clock) -> Translate:
 
 def measure_stages(
     opened: Opened, test_set: TestSet, conditions: Conditions
-) -> Row | None:
+) -> dict[str, float] | None:
     """Tells time apart by stage, one sentence at a time with one thread.
 
     Returns:
@@ -127,7 +127,7 @@ def measure_stages(
         return profile_stages(translator, sentences, conditions.rules)
 
 
-def describe_latency(clock: Row) -> Row:
+def describe_latency(clock: ClockRow) -> Latency:
     """Returns what the clock of single sentences shows, under its usual name."""
     return {
         "median": round(clock["ms_per_sentence"]["median"], 3),

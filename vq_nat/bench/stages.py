@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import Any
 
-from ..results.rows import Row
 from ..translation.decoding import generator
 from ..translation.flow import device_of, is_latent
 from .clocks import Rules
@@ -102,7 +101,9 @@ def replaced(owner: Any, attribute: str, value: Any) -> Iterator[None]:
             delattr(owner, attribute)
 
 
-def profile_stages(translator: Any, sentences: list[str], rules: Rules) -> Row:
+def profile_stages(
+    translator: Any, sentences: list[str], rules: Rules
+) -> dict[str, float]:
     """Profiles a translator, one sentence at a time.
 
     Args:

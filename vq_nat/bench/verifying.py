@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TypedDict
 
-from ..results.rows import Row
 from ..translation.translator import Translator
 from .quality import score
 from .sentences import TestSet
 from .timing import pinned_threads
+
+
+class Way(TypedDict):
+    """Quality and time of one way to decode."""
+
+    bleu: float
+    ms: float  # of a sentence, the median
+
+
+class Verified(TypedDict):
+    """Draft and verify beside its two models."""
+
+    test_set: str
+    sentences: int
+    exact: float  # share of the sentences whose output is the greedy one
+    passes: float  # of the verifier, for each sentence
+    words_per_pass: float
+    ways: dict[str, Way]
 
 
 def measure_verified(
@@ -20,7 +38,7 @@ def measure_verified(
     batch_size: int = 64,
     timed: int = 50,
     threads: int = 1,
-) -> Row:
+) -> Verified:
     """Translates a test set in three ways.
 
     Args:

@@ -56,7 +56,7 @@ def run_codes(options: argparse.Namespace) -> None:
     )
     from ..explain.page import page
     from ..explain.picture import draw
-    from ..results.rows import write_text
+    from ..results.writing import write_text
 
     translator: Any = load(options.model, data=options.data, device=options.device)
     require_codes(translator)

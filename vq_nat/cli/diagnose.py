@@ -37,7 +37,7 @@ def run_diagnose(options: argparse.Namespace) -> None:
     from .. import load
     from ..bench.diagnosis import diagnose, table
     from ..bench.sentences import TestSet
-    from ..results.rows import write_text
+    from ..results.writing import write_text
     from ..translation.loading import languages_of
 
     languages, name = languages_of(options.model, options.data), options.file

@@ -63,7 +63,8 @@ def run_measure(options: argparse.Namespace) -> None:
     from ..bench.measure import measure_system
     from ..bench.sentences import TestSet
     from ..bench.systems import System
-    from ..results.rows import row_path, write_json
+    from ..results.rows import row_path
+    from ..results.writing import write_json
     from ..translation.loading import languages_of
 
     system = System(

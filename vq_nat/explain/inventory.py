@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..results.rows import write_text
+from ..results.writing import write_text
 from ..translation.flow import is_latent
 from ..translation.translator import Translator
 

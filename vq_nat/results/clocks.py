@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
+from .rows import ClockRow, at
 from .speed import Timed
 from .tables import NOTHING
 
 CROWDED = 1.05  # times as fast on one thread: others used the cores
 
 
-def clocks_of(row: Timed) -> list[dict[str, Any]]:
+def clocks_of(row: Timed) -> list[ClockRow]:
     """Returns the clocks of a row."""
-    return row.get("clocks") or []
+    return at(row, "clocks") or []
 
 
 def has_clock(row: Timed, figure: str) -> bool:
@@ -28,14 +28,14 @@ def clock_names(rows: Iterable[Timed]) -> list[str]:
     return sorted(found, key=lambda name: clock_rank(found[name]))
 
 
-def clock_name(clock: dict[str, Any]) -> str:
+def clock_name(clock: ClockRow) -> str:
     """Names a clock in the head of a table."""
     size = "largest" if clock["largest"] else str(clock["batch_size"])
     threads = "" if clock["device"] != "cpu" else f", {clock['threads']} thr."
     return f"{clock['device']}{threads}, batch {size}"
 
 
-def clock_rank(clock: dict[str, Any]) -> tuple[Any, ...]:
+def clock_rank(clock: ClockRow) -> tuple[str, int, float]:
     """Returns a clock's place in the table; the largest batch comes last."""
     size = math.inf if clock["largest"] else clock["batch_size"]
     return clock["device"], clock["threads"], size
@@ -65,4 +65,4 @@ def clock_cell(row: Timed, name: str, figure: str) -> str:
     if not own or name in crowded_clocks(row):
         return NOTHING
     size = f" ({own[0]['batch_size']})" if own[0]["largest"] else ""
-    return f"{own[0][figure]:.0f}{size}"
+    return f"{at(own[0], figure):.0f}{size}"

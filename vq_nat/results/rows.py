@@ -1,15 +1,215 @@
-"""Owns the files of results: rows as JSON, and the outputs they were scored on."""
+"""Owns what a result row says of a system on a test set, and where it is kept.
+
+A row is a JSON file; its types are those of its figures. What may be missing
+(`NotRequired`) is missing in rows that are older than the figure; what is None could
+not be measured, or does not apply.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
-Row = dict[str, Any]
+from .writing import write_json, write_text
+
+
+class Machine(TypedDict):
+    """Where something was measured, and with what."""
+
+    device: str
+    processor: str
+    threads: int
+    versions: dict[str, str]
+    commit: str
+
+
+class Calibration(TypedDict):
+    """Times of fixed pieces of work: the state a machine was in."""
+
+    products_ms: float
+    operators_ms: float
+    load: NotRequired[float]  # processes that wanted to run, in the last minute
+
+
+class Spread(TypedDict):
+    """Milliseconds of one sentence, over sentences."""
+
+    median: float
+    p90: float
+
+
+class Latency(Spread):
+    """One sentence at a time."""
+
+    batch_size: int
+    sentences: int
+    warm_up: int
+    repeats: int
+    includes: str
+
+
+class Throughput(TypedDict):
+    """The whole test set in batches."""
+
+    sentences_per_s: float
+    batch_size: int
+
+
+class ClockRow(TypedDict):
+    """What a clock shows, see `bench.clocks`."""
+
+    batch_size: int
+    threads: int
+    device: str
+    largest: str | None  # what ended the search for the largest batch, if there was one
+    ms_per_sentence: Spread
+    sentences_per_s: float
+    words_per_s: float
+    sentences: int
+    repeats: int
+    warm_up: int
+    includes: str
+
+
+class InTurn(TypedDict):
+    """Times of a system beside another one, see `bench.pairs`."""
+
+    times: float  # as fast as the other
+    least: float
+    most: float
+    base_ms: float
+    ms: float
+    sentences: int
+    repeats: int
+
+
+class Comparison(TypedDict):
+    """Outputs beside those of a baseline, by paired bootstrap (Koehn 2004)."""
+
+    resamples: int
+    same: float  # share of the sentences
+    bleu: float  # differences, and their p-values
+    bleu_p: float
+    chrf: float
+    chrf_p: float
+
+
+class Scores(TypedDict):
+    """Quality on a test set."""
+
+    bleu: float
+    bleu_signature: str
+    chrf: float
+    chrf_signature: NotRequired[str]
+    ter: float | None
+    ter_signature: NotRequired[str | None]
+    comet: float | None
+    correct: float | None  # share that is one of the references, where all are known
+    mixed: float | None
+    length_ratio: float
+    repetition_rate: float
+
+
+class ScoredOutputs(Scores):
+    """The same of outputs that may be kept."""
+
+    broken_words: NotRequired[float | None]
+    outputs: str | None  # name of their file, beside the row
+
+
+class OtherTestSet(ScoredOutputs):
+    """Quality on a further test set."""
+
+    sentences: int
+
+
+class LatentSizes(TypedDict):
+    """What latents are made of; None for what a model does not have."""
+
+    n_c: int | None  # halvings of the length
+    words_per_code: NotRequired[int | None]
+    n_s: int | None  # samples of soft EM
+    codebook_size: int | None
+    slices: int | None
+
+
+class Sizes(LatentSizes):
+    """What a model is made of, and how it decodes."""
+
+    parameters: int
+    dtype: str
+    beam: int | None  # of an autoregressive model
+    passes: int | None  # of a parallel one
+
+
+class Validation(TypedDict):
+    """What validation said of the checkpoint that was measured."""
+
+    updates: int
+    bleu: float | None
+    bleu_true_codes: float | None
+    bleu_true_latents: NotRequired[float | None]
+    code_accuracy: float | None
+    perplexity: float | None
+    posterior_entropy: float | None
+
+
+class Training(TypedDict):
+    """What a model cost; all None without a log."""
+
+    seed: int | None
+    updates: int | None
+    train_seconds: int | None
+    train_gpu: NotRequired[str | None]
+    validation: Validation | None
+
+
+class Pace(TypedDict):
+    """One sentence at a time, and many."""
+
+    latency_ms: Latency
+    throughput: Throughput
+
+
+class Speed(Pace):
+    """What all clocks say."""
+
+    clocks: NotRequired[list[ClockRow]]
+    clocks_left_out: NotRequired[list[str]]  # BATCH:THREADS, as cores were not free
+
+
+class Times(Speed, Machine):
+    """All of a row that is about time, and what it was timed on."""
+
+    stages_ms: NotRequired[dict[str, float] | None]
+    engine_versions: NotRequired[dict[str, str]]
+    calibration: NotRequired[Calibration]
+
+
+class Row(ScoredOutputs, Sizes, Training, Times):
+    """A system on a test set."""
+
+    kind: NotRequired[str]  # of rows that are read by a script of their own
+    system: str
+    label: str
+    corpus: str
+    test_set: str
+    sentences: int
+    other_test_sets: NotRequired[dict[str, OtherTestSet]]
+    engine: NotRequired[str]
+    decoding: dict[str, Any]  # options of `vq_nat.load`
+    teacher_passes: NotRequired[float | None]
+    selection: NotRequired[dict[str, Any]]  # of a checkpoint that is not the log's best
+    in_turn: NotRequired[dict[str, InTurn]]  # by the name of the other system
+
+
+def at(row: Mapping[str, object], *names: str) -> Any:
+    """Returns a value deep inside a row, None if there is no such."""
+    value: Any = row
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def row_path(folder: Path, corpus: str, system: str) -> Path:
@@ -20,19 +220,6 @@ def row_path(folder: Path, corpus: str, system: str) -> Path:
 def write_row(row: Row, folder: Path) -> Path:
     """Writes FOLDER/CORPUS/SYSTEM.json, never seen half-written."""
     return write_json(row, row_path(folder, row["corpus"], row["system"]))
-
-
-def write_json(value: Any, path: Path) -> Path:
-    """Writes a row, or anything else, as JSON, never seen half-written."""
-    return write_text(json.dumps(value, indent=2, ensure_ascii=False), path)
-
-
-def read_json(path: Path) -> Any:
-    """Returns what a JSON file holds, None if there is no such or it is broken."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def outputs_path(path: Path, test_set: str) -> Path:
@@ -54,29 +241,3 @@ def write_outputs(outputs: list[str], path: Path, test_set: str) -> Path:
         test_set: name of the test set.
     """
     return write_text("\n".join(outputs), outputs_path(path, test_set))
-
-
-def write_text(text: str, path: Path) -> Path:
-    """Writes a text and a line feed, never seen half-written."""
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        file.write(f"{text}\n".encode())
-        file.flush()
-        os.fsync(file.fileno())
-    return path
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields where to write a file that then takes its place, if all goes well.
-
-    Args:
-        path: of the file; its ending is kept, and its folder is made if need be.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    try:
-        yield temporary
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    os.replace(temporary, path)

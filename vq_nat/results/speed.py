@@ -8,9 +8,10 @@ different machines, whatever these are called.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-Timed = Mapping[str, Any]  # a row
+from .rows import at
+
+Timed = Mapping[str, object]  # a row, of which each figure may be missing
 MACHINE = ("device", "processor", "threads")
 CALIBRATION = ("products_ms", "operators_ms")
 TOLERANCE = 1.1  # of the slower calibration over the faster one
@@ -38,7 +39,7 @@ def are_near(one: Timed, other: Timed, name: str) -> bool:
 
 def state_of(row: Timed, name: str) -> float | None:
     """Returns a figure of a row's calibration."""
-    return (row.get("calibration") or {}).get(name)
+    return at(row, "calibration", name)
 
 
 def times_as_fast(base: Timed, row: Timed) -> float | None:
@@ -52,12 +53,13 @@ def times_as_fast(base: Timed, row: Timed) -> float | None:
         None where it is not known.
     """
     for first, second, direction in ((base, row, 1), (row, base, -1)):
-        known = (second.get(IN_TURN) or {}).get(first.get("system"))
-        if known:
-            return float(known["times"]) ** direction
+        times = at(second, IN_TURN, str(first.get("system")), "times")
+        if times:
+            return float(times) ** direction
     if not same_conditions(base, row):
         return None
-    return float(base["latency_ms"]["median"]) / float(row["latency_ms"]["median"])
+    before, after = (at(one, "latency_ms", "median") for one in (base, row))
+    return float(before) / float(after)
 
 
 def alike(rows: Sequence[Timed]) -> list[int]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from .rows import Row, replacing
+from .rows import Pace, Row, at
 from .speed import times_as_fast
+from .writing import replacing
 
-Column = tuple[str, Callable[[Row], str]]  # head, and cell of a row
+Line = TypeVar("Line")  # what a line of a table is about: a row of any type
+Column = tuple[str, Callable[[Line], str]]  # head, and cell of a line
 
 BEAM, GREEDY = "teacher-beam4", "teacher-greedy"
 ORDER = (BEAM, GREEDY, "student", "student-raw")
@@ -57,12 +59,11 @@ def read_row(path: Path) -> Row:
         row = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         row = None
-    if isinstance(row, dict) and "kind" in row:
-        return row
-    missing = [name for name in NEEDED if not isinstance(row, dict) or name not in row]
-    if missing:
+    row = row if isinstance(row, dict) else {}
+    missing = [name for name in NEEDED if name not in row]
+    if missing and "kind" not in row:
         raise ValueError(f"{path} must be a result row, but has no `{missing[0]}`.")
-    return row
+    return cast(Row, row)
 
 
 def rank(row: Row) -> int:
@@ -100,13 +101,13 @@ def comparison(rows: list[Row]) -> str:
     rows = sorted(rows, key=rank)
     by_name = {row["system"]: row for row in rows}
     beam, greedy = by_name.get(BEAM), by_name.get(GREEDY)
-    columns: list[Column] = [
+    columns: list[Column[Row]] = [
         ("system", label),
         ("BLEU", lambda row: number(row["bleu"])),
         ("chrF", lambda row: number(row["chrf"])),
     ]
     for name in MEANINGS:
-        if any(row.get(name) is not None for row in rows):
+        if any(at(row, name) is not None for row in rows):
             columns.append((name, share(name)))
     columns += [
         ("ms/sentence (p90)", latency),
@@ -120,7 +121,7 @@ def comparison(rows: list[Row]) -> str:
 
 def share(name: str) -> Callable[[Row], str]:
     """Returns what writes a share in per cent."""
-    return lambda row: percent(row.get(name))
+    return lambda row: percent(at(row, name))
 
 
 def latent_table(rows: list[Row]) -> str:
@@ -135,7 +136,7 @@ def latent_table(rows: list[Row]) -> str:
     bleu, true_bleu = valid("bleu"), valid("bleu_true_codes")
     accuracy, entropy = valid("code_accuracy"), valid("posterior_entropy")
     perplexity = valid("perplexity")
-    columns: list[Column] = [
+    columns: list[Column[Row]] = [
         ("latent system", label),
         ("words per code", lambda row: str(words_per_code(row))),
         ("codes", lambda row: str(row.get("codebook_size") or NOTHING)),
@@ -160,18 +161,18 @@ def words_per_code(row: Row) -> int | None:
 
 def training_table(rows: list[Row]) -> str:
     """Returns size and effort of every training that has a log; empty if none has."""
-    trained = [
+    trained: list[Row] = [
         {**row, "label": "autoregressive teacher"} if row["system"] == BEAM else row
         for row in sorted(rows, key=rank)
         if row.get("updates") and row["system"] != GREEDY  # the same as with a beam
     ]
     if not trained:
         return ""
-    columns: list[Column] = [
+    columns: list[Column[Row]] = [
         ("training", label),
         ("parameters", lambda row: f"{row['parameters'] / 1e6:.2f} M"),
         ("updates", lambda row: str(row["updates"])),
-        ("minutes", lambda row: number(row["train_seconds"] / 60)),
+        ("minutes", lambda row: number((row["train_seconds"] or 0) / 60)),
         ("seed", lambda row: text_or_nothing(row.get("seed"))),
     ]
     return markdown(columns, trained)
@@ -196,7 +197,7 @@ def quality_notes(rows: list[Row]) -> list[str]:
     return notes + meanings(rows)
 
 
-def meanings(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def meanings(rows: Iterable[Mapping[str, object]]) -> list[str]:
     """Says what the figures mean that only some corpora have."""
     known = list(rows)
     return [
@@ -223,7 +224,7 @@ def speed_notes(rows: list[Row]) -> list[str]:
     ]
 
 
-def shared(rows: list[Row], name: str) -> str:
+def shared(rows: Iterable[Mapping[str, object]], name: str) -> str:
     """Returns what all rows say of something; if they differ, all they say."""
     return distinct(row.get(name) for row in rows)
 
@@ -286,20 +287,12 @@ def check_sections(path: Path, text: str) -> None:
 # --------------------------------------------------------------------------- the cells
 
 
-def markdown(columns: list[Column], rows: list[Row]) -> str:
+def markdown(columns: Sequence[Column[Line]], rows: Iterable[Line]) -> str:
     """Returns a Markdown table, the first column to the left."""
     heads = [head for head, _ in columns]
     lines = [heads, ["---"] + ["---:"] * (len(heads) - 1)]
     lines += [[cell(row) for _, cell in columns] for row in rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
-def at(row: Row, *names: str) -> Any:
-    """Returns a value deep inside a row, None if there is no such."""
-    value: Any = row
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -322,7 +315,7 @@ def label(row: Row) -> str:
     return str(row.get("label") or row["system"])
 
 
-def latency(row: Row) -> str:
+def latency(row: Pace) -> str:
     """Writes median and 90th percentile."""
     return f"{row['latency_ms']['median']:.1f} ({row['latency_ms']['p90']:.1f})"
 

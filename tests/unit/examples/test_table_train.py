@@ -31,7 +31,8 @@ from examples.paper_table.plan import (
     units_of,
 )
 from vq_nat.bench.clocks import Clock
-from vq_nat.results.rows import write_json, write_outputs
+from vq_nat.results.rows import write_outputs
+from vq_nat.results.writing import write_json
 
 Make = Callable[..., TablePlan]
 Write = Callable[..., None]

@@ -1,0 +1,28 @@
+"""Owns what a row of a table says besides what was measured."""
+
+from __future__ import annotations
+
+from typing import NotRequired
+
+from examples.lib.curves import Curves
+from vq_nat.results.rows import Comparison, Row
+
+
+class Compared(Comparison):
+    """A comparison, and of which outputs."""
+
+    of: list[str]  # short hashes
+
+
+class TableRow(Row):
+    """A system on a test set, and what it was made of."""
+
+    row: str  # its name in the configuration, that of all its seeds
+    config: str  # hash of the configuration that it depends on
+    model: str
+    text: str
+    inputs: dict[str, str]  # hashes
+    measure_seconds: NotRequired[int]
+    curves: Curves | None
+    against_greedy: NotRequired[Compared]
+    against_rows: NotRequired[dict[str, Compared]]
