@@ -63,7 +63,8 @@ def test_the_table_of_engines_has_rows_of_the_other_table_alone() -> None:
         assert row == known.rows[name]
         assert row_config(found, row, seed) == row_config(known, row, seed)
     assert set(found.measure["in-turn"]) <= set(found.rows)
-    assert {row.engine for row in found.rows.values()} == {*ENGINES}
+    engines = {row.engine for row in found.rows.values()}
+    assert {"ctranslate2", "vq-nat"} <= engines <= {*ENGINES}
 
 
 def test_every_onnx_row_has_a_twin_in_our_engine() -> None:
