@@ -120,6 +120,7 @@ FOR_FAIRSEQ = [  # to train, to translate with checkpoints, to measure
     "fairseq-fixed==0.12.3.1",
     *FOR_ENGINE,
     "sacrebleu>=2.4,<3",
+    "safetensors>=0.4.3,<0.9",
     "subword-nmt==0.3.8",
     "pyyaml>=6,<7",
 ]
@@ -137,6 +138,7 @@ EXTRAS = {
     "demo": ["num2words>=0.5.12,<0.6", "babel>=2.12,<3"],
     "ctranslate2": ["ctranslate2>=4.8,<4.9"],  # a faster back end of distill.py
     # Of `vq-nat export`; the attention of onnxruntime 1.20 is wrong.
+    "hub": ["huggingface_hub>=0.34,<3"],  # to load hf://OWNER/NAME
     "onnx": ["onnx>=1.17,<1.24", "onnxruntime>=1.21,<1.33"],
     "dev": [
         "vector-quantize-pytorch>=1.32,<2",  # as in bench
@@ -155,6 +157,7 @@ EXTRAS = {
         "pillow>=11,<14",
         "scipy>=1.13,<2",
         "tensorboard>=2.16,<3",
+        "huggingface_hub>=0.34,<3",  # as in hub
     ],
 }
 

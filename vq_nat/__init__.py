@@ -23,7 +23,9 @@ def load(path: Union[str, Path], **options: Any) -> Any:
 
     Args:
         path: a folder that `vq-nat export` wrote, which is read without torch and
-            fairseq; a checkpoint; or a folder that holds `checkpoint_best.pt`.
+            fairseq; one that `vq-nat pack` wrote; a checkpoint; a folder that holds
+            `checkpoint_best.pt`; or "hf://OWNER/NAME", where one of them lies on the
+            Hugging Face hub.
         **options: see `vq_nat.translation.translator.Translator.load`, and for a folder
             `vq_nat.engine.runtime.load_folder`.
 
@@ -36,8 +38,13 @@ def load(path: Union[str, Path], **options: Any) -> Any:
     """
     from .engine.folder import is_folder
     from .extras import missing
+    from .hub import fetch, is_remote
 
     try:
+        if is_remote(path):
+            path = fetch(str(path))
+        if is_remote(options.get("teacher")):
+            options["teacher"] = str(fetch(options["teacher"]))
         if is_folder(path):
             from .engine.runtime import load_folder
 

@@ -6,7 +6,16 @@ An installation without extras has torch alone, which is enough for
 
 EXTRAS = {
     "engine": ("numpy", "sacremoses", "sentencepiece", "sentencex", "tqdm"),
-    "fairseq": ("fairseq", "omegaconf", "hydra", "sacrebleu", "subword_nmt", "yaml"),
+    "fairseq": (
+        "fairseq",
+        "omegaconf",
+        "hydra",
+        "sacrebleu",
+        "safetensors",
+        "subword_nmt",
+        "yaml",
+    ),
+    "hub": ("huggingface_hub",),
 }
 
 

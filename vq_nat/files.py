@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -158,3 +159,23 @@ def check_hashes(folder: Path, known: Mapping[str, Any], said_in: PathLike) -> N
                 f"{path} must be the file that {said_in} was written with, but has "
                 "another content: it was changed, cut off or mixed up."
             )
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Yields a folder to fill, which takes its place when it is complete.
+
+    Args:
+        out: the place, where nothing may be yet.
+
+    Raises:
+        ValueError: if something is.
+    """
+    if out.exists():
+        raise ValueError(f"{out} must not exist yet, but does.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-") as name:
+        folder = Path(name) / "new"
+        folder.mkdir()
+        yield folder
+        folder.rename(out)

@@ -34,7 +34,8 @@ MEASURED = (
 # is that room's door; `x*` is a room and all that is in it. Names of vq_nat stand
 # without it. A command imports no other command, but for what it repeats of one.
 TABLE = {
-    "": "image* translation translation.translator engine.folder engine.runtime",
+    "": "image* translation translation.translator engine.folder engine.runtime hub",
+    "hub": "| huggingface_hub",
     "translated": "text.lines inspected |",  # what every translator takes and gives
     "inspected": "| ",
     "extras": "| ",
@@ -44,7 +45,8 @@ TABLE = {
     "light": "| ",
     "bottleneck*": "bottleneck* | torch",
     "nn*": "nn.* | torch fairseq",
-    "fairseq_side*": "fairseq_side* bottleneck | torch fairseq numpy omegaconf hydra",
+    "fairseq_side*": "fairseq_side* bottleneck | torch fairseq numpy omegaconf hydra "
+    "safetensors",
     "translation.schedule": "| torch",
     "translation.noise": "| torch",
     "translation.teacher_start": "| torch",
@@ -71,10 +73,15 @@ TABLE = {
     "translation.word_codes": f"bottleneck {SEARCH} translation.model "
     "translation.predictor translation.decoder | torch",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.model "
+    "translation.about translation.pack text.copying "
     "translation.loading "
     "translation.translator | torch fairseq",
     "translation.onnx.quantize": "engine.packing translation.onnx.runtime | numpy",
-    "translation.export": "translation.binding translation.loading engine.export",
+    "translation.about": "fairseq_side.* translation.flow results.card results.tables",
+    "translation.pack": "fairseq_side.* translation.about translation.binding "
+    "translation.loading results.card text.copying",
+    "translation.export": "fairseq_side.checkpoints translation.about translation.pack "
+    "translation.binding translation.loading engine.export engine.folder",
     "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.model "
     "translation.predictor translation.onnx*",
     "translation.fairseq_nat": f"translation.binding translation.validation {SEARCH} "

@@ -3,6 +3,8 @@
 import argparse
 from typing import Any
 
+from .pack import add_common
+
 
 def add_export_command(commands: Any) -> None:
     """Adds `export` to the subparsers of `vq-nat`."""
@@ -16,13 +18,7 @@ def add_export_command(commands: Any) -> None:
     exported.add_argument(
         "model", metavar="MODEL", help="checkpoint of a latent model, or of a teacher"
     )
-    exported.add_argument("out", metavar="OUT", help="the folder to make")
-    exported.add_argument(
-        "--data",
-        metavar="DIR",
-        help="folder with dictionaries, bpe.codes and text.json (default: the "
-        "checkpoint's folder, or the data it was trained on)",
-    )
+    add_common(exported)
     exported.add_argument(
         "--format",
         dest="kind",
@@ -49,12 +45,13 @@ def add_export_command(commands: Any) -> None:
 def run_export(options: argparse.Namespace) -> None:
     """Exports a model, and prints where it is."""
     place = (options.model, options.out, options.data)
+    told = {"row": options.row, "licence": options.licence}
     if options.kind == "onnx":
         from ..translation.onnx.export import export_checkpoint as export_onnx
 
-        export_onnx(*place, int8=options.number_format == "int8")
+        export_onnx(*place, int8=options.number_format == "int8", **told)
     else:
         from ..translation.export import export_checkpoint
 
-        export_checkpoint(*place, number_format=options.number_format or "int8")
+        export_checkpoint(*place, options.number_format or "int8", **told)
     print(options.out)

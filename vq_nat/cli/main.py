@@ -15,6 +15,7 @@ from .diagnose import add_diagnose_command
 from .export import add_export_command
 from .image import add_image_commands
 from .measure import add_measure_command
+from .pack import add_pack_command
 from .table import add_table_command
 from .translate import add_translate_command
 
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     where.set_defaults(run=run_where)
 
     add_translate_command(commands)
+    add_pack_command(commands)
     add_export_command(commands)
     add_codes_command(commands)
     add_measure_command(commands)

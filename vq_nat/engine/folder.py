@@ -8,7 +8,6 @@ from ..files import sha256
 
 DESCRIPTION, WEIGHTS = "description.json", "model.safetensors"
 FORMAT = 1  # raised when a reader of the old one would read something wrong
-TEXTS = ("text.json", "bpe.codes", "sentencepiece.model")
 KINDS = ("latent", "autoregressive")
 LARGEST = 2**20  # bytes of a description; ours have one or two thousand
 
@@ -16,11 +15,6 @@ LARGEST = 2**20  # bytes of a description; ours have one or two thousand
 def is_folder(path: str | Path) -> bool:
     """Tells whether a path is a folder for the engine."""
     return (Path(path) / DESCRIPTION).is_file()
-
-
-def dictionary_name(language: str) -> str:
-    """Returns the name of a dictionary's file."""
-    return f"dict.{language}.txt"
 
 
 def read_description(folder: Path) -> dict[str, Any]:

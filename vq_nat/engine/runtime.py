@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..inspected import Codes, CodeStep, Inspection, Rival, check_codes
 from ..light import light_module
 from ..text.codec import IndexCodec, Limits
+from ..text.copying import dictionary_name
 from ..text.dictionary import Dictionary
 from ..translated import EMPTY, Hypothesis, TextDoor, checked, join
 from . import all_threads, engine
-from .folder import WEIGHTS, dictionary_name, languages_of, read_description
+from .folder import WEIGHTS, languages_of, read_description
 
 if TYPE_CHECKING:
     from ..translation.decoding import options as home

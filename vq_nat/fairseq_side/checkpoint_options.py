@@ -292,6 +292,18 @@ class Check:
             self.refuse(f"{holder}.{name}", f"at most {most}, as its weights", value)
 
 
+def known_options(part: str, options: Mapping[str, Any]) -> set[str]:
+    """Returns which of flat options a model, a task or a criterion is built from.
+
+    Args:
+        part: "model", "task" or "criterion".
+        options: all of fairseq's, side by side.
+    """
+    name = name_of(part, options)
+    own = set(rules_of(part, name)) if isinstance(name, str) else set()
+    return own | {"_name", "arch", part}
+
+
 def name_of(part: str, options: Mapping[str, Any]) -> Any:
     """Returns by what name fairseq builds a part; models go by architectures."""
     named = options.get("_name")

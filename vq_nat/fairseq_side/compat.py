@@ -27,6 +27,7 @@ from ..files import BadFile
 from ..processes import end_with_parent
 from .checkpoint_options import check_options
 from .guard import check_archive
+from .packed import is_packed, read_packed
 
 logger = logging.getLogger(__name__)
 
@@ -174,7 +175,9 @@ def load_state(path: str | Path) -> dict[str, Any]:
 
 
 def _load(path: str | Path) -> Any:
-    """Reads a file of torch's format, or of the one before torch 1.6."""
+    """Reads a file of torch's formats, now and before 1.6, or a packed one."""
+    if is_packed(path):
+        return read_packed(path)
     check_archive(path)
     with open(path, "rb") as file:
         mmap = file.read(2) == b"PK"  # of the older one there is no mapping

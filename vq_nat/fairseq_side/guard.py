@@ -25,6 +25,7 @@ from fairseq.data import Dictionary, data_utils, indexed_dataset
 from ..files import BadFile, PathLike, reading
 from .checkpoint_options import check_options
 from .literals import replace_eval
+from .packed import is_packed, read_packed
 
 BINARY = "binary data that fairseq-preprocess wrote"
 MAGIC = b"MMIDIDX\x00\x00"
@@ -42,6 +43,10 @@ class GuardedTorch(ModuleType):
     def load(self, file: Any, map_location: Any = None) -> Any:
         """Reads a checkpoint without calling anything, and checks its options."""
         path = getattr(file, "name", "the checkpoint")
+        if isinstance(path, str) and is_packed(path):
+            state = read_packed(path)
+            check_options(state, path)
+            return state
         if isinstance(path, str) and os.path.isfile(path):
             check_archive(path)
         with reading(path, "a fairseq checkpoint"):

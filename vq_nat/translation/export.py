@@ -1,12 +1,16 @@
 """From a checkpoint to a folder that the engine reads, see `engine.export`."""
 
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 from .. import __version__
 from ..engine.export import export
+from ..engine.folder import DESCRIPTION
+from ..fairseq_side.checkpoints import checkpoint_path
+from .about import about_model
 from .binding import trained_source
 from .loading import open_checkpoint
+from .pack import card_of, dictionaries_of
 
 
 def export_checkpoint(
@@ -14,31 +18,30 @@ def export_checkpoint(
     out: Union[str, Path],
     data: Union[str, Path, None] = None,
     number_format: str = "int8",
+    row: Union[str, Path, None] = None,
+    licence: Optional[str] = None,
 ) -> None:
     """Exports a latent model or an autoregressive Transformer of fairseq.
 
     Args:
-        path: a checkpoint, or a folder that holds `checkpoint_best.pt`.
+        path: a checkpoint, a folder that holds `checkpoint_best.pt`, or a packed one.
         out: the folder to make.
         data: folder of the text processing, None = found, see `loading.find_data`.
         number_format: "int8" or "float32".
+        row: see `about.about_model`.
+        licence: see `about.about_model`.
 
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: for a model that the engine does not serve, or if `out` exists.
+        ValueError: for a model that the engine does not serve, if `out` exists, or if
+            the row is that of another checkpoint.
     """
     model, task, folder = open_checkpoint(path, data, "none")
     model.eval()
-    dictionaries = {
-        task.cfg.source_lang: task.source_dictionary,
-        task.cfg.target_lang: task.target_dictionary,
-    }
-    export(
-        model,
-        dictionaries,
-        folder,
-        Path(out),
-        number_format,
-        __version__,
-        trained_source(task),
-    )
+    checkpoint = checkpoint_path(path)
+    about = about_model(checkpoint, model, row, licence)
+    dictionaries = dictionaries_of(task)
+    card = card_of(checkpoint, about, list(dictionaries), DESCRIPTION)
+    place = (folder, Path(out))
+    told = (trained_source(task), about, card)
+    export(model, dictionaries, *place, number_format, __version__, *told)

@@ -2,15 +2,13 @@
 
 import json
 import os
-import shutil
 import sys
-import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 import torch
 from fairseq.data import Dictionary
@@ -18,7 +16,8 @@ from torch import nn
 
 from ...bottleneck import BottleneckConfig
 from ...fairseq_side.checkpoints import checkpoint_path
-from ...files import hashes, read_json
+from ...files import hashes, new_folder
+from ...text.copying import write_texts
 from ..binding import LENGTH, trained_source
 from ..config import TRANSFORMER
 from ..decoding.search import EndsInACode
@@ -28,7 +27,6 @@ from .quantize import quantize
 from .runtime import DESCRIPTION, FORMAT, require
 
 OPSET = 17  # the first with layer normalisation
-TEXT_FILES = ("text.json", "bpe.codes", "sentencepiece.model")
 
 
 def export(
@@ -38,6 +36,8 @@ def export(
     out: Path,
     int8: bool = False,
     trained_source: int | None = None,
+    about: Optional[Mapping[str, Any]] = None,
+    card: Optional[Callable[[Path], object]] = None,
 ) -> None:
     """Writes a folder that `vq_nat.load` reads; it appears when it is complete.
 
@@ -49,6 +49,8 @@ def export(
         int8: quantise the weights of matrix products to 8 bits, and their inputs while
             they run, each row by itself.
         trained_source: how long the sources of its training were.
+        about: what else the description says, for readers.
+        card: writes a page for readers into the folder.
 
     Raises:
         ValueError: for a model without learned codes, or if `out` exists.
@@ -67,44 +69,21 @@ def export(
                 f"`{stage}` must be {TRANSFORMER!r} to be exported as ONNX graphs, but "
                 f"is {getattr(model.cfg, stage)!r} instead."
             )
-    if out.exists():
-        raise ValueError(f"{out} must not exist yet, but does.")
     require("onnx")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-") as name:
-        folder = Path(name) / "export"
-        folder.mkdir()
+    with new_folder(out) as folder:
         model.float().cpu()
         model.eval()  # returns nothing after fairseq's make_generation_fast_
         for part, graph in graphs_of(model).items():
             write_graph(graph, folder / f"{part}.onnx", int8)
-        for language, dictionary in dictionaries.items():
-            dictionary.save(str(folder / f"dict.{language}.txt"))
-        for file in TEXT_FILES:
-            if (data / file).is_file():
-                shutil.copyfile(data / file, folder / file)
-        set_direction(folder / TEXT_FILES[0], list(dictionaries))
+        write_texts(dictionaries, data, folder)
         description = describe(model, list(dictionaries), int8)
         description[LENGTH] = trained_source
+        description["about"] = dict(about or {})
         description["sha256"] = hashes(folder)  # of all that is there by now
         text = json.dumps(description, indent=1)
         (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-        folder.rename(out)
-
-
-def set_direction(path: Path, languages: list[str]) -> None:
-    """Writes a model's source and target into a copy of its text's description.
-
-    Args:
-        path: of the copy; the text may have been prepared for the other direction.
-        languages: source and target.
-    """
-    if not path.is_file():
-        return
-    text = read_json(path, "the description of a text")
-    text.pop("sha256", None)  # of files that are written anew here
-    text |= {"source_lang": languages[0], "target_lang": languages[1]}
-    path.write_text(json.dumps(text, indent=2) + "\n", encoding="utf-8")
+        if card is not None:
+            card(folder)
 
 
 def describe(
@@ -185,17 +164,19 @@ def export_checkpoint(
     out: Union[str, Path],
     data: Union[str, Path, None] = None,
     int8: bool = False,
+    row: Union[str, Path, None] = None,
+    licence: Optional[str] = None,
 ) -> None:
-    """Exports a checkpoint, see `export`."""
+    """Exports a checkpoint, see `export`; row and licence as in `about.about_model`."""
+    from ..about import about_model
     from ..loading import find_data
+    from ..pack import card_of, dictionaries_of
     from ..translator import Translator
 
-    translator = Translator.load(path, data=data)
-    task = translator.task
-    dictionaries = {
-        task.cfg.source_lang: task.source_dictionary,
-        task.cfg.target_lang: task.target_dictionary,
-    }
-    folder = find_data(checkpoint_path(path), data)
-    length = trained_source(task)
-    export(translator.model, dictionaries, folder, Path(out), int8, length)
+    translator, checkpoint = Translator.load(path, data=data), checkpoint_path(path)
+    about = about_model(checkpoint, translator.model, row, licence)
+    dictionaries = dictionaries_of(translator.task)
+    card = card_of(checkpoint, about, list(dictionaries), DESCRIPTION)
+    place = (find_data(checkpoint, data), Path(out))
+    told = (trained_source(translator.task), about, card)
+    export(translator.model, dictionaries, *place, int8, *told)
