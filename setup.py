@@ -137,8 +137,8 @@ EXTRAS = {
     ],
     "demo": ["num2words>=0.5.12,<0.6", "babel>=2.12,<3"],
     "ctranslate2": ["ctranslate2>=4.8,<4.9"],  # a faster back end of distill.py
-    # Of `vq-nat export`; the attention of onnxruntime 1.20 is wrong.
     "hub": ["huggingface_hub>=0.34,<3"],  # to load hf://OWNER/NAME
+    # Of `vq-nat export`; the attention of onnxruntime 1.20 is wrong.
     "onnx": ["onnx>=1.17,<1.24", "onnxruntime>=1.21,<1.33"],
     "dev": [
         "vector-quantize-pytorch>=1.32,<2",  # as in bench

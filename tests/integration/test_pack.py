@@ -1,13 +1,16 @@
 """A packed folder is complete, read by every door, and packed again to its bytes."""
 
+import io
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fairseq_commands import call, task
+from fairseq_commands import USER_DIR, call, task
 from safetensors import safe_open
 
 import vq_nat
@@ -70,18 +73,43 @@ def test_nothing_in_it_is_a_pickle_or_a_place(packed: Path, tmp_corpus: Path) ->
 def test_fairseq_reads_it_as_its_checkpoint(
     generate: Callable[..., str], checkpoint: Path, packed: Path, tmp_corpus: Path
 ) -> None:
-    flags = ("--iter-decode-max-iter", "0")
+    flags = ("--iter-decode-max-iter", "0", "--min-len", "3")
     wanted = generate(checkpoint / "checkpoint_best.pt", *flags)
     found = generate(packed / "model.safetensors", *flags)
-    assert found.count("\nH-") > 30
-    assert [line for line in found.splitlines() if line[:2] in ("H-", "P-")] == [
-        line for line in wanted.splitlines() if line[:2] in ("H-", "P-")
-    ]
+    assert len(words_and_scores(found)) >= 80
+    assert words_and_scores(found) == words_and_scores(wanted)
     path = ["--path", str(packed / "model.safetensors")]
     call("validate", [*task(tmp_corpus), *path, "--max-tokens", "500"])
 
 
-def test_an_autoregressive_model_is_packed_and_teaches(
+def words_and_scores(printed: str) -> list[str]:
+    """Returns the lines of fairseq-generate that say what was found."""
+    return [line for line in printed.splitlines() if line[:2] in ("H-", "P-")]
+
+
+def test_the_cards_and_the_readmes_commands_run(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = (packed / "README.md").read_text()
+    line = re.search(r"^fairseq-interactive ((?:.*\\\n)*.*)$", card, re.MULTILINE)
+    assert line is not None
+    text = line[1].replace("\\\n", " ").replace("$(vq-nat where)", USER_DIR)
+    monkeypatch.setattr("sys.stdin", io.StringIO("a b c\n"))
+    words = shlex.split(text.replace("FOLDER", str(packed)))
+    assert "\nH-0\t" in call("interactive", [*words, "--iter-decode-max-iter", "0"])
+
+    page = Path(USER_DIR, "translation", "README.md").read_text("utf-8")
+    section = page[page.index("## Pass a model on") :].split("```")[1]
+    commands = [one for one in section.splitlines() if one.startswith("vq-nat")]
+    assert len(commands) == 3
+    shutil.copytree(packed, tmp_path / "runs" / "demo" / "student")
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"a b\n")))
+        assert run(*shlex.split(command.partition(" <")[0])[1:]) == 0
+
+
+def test_an_autoregressive_model_is_packed_and_both_start_others(
     train: Callable[..., Path], teacher_model: list[str], packed: Path, tmp_path: Path
 ) -> None:
     """Its options lie in a Namespace, and its embeddings are one tensor."""
@@ -99,6 +127,8 @@ def test_an_autoregressive_model_is_packed_and_teaches(
     assert judged[0].translate(LINES) == judged[1].translate(LINES)
     start = ("--init-from-teacher", str(out / "model.safetensors"))
     train(tmp_path / "pupil", 1, "--disable-validation", *start)
+    start = ("--finetune-from-model", str(packed / "model.safetensors"))
+    train(tmp_path / "further", 1, "--disable-validation", *start)
 
 
 @pytest.mark.parametrize("name", [n for n in FILES if n != "config.json"])

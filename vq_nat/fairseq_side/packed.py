@@ -196,16 +196,14 @@ def faults(config: Mapping[str, Any]) -> Iterator[str]:
     if not all(isinstance(part, str) and part in groups for part in config["flat"]):
         yield "its `flat` names no groups of options"
     for name in ("languages", "dictionaries"):
-        pair = text.get(name)
-        if (
-            not isinstance(pair, list)
-            or len(pair) != 2
-            or set(map(type, pair)) != {str}
-        ):
+        pair = text.get(name) if isinstance(text, dict) else None
+        if not isinstance(pair, list) or list(map(type, pair)) != [str, str]:
             yield f"its `text` has no two {name}"
-    updates = config.get("updates")
-    if type(updates) is not int or not 0 <= updates <= MOST_UPDATES:
-        yield f"its `updates` are {short(updates)}"
+    counts = {"updates": config.get("updates")}
+    counts |= {k: v for k, v in config["task_state"].items() if k != "text"}
+    for name, count in counts.items():
+        if type(count) is not int or not 0 <= count <= MOST:
+            yield f"its `{name}` is {short(count)}"
     if WEIGHTS not in config["files"]:
         yield f"its `files` have no {WEIGHTS}"
 
