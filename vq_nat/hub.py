@@ -9,8 +9,8 @@ from typing import Any
 
 PREFIX = "hf://"
 PLACE = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?/?")
-FILES = ("*.json", "*.safetensors", "*.onnx", "dict.*.txt", "bpe.codes")
-FILES += ("sentencepiece.model", "README.md")
+FILES = ["*.json", "*.safetensors", "*.onnx", "dict.*.txt", "bpe.codes"]
+FILES += ["sentencepiece.model", "README.md"]
 
 
 def is_remote(path: Any) -> bool:
@@ -39,9 +39,7 @@ def fetch(place: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        folder = snapshot_download(
-            found[1], revision=found[2], allow_patterns=list(FILES)
-        )
+        folder = snapshot_download(found[1], revision=found[2], allow_patterns=FILES)
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
         said = " ".join(str(error).split())
         raise OSError(f"{place} cannot be fetched: {said}") from error
