@@ -19,10 +19,10 @@ PARTS = ("encode.onnx", "step.onnx", "decode.onnx", "dict.en.txt", "dict.de.txt"
 
 
 @pytest.fixture
-def folder(make_model, dictionary, tmp_path: Path) -> Path:
+def folder(make_model, dictionary, prepared: Path, tmp_path: Path) -> Path:
     """An exported model."""
     out = tmp_path / "exported"
-    export(make_model(), {"en": dictionary, "de": dictionary}, tmp_path, out)
+    export(make_model(), {"en": dictionary, "de": dictionary}, prepared, out)
     return out
 
 

@@ -17,14 +17,14 @@ pytest.importorskip("onnxruntime")
 
 
 @pytest.fixture
-def pair(make_model, dictionary, tmp_path):
+def pair(make_model, dictionary, prepared, tmp_path):
     """Exports a model with options; returns both."""
 
     def make(int8: bool = False, **options):
         torch.manual_seed(5)
         model = make_model(compression_steps=2, **options)
         out = tmp_path / "exported"
-        export(model, {"en": dictionary, "de": dictionary}, tmp_path, out, int8)
+        export(model, {"en": dictionary, "de": dictionary}, prepared, out, int8)
         return model, ExportedModel(out)
 
     return make
@@ -146,14 +146,14 @@ def test_exported_model_refuses_what_it_has_no_graph_for(pair, make_batch):
 
 
 def test_export_refuses_an_existing_folder_and_a_model_without_codes(
-    make_model, make_teacher, dictionary, tmp_path
+    make_model, make_teacher, dictionary, prepared, tmp_path
 ):
     dictionaries = {"en": dictionary, "de": dictionary}
     with pytest.raises(ValueError, match="must not exist yet, but does"):
-        export(make_model(), dictionaries, tmp_path, tmp_path)
+        export(make_model(), dictionaries, prepared, tmp_path)
     for model in (make_teacher(dictionary, True), make_model(vq_kind="identity")):
         with pytest.raises(ValueError, match="only models with latent codes"):
-            export(model, dictionaries, tmp_path, tmp_path / "out")
+            export(model, dictionaries, prepared, tmp_path / "out")
     assert list(Path(tmp_path).iterdir()) == []
 
 
