@@ -65,12 +65,12 @@ def write_packed(
         "files": hashes(folder),
     }
     try:
-        text = json.dumps(config, indent=1, ensure_ascii=False, allow_nan=False)
+        written = json.dumps(config, indent=1, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"all options of the model must be numbers, words or lists, but: {error}."
         ) from error
-    (folder / CONFIG).write_text(f"{text}\n", encoding="utf-8")
+    (folder / CONFIG).write_text(f"{written}\n", encoding="utf-8")
 
 
 def parted(weights: Mapping[str, Any]) -> tuple[Weights, dict[str, str]]:
@@ -184,8 +184,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def faults(config: Mapping[str, Any]) -> Iterator[str]:
     """Yields what a configuration lacks; options are checked elsewhere."""
-    kinds = dict.fromkeys(("options", "task_state", "tied", "files"), dict)
-    kinds["flat"] = list
+    kinds: dict[str, type] = {"flat": list}
+    kinds |= dict.fromkeys(("options", "task_state", "tied", "files"), dict)
     for name, kind in kinds.items():
         if not isinstance(config.get(name), kind):
             yield f"its `{name}` is {short(config.get(name))}"

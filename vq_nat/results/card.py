@@ -54,10 +54,11 @@ def summary(row: Row, path: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path} must be a row with `bleu` and its signature, but has none."
         )
-    others = row.get("other_test_sets") or {}
-    tests = {str(row.get("test_set")): row, **others}
+    known: dict[str, Any] = {**row}
+    others = known.get("other_test_sets") or {}
+    tests = {str(known.get("test_set")): known, **others}
     return {
-        **{name: row[name] for name in TOLD if row.get(name) is not None},
+        **{name: known[name] for name in TOLD if known.get(name) is not None},
         "tests": {
             name: {score: of_one.get(score) for score in SCORES}
             for name, of_one in tests.items()

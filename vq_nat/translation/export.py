@@ -43,5 +43,5 @@ def export_checkpoint(
     dictionaries = dictionaries_of(task)
     card = card_of(checkpoint, about, list(dictionaries), DESCRIPTION)
     place = (folder, Path(out))
-    told = (trained_source(task), about, card)
-    export(model, dictionaries, *place, number_format, __version__, *told)
+    kept = {"version": __version__, "trained_source": trained_source(task)}
+    export(model, dictionaries, *place, number_format, **kept, about=about, card=card)

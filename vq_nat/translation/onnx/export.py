@@ -178,5 +178,5 @@ def export_checkpoint(
     dictionaries = dictionaries_of(translator.task)
     card = card_of(checkpoint, about, list(dictionaries), DESCRIPTION)
     place = (find_data(checkpoint, data), Path(out))
-    told = (trained_source(translator.task), about, card)
-    export(translator.model, dictionaries, *place, int8, *told)
+    length = trained_source(translator.task)
+    export(translator.model, dictionaries, *place, int8, length, about, card)
