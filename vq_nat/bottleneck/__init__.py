@@ -1,18 +1,24 @@
 """The door of the room: continuous to discrete to continuous. It needs only torch.
 
 config.py            the options
+validity.py          how they are refused
 members.py           the members by name, and how others add theirs
 base.py              what all members share, and the one that does nothing
 vector_quantizer.py  vector quantization by expectation maximization, of which
     assign.py        is the E-step,
+    residual.py      that of slices which add up,
+    gradients.py     how gradients pass it,
     codebook.py      the M-step,
+    linear_codebook.py   that of SimVQ,
     weights.py       what the one hands to the other,
     space.py         the space of the codes,
     prior.py         what a predictor says of the codes,
     noise.py         codes that are nearly right,
     data_init.py     and the first codebook
 learned.py           what the members without an M-step share:
-    semhash.py       improved semantic hashing
+    bits.py          codes that are bits, of
+    semhash.py       improved semantic hashing and
+    lfq.py           lookup-free quantization
     gumbel.py        Gumbel-softmax
     fsq.py           finite scalar quantization
 schedule.py          temperature and samples over the training
@@ -24,9 +30,10 @@ workers.py           the talk between data-parallel workers
 
 from typing import Any
 
-from . import fsq, gumbel, semhash, vector_quantizer  # noqa: F401  members, by name
-from .base import Bottleneck, BottleneckOutput, straight_through
+from . import fsq, gumbel, lfq, semhash, vector_quantizer  # noqa: F401  by name
+from .base import Bottleneck, BottleneckOutput
 from .config import BottleneckConfig, plain_config
+from .gradients import straight_through
 from .members import MEMBERS, register_bottleneck
 from .prior import Prior
 from .usage import perplexity, used_share
@@ -49,7 +56,7 @@ def member(kind: str) -> type[Bottleneck]:
     """Returns the class of a kind.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: if there is none.
     """
     return MEMBERS.get(kind)
 

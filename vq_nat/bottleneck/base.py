@@ -13,10 +13,11 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .config import BottleneckConfig, Option, read_options
+from .config import BottleneckConfig
 from .members import register_bottleneck
 from .prior import Prior, slice_first
 from .slices import look_up
+from .validity import Option, read_options
 
 
 class BottleneckOutput(NamedTuple):
@@ -48,7 +49,7 @@ class Bottleneck(nn.Module):
     name.
 
     Attributes:
-        options: Values of `own_options`, as `vq_options` has them.
+        options: values of `own_options`, as `vq_options` has them.
 
     A training loop calls, per optimizer update and on every worker:
     `set_num_updates(n)`, any number of `forward`, the optimizer, `m_step()`.
@@ -56,6 +57,8 @@ class Bottleneck(nn.Module):
 
     # State that older checkpoints lack; it then stays as it is.
     added_state: tuple[str, ...] = ("_extra_state",)
+    # Whether slices may add up (`vq_slicing`), instead of standing side by side.
+    can_add_slices: ClassVar[bool] = False
     # Whether `quantize_by` listens to a prior.
     takes_prior: ClassVar[bool] = False
     # Options that no field of the configuration has, with defaults: for members from
@@ -79,7 +82,7 @@ class Bottleneck(nn.Module):
         """Refuses what this member alone cannot work with.
 
         Raises:
-            ValueError: If an option is out of its range; the sentence names it.
+            ValueError: if an option is out of its range; the sentence names it.
         """
 
     def forward(
@@ -134,8 +137,16 @@ class Bottleneck(nn.Module):
         )
 
     @property
+    def adds_slices(self) -> bool:
+        """Whether `lookup` adds up the slices' vectors, or puts them side by side."""
+        return self.config.adds_slices
+
+    @property
     def codebook(self) -> Tensor:
-        """The vectors behind the codes. Shape: (G, K, D), float32."""
+        """The vectors behind the codes. Shape: (G, K, D), float32.
+
+        Slices that add up have the whole width: (G, K, C).
+        """
         raise NotImplementedError
 
     def lookup(self, codes: Tensor) -> Tensor:
@@ -144,7 +155,10 @@ class Bottleneck(nn.Module):
         Shape:
             codes (B, L, G) → (B, L, C).
         """
-        return look_up(self.codebook, codes)
+        vectors = look_up(self.codebook, codes)
+        if self.adds_slices:
+            return vectors.unflatten(-1, (self.num_slices, -1)).sum(-2)
+        return vectors
 
     @torch.no_grad()
     def m_step(self) -> None:
@@ -260,14 +274,6 @@ class IdentityBottleneck(Bottleneck):
             RuntimeError: always, also from `lookup` and `embed`.
         """
         raise RuntimeError("A bottleneck of `vq_kind` 'identity' has no codebook.")
-
-
-def straight_through(z: Tensor, quantized: Tensor) -> Tensor:
-    """Has the value of `quantized`, exactly, and hands its gradient to `z` unchanged.
-
-    z + sg(z_q - z) means the same, but rounds where z is much larger than z_q.
-    """
-    return quantized.detach() + (z - z.detach())
 
 
 def _keep_dtype(before: Tensor, after: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from .config import BottleneckConfig
 from .data_init import cluster
-from .slices import join_slices, split_slices
+from .residual import cluster_in_turn
+from .slices import join_slices, look_up, split_slices
 from .space import Place
 from .watch import CodeUse, age_
 from .weights import Weights
@@ -88,6 +89,7 @@ class Codebook(nn.Module):
         use: how long each code has not been used, restarted or not.
     """
 
+    is_learned = False  # by a codebook loss and the optimizer
     codes: Tensor
     ema_counts: Tensor
     idle: Tensor
@@ -101,6 +103,7 @@ class Codebook(nn.Module):
         self.epsilon = config.vq_epsilon
         self.restart_after = config.vq_restart_after
         self.num_slices = config.vq_slices
+        self.adds_slices = config.adds_slices
         self.code_width = code_width
         shape = (config.vq_slices, config.vq_num_codes)
         # One vector each to begin with: N = S = 0 would throw unused codes to 0.
@@ -153,14 +156,18 @@ class Codebook(nn.Module):
         """Makes the codes the centres of clusters of vectors.
 
         Args:
-            vectors: at least K, the same on all workers. Shape: (N, C).
+            vectors: at least K, the same on all workers. Shape: (N, C), or (N, D) if
+                slices add up.
             rate: vectors per update, which the counts of a slice will add up to.
             seed: seed of the clustering.
             place: moves codes to where the metric wants them.
         """
         num_codes = self.counts.shape[1]
-        z = split_slices(vectors, self.num_slices)
-        codes, counts = cluster(z, num_codes, seed, place)
+        if self.adds_slices:
+            codes, counts = cluster_in_turn(vectors, self.num_slices, num_codes, seed)
+        else:
+            z = split_slices(vectors, self.num_slices)
+            codes, counts = cluster(z, num_codes, seed, place)
         # Workers on different devices may not round alike.
         broadcast_([codes, counts])
         counts = counts.clamp(min=1)
@@ -173,6 +180,14 @@ class Codebook(nn.Module):
         """The statistics, which an M-step sums over workers and then clears."""
         return [self.counts, self.use.counts, self.second_distances]
 
+    def look_up(self, codes: Tensor) -> Tensor:
+        """The vectors of codes. Shape: (N, G) → (G, N, D)."""
+        return split_slices(look_up(self.codes, codes), self.num_slices)
+
+    def write_(self, index: int, which: Tensor, codes: Tensor) -> None:
+        """Overwrites some codes of slice `index`. Shape: which (n,), codes (n, D)."""
+        self.codes.data[index, which] = codes
+
     def move_(self) -> None:
         """Moves the codes by the statistics, `ema_counts` being up to date."""
         raise NotImplementedError
@@ -183,7 +198,7 @@ class Codebook(nn.Module):
         Shape:
             which (n,), the codes to rewrite; codes (n, D); counts (n,).
         """
-        self.codes.data[index, which] = codes
+        self.write_(index, which, codes)
         self.ema_counts[index, which] = counts
         self.idle[index, which] = 0
 
@@ -293,6 +308,8 @@ class EmaCodebook(Codebook):
 
 class GradientCodebook(Codebook):
     """Codes that are parameters, moved by the optimizer through the codebook loss."""
+
+    is_learned = True
 
     def __init__(self, config: BottleneckConfig, code_width: int) -> None:
         super().__init__(config, code_width)

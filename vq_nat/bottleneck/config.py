@@ -5,19 +5,21 @@ because a host may turn them into command-line flags. Each default stands here o
 """
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .members import MEMBERS
+from .validity import one_of, read_options, require
 
 ASSIGNMENTS = ("hard", "soft")
-UPDATES = ("ema", "gradient")
+UPDATES = ("ema", "gradient", "linear")
+SLICINGS = ("product", "residual")
+GRADIENTS = ("straight", "rotation", "diveq")
+SQUASHES = ("tanh", "sigmoid")
 INITS = ("random", "data")
 TEMPERATURE_SCALES = ("absolute", "relative")
 METRICS = ("euclidean", "cosine")
 SCHEDULES = ("constant", "linear", "exponential")
-Option = int | float | str  # of a kind from outside the package
 
 
 @dataclass
@@ -27,8 +29,8 @@ class BottleneckConfig:
     vq_kind: str = field(
         default="vq",
         metadata={
-            "help": "kind of bottleneck: vq, semhash, gumbel, fsq, identity, or one "
-            "that another package registers"
+            "help": "kind of bottleneck: vq, semhash, gumbel, fsq, lfq, identity, or "
+            "one that another package registers"
         },
     )
     vq_options: str = field(
@@ -41,19 +43,41 @@ class BottleneckConfig:
     vq_num_codes: int = field(
         default=4096,
         metadata={
-            "help": "codes per slice, K (semhash: a power of two; fsq: the product of "
-            "the levels)"
+            "help": "codes per slice, K (semhash and lfq: a power of two; fsq: the "
+            "product of the levels)"
         },
     )
     vq_slices: int = field(
         default=1,
         metadata={"help": "slices of product quantization, G; must divide the width"},
     )
+    vq_slicing: str = field(
+        default="product",
+        metadata={
+            "help": "vq: product cuts the width into slices (grouped VQ); in residual "
+            "each slice quantizes what the ones before have left, and their codes add "
+            "up"
+        },
+    )
     vq_levels: str = field(
         default="8,8,8,8",
         metadata={
             "help": "fsq: levels of each number of a code, between commas; the paper "
             "advises at least 5, for instance 8,6,5 for 240 codes or 8,5,5,5 for 1000"
+        },
+    )
+    vq_squash: str = field(
+        default="tanh",
+        metadata={
+            "help": "fsq: what bounds the numbers; tanh, or sigmoid: 2 sigmoid(1.6 x) "
+            "- 1, which spreads Gaussian numbers evenly (iFSQ)"
+        },
+    )
+    vq_hidden: int = field(
+        default=0,
+        metadata={
+            "help": "semhash: width of the two hidden layers between bits and decoder; "
+            "0 = four times the width of a slice"
         },
     )
     vq_code_dim: int = field(
@@ -66,7 +90,8 @@ class BottleneckConfig:
     vq_metric: str = field(
         default="euclidean",
         metadata={
-            "help": "vq: euclidean, or cosine: vectors and codes are of length 1"
+            "help": "vq and lfq: euclidean, or cosine: vectors and codes are of length "
+            "1 (lfq: BSQ)"
         },
     )
     vq_assign: str = field(
@@ -75,6 +100,17 @@ class BottleneckConfig:
             "help": "vq: E-step; hard takes the nearest code, soft averages codes "
             "drawn from softmax(-squared distance / temperature)"
         },
+    )
+    vq_gradient: str = field(
+        default="straight",
+        metadata={
+            "help": "vq with hard assignment: how gradients pass it; straight through, "
+            "rotation (that of the vector onto its code), or diveq (the error as noise)"
+        },
+    )
+    vq_gradient_noise: float = field(
+        default=1e-3,
+        metadata={"help": "vq: variance of the noise of diveq"},
     )
     vq_num_samples: int = field(
         default=10,
@@ -85,7 +121,7 @@ class BottleneckConfig:
     )
     vq_temperature: float = field(
         default=1.0,
-        metadata={"help": "vq and gumbel: temperature of the posterior"},
+        metadata={"help": "vq, gumbel and lfq: temperature of the posterior"},
     )
     vq_temperature_scale: str = field(
         default="absolute",
@@ -107,7 +143,7 @@ class BottleneckConfig:
     )
     vq_temperature_end: float = field(
         default=0.0,
-        metadata={"help": "vq and gumbel: temperature at the end; 0 keeps it"},
+        metadata={"help": "vq, gumbel and lfq: temperature at the end; 0 keeps it"},
     )
     vq_num_samples_end: int = field(
         default=0,
@@ -117,7 +153,8 @@ class BottleneckConfig:
         default="ema",
         metadata={
             "help": "vq: M-step; ema moves codes by moving averages, gradient by "
-            "a codebook loss and the optimizer"
+            "a codebook loss and the optimizer, linear all together by a linear layer "
+            "over fixed ones (SimVQ)"
         },
     )
     vq_decay: float = field(
@@ -134,7 +171,25 @@ class BottleneckConfig:
     )
     vq_commitment: float = field(
         default=0.25,
-        metadata={"help": "vq: weight of the commitment loss"},
+        metadata={"help": "vq and lfq: weight of the commitment loss"},
+    )
+    vq_entropy_weight: float = field(
+        default=0.1,
+        metadata={
+            "help": "lfq: weight of the entropy of a vector's posterior, less that of "
+            "all vectors' together"
+        },
+    )
+    vq_diversity: float = field(
+        default=1.0,
+        metadata={"help": "lfq: weight of the latter within it"},
+    )
+    vq_kl_weight: float = field(
+        default=0.0,
+        metadata={
+            "help": "gumbel: weight of the posterior's divergence from the uniform "
+            "prior; that of the paper is vectors per word (or per intensity)"
+        },
     )
     vq_init: str = field(
         default="random",
@@ -169,6 +224,11 @@ class BottleneckConfig:
         metadata={"help": "vq: from how many codes with --vq-code-noise one is drawn"},
     )
 
+    @property
+    def adds_slices(self) -> bool:
+        """Whether slices have the whole width, and their codes add up."""
+        return self.vq_slicing == "residual"
+
     def validate(self, width: int) -> None:
         """Refuses options that cannot work.
 
@@ -179,20 +239,29 @@ class BottleneckConfig:
             ValueError: if an option is out of its range; the sentence names it.
         """
         member = MEMBERS.get(self.vq_kind)
-        _one_of("vq_assign", self.vq_assign, ASSIGNMENTS)
-        _one_of("vq_update", self.vq_update, UPDATES)
-        _one_of("vq_init", self.vq_init, INITS)
-        _one_of("vq_metric", self.vq_metric, METRICS)
-        _one_of("vq_temperature_scale", self.vq_temperature_scale, TEMPERATURE_SCALES)
-        _one_of("vq_schedule", self.vq_schedule, SCHEDULES)
+        one_of("vq_assign", self.vq_assign, ASSIGNMENTS)
+        one_of("vq_update", self.vq_update, UPDATES)
+        one_of("vq_slicing", self.vq_slicing, SLICINGS)
+        require(
+            member.can_add_slices or not self.adds_slices,
+            f"`vq_slicing` must be 'product' with `vq_kind` {self.vq_kind!r}",
+            repr(self.vq_slicing),
+        )
+        one_of("vq_gradient", self.vq_gradient, GRADIENTS)
+        one_of("vq_squash", self.vq_squash, SQUASHES)
+        one_of("vq_init", self.vq_init, INITS)
+        one_of("vq_metric", self.vq_metric, METRICS)
+        one_of("vq_temperature_scale", self.vq_temperature_scale, TEMPERATURE_SCALES)
+        one_of("vq_schedule", self.vq_schedule, SCHEDULES)
         require(width >= 1, "`width` must be at least 1", width)
         require(
             self.vq_num_codes >= 2,
             "`vq_num_codes` must be at least 2",
             self.vq_num_codes,
         )
+        divides = self.adds_slices or width % max(1, self.vq_slices) == 0
         require(
-            self.vq_slices >= 1 and width % self.vq_slices == 0,
+            self.vq_slices >= 1 and divides,
             f"`vq_slices` must divide `width` ({width})",
             self.vq_slices,
         )
@@ -211,11 +280,16 @@ class BottleneckConfig:
             "`vq_epsilon` must be positive and finite",
             self.vq_epsilon,
         )
-        require(
-            0 <= self.vq_commitment < math.inf,
-            "`vq_commitment` must be at least 0 and finite",
-            self.vq_commitment,
-        )
+        for name in (
+            "vq_commitment",
+            "vq_diversity",
+            "vq_entropy_weight",
+            "vq_gradient_noise",
+            "vq_kl_weight",
+        ):
+            value = getattr(self, name)
+            sentence = f"`{name}` must be at least 0 and finite"
+            require(0 <= value < math.inf, sentence, value)
         require(
             0 <= self.vq_code_noise <= 1,
             "`vq_code_noise` must be from 0 to 1",
@@ -228,6 +302,7 @@ class BottleneckConfig:
         )
         for name in (
             "vq_code_dim",
+            "vq_hidden",
             "vq_num_samples",
             "vq_num_samples_end",
             "vq_restart_after",
@@ -271,71 +346,3 @@ def plain_config(config: Any) -> BottleneckConfig:
     """Copies the bottleneck's options out of any object that has them as attributes."""
     names = [option.name for option in fields(BottleneckConfig)]
     return BottleneckConfig(**{name: getattr(config, name) for name in names})
-
-
-def parse_levels(text: str) -> list[int]:
-    """Reads "8,6,5" as [8, 6, 5].
-
-    Raises:
-        ValueError: if these are not whole numbers of at least 2.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    require(
-        all(part.isdecimal() and int(part) >= 2 for part in parts),
-        "`vq_levels` must be whole numbers of at least 2 between commas",
-        repr(text),
-    )
-    return [int(part) for part in parts]
-
-
-def read_options(text: str, defaults: Mapping[str, Option]) -> dict[str, Option]:
-    """Reads "depth=3,noise=0.1" as options of the types that their defaults have.
-
-    Args:
-        text: `vq_options`.
-        defaults: the options there are, and their values if they are not named.
-
-    Raises:
-        ValueError: If there is no such option, or its value is of another type.
-    """
-    found = dict(defaults)
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, _, value = part.partition("=")
-        name, value = name.strip(), value.strip()
-        listed = ", ".join(defaults) or "nothing, as this kind has none"
-        require(name in defaults, f"`vq_options` must name {listed}", repr(part))
-        kind = type(defaults[name])
-        try:
-            found[name] = kind(value)
-        except ValueError:
-            sentence = f"`{name}` of `vq_options` must be of type {kind.__name__}"
-            raise ValueError(f"{sentence}, but is {value!r} instead.") from None
-    return found
-
-
-def require_power_of_two(config: BottleneckConfig) -> None:
-    """Refuses a number of codes that no row of bits has.
-
-    Raises:
-        ValueError: If `vq_num_codes` is no power of two.
-    """
-    require(
-        config.vq_num_codes & (config.vq_num_codes - 1) == 0,
-        f"`vq_num_codes` must be a power of two with `vq_kind` {config.vq_kind!r}",
-        config.vq_num_codes,
-    )
-
-
-def _one_of(name: str, value: str, choices: Sequence[str]) -> None:
-    listed = ", ".join(repr(choice) for choice in choices)
-    require(value in choices, f"`{name}` must be one of {listed}", repr(value))
-
-
-def require(condition: bool, sentence: str, value: object) -> None:
-    """Refuses a value: "`x` must be …" becomes "`x` must be …, but is … instead".
-
-    Raises:
-        ValueError: If the condition does not hold.
-    """
-    if not condition:
-        raise ValueError(f"{sentence}, but is {value} instead.")

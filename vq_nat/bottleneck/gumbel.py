@@ -4,14 +4,17 @@ See Jang et al., "Categorical Reparameterization with Gumbel-Softmax",
 https://arxiv.org/abs/1611.01144.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from . import schedule
 from .assign import one_hot
-from .base import BottleneckOutput, straight_through
+from .base import BottleneckOutput
 from .codebook import random_codes
 from .config import BottleneckConfig
+from .gradients import straight_through
 from .learned import LearnedBottleneck
 from .members import register_bottleneck
 from .slices import SliceLinear, join_slices, look_up, split_slices
@@ -23,6 +26,18 @@ def gumbel_noise(like: Tensor) -> Tensor:
     return -torch.empty_like(like).exponential_().clamp(min=tiny).log()
 
 
+def divergence(logits: Tensor) -> Tensor:
+    """KL(softmax(logits) || uniform), a mean over vectors of the sum over slices.
+
+    Shape:
+        (G, N, K) → scalar.
+    """
+    log_q = torch.log_softmax(logits, dim=-1)
+    # log q - log(1 / K); as many terms as there are probabilities.
+    terms = log_q.exp() * (log_q + math.log(logits.shape[-1]))
+    return terms.sum() / max(1, logits.shape[1])
+
+
 @register_bottleneck("gumbel")
 class GumbelSoftmax(LearnedBottleneck):
     """A code drawn from softmax(W z_e), through which gradients pass.
@@ -31,8 +46,13 @@ class GumbelSoftmax(LearnedBottleneck):
     code vector of argmax y; backward, the gradient is that of the mix y (straight
     through). In evaluation it sees the most probable code. The codebook is a parameter.
 
-    There is no loss and no M-step: in particular no divergence from a prior, which is
-    uniform. `weights` are the drawn one-hots.
+    tau follows `vq_schedule`; the paper anneals it from 1 to 0.5 exponentially (section
+    4.1). The loss is `vq_kl_weight` times the divergence of the posterior q = softmax(W
+    z_e) from the uniform prior (the paper's ELBO, section 3), log K - H(q), in nats a
+    vector, all slices together. In the ELBO a vector weighs as much as a word or an
+    intensity; where a host adds up means over words, the weight is vectors per word.
+
+    There is no M-step. `weights` are the drawn one-hots.
     """
 
     def __init__(self, config: BottleneckConfig, width: int) -> None:
@@ -61,7 +81,7 @@ class GumbelSoftmax(LearnedBottleneck):
             quantized=quantized,
             codes=codes.t(),
             weights=weights.transpose(0, 1),
-            loss=z.new_zeros(()),
+            loss=self.config.vq_kl_weight * divergence(logits),
             metrics=self._metrics(logits.detach(), weights.sum(1)),
         )
 

@@ -4,15 +4,16 @@ See Kaiser & Bengio, "Discrete Autoencoders for Sequence Models",
 https://arxiv.org/abs/1801.09797, section 2.1.
 """
 
-import math
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .assign import one_hot
-from .base import BottleneckOutput, straight_through
-from .config import BottleneckConfig, require_power_of_two
-from .learned import LearnedBottleneck
+from .base import BottleneckOutput
+from .bits import BitBottleneck, bits_to_codes
+from .config import BottleneckConfig
+from .gradients import straight_through
 from .members import register_bottleneck
 from .slices import SliceLinear, join_slices, split_slices
 
@@ -22,33 +23,57 @@ def saturating_sigmoid(x: Tensor) -> Tensor:
     return (1.2 * torch.sigmoid(x) - 0.1).clamp(0, 1)
 
 
-def bits_to_codes(bits: Tensor) -> Tensor:
-    """Reads bits as numbers, the lowest bit first.
+class BitsToVector(nn.Module):
+    """The authors' way from bits b to a vector: W3 relu(W2 relu(W1 b)).
 
-    Shape:
-        bits (..., log2 K), 0 or 1 → (...) int64.
+    Their first layer is a sum over b and 1 - b, which is one linear function of b.
+
+    Args:
+        num_slices: G.
+        bits: log2 K.
+        hidden: width of both hidden layers.
+        width: D.
     """
-    return (bits.long() << torch.arange(bits.shape[-1], device=bits.device)).sum(-1)
 
+    def __init__(self, num_slices: int, bits: int, hidden: int, width: int) -> None:
+        super().__init__()
+        self.first = SliceLinear(num_slices, bits, hidden)
+        self.second = SliceLinear(num_slices, hidden, hidden)
+        self.last = SliceLinear(num_slices, hidden, width)
 
-def codes_to_bits(codes: Tensor, num_bits: int) -> Tensor:
-    """Writes numbers as bits, the lowest bit first.
+    def forward(self, bits: Tensor) -> Tensor:
+        """Maps each slice. Shape: (G, N, log2 K) → (G, N, D)."""
+        return self.last(self.second(self.first(bits).relu()).relu())
 
-    Shape:
-        codes (...) → (..., log2 K) float32, 0 or 1.
-    """
-    places = torch.arange(num_bits, device=codes.device)
-    return ((codes.unsqueeze(-1) >> places) & 1).float()
+    @torch.no_grad()
+    def linear_(self, weight: Tensor, bias: Tensor) -> None:
+        """Becomes what older checkpoints have: W (2 b - 1) + c, for bits from 0 to 1.
+
+        Both relus leave bits as they are, so the layers may hand them on.
+
+        Shape:
+            weight (G, log2 K, D), bias (G, 1, D).
+        """
+        bits = weight.shape[1]
+        for layer in (self.first, self.second):
+            layer.weight.zero_()
+            layer.bias.zero_()
+            layer.weight[:, :bits, :bits] = torch.eye(bits)
+        self.last.weight.zero_()
+        self.last.weight[:, :bits] = 2 * weight
+        self.last.bias.copy_(bias - weight.sum(1, keepdim=True))
 
 
 @register_bottleneck("semhash")
-class SemanticHashing(LearnedBottleneck):
+class SemanticHashing(BitBottleneck):
     """A code of log2 K bits, each the sign of a linear function of z_e.
 
     In training v = W z_e + Gaussian noise. Gradients always go through
     v1 = saturating_sigmoid(v); forward, half of the vectors show the decoder v1 and
     half the bits v2 = 1[v > 0]. In evaluation there is no noise, and all show the bits.
-    What the decoder sees is linear in the bits: log2 K vectors span the codebook.
+    Two hidden layers of `vq_hidden` lead from the bits to what the decoder sees, as in
+    section 2.1 and the authors' code; `vq_hidden` 0 is their width, four times that of
+    the slice.
 
     There is no loss and no M-step. `weights` are the bits drawn with the noise, and
     `codes` the most probable ones, without it.
@@ -56,14 +81,10 @@ class SemanticHashing(LearnedBottleneck):
 
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__(config, width)
-        self.num_bits = int(math.log2(config.vq_num_codes))
+        hidden = config.vq_hidden or max(4 * self.code_width, self.num_bits)
         self.to_bits = SliceLinear(self.num_slices, self.code_width, self.num_bits)
-        self.from_bits = SliceLinear(self.num_slices, self.num_bits, self.code_width)
-
-    @classmethod
-    def check_options(cls, config: BottleneckConfig) -> None:
-        """Refuses a number of codes that no row of bits has."""
-        require_power_of_two(config)
+        sizes = self.num_slices, self.num_bits, hidden, self.code_width
+        self.from_bits = BitsToVector(*sizes)
 
     def quantize_rows(self, z: Tensor) -> BottleneckOutput:
         """Hashes N vectors.
@@ -77,31 +98,20 @@ class SemanticHashing(LearnedBottleneck):
         drawn = bits_to_codes(noisy > 0)  # (G, N)
         weights = one_hot(drawn, self.num_codes).transpose(0, 1)
         return BottleneckOutput(
-            quantized=self._show(self._bits(noisy)),
+            quantized=join_slices(self.show_bits(self._bits(noisy))),
             codes=bits_to_codes(clean > 0).t(),
             weights=weights,
             loss=z.new_zeros(()),
             metrics=self._metrics(clean.detach(), weights.sum(0)),
         )
 
-    @property
-    def codebook(self) -> Tensor:
-        """The vectors of all K bit patterns. Shape: (G, K, D), float32."""
-        weight = self.from_bits.weight
-        codes = torch.arange(self.num_codes, device=weight.device)
-        bits = codes_to_bits(codes, self.num_bits)  # (K, log2 K)
-        with torch.autocast(weight.device.type, enabled=False):
-            return self.from_bits((2 * bits - 1).expand(self.num_slices, -1, -1))
+    def show_bits(self, bits: Tensor) -> Tensor:
+        """Turns bits into what the decoder sees. Shape: (G, N, log2 K) → (G, N, D)."""
+        return self.from_bits(bits)
 
-    def lookup(self, codes: Tensor) -> Tensor:
-        """Turns codes into what the decoder sees, by way of their bits.
-
-        Shape:
-            codes (B, L, G) → (B, L, C).
-        """
-        bits = codes_to_bits(codes.flatten(0, 1).t(), self.num_bits)  # (G, N, log2 K)
-        with torch.autocast(codes.device.type, enabled=False):
-            return self._show(bits).view(*codes.shape[:2], self.width)
+    def extra_repr(self) -> str:
+        """The hyper-parameters on one line."""
+        return f"{super().extra_repr()}, hidden={self.from_bits.first.bias.shape[-1]}"
 
     def _bits(self, v: Tensor) -> Tensor:
         """v1 or v2, with the gradient of v1. Shape: (G, N, log2 K), kept."""
@@ -112,9 +122,17 @@ class SemanticHashing(LearnedBottleneck):
         show_soft = torch.rand(v.shape[1], 1, device=v.device) < 0.5
         return torch.where(show_soft, soft, hard)
 
-    def _show(self, bits: Tensor) -> Tensor:
-        """What the decoder sees. Shape: (G, N, log2 K) → (N, C)."""
-        return join_slices(self.from_bits(2 * bits - 1))
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *rest: Any
+    ) -> None:
+        """Takes checkpoints too whose bits are turned into vectors linearly."""
+        weight = state_dict.pop(f"{prefix}from_bits.weight", None)
+        if weight is not None:
+            bias = state_dict.pop(f"{prefix}from_bits.bias")
+            self.from_bits.linear_(weight, bias)
+            for name, value in self.from_bits.state_dict().items():
+                state_dict[f"{prefix}from_bits.{name}"] = value
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     @torch.no_grad()
     def _metrics(self, clean: Tensor, counts: Tensor) -> dict[str, float]:

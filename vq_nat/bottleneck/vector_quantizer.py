@@ -5,18 +5,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import assign, schedule, usage
-from .base import Bottleneck, BottleneckOutput, straight_through
+from .base import Bottleneck, BottleneckOutput
 from .codebook import Codebook, EmaCodebook, GradientCodebook
 from .config import BottleneckConfig
 from .data_init import RecentVectors
+from .gradients import GRADIENTS, STRAIGHT
+from .linear_codebook import LinearCodebook
 from .members import register_bottleneck
 from .noise import replace_some
 from .prior import Prior, rate
-from .slices import join_slices, look_up, split_slices
+from .residual import assign_in_turn
+from .slices import join_slices
 from .space import CodeSpace
+from .validity import require
 from .watch import CollapseWatch
 
-_CODEBOOKS = {"ema": EmaCodebook, "gradient": GradientCodebook}
+_CODEBOOKS: dict[str, type[Codebook]] = {
+    "ema": EmaCodebook,
+    "gradient": GradientCodebook,
+    "linear": LinearCodebook,
+}
 
 
 @register_bottleneck("vq")
@@ -32,14 +40,17 @@ class VectorQuantizer(Bottleneck):
 
     The axes are free of each other: `vq_assign`, `vq_update`, `vq_slices`, and what
     makes the space of the codes, `vq_code_dim` and `vq_metric` (see `space.py`): all of
-    the above, z_e included, is meant in that space. Evaluation takes the nearest code
-    and moves nothing.
+    the above, z_e included, is meant in that space. Slices cut the width, which is also
+    known as grouped VQ, or with `vq_slicing` "residual" add up (see `residual.py`).
+    With hard assignment `vq_gradient` names other ways past it (see `gradients.py`).
+    Evaluation takes the nearest code and moves nothing.
 
     Call, per update: `set_num_updates(n)`, any number of `forward`, `m_step()`.
     """
 
     added_state = ("recent._extra_state",)
     takes_prior = True
+    can_add_slices = True
 
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__(config, width)
@@ -47,21 +58,42 @@ class VectorQuantizer(Bottleneck):
         code_width = self.space.code_width
         self.table: Codebook = _CODEBOOKS[config.vq_update](config, code_width)
         self._initialized = config.vq_init == "random"
-        self.recent = RecentVectors(self.num_slices * code_width, self.num_codes)
+        width_inside = self.space.num_parts * code_width
+        self.recent = RecentVectors(width_inside, self.num_codes)
         self._restarted = 0
         self._collapse = CollapseWatch(self.window)
+
+    @classmethod
+    def check_options(cls, config: BottleneckConfig) -> None:
+        """Refuses axes that do not go together."""
+        require(
+            config.vq_gradient == "straight" or config.vq_assign == "hard",
+            f"`vq_assign` must be 'hard' with `vq_gradient` {config.vq_gradient!r}",
+            repr(config.vq_assign),
+        )
+        require(
+            not config.adds_slices or config.vq_metric == "euclidean",
+            "`vq_metric` must be 'euclidean' with `vq_slicing` 'residual'",
+            repr(config.vq_metric),
+        )
+        require(
+            config.vq_update != "linear" or config.vq_restart_after == 0,
+            "`vq_restart_after` must be 0 with `vq_update` 'linear'",
+            config.vq_restart_after,
+        )
 
     @property
     def codebook(self) -> Tensor:
         """What the decoder sees of each code. Shape: (G, K, D), float32."""
         codes = self._codes
         with torch.autocast(codes.device.type, enabled=False):
-            return self.space.project_out(codes)
+            return self.space.show(codes)
 
     @property
     def _codes(self) -> Tensor:
         """The code vectors in their space. Shape: (G, K, code width)."""
-        return self.space.place(self.table.codes)
+        with torch.autocast(self.table.counts.device.type, enabled=False):
+            return self.space.place(self.table.codes)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Turns codes into what the decoder sees, float32.
@@ -69,9 +101,9 @@ class VectorQuantizer(Bottleneck):
         Shape:
             codes (B, L, G) → (B, L, C).
         """
-        vectors = look_up(self._codes, codes.flatten(0, 1))  # (N, G code width)
         with torch.autocast(codes.device.type, enabled=False):
-            shown = self.space.leave(split_slices(vectors, self.num_slices))
+            vectors = self.space.place(self.table.look_up(codes.flatten(0, 1)))
+            shown = self.space.leave(self.space.merge(vectors))
         return shown.view(*codes.shape[:2], self.width)
 
     @property
@@ -97,32 +129,31 @@ class VectorQuantizer(Bottleneck):
 
     def quantize_by(self, z: Tensor, prior: Prior | None) -> BottleneckOutput:
         """Does the same with a prior of the codes, (G, N, K)."""
-        z = self.space.enter(z)  # (G, N, code width)
+        z = self.space.enter(z)  # (P, N, code width)
         codes = self._codes
-        with torch.no_grad():
-            temperature = self._temperature(z, codes)
-            added = None if prior is None else prior.weight * prior.log_probs
-            found = assign.e_step(z, codes, temperature, self.num_samples, added)
+        seen, found, temperature = self._assign(z, codes, prior)  # (G, N, code width)
         self.check_finite(found.distances)
         quantized = found.weights.mix(codes)
-        metrics = self._metrics(z, quantized, found, temperature)
+        metrics = self._metrics(z, self.space.merge(quantized), found, temperature)
         if self.gathers:
-            self._gather(z.detach(), found)
-        loss = self._loss(z, quantized)
+            self._gather(z.detach(), seen.detach(), found)
+        loss = self._loss(seen, quantized)
         if prior is not None:
-            bits = rate(z, codes, temperature, prior.log_probs)
+            bits = rate(seen, codes, temperature, prior.log_probs)
             loss = loss + prior.rate * bits
             metrics |= {"rate": float(bits.detach()), "prior_weight": prior.weight}
         if self.training and self.config.vq_code_noise and not self.passes_through:
             share, nearest = self.config.vq_code_noise, self.config.vq_noise_codes
-            quantized = replace_some(z.detach(), quantized, codes, share, nearest)
+            quantized = replace_some(seen.detach(), quantized, codes, share, nearest)
+        merged = self.space.merge(quantized)
         if self.passes_through:
             # Times 0 rather than 0: every parameter keeps its place in the graph.
-            quantized, loss = z, 0.0 * loss
+            merged, loss = z, 0.0 * (loss + merged.sum())
         else:
-            quantized = straight_through(z, quantized)
+            gradient = GRADIENTS[self.config.vq_gradient if self.training else STRAIGHT]
+            merged = gradient(z, merged, self.config.vq_gradient_noise)
         return BottleneckOutput(
-            quantized=self.space.leave(quantized),
+            quantized=self.space.leave(merged),
             codes=found.codes.t(),
             weights=found.weights.dense(),
             loss=loss,
@@ -142,10 +173,44 @@ class VectorQuantizer(Bottleneck):
         self.table.clear_()
         self.recent.batches.clear()
 
-    def _temperature(self, z: Tensor, codes: Tensor) -> Tensor:
-        """Returns tau, perhaps scaled. Shape: z (G, N, D) → (G,)."""
-        tau = schedule.temperature(self.config, self.num_updates)
+    def _assign(
+        self, z: Tensor, codes: Tensor, prior: Prior | None
+    ) -> tuple[Tensor, assign.Assignment, Tensor]:
+        """Makes the E-step, for all slices at once or one after the other.
+
+        Shape:
+            z (P, N, D), codes (G, K, D) → what each slice sees (G, N, D), what is
+            found of it, and the temperatures (G,).
+        """
+        added = None if prior is None else prior.weight * prior.log_probs
         scale = self.table.distance_scale
+        if not self.config.adds_slices:
+            with torch.no_grad():
+                found = self._e_step(z, codes, scale, added)
+            return z, *found
+        temperatures = []
+
+        @torch.no_grad()
+        def e_step(rest: Tensor, index: int) -> assign.Assignment:
+            one = slice(index, index + 1)
+            own = None if added is None else added[one]
+            found, temperature = self._e_step(rest, codes[one], scale[one], own)
+            temperatures.append(temperature)
+            return found
+
+        seen, joined = assign_in_turn(z, codes, e_step)
+        return seen, joined, torch.cat(temperatures)
+
+    def _e_step(
+        self, z: Tensor, codes: Tensor, scale: Tensor, added: Tensor | None
+    ) -> tuple[assign.Assignment, Tensor]:
+        temperature = self._temperature(z, codes, scale)
+        found = assign.e_step(z, codes, temperature, self.num_samples, added)
+        return found, temperature
+
+    def _temperature(self, z: Tensor, codes: Tensor, scale: Tensor) -> Tensor:
+        """tau, or tau times the scale of distances. Shape: z (G, N, D) → (G,)."""
+        tau = schedule.temperature(self.config, self.num_updates)
         if self.config.vq_temperature_scale == "absolute":
             return torch.full_like(scale, tau)
         if bool((scale > 0).all()):
@@ -155,20 +220,19 @@ class VectorQuantizer(Bottleneck):
         return tau * distances.sum(-1) / max(1, distances.shape[-1])
 
     def _loss(self, z: Tensor, quantized: Tensor) -> Tensor:
-        """Computes the loss of a quantisation.
+        """Computes β mean (z_e - sg(z_q))^2, without averages + mean (sg(z_e) - z_q)^2.
 
-        That is beta mean (z_e - sg(z_q))^2, without averages also
-        mean (sg(z_e) - z_q)^2.
+        The latter not with diveq, by which codes learn from the decoder.
         """
         loss = self.config.vq_commitment * _mean_square(z, quantized.detach())
-        if self.config.vq_update == "gradient":
+        if self.table.is_learned and self.config.vq_gradient != "diveq":
             loss = loss + _mean_square(z.detach(), quantized)
         return loss
 
-    def _gather(self, z: Tensor, found: assign.Assignment) -> None:
-        """Keeps what the M-step needs. Shape: z (G, N, code width)."""
+    def _gather(self, z: Tensor, seen: Tensor, found: assign.Assignment) -> None:
+        """Keeps what the M-step needs. Shape: z (P, N, D), seen (G, N, D)."""
         if not self.passes_through:
-            self.table.gather_(z, found.weights, found.second_distances)
+            self.table.gather_(seen, found.weights, found.second_distances)
         elif not self._initialized:
             self.recent.add(join_slices(z))
 
@@ -232,6 +296,7 @@ class VectorQuantizer(Bottleneck):
             f"metric={config.vq_metric}, assign={soft}, "
             f"temperature={config.vq_temperature} ({config.vq_temperature_scale}), "
             f"schedule={config.vq_schedule}, "
+            f"slicing={config.vq_slicing}, gradient={config.vq_gradient}, "
             f"update={config.vq_update}, decay={config.vq_decay}, "
             f"commitment={config.vq_commitment}, init={config.vq_init}, "
             f"restart_after={config.vq_restart_after}, "

@@ -110,3 +110,13 @@ class Expectation(NamedTuple):
 
 
 Weights = Draws | Expectation
+
+
+def join(parts: list[Weights]) -> Weights:
+    """Joins the weights of several slices; they are all of one form."""
+    first = parts[0]
+    codes = torch.cat([part.codes for part in parts])
+    if isinstance(first, Draws):
+        return Draws(codes, first.num_codes)
+    dense = [part.probabilities for part in parts if isinstance(part, Expectation)]
+    return Expectation(torch.cat(dense), codes)

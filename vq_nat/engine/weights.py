@@ -288,6 +288,8 @@ def refuse_unserved(model: Any) -> None:
 def latent_reasons(model: Any) -> Iterable[tuple[bool, str]]:
     """Yields what a latent model may lack, and whether it does."""
     yield model.cfg.vq_kind == "identity", "latent codes, but this one has none"
+    added = getattr(getattr(model, "bottleneck", None), "adds_slices", False)
+    yield added, "slices of product quantization, but its slices add up"
     for stage in ("latent_predictor", "parallel_decoder"):
         name = getattr(model.cfg, stage)
         yield name != "transformer", f"this package's `{stage}`, but has {name!r}"

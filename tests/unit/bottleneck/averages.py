@@ -8,4 +8,5 @@ from vq_nat.bottleneck import Bottleneck
 
 def averaged(bottleneck: Bottleneck, weights: Tensor) -> Tensor:
     """Averages the vectors of the codes. Shape: (B, L, G, K) → (B, L, C)."""
-    return torch.einsum("blgk,gkd->blgd", weights, bottleneck.codebook).flatten(-2)
+    parts = torch.einsum("blgk,gkd->blgd", weights, bottleneck.codebook)
+    return parts.sum(-2) if bottleneck.adds_slices else parts.flatten(-2)

@@ -28,6 +28,11 @@ SCENARIOS: dict[str, tuple[dict[str, Any], int]] = {
     ),
     "exact": ({"vq_num_samples": 0}, 5),
     "cosine": ({"vq_assign": "hard", "vq_metric": "cosine", "vq_code_dim": 3}, 5),
+    "residual": ({"vq_assign": "hard", "vq_slicing": "residual"}, 5),
+    "residual, data": (
+        {"vq_slicing": "residual", "vq_init": "data", "vq_restart_after": 2},
+        7,
+    ),
     "restarts": ({"vq_assign": "hard", "vq_restart_after": 1, "vq_num_codes": 64}, 7),
     "data": ({"vq_init": "data", "vq_warmup_updates": 2, "vq_restart_after": 2}, 7),
     "empty worker, data": ({"vq_init": "data", "vq_restart_after": 2}, 12),

@@ -14,7 +14,8 @@ from vq_nat.bottleneck import Bottleneck
 
 Make = Callable[..., Bottleneck]
 
-MEMBERS: list[dict[str, Any]] = [
+# Those that draw no random numbers when training, so that two runs can be compared.
+EXACT: list[dict[str, Any]] = [
     {"assign": "hard"},
     {"assign": "soft", "num_samples": 0},
     {"assign": "soft", "num_samples": 0, "temperature_scale": "relative"},
@@ -24,17 +25,26 @@ MEMBERS: list[dict[str, Any]] = [
     {"num_samples": 0, "code_dim": 3},
     {"assign": "hard", "metric": "cosine", "slices": 2, "restart_after": 1},
     {"update": "gradient", "assign": "hard", "metric": "cosine", "code_dim": 3},
+    {"slices": 3, "slicing": "residual", "num_samples": 0, "code_dim": 3},
+    {"slices": 2, "slicing": "residual", "assign": "hard", "init": "data"},
+    {"update": "linear", "num_samples": 0, "slices": 2},
+    {"assign": "hard", "gradient": "rotation"},
+    {"kind": "lfq"},
+    {"kind": "lfq", "slices": 2, "metric": "cosine"},
+]
+MEMBERS: list[dict[str, Any]] = [
+    *EXACT,
+    {"assign": "hard", "gradient": "diveq", "update": "gradient", "init": "data"},
     {"kind": "semhash"},
     {"kind": "semhash", "slices": 2},
     {"kind": "gumbel"},
     {"kind": "gumbel", "slices": 2},
     {"kind": "fsq", "levels": "4,2"},
-    {"kind": "fsq", "levels": "2,2,2", "slices": 2},
+    {"kind": "fsq", "levels": "2,2,2", "slices": 2, "squash": "sigmoid"},
     {"kind": "identity", "slices": 2},
 ]
 every_member = pytest.mark.parametrize("options", MEMBERS, ids=str)
-# Those that draw no random numbers when training, so that two runs can be compared.
-every_exact_member = pytest.mark.parametrize("options", MEMBERS[:9], ids=str)
+every_exact_member = pytest.mark.parametrize("options", EXACT, ids=str)
 
 
 def padded_batch(fill: float) -> tuple[Tensor, Tensor]:
@@ -201,11 +211,13 @@ def test_lookup_and_embed_agree_with_the_codebook(
         pytest.skip("there is no codebook")
     bottleneck = make(**options)
     slices, num_codes = bottleneck.num_slices, bottleneck.num_codes
-    assert bottleneck.codebook.shape == (slices, num_codes, 8 // slices)
+    width = 8 if bottleneck.adds_slices else 8 // slices
+    assert bottleneck.codebook.shape == (slices, num_codes, width)
     codes = torch.randint(num_codes, (3, 5, slices))
-    slow = torch.stack(
+    parts = torch.stack(
         [bottleneck.codebook[row, codes[..., row]] for row in range(slices)], dim=2
-    ).flatten(-2)
+    )
+    slow = parts.sum(dim=2) if bottleneck.adds_slices else parts.flatten(-2)
     torch.testing.assert_close(bottleneck.lookup(codes), slow)
     one_hots = nn.functional.one_hot(codes, num_codes)
     torch.testing.assert_close(averaged(bottleneck, one_hots.float()), slow)
@@ -275,6 +287,10 @@ FIGURES = {
         "recent_codes",
         "dead_codes",
         "quantization_error",
+    },
+    "lfq": {
+        *("perplexity", "used_codes", "recent_codes", "dead_codes"),
+        *("posterior_entropy", "quantization_error"),
     },
     "identity": set(),
 }

@@ -28,11 +28,41 @@ def test_every_field_can_become_a_flag() -> None:
 REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"vq_kind": "em"},
-        "`vq_kind` must be one of 'fsq', 'gumbel', 'identity', 'semhash', 'vq', "
-        "but is 'em'",
+        "`vq_kind` must be one of 'fsq', 'gumbel', 'identity', 'lfq', 'semhash', "
+        "'vq', but is 'em'",
     ),
     ({"vq_assign": "em"}, "`vq_assign` must be one of 'hard', 'soft', but is 'em'"),
-    ({"vq_update": "ml"}, "`vq_update` must be one of 'ema', 'gradient', but is 'ml'"),
+    (
+        {"vq_update": "ml"},
+        "`vq_update` must be one of 'ema', 'gradient', 'linear', but is 'ml'",
+    ),
+    (
+        {"vq_slicing": "x"},
+        "`vq_slicing` must be one of 'product', 'residual', but is 'x'",
+    ),
+    ({"vq_squash": "x"}, "`vq_squash` must be one of 'tanh', 'sigmoid', but is 'x'"),
+    (
+        {"vq_gradient": "x"},
+        "`vq_gradient` must be one of 'straight', 'rotation', 'diveq', but is 'x'",
+    ),
+    (
+        {"vq_gradient": "rotation"},
+        "`vq_assign` must be 'hard' with `vq_gradient` 'rotation', but is 'soft'",
+    ),
+    (
+        {"vq_kind": "lfq", "vq_num_codes": 1000},
+        "`vq_num_codes` must be a power of two with `vq_kind` 'lfq', but is 1000",
+    ),
+    *(
+        ({name: -0.1}, f"`{name}` must be at least 0 and finite, but is -0.1")
+        for name in (
+            "vq_diversity",
+            "vq_entropy_weight",
+            "vq_gradient_noise",
+            "vq_kl_weight",
+        )
+    ),
+    ({"vq_hidden": -1}, "`vq_hidden` must be at least 0, but is -1"),
     ({"vq_init": "0"}, "`vq_init` must be one of 'random', 'data', but is '0'"),
     (
         {"vq_temperature_scale": "x"},

@@ -21,9 +21,11 @@ def test_rounding_gives_as_many_values_as_levels(level: int) -> None:
     assert (bounded.diff(dim=0) >= 0).all()
 
 
+@pytest.mark.parametrize("squash", fsq.SQUASHES)
 @pytest.mark.parametrize("level", [2, 3, 4, 5, 8])
-def test_zero_stays_zero(level: int) -> None:
-    bounded = fsq.bound(torch.zeros(1), torch.tensor([float(level)]))
+def test_zero_stays_zero(level: int, squash: str) -> None:
+    scale = fsq.SQUASHES[squash]
+    bounded = fsq.bound(torch.zeros(1), torch.tensor([float(level)]), scale)
     torch.testing.assert_close(bounded, torch.zeros(1), rtol=0, atol=1e-6)
 
 
@@ -85,3 +87,30 @@ def test_an_m_step_moves_no_code(make: Make) -> None:
     bottleneck(torch.randn(2, 3, 8))
     bottleneck.m_step()
     assert all(torch.equal(t, before[n]) for n, t in bottleneck.named_parameters())
+
+
+def test_ifsq_bounds_by_the_sigmoid_of_its_paper(make: Make) -> None:
+    """round((L - 1) / 2 (2 sigma(1.6 x) - 1)), but for the slack at the ends."""
+    bottleneck = make(kind="fsq", levels="9,5", num_codes=45, squash="sigmoid")
+    numbers = torch.randn(1, 200, 2)
+    half = torch.tensor([4.0, 2.0]) * (1 + fsq._SLACK)
+    expected = half * (2 * torch.sigmoid(1.6 * numbers) - 1)
+    bounded = fsq.bound(numbers, bottleneck.levels, fsq.SQUASHES["sigmoid"])
+    torch.testing.assert_close(bounded, expected)
+    bottleneck.to_numbers = torch.nn.Identity()
+    bottleneck.num_slices, bottleneck.width = 1, 2
+    bottleneck.from_numbers = torch.nn.Identity()
+    shown = bottleneck(numbers).quantized * torch.tensor([4.0, 2.0])
+    torch.testing.assert_close(shown, expected.round())
+
+
+def test_ifsq_spreads_a_gaussian_evenly() -> None:
+    """By how far its distribution is from the uniform one, on a grid of quantiles."""
+    quantiles = (torch.arange(2000) + 0.5) / 2000
+    gaussian = torch.special.ndtri(quantiles).unsqueeze(-1)
+    away = {}
+    for squash, scale in fsq.SQUASHES.items():
+        levels = torch.tensor([9.0])
+        bounded = fsq.bound(gaussian, levels, scale).squeeze(-1) / 4  # from -1 to 1
+        away[squash] = ((bounded + 1) / 2 - quantiles).abs().max().item()
+    assert away["sigmoid"] < 0.02 < away["tanh"]

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from copy import deepcopy
 
+import pytest
 import torch
 from averages import averaged
 
@@ -60,3 +61,48 @@ def test_an_m_step_moves_no_code(make: Make) -> None:
     bottleneck(torch.randn(2, 3, 8))
     bottleneck.m_step()
     assert all(torch.equal(t, before[n]) for n, t in bottleneck.named_parameters())
+
+
+def test_the_loss_is_the_divergence_from_the_uniform_prior(make: Make) -> None:
+    bottleneck = make(kind="gumbel", slices=2, kl_weight=0.3)
+    z_e = torch.randn(2, 3, 8, requires_grad=True)
+    out = bottleneck(z_e)
+    logits = bottleneck.to_logits(
+        z_e.flatten(0, 1).unflatten(-1, (2, 4)).transpose(0, 1)
+    )
+    q = torch.distributions.Categorical(logits=logits)
+    prior = torch.distributions.Categorical(logits=torch.zeros(8))
+    expected = torch.distributions.kl_divergence(q, prior).sum(0).mean()
+    torch.testing.assert_close(out.loss, 0.3 * expected)
+    found, wanted = (
+        torch.autograd.grad(loss, z_e)[0] for loss in (out.loss, 0.3 * expected)
+    )
+    torch.testing.assert_close(found, wanted)
+    assert make(kind="gumbel")(z_e).loss.item() == 0
+
+
+def test_the_divergence_is_nothing_where_codes_are_alike(make: Make) -> None:
+    bottleneck = make(kind="gumbel", kl_weight=1.0)
+    z_e = torch.randn(2, 3, 8)
+    bottleneck.to_logits.weight.data.zero_()
+    assert bottleneck(z_e).loss.item() == pytest.approx(0, abs=1e-6)
+    bottleneck.to_logits.bias.data[0, 0, 3] = 1e4  # always code 3
+    assert bottleneck(z_e).loss.item() == pytest.approx(math.log(8))
+
+
+def test_the_temperature_is_annealed_as_in_the_paper(make: Make) -> None:
+    """tau = max(0.5, exp(-r t)), with r so that 0.5 is reached after 100 updates."""
+    bottleneck = make(
+        kind="gumbel",
+        temperature=1.0,
+        temperature_end=0.5,
+        schedule="exponential",
+        schedule_updates=100,
+    )
+    for update in (0, 10, 50, 100, 500):
+        bottleneck.set_num_updates(update)
+        expected = max(0.5, math.exp(-math.log(2) / 100 * update))
+        assert bottleneck.temperature == pytest.approx(expected)
+        assert bottleneck(torch.randn(1, 2, 8)).metrics["temperature"] == pytest.approx(
+            expected
+        )

@@ -7,7 +7,7 @@ from copy import deepcopy
 import pytest
 import torch
 
-from vq_nat.bottleneck import Bottleneck, semhash
+from vq_nat.bottleneck import Bottleneck, bits, semhash
 
 Make = Callable[..., Bottleneck]
 
@@ -19,10 +19,10 @@ def test_saturating_sigmoid_reaches_both_ends() -> None:
 
 def test_codes_and_bits_are_the_same_thing() -> None:
     codes = torch.arange(64).view(4, 16)
-    bits = semhash.codes_to_bits(codes, 6)
-    assert bits.shape == (4, 16, 6)
-    assert torch.equal(semhash.bits_to_codes(bits), codes)
-    assert bits[0, 6].tolist() == [0, 1, 1, 0, 0, 0]  # lowest first
+    found = bits.codes_to_bits(codes, 6)
+    assert found.shape == (4, 16, 6)
+    assert torch.equal(bits.bits_to_codes(found), codes)
+    assert found[0, 6].tolist() == [0, 1, 1, 0, 0, 0]  # lowest first
 
 
 def test_evaluation_shows_the_lookup_of_the_codes(make: Make) -> None:
@@ -80,7 +80,7 @@ def test_bits_are_drawn_by_noise_of_unit_variance(make: Make) -> None:
     bottleneck, draws = make(kind="semhash", num_codes=16), 20_000
     z = torch.randn(1, 1, 8)
     drawn = bottleneck(z.expand(1, draws, 8)).weights.argmax(-1)[0, :, 0]
-    ones = semhash.codes_to_bits(drawn, 4).mean(0)
+    ones = bits.codes_to_bits(drawn, 4).mean(0)
     expected = torch.special.ndtr(bottleneck.to_bits(z)[0, 0])
     bound = math.sqrt(math.log(2 * 4 / 1e-9) / (2 * draws))
     assert (ones - expected).abs().max() <= bound
@@ -90,3 +90,40 @@ def test_bits_are_drawn_by_noise_of_unit_variance(make: Make) -> None:
 def test_evaluation_draws_nothing(make: Make) -> None:
     bottleneck, z_e = make(kind="semhash").eval(), 1e-3 * torch.randn(3, 50, 8)
     assert torch.equal(bottleneck(z_e).weights, bottleneck(z_e).weights)
+
+
+def test_bits_become_vectors_by_the_authors_layers(make: Make) -> None:
+    """h1 = A b + B (1 - b), then W3 relu(W2 relu(h1)): the layers of their code."""
+    bottleneck = make(kind="semhash", num_codes=16, slices=2, hidden=5).eval()
+    layers = bottleneck.from_bits
+    b = torch.rand(2, 7, 4)
+    first, second = torch.randn(2, 2, 4, 5)
+    layers.first.weight.data.copy_(first - second)
+    layers.first.bias.data.copy_(second.sum(1, keepdim=True))
+    hidden = (b @ first + (1 - b) @ second).relu()
+    hidden = (hidden @ layers.second.weight + layers.second.bias).relu()
+    expected = hidden @ layers.last.weight + layers.last.bias
+    torch.testing.assert_close(bottleneck.show_bits(b), expected)
+
+
+@pytest.mark.parametrize(("hidden", "expected"), [(0, 32), (5, 5)])
+def test_hidden_layers_are_as_wide_as_told(
+    make: Make, hidden: int, expected: int
+) -> None:
+    layers = make(kind="semhash", hidden=hidden).from_bits
+    assert layers.first.weight.shape == (1, 3, expected)
+    assert layers.second.weight.shape == (1, expected, expected)
+
+
+def test_a_checkpoint_with_one_linear_layer_gives_what_it_gave(make: Make) -> None:
+    bottleneck = make(kind="semhash", num_codes=16, slices=2)
+    state = bottleneck.state_dict()
+    old = {name: v for name, v in state.items() if not name.startswith("from_bits")}
+    weight, bias = torch.randn(2, 4, 4), torch.randn(2, 1, 4)
+    old |= {"from_bits.weight": weight, "from_bits.bias": bias}
+    bottleneck.load_state_dict(old)
+    b = torch.rand(2, 7, 4)
+    torch.testing.assert_close(bottleneck.show_bits(b), (2 * b - 1) @ weight + bias)
+    again = make(kind="semhash", num_codes=16, slices=2)
+    again.load_state_dict(bottleneck.state_dict())
+    torch.testing.assert_close(again.codebook, bottleneck.codebook)

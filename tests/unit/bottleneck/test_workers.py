@@ -58,7 +58,15 @@ def test_workers_end_alike_to_the_last_bit(ends: list[Ends], name: str) -> None:
             assert torch.equal(value, other[name][key]), key
 
 
-EXACT = ["hard", "empty worker", "dummy batch", "relative", "exact", "cosine"]
+EXACT = [
+    "hard",
+    "empty worker",
+    "dummy batch",
+    "relative",
+    "exact",
+    "cosine",
+    "residual",
+]
 
 
 @pytest.mark.parametrize("name", EXACT)

@@ -63,6 +63,16 @@ def test_an_unknown_stage_is_refused(make_model, stage: str) -> None:
         make_model(**{stage: "x"})
 
 
+def test_slices_that_add_up_are_trained_but_not_exported(
+    make_model, make_batch
+) -> None:
+    model = make_model(vq_slicing="residual", vq_slices=3).train()
+    out = model(make_batch([5, 3]), target=make_batch([9, 4]))
+    assert out.code_logits.size(2) == 3
+    with pytest.raises(ValueError, match="but its slices add up"):
+        tensors_of(model, "int8")
+
+
 def test_words_have_a_predictor_of_their_own(make_model) -> None:
     with pytest.raises(ValueError, match="`latent_predictor` must be 'transformer'"):
         make_model(vq_kind="words", words_per_code=2, latent_predictor="copying")

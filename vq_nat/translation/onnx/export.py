@@ -63,6 +63,11 @@ def export(
             "`vq_kind` must be one of learned codes to be exported as ONNX graphs, but "
             "is 'words' instead."
         )
+    if model.bottleneck.adds_slices:
+        raise ValueError(
+            "`vq_slicing` must be 'product' to be exported as ONNX graphs, but is "
+            "'residual' instead."
+        )
     for stage in ("latent_predictor", "parallel_decoder"):
         if getattr(model.cfg, stage) != TRANSFORMER:
             raise ValueError(
