@@ -108,3 +108,28 @@ def refuse_unknown(what: str, keys: Mapping[str, Any], known: tuple[str, ...]) -
     """
     for key in keys:
         require_one_of(f"A key of {what[0].lower() + what[1:]}", key, known)
+
+
+def check_keys(
+    what: str, keys: Mapping[str, Any], known: tuple[str, ...], needed: tuple[str, ...]
+) -> None:
+    """Refuses an entry that has keys too many or too few.
+
+    Raises:
+        UserError: naming the first.
+    """
+    refuse_unknown(what, keys, known)
+    for name in needed:
+        if name not in keys:
+            raise UserError(f"{what} must have a `{name}`.")
+
+
+def check_values(what: str, keys: Mapping[str, Any], **known: tuple[Any, ...]) -> None:
+    """Refuses values that do not exist; what is not there is right.
+
+    Raises:
+        UserError: naming the first.
+    """
+    for name in known.keys() & keys.keys():
+        where = f"`{name}` of {what[0].lower()}{what[1:]}"
+        require_one_of(where, keys[name], known[name])

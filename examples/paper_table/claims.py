@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from examples.paper_table.cells import one_digit, p_value, signed
+from examples.paper_table.cells import SAYS, one_digit, p_value, signed
 from examples.paper_table.entries import (
     BEAM,
     CLEARLY,
@@ -29,21 +29,6 @@ CHANCE = 0.05  # a larger p-value of a difference may be chance
 SETTING = "vq-em10"  # the paper's: n_c = 3, soft EM with 10 samples, distilled
 SHARE_OF_GREEDY, TIMES_BEAM = 0.97, 4.0
 CTRANSLATE2 = ("ct2-teacher-greedy", "ct2-teacher-greedy-int8")
-# What a variant may have more than the paper's setting, in a row.
-TRAITS = {
-    "engine": "engine",
-    "text": "text",
-    "dtype": "numbers",
-    "n_c": "n_c",
-    "n_s": "samples",
-    "codebook_size": "codes",
-    "slices": "slices",
-    "updates": "updates",
-    "parameters": "parameters",
-    "passes": "passes",
-    "decoding": "decoding",
-}
-
 Entries = Mapping[str, Entry]
 
 
@@ -62,17 +47,10 @@ class Pair(NamedTuple):
     higher: str
 
 
-DISTILLATION = (
-    Pair("vq-raw", "vq"),
-    Pair("vq-em5-raw", "vq-em10"),
-    Pair("semhash-raw", "semhash"),
-)
-SOFT = (Pair("vq-raw", "vq-em5-raw"), Pair("vq", "vq-em10"))
-ABOVE_NAT = (Pair("nat-npd10", "vq-em10"), Pair("nat-npd100", "vq-em10"))
-ABOVE_SEMHASH = (Pair("semhash", "vq-em10"),)
 LOWER = Pair("vq-em10-nc4", "vq-em10")
+OF_BLEU = [(one, [Pair(*pair) for pair in one["pairs"]]) for one in SAYS["claims"]]
 # Whose outputs are compared, and where the higher one's row says how.
-PAIRS = (*DISTILLATION, *SOFT, *ABOVE_NAT, *ABOVE_SEMHASH, LOWER)
+PAIRS = (*(pair for _, pairs in OF_BLEU for pair in pairs), LOWER)
 ROWS = "against_rows"
 
 
@@ -80,10 +58,10 @@ def judge(lines: Sequence[Entry]) -> list[Claim]:
     """Holds every claim against the rows."""
     entries = by_name([line for line in lines if not line.differs])
     return [
-        compare("Distillation helps", DISTILLATION, entries, strictly=True),
-        compare("Soft EM is at least as good as hard EM", SOFT, entries),
-        compare("VQ-EM is above NAT + NPD", ABOVE_NAT, entries, strictly=True),
-        compare("VQ-EM is above semhash", ABOVE_SEMHASH, entries, strictly=True),
+        *(
+            compare(one["text"], pairs, entries, one.get("strictly", False))
+            for one, pairs in OF_BLEU
+        ),
         faster_and_lower(entries),
         nearly_greedy(entries),
         faster_than_ctranslate2(entries),
@@ -99,9 +77,7 @@ def compare(
         return Claim(text, NOT_MEASURED, "")
     gaps = [gap_of(pair, entries) for pair in known]
     figures = "; ".join(
-        f"{describe(entries[pair.higher])} against {describe(entries[pair.lower])}: "
-        f"{gap}"
-        for pair, gap in zip(known, gaps, strict=True)
+        f"{compared(pair, entries)}: {gap}" for pair, gap in zip(known, gaps)
     )
     if len(known) < len(pairs):
         figures += f"; {len(pairs) - len(known)} further pair(s) not measured"
@@ -142,11 +118,10 @@ def judge_gaps(gaps: Sequence[Gap], strictly: bool) -> str:
         gaps: of all pairs.
         strictly: equal is not enough.
     """
-    if any(
-        gap.bleu < 0 and gap.p is not None and not gap.may_be_chance for gap in gaps
-    ):
+    known = [gap for gap in gaps if gap.p is not None]
+    if any(gap.bleu < 0 and not gap.may_be_chance for gap in known):
         return NOT_HELD
-    if any(gap.p is None for gap in gaps):
+    if len(known) < len(gaps):
         return NOT_COMPARED
     if any(gap.may_be_chance for gap in gaps):
         return WITHIN_CHANCE
@@ -156,6 +131,11 @@ def judge_gaps(gaps: Sequence[Gap], strictly: bool) -> str:
 def verdict(holds: bool) -> str:
     """Returns the word for it."""
     return HELD if holds else NOT_HELD
+
+
+def compared(pair: Pair, entries: Entries) -> str:
+    """Names two lines with their BLEU."""
+    return f"{describe(entries[pair.higher])} against {describe(entries[pair.lower])}"
 
 
 def describe(entry: Entry) -> str:
@@ -175,15 +155,11 @@ def faster_and_lower(entries: Entries) -> Claim:
     if times is None:
         return Claim(text, NOT_MEASURED, UNEQUAL)
     gap = gap_of(LOWER, entries)
-    figures = f"{times:.2f} times as fast, {compared(four, three)}: {gap}"
+    lines = f"{describe(four)} against {describe(three)}"
+    figures = f"{times:.2f} times as fast, {lines}: {gap}"
     found = {judge_gaps([gap], strictly=True), judge_times(times)}
     order = (NOT_HELD, NOT_COMPARED, WITHIN_CHANCE, HELD)  # the worst counts
     return Claim(text, min(found, key=order.index), figures)
-
-
-def compared(one: Entry, other: Entry) -> str:
-    """Names two lines with their BLEU."""
-    return f"{describe(one)} against {describe(other)}"
 
 
 def judge_times(times: float) -> str:
@@ -240,7 +216,7 @@ def more_than(entry: Entry, setting: Entry) -> str:
     own, known = entry.timed, setting.timed
     found = [
         f"{head} {write_trait(own, name)} (against {write_trait(known, name)})"
-        for name, head in TRAITS.items()
+        for name, head in SAYS["traits"].items()
         if at(own, name) != at(known, name)
     ]
     return ", ".join(found) or "nothing more"

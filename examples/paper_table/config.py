@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from data_prep.train_teacher import find_preset, read_preset
 from examples.lib.layers import (
     Keys,
     as_list,
+    check_keys,
+    check_values,
     inherit,
     overlay,
     read_layers,
@@ -38,10 +40,6 @@ ENGINES = ("torch", "onnx", "ctranslate2", "vq-nat")
 CHECKPOINTS = ("best", "last", "average")
 PAPER = ("bleu", "latency_ms", "speedup")
 SECTIONS = ("corpus", "teacher", "distill", "student", "measure", "models", "rows")
-ROW_KEYS = (
-    *("group", "label", "model", "engine", "decoding", "paper", "note", "seeds"),
-    "clocks",
-)
 MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
 MEASURE_KEYS = (
     *("autocast", "batch-size", "timed-sentences", "warm-up", "repeats", "clocks"),
@@ -106,9 +104,9 @@ class RowSpec:
     group: str
     label: str
     model: str
-    engine: str
-    decoding: Keys
-    paper: Keys
+    engine: str = ENGINES[0]
+    decoding: Keys = field(default_factory=dict)
+    paper: Keys = field(default_factory=dict)  # its figures
     note: str = ""
     seeds: tuple[int, ...] = ()  # some of the model's; none: all
     clocks: tuple[str, ...] | None = None  # fewer than the others have; None: those
@@ -144,6 +142,8 @@ class Table:
         return self.models[row.model]
 
 
+ROW_KEYS = tuple(one.name for one in fields(RowSpec) if one.name != "name")
+
 # ------------------------------------------------------------------------------ reading
 
 
@@ -172,13 +172,16 @@ def read_table(path: Path) -> Table:
     rows = {n: read_row(n, keys["rows"], models) for n in present(keys["rows"])}
     refuse_shared_names(rows)
     if keys.get("only") is not None:
-        rows = {name: rows[name] for name in existing(keys["only"], rows, path)}
+        for name in keys["only"]:
+            require_one_of(f"A row of `only` in {path}", name, tuple(rows))
+        rows = {name: rows[name] for name in keys["only"]}
+    used = {row.model for row in rows.values()} | {TEACHER}
     table = Table(
         corpus=settled(keys["corpus"]),
         distill=settled(keys["distill"]),
         mono=tuple(as_list(keys.get("mono") or [])),
         measure=settled(keys["measure"]),
-        models=used_models(models, rows),
+        models={name: model for name, model in models.items() if name in used},
         rows=rows,
         updates_per_second=float(keys.get("updates-per-second", 1.0)),
         title=keys.get("title", f"The paper's table on {keys['corpus']['name']}"),
@@ -194,14 +197,14 @@ def check_measure(section: Keys, path: Path) -> None:
     Raises:
         UserError: naming the first.
     """
-    refuse_unknown(f"`measure` of {path}", section, MEASURE_KEYS)
-    threads = section.get("threads", 1)
+    what, threads = f"`measure` of {path}", section.get("threads", 1)
+    refuse_unknown(what, section, MEASURE_KEYS)
     if not isinstance(threads, int) or threads < 1:
         raise UserError(
-            f"`threads` of `measure` of {path} must be a whole number of at least 1, "
-            f"but is {threads!r} instead."
+            f"`threads` of {what} must be a whole number of at least 1, but is "
+            f"{threads!r} instead."
         )
-    check_clocks(f"`measure` of {path}", section.get("clocks"))
+    check_clocks(what, section.get("clocks"))
 
 
 def check_clocks(where: str, words: Any) -> None:
@@ -218,9 +221,9 @@ def check_clocks(where: str, words: Any) -> None:
             )
 
 
-def present(entries: Keys) -> list[str]:
-    """Lists the names that have not been taken away."""
-    return [name for name, keys in entries.items() if keys is not None]
+def present(entries: Mapping[str, Any]) -> list[str]:
+    """Lists the entries of a section that have not been taken away."""
+    return [name for name, entry in entries.items() if entry is not None]
 
 
 def expand_preset(section: Keys) -> Keys:
@@ -229,23 +232,6 @@ def expand_preset(section: Keys) -> Keys:
         return section
     preset = read_preset(find_preset(section["preset"], PRESETS))
     return overlay(preset, {k: v for k, v in section.items() if k != "preset"})
-
-
-def existing(names: list[str], rows: Mapping[str, RowSpec], path: Path) -> list[str]:
-    """Refuses names of rows that do not exist.
-
-    Raises:
-        UserError: naming the first.
-    """
-    for name in names:
-        require_one_of(f"A row of `only` in {path}", name, tuple(rows))
-    return names
-
-
-def used_models(models: dict[str, Model], rows: Keys) -> dict[str, Model]:
-    """Returns the teacher and the models that a row is made of."""
-    used = {row.model for row in rows.values()} | {TEACHER}
-    return {name: model for name, model in models.items() if name in used}
 
 
 def read_teacher(section: Keys) -> Model:
@@ -262,25 +248,20 @@ def read_model(name: str, entries: Keys, recipes: Keys) -> Model:
     Raises:
         UserError: if it is not complete.
     """
-    keys = inherit(entries, name, "model")
+    what, keys = f"The model `{name}`", inherit(entries, name, "model")
     changed = keys.pop("set", None) or {}  # its None takes flags away
     keys = settled(keys)
-    refuse_unknown(f"The model `{name}`", keys, MODEL_KEYS)
-    if "recipe" not in keys:
-        raise UserError(f"The model `{name}` must have a `recipe`.")
+    check_keys(what, keys, MODEL_KEYS, needed=("recipe",))
+    check_values(what, keys, text=TEXTS, checkpoint=CHECKPOINTS)
     flags = settled(overlay(inherit(recipes, keys["recipe"], "recipe"), changed))
-    of_recipe = flags.pop("average", 0)
-    average = int(keys.get("average", of_recipe) or 0)
+    average = int(keys.get("average", flags.pop("average", 0)) or 0)
     checkpoint = keys.get("checkpoint", "average" if average else "best")
-    text = keys.get("text", TEXTS[0])
-    require_one_of(f"`text` of the model `{name}`", text, TEXTS)
-    require_one_of(f"`checkpoint` of the model `{name}`", checkpoint, CHECKPOINTS)
     if not str(flags.get("max-update", "")).isdigit():
-        raise UserError(f"The model `{name}` must have a number of `max-update`.")
-    seeds = as_list(keys.get("seeds", []))
+        raise UserError(f"{what} must have a number of `max-update`.")
+    seeds = tuple(as_list(keys.get("seeds", [])))
     if not all(isinstance(seed, int) for seed in seeds):
         raise UserError(f"`seeds` of the model `{name}` must be whole numbers.")
-    return Model(name, flags, text, tuple(seeds), checkpoint, average)
+    return Model(name, flags, keys.get("text", TEXTS[0]), seeds, checkpoint, average)
 
 
 def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
@@ -289,37 +270,18 @@ def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
     Raises:
         UserError: if it is not complete.
     """
-    keys = settled(inherit(entries, name, "row"))
-    refuse_unknown(f"The row `{name}`", keys, ROW_KEYS)
-    for needed in ("group", "label", "model"):
-        if needed not in keys:
-            raise UserError(f"The row `{name}` must have a `{needed}`.")
-    require_one_of(f"`model` of the row `{name}`", keys["model"], tuple(models))
-    engine = keys.get("engine", ENGINES[0])
-    require_one_of(f"`engine` of the row `{name}`", engine, ENGINES)
-    seeds = tuple(as_list(keys.get("seeds", [])))
-    for seed in seeds:
-        known = models[keys["model"]].seeds
-        require_one_of(f"A seed of the row `{name}`", seed, known)
+    what, keys = f"The row `{name}`", settled(inherit(entries, name, "row"))
+    check_keys(what, keys, ROW_KEYS, needed=("group", "label", "model"))
+    check_values(what, keys, model=tuple(models), engine=ENGINES)
     check_clocks(f"the row `{name}`", keys.get("clocks"))
-    clocks = keys.get("clocks")
-    paper = keys.get("paper", {})
-    refuse_unknown(f"`paper` of the row `{name}`", paper, PAPER)
-    row = RowSpec(
-        name=name,
-        group=keys["group"],
-        label=keys["label"],
-        model=keys["model"],
-        engine=engine,
-        decoding=keys.get("decoding", {}),
-        paper=paper,
-        note=keys.get("note", ""),
-        seeds=seeds,
-        clocks=None if clocks is None else tuple(as_list(clocks)),
-    )
+    refuse_unknown(f"`paper` of the row `{name}`", keys.get("paper", {}), PAPER)
+    keys |= {k: tuple(as_list(keys[k])) for k in ("seeds", "clocks") if k in keys}
+    row = RowSpec(name=name, **keys)
+    for seed in row.seeds:
+        require_one_of(f"A seed of the row `{name}`", seed, models[row.model].seeds)
     if row.judge is not None:
-        what = f"`teacher` of the row `{name}`"
-        require_one_of(what, row.judge, tuple(n for n, m in models.items() if m.judges))
+        judges = tuple(one for one, model in models.items() if model.judges)
+        require_one_of(f"`teacher` of the row `{name}`", row.judge, judges)
     return row
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from string import Formatter
 
 from data_prep.lib.steps import UserError
 from examples.lib.progress import say
 from examples.paper_table.cells import (
+    SAYS,
     clocks_table,
     differing_table,
-    faults_table,
-    latent_table,
     main_table,
     quality_table,
     stages_table,
-    training_table,
+    table_of,
 )
 from examples.paper_table.claims import NOT_MEASURED, judge
 from examples.paper_table.entries import (
@@ -37,21 +37,12 @@ from vq_nat.results.writing import write_text
 
 REPORT = "report.md"
 CALIBRATIONS = {"large products": "products_ms", "small operators": "operators_ms"}
+SIGNATURES = {"chrF": "", "TER": "; the lower the better"}
 OTHERS = "Made with another teacher, text or machine: not to be compared with the above"
-PARETO, CURVES = "pareto.png", "curves.png"
-TITLES = {
-    "teacher": "The teacher",
-    "fairseq-nat": "Non-autoregressive Transformer (fairseq's)",
-    "bottlenecks": "Other bottlenecks in our architecture",
-    "vqvae": "Vector quantisation",
-    "words": "Words as codes",
-    "engine": "Ours, and the same autoregressive models, in our engine",
-    "onnx": "Ours in ONNX Runtime",
-    "extras": "What the paper does not have",
-    "ctranslate2": "The same autoregressive models in CTranslate2",
-    "ablations": "Ablations",
-    "distillation": "With and without distillation",
-}
+IN_COMMON = (
+    *("test_set", "sentences", "bleu_signature", "processor", "threads", "commit"),
+)
+PICTURES = {"pareto.png": draw_pareto, "curves.png": draw_curves}
 
 
 def make_report(plan: TablePlan) -> Path:
@@ -63,23 +54,16 @@ def make_report(plan: TablePlan) -> Path:
     entries = read_entries(plan)
     if not entries:
         raise UserError(f"{plan.rows} must hold a row of the table, but holds none.")
-    pictures = draw(plan, entries)
-    path = plan.rows / REPORT
-    write_text(report(plan, entries, pictures), path)
-    return path
+    return write_text(report(plan, entries, draw(plan, entries)), plan.rows / REPORT)
 
 
 def draw(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
-    """Draws the pictures; none without matplotlib."""
+    """Draws the pictures, and names those that show something."""
     try:
-        drawn = [
-            (PARETO, draw_pareto(entries, plan.rows / PARETO)),
-            (CURVES, draw_curves(entries, plan.rows / CURVES)),
-        ]
+        return [k for k, make in PICTURES.items() if make(entries, plan.rows / k)]
     except ImportError:
         say("The plots need matplotlib: `pip install -e '.[plots]'`, then --report.")
         return []
-    return [name for name, has_content in drawn if has_content]
 
 
 def report(plan: TablePlan, entries: Sequence[Entry], pictures: Sequence[str]) -> str:
@@ -88,23 +72,27 @@ def report(plan: TablePlan, entries: Sequence[Entry], pictures: Sequence[str]) -
     others = [entry for entry in entries if entry.differs]
     lines = [entry for entry in alike if entry.spec.group != "ablations"]
     ablations = [entry for entry in alike if entry.spec.group == "ablations"]
-    base = by_name(alike).get(BEAM)
     paper = any(entry.spec.paper for entry in entries)
     parts = [
         f"# {plan.table.title}",
         "Written by `examples/paper_table/run.py` from the rows beside this page"
         + ("; the paper's figures are for WMT'14 English to German." if paper else "."),
-        *grouped(lines, base),
+        *grouped(lines, by_name(alike).get(BEAM)),
         section("Who wins where", winners(entries)),
         section("The paper's claims", claims(lines) if paper else ""),
-        section("Ablations", quality_table(ablations) if ablations else ""),
+        section("Ablations", quality_table(ablations)),
         section(OTHERS, differing_table(others)),
-        section("Codes", latent_table(entries)),
-        section("Length and repetitions", faults_table(lines)),
+        section(
+            "Codes",
+            table_of("codes", entries, "validation", "bleu_true_codes", once=True),
+        ),
+        section("Length and repetitions", table_of("faults", lines, "repetition_rate")),
         section("Clocks: sentences per second", clocks_table(lines)),
         section("Clocks: words per second", clocks_table(lines, "words_per_s")),
         section("Where the time goes", stages_table(lines)),
-        section("Trainings", training_table(entries)),
+        section(
+            "Trainings", table_of("trainings", entries, "train_seconds", once=True)
+        ),
         *(f"![{name}]({name})" for name in pictures),
         section("Notes", "\n".join(f"- {note}" for note in notes(plan, entries))),
     ]
@@ -112,20 +100,15 @@ def report(plan: TablePlan, entries: Sequence[Entry], pictures: Sequence[str]) -
 
 
 def section(title: str, text: str) -> str:
-    """Returns text under a title; nothing without text."""
+    """Returns a part of the page, empty without a text."""
     return f"## {title}\n\n{text}" if text else ""
 
 
-def grouped(entries: Sequence[Entry], base: Entry | None) -> list[str]:
-    """Returns a table for each group."""
-    groups = dict.fromkeys(entry.spec.group for entry in entries)
-    return [
-        section(
-            TITLES.get(group, group),
-            main_table([e for e in entries if e.spec.group == group], base),
-        )
-        for group in groups
-    ]
+def grouped(entries: Sequence[Entry], base: Entry | None) -> Iterator[str]:
+    """Yields a table for each group."""
+    for group in dict.fromkeys(entry.spec.group for entry in entries):
+        own = [entry for entry in entries if entry.spec.group == group]
+        yield section(SAYS["groups"].get(group, group), main_table(own, base))
 
 
 def claims(entries: Sequence[Entry]) -> str:
@@ -149,99 +132,67 @@ def claims(entries: Sequence[Entry]) -> str:
     return "\n".join(lines)
 
 
-def notes(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
-    """Says what the figures depend on, and what is missing."""
+# ---------------------------------------------------------------------------- the notes
+
+
+def notes(plan: TablePlan, entries: Sequence[Entry]) -> Iterator[str]:
+    """Yields what the figures depend on, and what is missing."""
+    known = facts(plan, entries)
+    for text in SAYS["notes"]:
+        names = {name for _, name, _, _ in Formatter().parse(text) if name}
+        if all(known[name] for name in names):
+            yield text.format(**known)
+
+
+def facts(plan: TablePlan, entries: Sequence[Entry]) -> dict[str, str]:
+    """Returns all that a note may name; empty where there is nothing to tell."""
     rows = [row for entry in entries for row in entry.rows]
 
     def shared(*names: str) -> str:
         return distinct(at(row, *names) for row in rows)
 
-    versions = distinct(
-        ", ".join(f"{name} {version}" for name, version in at(row, part).items())
-        for part in ("versions", "engine_versions")
-        for row in rows
-        if at(row, part)
-    )
-    found = [
-        f"Test set: {shared('test_set')} of {plan.table.corpus['name']}, "
-        f"{shared('sentences')} "
-        f"sentences. BLEU: `{shared('bleu_signature')}`. Several seeds: mean (range).",
-        *meanings(rows),
-        *signatures(rows),
-        f"ms/sentence: one sentence at a time, median and 90th percentile; "
-        f"{shared('latency_ms', 'includes')}. sentences/s: at the best of the measured "
-        "batch sizes. The largest batch is found by doubling, until that gains less "
-        "than 2 % or memory ends. Of several seeds, times are those of the first.",
-        f"On {shared('processor')}, {shared('threads')} thread(s); {versions}; commit "
-        f"{shared('commit')}.",
-        *conditions(entries),
-        "Against greedy: difference of BLEU to the teacher's greedy output, with the "
-        "p-value (of several seeds the largest) of a paired bootstrap of 1,000 "
-        "resamples.",
-        "Minutes of a training are those of its process; several may have run side by "
-        "side.",
-        starting_points(plan, entries),
-    ]
-    missing = [name for name in plan.table.rows if name not in by_name(entries)]
-    if missing:
-        found.append(f"Not measured yet: {', '.join(missing)}.")
-    if any(entry.stale for entry in entries):
-        found.append(
-            "†: of another configuration, teacher or corpus; `--stale` makes such rows "
-            "anew."
-        )
-    if any("‡" in entry.label for entry in entries):
-        found.append("‡: measured with code that was not committed.")
-    return found
-
-
-def signatures(rows: Sequence[TableRow]) -> list[str]:
-    """Says what chrF and TER are, of rows that know it."""
-    found = [
-        f"{head}: `{distinct(names)}`{meaning}."
-        for head, key, meaning in (
-            ("chrF", "chrf_signature", ""),
-            ("TER", "ter_signature", "; the lower the better"),
-        )
-        if (names := [at(row, key) for row in rows if at(row, key)])
-    ]
-    return [" ".join(found)] if found else []
-
-
-def conditions(entries: Sequence[Entry]) -> list[str]:
-    """Says how alike the machines of the rows were, and which times do not compare."""
     systems = [entry for entry in entries if entry.is_system]
-    rows = [
-        entry.timed["calibration"]
-        for entry in systems
-        if entry.timed.get("calibration")
-    ]
-    if not rows:
-        return []
-    ranges = [
-        f"{what} took {min(times):.1f} to {max(times):.1f} ms"
-        for what, name in CALIBRATIONS.items()
-        if (times := [at(one, name) for one in rows])
-    ]
-    found = [
-        f"Fixed pieces of work beside the measurements: {', '.join(ranges)}. Times are "
-        f"compared where these differ by no more than {TOLERANCE - 1:.0%}, or where "
-        "two systems were timed in turn, sentence by sentence."
-    ]
-    known = {id(entry) for entry in comparable(entries)}
-    left = [entry.quoted for entry in systems if id(entry) not in known]
-    if left:
-        found.append(
-            "Left out of the comparisons and plots of time, as the machine was in "
-            f"another state: {', '.join(left)}."
-        )
-    crowded = [entry.quoted for entry in systems if crowded_clocks(entry.timed)]
-    if crowded:
-        found.append(
-            "Clocks of several threads that are slower than on one are left out: "
-            f"others used the cores. Of {', '.join(crowded)}."
-        )
-    return found
+    compared = {id(entry) for entry in comparable(entries)}
+    states = [e.timed["calibration"] for e in systems if e.timed.get("calibration")]
+    labels = " ".join(entry.label for entry in entries)
+    missing = [name for name in plan.table.rows if name not in by_name(entries)]
+
+    def quoted(wanted: Callable[[Entry], bool]) -> str:
+        return ", ".join(e.quoted for e in systems if states and wanted(e))
+
+    return {
+        **{name: shared(name) for name in IN_COMMON},
+        "corpus": plan.table.corpus["name"],
+        "meanings": "\n- ".join(meanings(rows)),
+        "signatures": " ".join(signatures(rows)),
+        "includes": shared("latency_ms", "includes"),
+        "versions": distinct(
+            ", ".join(f"{name} {version}" for name, version in at(row, part).items())
+            for part in ("versions", "engine_versions")
+            for row in rows
+            if at(row, part)
+        ),
+        "calibrations": ", ".join(
+            f"{what} took {min(times):.1f} to {max(times):.1f} ms"
+            for what, name in CALIBRATIONS.items()
+            if (times := [at(state, name) for state in states])
+        ),
+        "tolerance": f"{TOLERANCE - 1:.0%}",
+        "other_state": quoted(lambda entry: id(entry) not in compared),
+        "crowded": quoted(lambda entry: bool(crowded_clocks(entry.timed))),
+        "starting_points": starting_points(plan, entries),
+        "missing": ", ".join(missing),
+        "stale": "†" if any(entry.stale for entry in entries) else "",
+        "changed": "‡" if "‡" in labels else "",
+    }
+
+
+def signatures(rows: Sequence[TableRow]) -> Iterator[str]:
+    """Yields what chrF and TER are, of rows that know it."""
+    for head, meaning in SIGNATURES.items():
+        key = f"{head.lower()}_signature"
+        if names := [at(row, key) for row in rows if at(row, key)]:
+            yield f"{head}: `{distinct(names)}`{meaning}."
 
 
 def starting_points(plan: TablePlan, entries: Sequence[Entry]) -> str:

@@ -28,7 +28,7 @@ from examples.paper_table.config import TEACHER, TEXTS, Table, read_table
 from examples.paper_table.overview import overview
 from examples.paper_table.plan import TablePlan, choose_rows
 
-PARTS = ("rows", "ablations")  # of tables, none themselves
+PARTS = ("rows", "ablations", "report")  # of tables, none themselves
 HERE = Path(__file__).resolve().parent
 TABLES = tuple(sorted(p.stem for p in HERE.glob("*.yaml") if p.stem not in PARTS))
 GIVEN = (TEACHER, "corpus", *TEXTS[1:])
