@@ -124,8 +124,16 @@ FOR_FAIRSEQ = [  # to train, to translate with checkpoints, to measure
     "subword-nmt==0.3.8",
     "pyyaml>=6,<7",
 ]
+FOR_SERVICE = [  # of `vq-nat serve`
+    "fastapi>=0.120,<0.166",
+    "uvicorn>=0.40,<0.55",
+    "prometheus-client>=0.22,<0.27",
+    "py3langid>=0.4,<0.5",  # tells languages apart
+    "babel>=2.12,<3",  # names them
+]
 EXTRAS = {
     "engine": FOR_ENGINE,
+    "serve": [*FOR_ENGINE, *FOR_SERVICE],
     "fairseq": FOR_FAIRSEQ,
     "bench": ["vector-quantize-pytorch>=1.32,<2"],  # to compare with
     "plots": ["matplotlib>=3.8,<4"],
@@ -142,6 +150,10 @@ EXTRAS = {
     "onnx": ["onnx>=1.17,<1.24", "onnxruntime>=1.21,<1.33"],
     "dev": [
         "vector-quantize-pytorch>=1.32,<2",  # as in bench
+        *FOR_SERVICE,
+        "httpx2>=2,<3",  # of starlette's test client
+        "libretranslatepy>=2.1.4,<3",  # a client of LibreTranslate
+        "playwright>=1.50,<2",  # the page in Debian's Chromium
         "ruff>=0.17,<0.18",  # its formatting changes with every minor version
         "mypy>=2,<3",
         "pytest>=8,<10",
@@ -170,7 +182,7 @@ setup(
     author="the vq-nat authors",
     license="MIT",
     packages=find_packages(include=["vq_nat", "vq_nat.*"]),
-    package_data={"vq_nat": ["py.typed"]},
+    package_data={"vq_nat": ["py.typed"], "vq_nat.serve": ["static/*"]},
     ext_modules=engine(),
     cmdclass={"build_ext": BuildEngine},
     python_requires=">=3.11",

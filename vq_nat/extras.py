@@ -6,6 +6,10 @@ An installation without extras has torch alone, which is enough for
 
 EXTRAS = {
     "engine": ("numpy", "sacremoses", "sentencepiece", "sentencex", "tqdm"),
+    "serve": (
+        *("fastapi", "starlette", "pydantic", "uvicorn", "prometheus_client"),
+        *("babel", "py3langid"),
+    ),
     "fairseq": (
         "fairseq",
         "omegaconf",

@@ -1,7 +1,8 @@
 """The decoding options of a command, made from their one home."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..light import light_module
@@ -15,8 +16,15 @@ else:  # torch takes seconds, which `vq-nat --help` does not have
 INTEGERS: dict[float | None, Callable[[str], int]] = {0: count, 1: positive, None: int}
 
 
-def add_decoding(command: argparse.ArgumentParser) -> None:
-    """Adds the options that say how a model decodes, and where."""
+def add_decoding(
+    command: argparse.ArgumentParser, helps: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Adds the options that say how a model decodes, and where.
+
+    Args:
+        command: which takes them.
+        helps: of options that mean more to this command, by name.
+    """
     command.add_argument(
         "--device",
         type=device,
@@ -29,7 +37,11 @@ def add_decoding(command: argparse.ArgumentParser) -> None:
         group = latent if option.latent else other
         default = home.default_of(name)
         group.add_argument(
-            *flags(name), dest=name, default=default, help=help_of(name), **kind(name)
+            *flags(name),
+            dest=name,
+            default=default,
+            help=helps.get(name, help_of(name)),
+            **kind(name),
         )
 
 

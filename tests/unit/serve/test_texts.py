@@ -1,0 +1,60 @@
+"""Texts are parted into sentences, and put together again as they were."""
+
+import pytest
+
+from vq_nat.serve.languages import detect, name_of
+from vq_nat.serve.texts import take_apart
+
+PARTED = [
+    ("A dog. A cat.", ["A dog.", "A cat."]),
+    ("  one line \n\nanother\r\n", ["one line", "another"]),
+    ("Dr. Smith left at 2.30 p.m. He slept.", None),
+    ("", []),
+    (" \n ", []),
+]
+
+
+@pytest.mark.parametrize(("text", "sentences"), PARTED, ids=repr)
+def test_what_is_taken_apart_can_be_put_together(text: str, sentences: object) -> None:
+    frame, found = take_apart(text, "en")
+    assert frame.fill(found) == text
+    assert sentences is None or found == sentences
+    assert all(one == one.strip() and one for one in found)
+
+
+def test_an_abbreviation_ends_no_sentence() -> None:
+    _, found = take_apart("Dr. Smith left at 2.30 p.m. He slept.", "en")
+    assert found == ["Dr. Smith left at 2.30 p.m.", "He slept."]
+
+
+HTML = (
+    "<!DOCTYPE html><p class='a>b'>A &lt;b&gt; dog.\n <b>Two</b> cats.<br/></p>"
+    "<script>if (a < b && c) { x(); }</script><!-- no text --><code>x &amp; y</code>"
+)
+
+
+def test_html_keeps_all_that_is_no_text() -> None:
+    frame, found = take_apart(HTML, "en", html=True)
+    assert found == ["A <b> dog.", "Two", "cats."]
+    assert frame.fill(found) == HTML
+    filled = frame.fill(["<script>", "&", "x"])
+    assert "<p class='a>b'>&lt;script&gt;\n <b>&amp;</b> x<br/></p>" in filled
+
+
+@pytest.mark.parametrize("text", ["<", "<p", "</", "a < b", "<!--", "<![x", "&#xD800;"])
+def test_broken_html_is_no_error(text: str) -> None:
+    frame, found = take_apart(text, "en", html=True)
+    assert "<script" not in frame.fill(["<script>"] * len(found))
+
+
+def test_a_language_has_a_name_if_it_is_known() -> None:
+    assert name_of("de") == "German"
+    assert name_of("xx-none") == "xx-none"
+
+
+def test_of_languages_that_nobody_knows_nothing_is_claimed() -> None:
+    assert detect("Ein Hund", ("xx", "yy")) == [("xx", 0.0)]
+    assert detect(" ", ("en", "de")) == [("en", 0.0)]
+    german = detect("Das ist ein Haus mit einem Garten.", ("en", "de"))
+    assert [one.language for one in german] == ["de", "en"]
+    assert german[0].confidence > 90
