@@ -1,16 +1,24 @@
-"""The named sizes, as fairseq's `--arch`."""
+"""The named sizes, as fairseq's `--arch`.
+
+Beside the model's options a size has a default for one of the criterion's: how many
+updates pass before codes are predicted. The paper's sizes wait for 50,000, as its
+authors do; those for short trainings begin at once.
+"""
 
 from argparse import Namespace
 from typing import Any
 
 from fairseq.models import register_model_architecture
 
-from .config import PRESETS, VQEMTransformerConfig
-from .model import VQEMTransformer  # noqa: F401  a model comes before its sizes
+from .config import LATENT_LOSS_START, PRESETS, VQEMTransformerConfig
+from .model import VQEMTransformer
 
 
-def _register(name: str, preset: dict[str, Any]) -> None:
+def _register(name: str, preset: dict[str, Any], start: int) -> None:
     def architecture(args: Namespace) -> None:
+        trains = getattr(args, "criterion", None) == VQEMTransformer.criterion_name
+        if trains and args.latent_loss_start is None:  # not where training goes on
+            args.latent_loss_start = start
         defaults = VQEMTransformerConfig()
         for field in VQEMTransformerConfig.__dataclass_fields__:
             value = preset.get(field, getattr(defaults, field))
@@ -23,4 +31,4 @@ def _register(name: str, preset: dict[str, Any]) -> None:
 
 
 for _name, _preset in PRESETS.items():
-    _register(_name, _preset)
+    _register(_name, _preset, LATENT_LOSS_START[_name])

@@ -280,6 +280,9 @@ SHORT_TRAINING: dict[str, Any] = {
     "shown_sentences": 0.1,
 }
 
+# The default of the criterion's `--latent-loss-start` for each size below.
+LATENT_LOSS_START = {"tiny": 0, "small": 0, "base": 50000, "big": 50000}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
         **SHORT_TRAINING,

@@ -1,7 +1,7 @@
 """The loss: reconstruction + bottleneck + latent prediction, and what is logged."""
 
 from dataclasses import dataclass, field
-from typing import Any, Iterable, NamedTuple
+from typing import Any, Iterable, NamedTuple, Optional
 
 import torch
 import torch.nn.functional as F
@@ -25,9 +25,12 @@ class LatentPredictionConfig(FairseqDataclass):
         default=1.0,
         metadata={"help": "weight of the latent prediction, per code as per word"},
     )
-    latent_loss_start: int = field(
-        default=0,
-        metadata={"help": "updates before which codes are not predicted yet"},
+    latent_loss_start: Optional[int] = field(
+        default=None,
+        metadata={
+            "help": "updates before which codes are not predicted yet (default: the "
+            "paper's 50,000 for the sizes base and big, 0 for tiny and small)"
+        },
     )
     word_smoothing: float = field(
         default=0.0,
@@ -55,7 +58,7 @@ class LatentPredictionCriterion(FairseqCriterion):
     Args:
         task: the fairseq task.
         latent_loss_weight: of the latent prediction.
-        latent_loss_start: updates before it counts.
+        latent_loss_start: updates before it counts; None = 0.
         word_smoothing: label smoothing of the reconstruction.
         code_smoothing: label smoothing of the latent prediction.
     """
@@ -64,13 +67,13 @@ class LatentPredictionCriterion(FairseqCriterion):
         self,
         task: FairseqTask,
         latent_loss_weight: float,
-        latent_loss_start: int,
+        latent_loss_start: Optional[int],
         word_smoothing: float,
         code_smoothing: float = 0.0,
     ) -> None:
         super().__init__(task)
         self.latent_loss_weight = latent_loss_weight
-        self.latent_loss_start = latent_loss_start
+        self.latent_loss_start = latent_loss_start or 0
         self.word_smoothing = word_smoothing
         self.code_smoothing = code_smoothing
 

@@ -8,7 +8,7 @@ at the cost of its time, the predictor can learn to have at none.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Iterable
+from typing import Any, Iterable, Optional
 
 import torch
 from fairseq.criterions import register_criterion
@@ -95,7 +95,7 @@ class MinimumRiskCriterion(LatentPredictionCriterion):
         self,
         task: FairseqTask,
         latent_loss_weight: float,
-        latent_loss_start: int,
+        latent_loss_start: Optional[int],
         word_smoothing: float,
         code_smoothing: float,
         risk_samples: int,

@@ -1,0 +1,35 @@
+"""The named sizes: what they set beside the model's own options."""
+
+import pytest
+from fairseq import options
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+
+from vq_nat.translation import VQEMTransformerConfig
+
+
+def start_of(size: str, *flags: str, criterion: str = "latent_prediction") -> int:
+    """Returns `latent_loss_start` as `fairseq-train` hands it to the criterion."""
+    arguments = ["DATA", "--task", "discrete_latent_translation", *flags]
+    arguments += ["--arch", f"vq_em_transformer_{size}", "--criterion", criterion]
+    parser = options.get_training_parser()
+    parsed = options.parse_args_and_arch(parser, arguments)
+    return convert_namespace_to_omegaconf(parsed).criterion.latent_loss_start
+
+
+@pytest.mark.parametrize("size", ["base", "big"])
+def test_the_papers_sizes_have_its_schedule(size: str) -> None:
+    assert start_of(size) == 50_000 == VQEMTransformerConfig().latent_share_updates
+
+
+@pytest.mark.parametrize("size", ["tiny", "small"])
+def test_sizes_for_short_trainings_predict_codes_at_once(size: str) -> None:
+    assert start_of(size) == 0
+
+
+def test_a_flag_has_the_last_word() -> None:
+    assert start_of("base", "--latent-loss-start", "0") == 0
+    assert start_of("tiny", "--latent-loss-start", "7") == 7
+
+
+def test_a_training_that_goes_on_by_risk_does_not_wait() -> None:
+    assert not start_of("base", criterion="minimum_risk")
