@@ -1,10 +1,16 @@
 """Fixtures that train and decode with fairseq's commands."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from fairseq.data import Dictionary
 from fairseq_commands import OPTIMIZER, STUDENT, TEACHER, call, task
+
+from tests.unit.translation.conftest import build
+from vq_nat.engine.export import export
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +66,22 @@ def generate(tmp_corpus: Path) -> Callable[..., str]:
 def teacher_model() -> list[str]:
     """Arguments of a small autoregressive Transformer."""
     return TEACHER
+
+
+@pytest.fixture(scope="session")
+def exported_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported model with random weights and the words a to z, to read only."""
+    root = tmp_path_factory.mktemp("exported")
+    words = Dictionary()
+    for symbol in "abcdefghijklmnopqrstuvwxyz0123456789":
+        words.add_symbol(symbol)
+    recipe = {"source_lang": "en", "target_lang": "de"}
+    recipe |= {"tokenizer": "moses", "bpe": "subword_nmt"}
+    for language in ("en", "de"):
+        words.save(str(root / f"dict.{language}.txt"))
+    (root / "bpe.codes").write_text("#version: 0.2\na b</w>\n")
+    (root / "text.json").write_text(json.dumps(recipe))
+    torch.manual_seed(1)
+    languages = {"en": words, "de": words}
+    export(build(), languages, root, root / "out", "float32", "1.0")
+    return root / "out"

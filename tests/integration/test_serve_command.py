@@ -12,40 +12,15 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-import torch
-from fairseq.data import Dictionary
 from libretranslatepy import LibreTranslateAPI
 
 import vq_nat
-from tests.unit.translation.conftest import build
 from vq_nat import engine
 from vq_nat.cli import main as cli
-from vq_nat.engine.export import export
 
 pytestmark = pytest.mark.skipif(not engine.available(), reason="no engine")
 TOKEN = "a-token-of-many-letters"
 TEXTS = ["a b c d e", "k l", "t s r q p o n m"]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An exported model with random weights, which has something to say."""
-    root = tmp_path_factory.mktemp("exported")
-    words = Dictionary()
-    for symbol in "abcdefghijklmnopqrstuvwxyz0123456789":
-        words.add_symbol(symbol)
-    recipe = {"source_lang": "en", "target_lang": "de"}
-    recipe |= {"tokenizer": "moses", "bpe": "subword_nmt"}
-    for language in ("en", "de"):
-        words.save(str(root / f"dict.{language}.txt"))
-    (root / "bpe.codes").write_text("#version: 0.2\na b</w>\n")
-    (root / "text.json").write_text(json.dumps(recipe))
-    torch.manual_seed(1)
-    languages = {"en": words, "de": words}
-    export(build(), languages, root, root / "out", "float32", "1.0")
-    found = vq_nat.load(root / "out").translate(TEXTS)
-    assert all(found) and len({*found}) == len(TEXTS)
-    return root / "out"
 
 
 class Running:
@@ -90,18 +65,19 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(folder: Path) -> Iterator[Running]:
+def running(exported_folder: Path) -> Iterator[Running]:
     """A service of the exported student."""
-    one = Running(str(folder), "--threads", "1", "--window", "20")
+    one = Running(str(exported_folder), "--threads", "1", "--window", "20")
     yield one
     assert one.end() == 0
 
 
 def test_a_client_of_libretranslate_gets_what_the_model_says(
-    running: Running, folder: Path
+    running: Running, exported_folder: Path
 ) -> None:
     client = LibreTranslateAPI(running.address, api_key=TOKEN)
-    expected = vq_nat.load(folder).translate(TEXTS)
+    expected = vq_nat.load(exported_folder).translate(TEXTS)
+    assert all(expected) and len({*expected}) == len(TEXTS)
     with ThreadPoolExecutor(len(TEXTS)) as pool:
         found = list(pool.map(lambda text: client.translate(text, "en", "de"), TEXTS))
     assert found == expected
@@ -112,8 +88,8 @@ def test_a_client_of_libretranslate_gets_what_the_model_says(
     }
 
 
-def test_codes_are_those_of_the_model(running: Running, folder: Path) -> None:
-    translator = vq_nat.load(folder)
+def test_codes_are_those_of_the_model(running: Running, exported_folder: Path) -> None:
+    translator = vq_nat.load(exported_folder)
     found = running.post("v1/explain", q=TEXTS, alternatives=2)["sentences"]
     assert [one["text"] for one in found] == translator.translate(TEXTS)
     codes = [[step["codes"] for step in one["steps"]] for one in found]
@@ -132,8 +108,8 @@ def test_an_exported_model_is_served_without_torch(running: Running) -> None:
     assert "_engine" in maps and "libtorch" not in maps
 
 
-def test_the_end_waits_for_what_was_taken(folder: Path) -> None:
-    running = Running(str(folder), "--threads", "1", "--window", "1500")
+def test_the_end_waits_for_what_was_taken(exported_folder: Path) -> None:
+    running = Running(str(exported_folder), "--threads", "1", "--window", "1500")
     with ThreadPoolExecutor(1) as pool:
         body = {"q": "\n".join(TEXTS), "source": "en", "target": "de"}
         asked = pool.submit(running.post, "translate", **body)
@@ -141,26 +117,30 @@ def test_the_end_waits_for_what_was_taken(folder: Path) -> None:
             assert not asked.done()
         assert running.end() == 0  # while the sentences wait for others
         found = asked.result()["translatedText"]
-    assert found.splitlines() == vq_nat.load(folder).translate(TEXTS)
+    assert found.splitlines() == vq_nat.load(exported_folder).translate(TEXTS)
 
 
 def test_a_checkpoint_and_its_teacher_are_opened_as_they_were_asked_for(
     checkpoint: Path,
     tmp_corpus: Path,
-    folder: Path,
+    exported_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     services: list[Any] = []
     monkeypatch.setattr("vq_nat.serve.run.serve", lambda *parts: services.append(parts))
     monkeypatch.delenv("VQ_NAT_TOKEN", raising=False)
-    data, teacher = ["--data", str(tmp_corpus)], ["--teacher", str(folder)]
+    data, teacher = ["--data", str(tmp_corpus)], ["--teacher", str(exported_folder)]
     bounds = ["--queue", "7", "--timeout", "3", "--host", "::1", "--port", "1"]
     assert cli.main(["serve", str(checkpoint), *data, *teacher, *bounds]) == 0
     ((service, access, port),) = services
     codes = vq_nat.load(checkpoint).codes(TEXTS)
     assert service.translator.codes(TEXTS) == codes
-    assert service.teacher.codes(TEXTS) == vq_nat.load(folder).codes(TEXTS) != codes
+    assert (
+        service.teacher.codes(TEXTS)
+        == vq_nat.load(exported_folder).codes(TEXTS)
+        != codes
+    )
     assert service.translator.teacher is None
     assert (service.limits.queue, service.limits.seconds) == (7, 3.0)
     assert (access.host, access.token, port) == ("::1", None, 1)
@@ -170,5 +150,5 @@ def test_a_checkpoint_and_its_teacher_are_opened_as_they_were_asked_for(
         (["--window", "-1"], "`window` must be at least 0"),
         (["--true-codes"], "`true_codes` must be False to serve"),
     ):
-        assert cli.main(["serve", str(folder), *wrong]) == 2
+        assert cli.main(["serve", str(exported_folder), *wrong]) == 2
         assert sentence in capsys.readouterr().err
