@@ -206,7 +206,7 @@ def test_times_are_estimated_by_the_most_similar_rows(
 
 
 def test_a_dry_run_says_all_this(make_plan: Make, write_row: Write) -> None:
-    plan = make_plan(names=("teacher-beam4", "nat", "cmlm"))
+    plan = make_plan(names=("teacher-beam4", "nat", "semhash"))
     write_row(plan, "nat", config="of old")
     write_row(plan, "teacher-beam4")
     (plan.rows / "long-gone.json").write_text(json.dumps({"kind": "paper_table"}))
@@ -215,9 +215,9 @@ def test_a_dry_run_says_all_this(make_plan: Make, write_row: Write) -> None:
     assert (
         "nat: stale (of another configuration, teacher or corpus), kept, unless" in text
     )
-    assert "cmlm: missing, no model yet" in text
+    assert "semhash: missing, no model yet" in text
     assert "long-gone: not in the configuration, left alone" in text
-    assert "to train: cmlm, 900 updates on the distilled text" in text
+    assert "to train: semhash, 900 updates on the distilled text" in text
     assert "to measure: 1 rows" in text
     assert not plan.work.exists()
 
