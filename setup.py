@@ -127,6 +127,8 @@ FOR_FAIRSEQ = [  # to train, to translate with checkpoints, to measure
 FOR_SERVICE = [  # of `vq-nat serve`
     "fastapi>=0.120,<0.166",
     "uvicorn>=0.40,<0.55",
+    "uvloop>=0.21,<0.24; sys_platform != 'win32'",  # what it is faster with
+    "httptools>=0.6.4,<0.11",
     "prometheus-client>=0.22,<0.27",
     "py3langid>=0.4,<0.5",  # tells languages apart
     "babel>=2.12,<3",  # names them

@@ -64,10 +64,12 @@ class Limits:
                     f"a text must have at most {self.characters} characters, but has "
                     f"{len(text)} instead.",
                 )
-            if any("\ud800" <= letter <= "\udfff" for letter in text):
+            try:
+                text.encode()
+            except UnicodeEncodeError:
                 raise Refusal(
                     422, "a text must be Unicode, but has half a surrogate pair."
-                )
+                ) from None
 
     def check_sentences(self, count: int) -> None:
         """Refuses what would never fit into the queue.
