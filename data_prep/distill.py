@@ -47,6 +47,7 @@ from data_prep.lib.steps import (
 )
 from data_prep.lib.teachers import Decoding
 from data_prep.lib.translations import decode_all, decode_shard, make_job, merge
+from vq_nat.autocasts import AUTOCASTS
 
 
 def distill(task: Distillation, dry_run: bool = False) -> None:
@@ -196,7 +197,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--autocast",
         default="auto",
-        choices=teachers.PRECISIONS,
+        choices=AUTOCASTS,
         help="number format; auto: bfloat16 where the hardware multiplies it",
     )
     add("--backend", default="fairseq", choices=teachers.BACKENDS)

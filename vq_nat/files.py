@@ -102,19 +102,22 @@ def read_text(path: PathLike, what: str, most: int = MOST_BYTES) -> str:
         return content.decode("utf-8")
 
 
-def read_json(path: PathLike, what: str, kind: type = dict) -> Any:
+def read_json(
+    path: PathLike, what: str, kind: type = dict, most: int = MOST_BYTES
+) -> Any:
     """Reads a JSON file.
 
     Args:
         path: of the file.
         what: it must be.
         kind: of the whole: dict, or list.
+        most: bytes that it may have.
 
     Raises:
         FileNotFoundError: if there is no such file.
         BadFile: if it is not JSON, or of another kind.
     """
-    text = read_text(path, what)
+    text = read_text(path, what, most)
     with reading(path, what):
         found = json.loads(text)
     if not isinstance(found, kind):

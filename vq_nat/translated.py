@@ -1,6 +1,6 @@
 """What every translator takes and gives, whatever runs its model; nothing heavy.
 
-A translator has `nbest`, which returns hypotheses; all else follows from that.
+A translator has `_nbest`, which returns hypotheses; all else follows from that.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,8 +38,17 @@ class CodeMeaning(NamedTuple):
 EMPTY = Hypothesis("", [], [], 0.0)
 
 
+class Asked(NamedTuple):
+    """What a call asks for besides the sentences, see `TextDoor.translate`."""
+
+    batch_size: int
+    candidates: int | None = None
+    passes: int | None = None
+    references: Sequence[str] | None = None
+
+
 class TextDoor:
-    """Translates raw text by `nbest`, which a translator must have."""
+    """Translates raw text by `_nbest`, which a translator must have."""
 
     @property
     def languages(self) -> tuple[str, str]:
@@ -72,8 +81,20 @@ class TextDoor:
         passes: int | None = None,
         references: Sequence[str] | None = None,
     ) -> list[list[Hypothesis]]:
-        """Returns all different translations of each sentence, the best first."""
+        """Returns all different translations of each sentence, the best first.
+
+        Those of a sentence that is translated in pieces are joined by their ranks.
+        """
+        asked = Asked(batch_size, candidates, passes, references)
+        return self._nbest(checked(sentences, batch_size), asked)
+
+    def _nbest(self, sentences: Iterator[str], asked: Asked) -> list[list[Hypothesis]]:
+        """Does what `nbest` does."""
         raise NotImplementedError
+
+    def _texts(self, sentences: Iterator[str], asked: Asked) -> list[str]:
+        """Returns the best translations alone; may be faster than `_nbest`."""
+        return [found[0].text for found in self._nbest(sentences, asked)]
 
     def translate(
         self,
@@ -94,8 +115,8 @@ class TextDoor:
             references: one for each sentence, if the translator was loaded with
                 `true_codes` or `true_latents`.
         """
-        found = self.hypotheses(sentences, batch_size, candidates, passes, references)
-        return [h.text for h in found]
+        asked = Asked(batch_size, candidates, passes, references)
+        return self._texts(checked(sentences, batch_size), asked)
 
     def stream(
         self,

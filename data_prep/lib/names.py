@@ -6,6 +6,7 @@ fairseq takes some names apart, and says so after hours of work, or not at all.
 from pathlib import Path
 
 from data_prep.lib.steps import UserError
+from vq_nat.languages import is_language
 from vq_nat.text.lines import NotUTF8Error, read_lines
 
 TAKEN_APART = {
@@ -46,10 +47,10 @@ def check_languages(source: str, target: str) -> None:
             f"them, but both are {source!r} instead."
         )
     for language in (source, target):
-        if not language or any(sign in language for sign in " ./:,$"):
+        if not is_language(language) or "." in language:  # which ends a file's name
             raise UserError(
-                "A language must be a name like en or zh_CN, without blanks, dots, "
-                f"slashes, commas and colons, but is {language!r} instead."
+                "A language must be a name like en, zh_CN or sr@latin, of letters, "
+                f"digits, _, - and @, but is {language!r} instead."
             )
 
 

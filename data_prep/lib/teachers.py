@@ -18,7 +18,6 @@ from data_prep.lib.steps import UserError
 Hypothesis = tuple[float, str]
 
 BACKENDS = ("fairseq", "ctranslate2")
-PRECISIONS = ("none", "auto", "bfloat16", "float16")
 COMPUTE_TYPES = ("float32", "int8", "int8_float32", "float16", "bfloat16")
 
 

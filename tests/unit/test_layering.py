@@ -15,7 +15,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 COMMON = (
     "vq_nat",
     "vq_nat.extras",
+    "vq_nat.autocasts",
     "vq_nat.files",
+    "vq_nat.languages",
     "vq_nat.processes",
     "vq_nat.registry",
 )  # for every room: the standard library alone

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 from .. import load
-from ..fairseq_side.checkpoints import checkpoint_path
-from ..files import sha256
 from ..results.rows import LatentSizes, Sizes
 from ..results.versions import distribution_version
 from ..translation.ctranslate2 import CTranslate2Translator
@@ -18,6 +17,7 @@ from ..translation.flow import is_latent
 from ..translation.onnx.export import export_checkpoint
 from ..translation.onnx.runtime import FORMAT
 from ..translation.translator import Translator
+from .exports import exported_folder
 from .native import NativeEngine
 
 ENGINES = ("torch", "onnx", "ctranslate2", "vq-nat")
@@ -121,19 +121,13 @@ class OnnxEngine(TorchEngine):
                 f"`compute_type` must be one of {', '.join(COMPUTE_TYPES)}, but is "
                 f"{compute_type!r} instead."
             )
-        data = options.pop("data", None)
-        folder = exported_folder(checkpoint, compute_type, data)
+        export = partial(
+            export_checkpoint,
+            data=options.pop("data", None),
+            int8=compute_type == "int8",
+        )
+        folder = exported_folder(checkpoint, f"onnx{FORMAT}-{compute_type}", export)
         super().__init__(folder, device, "none", options)
-
-
-def exported_folder(checkpoint: Path, compute_type: str, data: Path | None) -> Path:
-    """Exports a checkpoint once, into a folder named after what it holds."""
-    checkpoint = checkpoint_path(checkpoint)
-    digest = sha256(checkpoint)[:16]
-    folder = checkpoint.parent / f"onnx{FORMAT}-{compute_type}-{digest}"
-    if not folder.is_dir():
-        export_checkpoint(checkpoint, folder, data, int8=compute_type == "int8")
-    return folder
 
 
 class CTranslate2Engine:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import load
 from ..engine.folder import FORMAT
 from ..engine.weights import FORMATS
-from ..files import sha256
 from ..results.rows import Sizes
 from ..translation.export import export_checkpoint
-from ..translation.loading import checkpoint_path
+from .exports import exported_folder
 
 
 class NativeEngine:
@@ -38,11 +38,16 @@ class NativeEngine:
                 f"`compute_type` must be one of {', '.join(FORMATS)}, but is "
                 f"{number_format!r} instead."
             )
-        data = options.pop("data", None)
+        kind = f"engine{FORMAT}-{number_format}"
+        export = partial(
+            export_checkpoint,
+            data=options.pop("data", None),
+            number_format=number_format,
+        )
         if options.get("teacher") is not None:
             teacher = Path(options["teacher"])
-            options["teacher"] = exported_folder(teacher, number_format, data)
-        folder = exported_folder(checkpoint, number_format, data)
+            options["teacher"] = exported_folder(teacher, kind, export)
+        folder = exported_folder(checkpoint, kind, export)
         self.decoding = options
         self.model = load(folder, device=device, threads=threads, **options)
 
@@ -74,15 +79,3 @@ class NativeEngine:
             "codebook_size": description["codes_per_slice"] if learned else None,
             "slices": description["slices"] if learned else None,
         }
-
-
-def exported_folder(
-    checkpoint: Path, number_format: str, data: Path | str | None
-) -> Path:
-    """Exports a checkpoint once, into a folder named after what it holds."""
-    checkpoint = checkpoint_path(checkpoint)
-    name = f"engine{FORMAT}-{number_format}-{sha256(checkpoint)[:16]}"
-    folder = checkpoint.parent / name
-    if not folder.is_dir():
-        export_checkpoint(checkpoint, folder, data, number_format)
-    return folder

@@ -1,7 +1,7 @@
 """Python's door to an exported model: text in, text out, without torch and fairseq."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import exp
 from pathlib import Path
@@ -12,7 +12,7 @@ from ..light import light_module
 from ..text.codec import IndexCodec, Limits
 from ..text.copying import dictionary_name
 from ..text.dictionary import Dictionary
-from ..translated import EMPTY, Hypothesis, TextDoor, checked, join
+from ..translated import EMPTY, Asked, Hypothesis, TextDoor, join
 from . import all_threads, engine
 from .folder import WEIGHTS, languages_of, read_description
 
@@ -178,21 +178,10 @@ class EngineTranslator(TextDoor):
         """Joins subwords of a part of a translation, for a reader."""
         return self.codec.spelled(tokens)
 
-    def nbest(
-        self,
-        sentences: Iterable[str],
-        batch_size: int = 64,
-        candidates: int | None = None,
-        passes: int | None = None,
-        references: Sequence[str] | None = None,
-    ) -> list[list[Hypothesis]]:
-        """Returns all different translations of each sentence, the best first.
-
-        Those of a sentence that is translated in pieces are joined by their ranks. The
-        engine makes batches of its own: `batch_size` changes nothing.
-        """
-        options = self._options(candidates, passes, references)
-        rows, owners = self._pieces(checked(sentences, batch_size))
+    def _nbest(self, sentences: Iterator[str], asked: Asked) -> list[list[Hypothesis]]:
+        """Does what `nbest` does; the engine makes batches of its own."""
+        options = self._options(asked.candidates, asked.passes, asked.references)
+        rows, owners = self._pieces(sentences)
         start = time.perf_counter()
         found = self._run(rows, options)
         seconds = (time.perf_counter() - start) / max(1, len(rows))
@@ -200,21 +189,11 @@ class EngineTranslator(TextDoor):
         read = [[self._read(one, seconds, judged) for one in row] for row in found]
         return [join([read[row] for row in own]) or [EMPTY] for own in owners]
 
-    def translate(
-        self,
-        sentences: Iterable[str],
-        batch_size: int = 64,
-        candidates: int | None = None,
-        passes: int | None = None,
-        references: Sequence[str] | None = None,
-    ) -> list[str]:
-        """Translates raw sentences; order and number are kept, empty stays empty.
-
-        The same as the best of `nbest`, but nothing is computed for scores alone.
-        """
-        options = self._options(candidates, passes, references)
+    def _texts(self, sentences: Iterator[str], asked: Asked) -> list[str]:
+        """Returns the best of `_nbest`; nothing is computed for scores alone."""
+        options = self._options(asked.candidates, asked.passes, asked.references)
         options.want_scores = options.width > 1 or options.passes > 0
-        rows, owners = self._pieces(checked(sentences, batch_size))
+        rows, owners = self._pieces(sentences)
         texts = [
             self.codec.sentence(found[0].tokens)
             for found in self._run(rows, options, scores=False)

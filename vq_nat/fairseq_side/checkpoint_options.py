@@ -9,7 +9,6 @@ a file has no say in.
 
 from __future__ import annotations
 
-import re
 from argparse import Namespace
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
@@ -26,6 +25,7 @@ from fairseq.models import (
 from fairseq.registry import REGISTRIES
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
+from ..languages import is_language
 from .literals import short
 from .option_rules import (
     TEXT,
@@ -91,12 +91,7 @@ NO_SAY = (
     "post_save_script",
     "plasma_path",
 )
-LANGUAGE = Rule(
-    lambda value: (
-        isinstance(value, str) and bool(re.fullmatch(r"[\w.@-]{1,64}", value))
-    ),
-    "the short name of a language",
-)
+LANGUAGE = Rule(is_language, "the short name of a language")
 NARROWER: dict[str, Rule] = {  # than the field's type
     "source_lang": LANGUAGE,
     "target_lang": LANGUAGE,

@@ -23,6 +23,7 @@ from fairseq.optim import (
 )
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ..autocasts import AUTOCASTS
 from ..files import BadFile
 from ..processes import end_with_parent
 from .checkpoint_options import check_options
@@ -31,12 +32,7 @@ from .packed import is_packed, read_packed
 
 logger = logging.getLogger(__name__)
 
-AUTOCAST_DTYPES = {
-    "none": None,
-    "auto": None,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}  # of `AUTOCASTS`
 
 
 def checkpoint_globals() -> list[Any]:
@@ -226,12 +222,12 @@ def autocast(name: str, device: torch.device) -> AbstractContextManager[Any]:
     Raises:
         ValueError: if `name` is none of these.
     """
-    if name not in AUTOCAST_DTYPES:
+    if name not in AUTOCASTS:
         raise ValueError(
-            f"`autocast` must be one of {', '.join(AUTOCAST_DTYPES)}, "
+            f"`autocast` must be one of {', '.join(AUTOCASTS)}, "
             f"but is {name!r} instead."
         )
-    dtype = AUTOCAST_DTYPES[name]
+    dtype = DTYPES.get(name)
     if name == "auto" and has_fast_bfloat16(device):
         dtype = torch.bfloat16
     if dtype is None:

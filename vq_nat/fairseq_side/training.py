@@ -26,11 +26,6 @@ from .patches import PatchedTask
 
 PRECISIONS = ("fp16", "bf16", "amp")  # of fairseq, see `refuse_reduced_precision`
 
-AUTOCAST_HELP = (
-    "run matrix products in this type: none, auto (bfloat16 where the hardware "
-    "multiplies it), bfloat16 or float16; bottleneck, norms and losses stay float32"
-)
-
 
 class LatentTraining(PatchedTask):
     """A task's steps: one E-step per batch, one M-step per update, under autocast.

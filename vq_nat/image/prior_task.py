@@ -12,8 +12,9 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II
 
+from ..autocasts import AUTOCAST_HELP
 from ..fairseq_side.checkpoints import checkpoint_path
-from ..fairseq_side.training import AUTOCAST_HELP, LatentTraining
+from ..fairseq_side.training import LatentTraining
 from .checkpoints import code_grid, fingerprint, load_autoencoder
 from .codes import CodeDataset, encode_images
 from .data import open_images

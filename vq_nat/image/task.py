@@ -10,8 +10,9 @@ from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II
 from torch import Tensor
 
+from ..autocasts import AUTOCAST_HELP
 from ..fairseq_side.compat import autocast, tensorboard_writer
-from ..fairseq_side.training import AUTOCAST_HELP, LatentTraining
+from ..fairseq_side.training import LatentTraining
 from .data import ImageSet, Size, open_images
 from .dataset import ImageDataset
 from .pictures import side_by_side

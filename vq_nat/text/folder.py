@@ -3,16 +3,15 @@
 Folders are passed on: what they say is checked before anything is looked up by it.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 
 from ..files import BadFile, check_hashes, read_json
+from ..languages import is_language
 
 TEXT_FILE = "text.json"
 CODES = {"subword_nmt": "bpe.codes", "sentencepiece": "sentencepiece.model"}
 TOKENIZERS = ("moses", "space")
-LANGUAGE = re.compile(r"[\w.@-]{1,64}")
 WHAT = "the description of a text that prepare.py writes"
 
 
@@ -35,7 +34,7 @@ def read_description(folder: Path) -> dict[str, Any]:
                 f"{text.get(name)!r} instead."
             )
     for name in ("source_lang", "target_lang"):
-        if not LANGUAGE.fullmatch(str(text.get(name) or "")):
+        if not is_language(text.get(name)):
             raise BadFile(
                 f"`{name}` in {path} must be the short name of a language, but is "
                 f"{text.get(name)!r} instead."

@@ -13,7 +13,7 @@ from fairseq.models import BaseFairseqModel
 from fairseq.tasks.translation import TranslationTask
 
 from ..inspected import Codes, Inspection, check_codes
-from ..translated import EMPTY, Hypothesis, TextDoor, checked, join
+from ..translated import EMPTY, Asked, Hypothesis, TextDoor, join
 from .binding import trained_source
 from .codec import Limits, TextCodec
 from .config import WORDS
@@ -154,20 +154,10 @@ class Translator(TextDoor):
         """Joins subwords of a part of a translation, for a reader."""
         return self.codec.spelled(tokens)
 
-    def nbest(
-        self,
-        sentences: Iterable[str],
-        batch_size: int = 64,
-        candidates: Optional[int] = None,
-        passes: Optional[int] = None,
-        references: Optional[Sequence[str]] = None,
-    ) -> list[list[Hypothesis]]:
-        """Returns all different translations of each sentence, the best first.
-
-        Those of a sentence that is translated in pieces are joined by their ranks.
-        """
-        generator = self._generator(candidates, passes)
-        sentences = checked(sentences, batch_size)
+    def _nbest(self, sentences: Iterator[str], asked: Asked) -> list[list[Hypothesis]]:
+        """Does what `nbest` does, the longest sentences last."""
+        references = asked.references
+        generator = self._generator(asked.candidates, asked.passes)
         if references is None and not self.needs_references:
             rows, owners = self._pieces(sentences)
             targets = None
@@ -175,7 +165,7 @@ class Translator(TextDoor):
             rows, owners, targets = self._pairs(list(sentences), references)
         found: list[list[Hypothesis]] = [[EMPTY]] * len(rows)
         by_length = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        for batch in chunks(by_length, batch_size):
+        for batch in chunks(by_length, asked.batch_size):
             of_batch = self._translate(
                 generator,
                 [rows[i] for i in batch],

@@ -12,7 +12,8 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any, Optional, get_args
 
-AUTOCASTS = ("none", "auto", "bfloat16", "float16")
+from vq_nat.autocasts import AUTOCAST_HELP, AUTOCASTS  # absolute: it is loaded alone
+
 # Instead of its own prediction the model is given what the references have.
 NEED_REFERENCES = ("true_codes", "true_latents")
 
@@ -166,9 +167,7 @@ class DecodingOptions:
     )
     autocast: str = option(
         "none",
-        "run matrix products in this type: none, auto (bfloat16 where the hardware "
-        "multiplies it), bfloat16 or float16; bottleneck, norms and losses stay "
-        "float32",
+        AUTOCAST_HELP,
         choices=AUTOCASTS,
     )
 
