@@ -42,6 +42,8 @@ TABLE = {
     "inspected": "| ",
     "extras": "| ",
     "files": "| ",
+    "autocasts": "| ",
+    "languages": "| ",
     "processes": "| ",
     "registry": "| ",
     "light": "| ",
