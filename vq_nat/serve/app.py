@@ -67,9 +67,9 @@ def add_watching(app: FastAPI) -> None:
     @app.get("/health", tags=["service"])
     async def health() -> JSONResponse:
         """Tells whether the service takes requests."""
-        closing = app.state.service.batcher.closing
-        status, code = ("closing", 503) if closing else ("ok", 200)
-        return JSONResponse({"status": status}, code)
+        if app.state.service.batcher.serves:
+            return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "closed"}, 503)
 
     @app.get("/metrics", tags=["service"])
     async def metrics(request: Request) -> Response:

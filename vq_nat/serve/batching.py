@@ -60,6 +60,11 @@ class Batcher:
         """How many items wait."""
         return len(self._queue)
 
+    @property
+    def serves(self) -> bool:
+        """Whether it takes items, and decodes them."""
+        return not self.closing and self._task is not None and not self._task.done()
+
     def start(self) -> None:
         """Begins to serve, in the event loop that runs."""
         self._task = asyncio.get_running_loop().create_task(self._serve())
@@ -169,6 +174,10 @@ class Batcher:
         start = time.monotonic()
         try:
             results = await loop.run_in_executor(self._thread, self.decode, key, items)
+            if len(results) != len(batch):
+                raise RuntimeError(
+                    f"there must be {len(batch)} results, but are {len(results)}."
+                )
         except Exception as error:
             if len(batch) > 1:
                 for one in batch:
@@ -180,6 +189,6 @@ class Batcher:
                 batch[0].found.set_exception(error)
             return
         self.seen(len(batch), time.monotonic() - start)
-        for one, result in zip(batch, results, strict=True):
+        for one, result in zip(batch, results):
             if not one.found.done():
                 one.found.set_result(result)

@@ -80,6 +80,5 @@ class Limits:
         if count > self.queue:
             raise Refusal(
                 413,
-                f"a request must have at most {self.queue} sentences, but has {count} "
-                "instead.",
+                f"a request must have at most {self.queue} sentences, but has more.",
             )

@@ -1,5 +1,6 @@
 """What the service does, apart from HTTP: texts in, translations and codes out."""
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -12,8 +13,9 @@ from . import shapes
 from .batching import Batcher
 from .limits import Limits, Refusal
 from .metrics import Metrics
-from .texts import take_apart
+from .texts import Frame, take_apart
 
+LONG = 10_000  # characters of texts that are taken apart in another thread
 REPEATS = 5  # runs of each model whose median is told
 Meanings = Mapping[tuple[int, int], str]
 
@@ -72,9 +74,8 @@ class Service:
             Refusal: if they are too many or too long, or not in time.
         """
         self._check_alternatives(alternatives)
-        parts = [take_apart(text, self.languages[0], html) for text in texts]
+        parts = await self._parts(texts, html)
         sentences = [sentence for _, own in parts for sentence in own]
-        self.limits.check_sentences(len(sentences))
         kind = Kind("translate", alternatives)
         found = iter(await self._submit(kind, sentences))
         results = []
@@ -95,13 +96,11 @@ class Service:
         Raises:
             Refusal: see `translate`; or if the model has no codes.
         """
-        sentences = []
-        for text in texts:
-            sentences += take_apart(text, self.languages[0])[1]
-        self.limits.check_sentences(len(sentences))
-        return await self._pictures(
-            [(sentence, None) for sentence in sentences], alternatives, passes
-        )
+        parts = await self._parts(texts, html=False)
+        sentences: list[tuple[str, Codes | None]] = [
+            (sentence, None) for _, own in parts for sentence in own
+        ]
+        return await self._pictures(sentences, alternatives, passes)
 
     async def swap(
         self, sentence: str, codes: Codes, alternatives: int, passes: int | None
@@ -146,6 +145,23 @@ class Service:
                 f"`passes` must be at most {self.limits.passes}, but is {passes} "
                 "instead.",
             )
+
+    async def _parts(
+        self, texts: Sequence[str], html: bool
+    ) -> list[tuple[Frame, list[str]]]:
+        """Takes texts apart; long ones in another thread, so that others go on."""
+
+        def apart() -> list[tuple[Frame, list[str]]]:
+            found, count = [], 0
+            for text in texts:
+                found.append(take_apart(text, self.languages[0], html))
+                count += len(found[-1][1])
+                self.limits.check_sentences(count)
+            return found
+
+        if sum(map(len, texts)) < LONG:
+            return apart()
+        return await asyncio.to_thread(apart)
 
     async def _submit(self, kind: Kind, items: list[Any]) -> list[Any]:
         """Has items decoded.
@@ -202,7 +218,7 @@ class Service:
                 shapes.Alternative(
                     codes=list(swap.code),
                     probability=swap.probability,
-                    words=self._spelled(self._parts(swap.words, picture))[0][place],
+                    words=self._spelled(self._of_steps(swap.words, picture))[0][place],
                     text=swap.text,
                     meaning=self._meaning(swap.code),
                 )
@@ -219,7 +235,7 @@ class Service:
                     alternatives=alternatives,
                 )
             )
-        passes = [self._spelled(self._parts(one, picture)) for one in picture.passes]
+        passes = [self._spelled(self._of_steps(one, picture)) for one in picture.passes]
         return shapes.Explanation(
             source=picture.source,
             text=picture.output,
@@ -229,7 +245,7 @@ class Service:
             passes=[shapes.Pass(words=own, joined=goes_on) for own, goes_on in passes],
         )
 
-    def _parts(self, tokens: list[str], picture: Picture) -> list[list[str]]:
+    def _of_steps(self, tokens: list[str], picture: Picture) -> list[list[str]]:
         return parts_of(tokens, len(picture.steps), picture.words_per_code)
 
     def _spelled(self, parts: list[list[str]]) -> tuple[list[str], list[bool]]:

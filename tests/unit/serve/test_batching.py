@@ -25,6 +25,8 @@ class Decoder:
         self.calls.append((key, items))
         self.begun.set()
         assert self.gate.wait(10)
+        if items == [-2]:
+            return []
         if -1 in items:
             raise ValueError("an item must not be -1, but is.")
         return [2 * item for item in items]
@@ -103,6 +105,16 @@ def test_a_bad_item_takes_no_other_with_it() -> None:
     _, (first, second, third) = served(work)
     assert (first, third) == ([2], [4])
     assert str(second) == "an item must not be -1, but is."
+
+
+def test_results_that_are_missing_are_told_and_others_served() -> None:
+    async def work(batcher: Batcher, _: Decoder) -> list[int]:
+        with pytest.raises(RuntimeError, match="must be 1 results, but are 0"):
+            await batcher.submit("a", [-2])
+        assert batcher.serves
+        return await batcher.submit("a", [3])
+
+    assert served(work)[1] == [6]
 
 
 def test_a_full_queue_refuses_a_request_whole() -> None:
