@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From the official files to a verified distilled corpus: text, teacher, distillation.
 #
-#   bash data_prep/distilled_corpus.sh --corpus multi30k|wmt14 --work DIR
+#   bash data_prep/distilled_corpus.sh --corpus multi30k|wmt14|longtext --work DIR
 #       [--data DIR_OF_FILES] [--preset NAME] [OPTION OF distill.py ...]
 #
 # --data: the files, if they are there already (for wmt14 a mirror's address will do).
@@ -31,9 +31,9 @@ while (($#)); do
 done
 [[ -n $work ]] || fail "--work, the folder for everything, must be given."
 case $corpus in
-    multi30k) files=(${data:+--data "$data"}) ;;
+    multi30k|longtext) files=(${data:+--data "$data"}) ;;
     wmt14) files=(${data:+--mirror "$data"}) ;;
-    *) fail "--corpus must be multi30k or wmt14, but is '$corpus' instead." ;;
+    *) fail "--corpus must be multi30k, wmt14 or longtext, but is '$corpus' instead." ;;
 esac
 
 # ------------------------------------------------------------------ corpus, teacher

@@ -42,13 +42,12 @@ def read_preset(path: Path) -> dict[str, Any]:
         known = ", ".join(sorted(p.stem for p in (HERE / "presets").glob("*.yaml")))
         raise UserError(f"The preset {path} must be a file or one of {known}.")
     keys = read_yaml(path)
-    if isinstance(keys, dict) and isinstance(keys.get("teacher"), dict):
-        keys = keys["teacher"]  # a preset of the quickstart
     if not isinstance(keys, dict):
         raise UserError(f"The preset {path} must hold flags, but does not.")
-    if "base" not in keys:
-        return keys
-    return read_preset(find_preset(keys.pop("base"), path.parent)) | keys
+    base = keys.pop("base", None)
+    if isinstance(keys.get("teacher"), dict):
+        keys = keys["teacher"]  # a preset of the quickstart
+    return keys if base is None else read_preset(find_preset(base, path.parent)) | keys
 
 
 def find_preset(name: str, folder: Path) -> Path:

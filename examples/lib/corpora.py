@@ -14,8 +14,8 @@ from examples.lib.progress import ForwardedBar
 
 # Keys of the section `corpus` that are no options of the script which makes it.
 DESCRIPTIONS = ("name", "kind", "test-set", "test-sets")
-# Corpora that are fetched, and the option that says where they are already.
-DOWNLOADED = {"multi30k": "data", "wmt14": "mirror"}
+# Corpora that are fetched or given, and the option that says where they are already.
+DOWNLOADED = {"multi30k": "data", "wmt14": "mirror", "longtext": "data"}
 
 
 def make_corpus(place: Place, section: Mapping[str, Any]) -> str:

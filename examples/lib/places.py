@@ -16,7 +16,7 @@ LANGS = ("en", "de")
 class Place:
     """Where models are made of which corpus, and on what machine."""
 
-    kind: str  # of the corpus: demo, multi30k or wmt14
+    kind: str  # of the corpus: demo, multi30k, wmt14 or longtext
     work: Path
     data: Path | None  # raw files
     threads: int

@@ -44,6 +44,7 @@ MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
 MEASURE_KEYS = (
     *("autocast", "batch-size", "timed-sentences", "warm-up", "repeats", "clocks"),
     *("stages", "memory-limit-gb", "comet", "threads", "cpu-clocks", "in-turn"),
+    "timed-by-length",
 )
 CLOCK = re.compile(r"\d+:\d+")  # batch size, threads
 NEEDED = {

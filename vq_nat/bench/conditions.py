@@ -27,6 +27,8 @@ class Conditions:
         stages: whether time is told apart by stage, at batch 1.
         memory_limit_gb: of this process, for the clock of the largest batch.
         comet: file of a COMET model on this machine.
+        timed_by_length: sentences of each range of lengths that are timed one at a
+            time besides; 0 = none.
     """
 
     device: str = "cpu"
@@ -40,6 +42,7 @@ class Conditions:
     stages: bool = False
     memory_limit_gb: float = 8.0
     comet: str | None = None
+    timed_by_length: int = 0
 
     def all_clocks(self) -> list[Clock]:
         """Returns the clocks to read, `latency_ms` first, each once."""

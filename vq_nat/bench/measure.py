@@ -21,6 +21,7 @@ from .engines import (
     describe_decoding,
     engine_versions,
 )
+from .lengths import quality_by_length
 from .machine import calibrate, describe_machine
 from .quality import Quality, comet, score
 from .sentences import TestSet
@@ -126,6 +127,7 @@ def measure_quality(
     return {
         **quality,
         "broken_words": measure_broken_words(outputs, test_set),
+        "by_length": quality_by_length(outputs, test_set),
         "outputs": kept,
     }
 

@@ -8,6 +8,7 @@ from ..results.rows import ClockRow, InTurn, Latency, Speed, Times
 from .clocks import Clock, measure_clock
 from .conditions import Conditions
 from .engines import engine_versions
+from .lengths import latency_by_length
 from .machine import calibrate, describe_machine, gain_of_threads
 from .pairs import time_in_turn
 from .sentences import TestSet, spread
@@ -88,7 +89,25 @@ def measure_speed(opened: Opened, test_set: TestSet, conditions: Conditions) -> 
         },
         "clocks": clocks,
         "clocks_left_out": left_out,
+        "latency_by_length": measure_lengths(opened, test_set, conditions),
     }
+
+
+def measure_lengths(
+    opened: Opened, test_set: TestSet, conditions: Conditions
+) -> list[Row] | None:
+    """Times single sentences by their length; None where that is not asked for."""
+    if conditions.timed_by_length < 1:
+        return None
+    clock = Clock(1, conditions.threads, conditions.device)
+    with pinned_threads(clock.threads):
+        return latency_by_length(
+            translation(opened, test_set, clock),
+            test_set,
+            conditions.timed_by_length,
+            conditions.rules,
+            synchronizer(clock.device),
+        )
 
 
 def is_crowded(clock: Clock) -> bool:

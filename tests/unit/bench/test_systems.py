@@ -157,6 +157,15 @@ def test_other_test_sets_are_scored_and_not_timed(measured: Any) -> None:
     assert other["ter"] == 100.0 and row["ter"] is None
 
 
+def test_lengths_are_scored_always_and_timed_if_asked(measured: Any) -> None:
+    row = measured("student")
+    (quality,) = row["by_length"]
+    assert (quality["least"], quality["sentences"]) == (1, len(SOURCES))
+    assert row["latency_by_length"] is None
+    (timed,) = measured("student", timed_by_length=2)["latency_by_length"]
+    assert (timed["sentences"], timed["words"]) == (2, 1.5)
+
+
 def test_outputs_are_kept_beside_the_row(measured: Any, tmp_path: Path) -> None:
     row = measured("student", beside=tmp_path / "rows" / "a.json")
     kept = tmp_path / "rows" / row["outputs"]

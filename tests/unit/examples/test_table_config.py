@@ -41,6 +41,22 @@ def test_every_table_has_every_row_of_the_paper_and_more(name: str) -> None:
     assert paper["nat-npd100"]["bleu"] == 19.2 and paper["tuned"] == {}
 
 
+def test_long_sentences_have_each_system_in_our_engine_and_rivals_in_another() -> None:
+    cpu, gpu = (read_table(TABLES / f"{n}.yaml") for n in ("longtext", "longtext-gpu"))
+    assert list(cpu.corpus["test-sets"]) == ["test_docs", "newstest2014"]
+    for model in gpu.models:
+        assert training_config(gpu, model, None) == training_config(cpu, model, None)
+    by_engine = {
+        engine: {row.model for row in cpu.rows.values() if row.engine == engine}
+        for engine in ENGINES
+    }
+    rivals = {"teacher", "student-ar", "deep-shallow"}
+    assert by_engine["ctranslate2"] == rivals
+    assert by_engine["torch"] - by_engine["vq-nat"] == {"nat"}  # which it cannot run
+    assert cpu.measure["timed-by-length"] > 0
+    assert set(cpu.measure["in-turn"]) <= set(cpu.rows)
+
+
 def test_the_table_of_a_gpu_has_the_same_trainings_and_rows_of_its_own() -> None:
     cpu, gpu = (read_table(TABLES / f"{n}.yaml") for n in ("multi30k", "multi30k-gpu"))
     assert (cpu.name, gpu.name) == ("multi30k", "multi30k-gpu")

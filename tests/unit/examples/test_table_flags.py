@@ -12,7 +12,9 @@ from examples.paper_table.config import read_table
 TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
 
 
-@pytest.mark.parametrize("name", ["demo", "distillation", "multi30k", "toy", "wmt14"])
+@pytest.mark.parametrize(
+    "name", ["demo", "distillation", "longtext", "multi30k", "toy", "wmt14"]
+)
 def test_fairseq_knows_the_flags(name: str) -> None:
     for model in read_table(TABLES / f"{name}.yaml").models.values():
         flags = {k: v for k, v in model.flags.items() if k != "batch-tokens"}
