@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import mean
 
 from ..results.lengths import RANGES, range_of
-from ..results.rows import Row
+from ..results.rows import LengthScores, LengthTimes
 from ..translation.scores import bleu_of
 from .clocks import Rules, read_clock
 from .quality import reference_streams, repetition_rate
@@ -26,14 +26,14 @@ def places_by_length(test_set: TestSet) -> list[list[int]]:
     return found
 
 
-def quality_by_length(outputs: Sequence[str], test_set: TestSet) -> list[Row]:
+def quality_by_length(outputs: Sequence[str], test_set: TestSet) -> list[LengthScores]:
     """Scores the sentences of each range of lengths that the test set has.
 
     Args:
         outputs: one translation per sentence.
         test_set: with the references.
     """
-    rows: list[Row] = []
+    rows: list[LengthScores] = []
     for number, places in enumerate(places_by_length(test_set)):
         if not places:
             continue
@@ -42,7 +42,8 @@ def quality_by_length(outputs: Sequence[str], test_set: TestSet) -> list[Row]:
         bleu = bleu_of(test_set.target_lang).corpus_score(written, streams)
         rows.append(
             {
-                **RANGES[number].described(),
+                "least": RANGES[number].least,
+                "most": RANGES[number].most,
                 "sentences": len(places),
                 "bleu": round(bleu.score, 2),
                 "length_ratio": round(bleu.ratio, 4),
@@ -58,7 +59,7 @@ def latency_by_length(
     count: int,
     rules: Rules,
     synchronize: Synchronize,
-) -> list[Row]:
+) -> list[LengthTimes]:
     """Times some sentences of each range of lengths, one at a time.
 
     Args:
@@ -68,7 +69,7 @@ def latency_by_length(
         rules: of the clocks.
         synchronize: see `timing.synchronizer`.
     """
-    rows: list[Row] = []
+    rows: list[LengthTimes] = []
     for number, places in enumerate(places_by_length(test_set)):
         chosen = spread(places, count)
         if not chosen:
@@ -79,7 +80,8 @@ def latency_by_length(
         words = mean(len(test_set.targets[place].split()) for place in chosen)
         rows.append(
             {
-                **RANGES[number].described(),
+                "least": RANGES[number].least,
+                "most": RANGES[number].most,
                 "sentences": len(chosen),
                 "words": round(words, 2),
                 "ms": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..results.rows import ClockRow, InTurn, Latency, Speed, Times
+from ..results.rows import ClockRow, InTurn, Latency, LengthTimes, Speed, Times
 from .clocks import Clock, measure_clock
 from .conditions import Conditions
 from .engines import engine_versions
@@ -95,7 +95,7 @@ def measure_speed(opened: Opened, test_set: TestSet, conditions: Conditions) -> 
 
 def measure_lengths(
     opened: Opened, test_set: TestSet, conditions: Conditions
-) -> list[Row] | None:
+) -> list[LengthTimes] | None:
     """Times single sentences by their length; None where that is not asked for."""
     if conditions.timed_by_length < 1:
         return None

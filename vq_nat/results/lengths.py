@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
+
+from .rows import LengthRange
+
+OfRange = TypeVar("OfRange", bound=LengthRange)
 
 EDGES = (10, 20, 30, 45)  # the last lengths of all ranges but the longest
 
@@ -21,10 +25,6 @@ class Range(NamedTuple):
             return f"{self.least} and more"
         return f"{self.least}–{self.most}"
 
-    def described(self) -> dict[str, int | None]:
-        """As a row has it."""
-        return {"least": self.least, "most": self.most}
-
 
 RANGES = tuple(
     Range(below + 1, most) for below, most in zip((0, *EDGES), (*EDGES, None))
@@ -36,6 +36,6 @@ def range_of(words: int) -> int:
     return sum(words > edge for edge in EDGES)
 
 
-def by_range(rows: Iterable[dict[str, Any]] | None) -> dict[Range, dict[str, Any]]:
+def by_range(rows: Iterable[OfRange] | None) -> dict[Range, OfRange]:
     """Returns what is known of each range; nothing of a row that has no lengths."""
     return {Range(row["least"], row["most"]): row for row in rows or ()}

@@ -72,6 +72,29 @@ class ClockRow(TypedDict):
     includes: str
 
 
+class LengthRange(TypedDict):
+    """Sentences of some number of target words, see `results.lengths`."""
+
+    least: int
+    most: int | None  # None: as many as there are
+    sentences: int
+
+
+class LengthScores(LengthRange):
+    """Quality on the sentences of a range."""
+
+    bleu: float
+    length_ratio: float
+    repetition_rate: float
+
+
+class LengthTimes(LengthRange):
+    """One sentence of a range at a time."""
+
+    words: float  # target words in the mean
+    ms: Spread
+
+
 class InTurn(TypedDict):
     """Times of a system beside another one, see `bench.pairs`."""
 
@@ -115,6 +138,7 @@ class ScoredOutputs(Scores):
     """The same of outputs that may be kept."""
 
     broken_words: NotRequired[float | None]
+    by_length: NotRequired[list[LengthScores]]
     outputs: str | None  # name of their file, beside the row
 
 
@@ -177,6 +201,7 @@ class Speed(Pace):
 
     clocks: NotRequired[list[ClockRow]]
     clocks_left_out: NotRequired[list[str]]  # BATCH:THREADS, as cores were not free
+    latency_by_length: NotRequired[list[LengthTimes] | None]
 
 
 class Times(Speed, Machine):
