@@ -264,7 +264,7 @@ class Service:
         if self.codes == "learned":
             return [self.meanings.get(key) for key in enumerate(codes)]
         names = [str(self.translator.code_name(code)) for code in codes]
-        return [self.translator.spelled([name]) or name for name in names]
+        return [self.translator.spelled([name]) or "the end" for name in names]
 
     def _compare(self, sentence: str, passes: int | None) -> shapes.Compared:
         own: shapes.Model = "codes" if self.translator.has_codes else "model"

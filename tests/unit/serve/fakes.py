@@ -1,11 +1,11 @@
 """A translator without a model: each sentence has a code for each of its words."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from vq_nat.inspected import Codes, CodeStep, Inspection, Rival, check_codes
-from vq_nat.translated import Hypothesis, TextDoor
+from vq_nat.translated import Asked, Hypothesis, TextDoor
 
 KINDS = 100  # codes; code c is written as "Wc"
 
@@ -26,14 +26,7 @@ class FakeTranslator(TextDoor):
         self.gate.set()
         self.begun = threading.Event()
 
-    def nbest(
-        self,
-        sentences: Iterable[str],
-        batch_size: int = 64,
-        candidates: int | None = None,
-        passes: int | None = None,
-        references: Sequence[str] | None = None,
-    ) -> list[list[Hypothesis]]:
+    def _nbest(self, sentences: Iterator[str], asked: Asked) -> list[list[Hypothesis]]:
         """Returns a translation of each sentence, and worse ones with more marks."""
         lines = list(sentences)
         self.calls.append(lines)
@@ -49,7 +42,7 @@ class FakeTranslator(TextDoor):
                     codes,
                     -i,
                 )
-                for i in range(candidates or 1)
+                for i in range(asked.candidates or 1)
             ]
             for codes in (
                 [[self.code(word)] for word in line.split()] for line in lines
