@@ -24,7 +24,7 @@ from fairseq.optim import adam
 from fairseq.trainer import Trainer
 from omegaconf import DictConfig, ValueNode
 
-from . import host, optimizer, resuming
+from . import host, memory, optimizer, resuming
 from .compat import Refused
 from .guard import guard_files
 
@@ -189,6 +189,12 @@ PATCHES = (
         "how fairseq finds a TPU",
         "--bf16 asks for one, and without it fails by a traceback",
         refuse_missing_tpu,
+    ),
+    Patch(
+        "memory",
+        "how many compiled products torch and oneDNN keep in a training",
+        "batches have all shapes, and the memory of a training grew to several GB",
+        memory.keep_few_products,
     ),
     Patch(
         "options",

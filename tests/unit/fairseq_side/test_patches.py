@@ -32,6 +32,7 @@ def state():
                 or "fairseq_side" in getattr(
                     adam.Adam.step, "__wrapped__", adam.Adam.step).__code__.co_filename,
         "norm": fairseq.utils.multi_tensor_total_norm.__module__.startswith("vq_nat"),
+        "memory": hasattr(Trainer.__init__, "__wrapped__"),
         "seed": Trainer._set_seed.__module__.startswith("vq_nat"),
         "log": Trainer._reduce_and_log_stats.__module__.startswith("vq_nat"),
     }
