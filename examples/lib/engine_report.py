@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from examples.lib.engine_models import SIZES
 from examples.lib.engine_rows import EngineRow, Stage, System
 from examples.lib.engine_turns import times_as_fast
-from examples.lib.plots import pyplot
+from vq_nat.bench.plots import pyplot
 from vq_nat.results.rows import at
 from vq_nat.results.tables import Column, distinct, markdown, number
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from data_prep.lib.steps import FINISHED, UserError
 from data_prep.lib.teachers import find_device
-from examples.lib.curves import read_curves
 from examples.lib.places import LANGS
 from examples.lib.progress import say
 from examples.lib.weights import weights_of
@@ -35,6 +34,7 @@ from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.speed import measure_in_turn, measure_times
 from vq_nat.bench.systems import System
+from vq_nat.results.curves import read_curves
 from vq_nat.results.rows import Row
 from vq_nat.results.writing import json_or_none, write_json
 

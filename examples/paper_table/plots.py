@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from examples.lib.labels import place_names
-from examples.lib.plots import pyplot
 from examples.paper_table.entries import (
     Entry,
     by_latency,
@@ -15,6 +14,7 @@ from examples.paper_table.entries import (
     pareto_front,
     seconds_at_best,
 )
+from vq_nat.bench.plots import plain_ticks, pyplot
 from vq_nat.results.rows import at
 
 CURVES = {  # of training, but for BLEU
@@ -67,7 +67,6 @@ def draw_front(
 ) -> None:
     """Draws every line as a point, and those that none beats as a line."""
     from matplotlib.patheffects import withStroke
-    from matplotlib.ticker import LogLocator, NullFormatter
 
     front = pareto_front(entries, cost)
     last = max(cost(entry) for entry in entries)
@@ -99,9 +98,7 @@ def draw_front(
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )
     axis.set_xscale("log")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter("{x:g}")
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    plain_ticks(axis.xaxis)
     axis.margins(x=0.2, y=0.08)
     axis.set_ylabel("BLEU")
     axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=3, frameon=False)
@@ -114,8 +111,6 @@ def draw_curves(entries: Sequence[Entry], path: Path) -> bool:
     if not models:
         return False
     plots = pyplot()
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     figure, axes = plots.subplots(2, 3, figsize=(13, 7))
     for axis, (name, title) in zip(axes.flat, CURVES.items(), strict=True):
         for number, (model, entry) in enumerate(models.items()):
@@ -129,9 +124,7 @@ def draw_curves(entries: Sequence[Entry], path: Path) -> bool:
         axis.set_xlabel("updates")
         if name in LOGARITHMIC:
             axis.set_yscale("log")
-            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.yaxis.set_major_formatter("{x:g}")
-            axis.yaxis.set_minor_formatter(NullFormatter())
+            plain_ticks(axis.yaxis)
         if name == "vq_recent_codes":
             axis.set_ylim(0, 1.05)
     handles, labels = axes.flat[0].get_legend_handles_labels()

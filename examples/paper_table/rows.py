@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NotRequired
 
-from examples.lib.curves import Curves
+from vq_nat.results.curves import Curves
 from vq_nat.results.rows import Comparison, Row
 
 

@@ -16,6 +16,7 @@ from .export import add_export_command
 from .image import add_image_commands
 from .measure import add_measure_command
 from .pack import add_pack_command
+from .plot import add_plot_command
 from .serve import add_serve_command
 from .table import add_table_command
 from .translate import add_translate_command
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_codes_command(commands)
     add_measure_command(commands)
     add_table_command(commands)
+    add_plot_command(commands)
     add_diagnose_command(commands)
     add_image_commands(commands)
     return parser

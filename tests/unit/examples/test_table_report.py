@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from examples.lib.curves import read_curves, thin
 from examples.paper_table.cells import clocks_table, trained_on
 from examples.paper_table.claims import (
     HELD,
@@ -32,6 +31,7 @@ from examples.paper_table.plan import TablePlan
 from examples.paper_table.report import make_report, report
 from examples.paper_table.winners import winners
 from vq_nat.results.clocks import crowded_clocks
+from vq_nat.results.curves import read_curves, thin
 
 Make = Callable[..., TablePlan]
 Write = Callable[..., None]

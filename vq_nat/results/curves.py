@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from vq_nat.results.training_log import LogEntry, read_entry
+from .training_log import LogEntry, read_entry
 
 Curve = list[dict[str, float]]
 POINTS = 40

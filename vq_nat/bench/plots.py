@@ -22,3 +22,16 @@ def pyplot() -> Any:
     from matplotlib import pyplot as module
 
     return module
+
+
+def plain_ticks(axis: Any) -> None:
+    """Writes 0.5 and 20 at a logarithmic axis, and not powers of ten.
+
+    Args:
+        axis: matplotlib's, `.xaxis` or `.yaxis` of a plot.
+    """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
