@@ -97,7 +97,8 @@ def draw_run(run: Path, out: Path) -> list[Path]:
     log = run / LOG if run.is_dir() else run
     if not log.is_file():
         raise FileNotFoundError(f"the training log {log} does not exist.")
-    curves = {name: list(curve) for name, curve in read_curves(log).items()}
+    read = read_curves(log)
+    curves = {"training": [*read["training"]], "validation": [*read["validation"]]}
     panels = [panel for panel in PANELS if any(known(panel, curves))]
     if not panels:
         raise ValueError(
