@@ -144,6 +144,7 @@ def test_codes_are_shown_with_their_words_and_what_else_they_could_be() -> None:
     assert [one["codes"] for one in step["alternatives"]] == [[5], [6]]
     assert step["alternatives"][0]["text"] == "W1 W5"
     assert step["alternatives"][0]["words"] == "W5"
+    assert first["steps"][0]["alternatives"][0]["text"] == "W2 W4"
     assert first["steps"][0]["alternatives"][1]["meaning"] == ["ein Hund"]
     assert step["meaning"] == [None]
     assert [one["words"] for one in first["passes"]] == [["W1", "Wx"], ["W1", "W4"]]

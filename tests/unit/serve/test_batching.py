@@ -60,6 +60,17 @@ def test_what_arrives_together_is_decoded_in_one_call_and_in_order() -> None:
     assert decoder.calls == [("a", [3, 1, 2, 5, 4])]
 
 
+def test_who_comes_within_the_window_is_in_the_batch() -> None:
+    async def work(batcher: Batcher, _: Decoder) -> list[int]:
+        first = asyncio.create_task(batcher.submit("a", [1]))
+        await asyncio.sleep(0.02)
+        return [*await batcher.submit("a", [2]), *await first]
+
+    decoder, found = served(work, window=0.3)
+    assert found == [4, 2]
+    assert decoder.calls == [("a", [1, 2])]
+
+
 def test_a_batch_is_no_larger_than_it_may_be() -> None:
     async def work(batcher: Batcher, _: Decoder) -> list[int]:
         return await batcher.submit("a", range(7))
