@@ -171,6 +171,7 @@ EXTRAS = {
         "pillow>=11,<14",
         "scipy>=1.13,<2",
         "tensorboard>=2.16,<3",
+        "wandb>=0.31,<0.32",
         "huggingface_hub>=0.34,<3",  # as in hub
     ],
 }
