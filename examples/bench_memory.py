@@ -1,10 +1,12 @@
-"""How much memory does preparing a corpus take? It must not grow with the corpus.
+"""How much memory do preparing a corpus and training on it take?
 
     python examples/bench_memory.py --pairs 250000 1000000
+    python examples/bench_memory.py --updates 300 --data CORPUS
 
-Generates random text of each size, prepares it as a user does, and reports the largest
-resident set of any process that took part. A row of JSON for each size goes to OUT, and
-a table made of them is printed.
+The first must not grow with the corpus: it generates random text of each size, prepares
+it as a user does, and reports the largest resident set of any process that took part.
+The second trains on a CPU, with few compiled products kept (as our tasks do it) and
+with as many as torch keeps. Rows of JSON go to OUT, and a table of them is printed.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -25,11 +28,13 @@ from typing import NotRequired, TypedDict
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from examples.lib import training_memory
 from examples.lib.places import ROOT
 from vq_nat.bench.machine import describe_machine
 from vq_nat.results.tables import Column, markdown
 from vq_nat.results.writing import write_text
 
+RESULTS = ROOT / "examples" / "results"
 WORDS = 30_000  # types in each language, with the frequencies of Zipf's law
 LONGEST = 40
 
@@ -121,17 +126,41 @@ def main() -> None:
     add("--pairs", type=int, nargs="+", default=[250_000, 1_000_000])
     add("--operations", type=int, default=8_000, help="number of BPE merges")
     add("--workers", type=int, default=os.cpu_count() or 1)
-    results = ROOT / "examples" / "results" / "prepare" / "memory.jsonl"
-    add("--out", type=Path, default=results)
-    add("--inside", type=Path, help=argparse.SUPPRESS)
+    add("--updates", type=int, help="instead: train so long on the corpus of --data")
+    add("--data", type=Path, help="a corpus that prepare.py made, for --updates")
+    add("--out", type=Path, help="default: examples/results/{prepare,training}/")
+    add("--inside", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if (args.updates is None) != (args.data is None):
+        parser.error("--updates and --data must be given together.")
+    if args.updates is not None:
+        train(args)
+    elif args.inside is not None:
+        prepare(Path(args.inside), args.operations, args.workers)
+    else:
+        sizes = [measure(pairs, args.operations, args.workers) for pairs in args.pairs]
+        write(sizes, table(sizes), args.out or RESULTS / "prepare" / "memory.jsonl")
+
+
+def train(args: argparse.Namespace) -> None:
+    """Trains with few products and with many, each in a process of its own."""
     if args.inside is not None:
-        prepare(args.inside, args.operations, args.workers)
+        one = training_memory.train(args.data, args.updates, args.inside == "many")
+        print(json.dumps(one))
         return
-    rows = [measure(pairs, args.operations, args.workers) for pairs in args.pairs]
-    write_text("\n".join(json.dumps(row, sort_keys=True) for row in rows), args.out)
-    write_text(table(rows), args.out.with_suffix(".md"))
-    print(table(rows))
+    rows: list[training_memory.TrainingMemory] = []
+    for many in (False, True):
+        told = training_memory.by_itself(__file__, args.data, args.updates, many)
+        rows.append({**json.loads(told), **describe_machine("cpu", 1)})
+    out = args.out or RESULTS / "training" / "memory.jsonl"
+    write(rows, training_memory.table(rows), out)
+
+
+def write(rows: Sequence[Mapping[str, object]], text: str, out: Path) -> None:
+    """Writes rows and their table, and prints the table."""
+    write_text("\n".join(json.dumps(row, sort_keys=True) for row in rows), out)
+    write_text(text, out.with_suffix(".md"))
+    print(text)
 
 
 if __name__ == "__main__":

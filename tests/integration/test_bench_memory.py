@@ -20,3 +20,10 @@ def test_memory_is_measured_and_set_in_a_table(tmp_path: Path) -> None:
     table = out.with_suffix(".md").read_text()
     assert table == result.stdout
     assert f"| 200 | {row['peak_mib']} MiB |" in table
+
+
+def test_memory_of_a_training_needs_a_corpus() -> None:
+    command = [sys.executable, str(SCRIPT), "--updates", "2"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "--updates and --data must be given together." in result.stderr
