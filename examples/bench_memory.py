@@ -148,10 +148,10 @@ def train(args: argparse.Namespace) -> None:
         one = training_memory.train(args.data, args.updates, args.inside == "many")
         print(json.dumps(one))
         return
-    rows: list[training_memory.TrainingMemory] = []
-    for many in (False, True):
-        told = training_memory.by_itself(__file__, args.data, args.updates, many)
-        rows.append({**json.loads(told), **describe_machine("cpu", 1)})
+    rows = [
+        training_memory.by_itself(__file__, args.data, args.updates, many)
+        for many in (False, True)
+    ]
     out = args.out or RESULTS / "training" / "memory.jsonl"
     write(rows, training_memory.table(rows), out)
 

@@ -5,15 +5,17 @@ The training is a student's of the size that Multi30k has, without its teacher.
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import TypedDict
 
 from examples.lib.commands import environment
 from examples.lib.trainings import fairseq_train
+from vq_nat.bench.machine import describe_machine
+from vq_nat.results.rows import Machine
 from vq_nat.results.tables import Column, markdown
 
 # Read by torch and oneDNN; our task sets less where the environment does not say.
@@ -39,7 +41,7 @@ FLAGS = {
 }
 
 
-class TrainingMemory(TypedDict):
+class TrainingMemory(Machine):
     """What a training of so many updates took."""
 
     updates: int
@@ -73,10 +75,11 @@ def train(data: Path, updates: int, many: bool) -> TrainingMemory:
         "products": str(USUAL) if many else "few",
         "peak_mib": round(used.ru_maxrss / 1024),
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        **describe_machine("cpu", 1),
     }
 
 
-def by_itself(script: str, data: Path, updates: int, many: bool) -> str:
+def by_itself(script: str, data: Path, updates: int, many: bool) -> TrainingMemory:
     """Returns what the script prints of one training, in a process of its own."""
     result = subprocess.run(
         [sys.executable, script, "--updates", str(updates), "--data", str(data)]
@@ -86,7 +89,8 @@ def by_itself(script: str, data: Path, updates: int, many: bool) -> str:
         text=True,
         env=dict(os.environ),
     )
-    return result.stdout
+    row: TrainingMemory = json.loads(result.stdout)
+    return row
 
 
 def table(rows: list[TrainingMemory]) -> str:
