@@ -17,7 +17,7 @@ from ..translation.flow import is_latent
 from ..translation.onnx.export import export_checkpoint
 from ..translation.onnx.runtime import FORMAT
 from ..translation.translator import Translator
-from .exports import exported_folder
+from .exports import exported_folder, number_format_of
 from .native import NativeEngine
 
 ENGINES = ("torch", "onnx", "ctranslate2", "vq-nat")
@@ -115,12 +115,7 @@ class OnnxEngine(TorchEngine):
         self, checkpoint: Path, device: str, decoding: Mapping[str, Any]
     ) -> None:
         options = dict(decoding)
-        compute_type = options.pop("compute_type", "float32")
-        if compute_type not in COMPUTE_TYPES:
-            raise ValueError(
-                f"`compute_type` must be one of {', '.join(COMPUTE_TYPES)}, but is "
-                f"{compute_type!r} instead."
-            )
+        compute_type = number_format_of(options, COMPUTE_TYPES)
         export = partial(
             export_checkpoint,
             data=options.pop("data", None),

@@ -12,7 +12,7 @@ from ..engine.folder import FORMAT
 from ..engine.weights import FORMATS
 from ..results.rows import Sizes
 from ..translation.export import export_checkpoint
-from .exports import exported_folder
+from .exports import exported_folder, number_format_of
 
 
 class NativeEngine:
@@ -32,12 +32,7 @@ class NativeEngine:
         self, checkpoint: Path, device: str, threads: int, decoding: Mapping[str, Any]
     ) -> None:
         options = dict(decoding)
-        number_format = options.pop("compute_type", "float32")
-        if number_format not in FORMATS:
-            raise ValueError(
-                f"`compute_type` must be one of {', '.join(FORMATS)}, but is "
-                f"{number_format!r} instead."
-            )
+        number_format = number_format_of(options, FORMATS)
         kind = f"engine{FORMAT}-{number_format}"
         export = partial(
             export_checkpoint,

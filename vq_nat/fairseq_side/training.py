@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+from fairseq.criterions import FairseqCriterion
 from fairseq.logging import metrics
 
 from ..bottleneck import Bottleneck
@@ -110,6 +111,28 @@ class LatentTraining(PatchedTask):
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
         """Logs the figures of an update, for which a GPU is waited for only once."""
         super().reduce_metrics(on_host(logging_outputs), criterion)  # type: ignore[misc]
+
+
+class SummedCriterion(FairseqCriterion):
+    """A criterion whose log has sums alone, so that workers need not send the rest."""
+
+    task_name: ClassVar[str] = ""  # the task that it needs to move codes; "" = any
+
+    @classmethod
+    def build_criterion(cls, cfg: Any, task: Any) -> Any:
+        """Builds it for fairseq's commands.
+
+        Raises:
+            Refused: for a task that makes no M-step.
+        """
+        if cls.task_name:
+            require_task(task, cls.task_name)
+        return super().build_criterion(cfg, task)
+
+    @staticmethod
+    def logging_outputs_can_be_summed() -> bool:
+        """All entries are sums."""
+        return True
 
 
 def require_task(task: Any, name: str) -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Iterable
 
 import torch
-from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch import Tensor
 
-from ..fairseq_side.training import log_bottleneck, require_task, totals
+from ..fairseq_side.training import SummedCriterion, log_bottleneck, totals
 
 LN2 = math.log(2)
 
@@ -29,7 +29,7 @@ class BitsPerDimConfig(FairseqDataclass):
 
 
 @register_criterion("bits_per_dim", dataclass=BitsPerDimConfig)
-class BitsPerDimCriterion(FairseqCriterion):
+class BitsPerDimCriterion(SummedCriterion):
     """Loss = nats of an intensity + the bottleneck's loss, both means.
 
     A dimension is an intensity, of which an image has 3 · H · W. van den Oord et al.
@@ -50,19 +50,11 @@ class BitsPerDimCriterion(FairseqCriterion):
         bottleneck_weight: of the bottleneck's loss.
     """
 
+    task_name = "image_vqvae"
+
     def __init__(self, task: Any, bottleneck_weight: float) -> None:
         super().__init__(task)
         self.bottleneck_weight = bottleneck_weight
-
-    @classmethod
-    def build_criterion(cls, cfg: Any, task: Any) -> Any:
-        """Builds it for fairseq's commands.
-
-        Raises:
-            ValueError: for a task that makes no M-step.
-        """
-        require_task(task, "image_vqvae")
-        return super().build_criterion(cfg, task)
 
     def forward(
         self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True
@@ -87,11 +79,6 @@ class BitsPerDimCriterion(FairseqCriterion):
         }
         log.update({f"vq_{k}": v for k, v in out.bottleneck.metrics.items()})
         return loss, dimensions, log
-
-    @staticmethod
-    def logging_outputs_can_be_summed() -> bool:
-        """All entries are sums."""
-        return True
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Iterable[dict[str, Any]]) -> None:

@@ -5,17 +5,17 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch import Tensor
 
-from ..fairseq_side.training import totals
+from ..fairseq_side.training import SummedCriterion, totals
 from .prior import log_prob_of
 
 
 @register_criterion("code_nll", dataclass=FairseqDataclass)
-class CodeNLLCriterion(FairseqCriterion):
+class CodeNLLCriterion(SummedCriterion):
     """Loss = -log p(codes), summed; fairseq divides by the number of codes.
 
     Args:
@@ -41,11 +41,6 @@ class CodeNLLCriterion(FairseqCriterion):
             "sample_size": codes.numel(),
         }
         return nats, codes.numel(), log
-
-    @staticmethod
-    def logging_outputs_can_be_summed() -> bool:
-        """All entries are sums."""
-        return True
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Iterable[dict[str, Any]]) -> None:

@@ -5,13 +5,13 @@ from typing import Any, Iterable, NamedTuple, Optional
 
 import torch
 import torch.nn.functional as F
-from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.criterions import register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
-from ..fairseq_side.training import log_bottleneck, require_task, totals
+from ..fairseq_side.training import SummedCriterion, log_bottleneck, totals
 from .flow import NO_CODE, TrainingOutput, normalise_codes
 
 LN2 = 0.6931471805599453
@@ -43,7 +43,7 @@ class LatentPredictionConfig(FairseqDataclass):
 
 
 @register_criterion("latent_prediction", dataclass=LatentPredictionConfig)
-class LatentPredictionCriterion(FairseqCriterion):
+class LatentPredictionCriterion(SummedCriterion):
     """Loss = reconstruction + commitment + latent prediction, per word position.
 
     Each part is a mean: over words, over code vectors, over codes and ends of codes.
@@ -63,6 +63,8 @@ class LatentPredictionCriterion(FairseqCriterion):
         code_smoothing: label smoothing of the latent prediction.
     """
 
+    task_name = "discrete_latent_translation"
+
     def __init__(
         self,
         task: FairseqTask,
@@ -76,16 +78,6 @@ class LatentPredictionCriterion(FairseqCriterion):
         self.latent_loss_start = latent_loss_start or 0
         self.word_smoothing = word_smoothing
         self.code_smoothing = code_smoothing
-
-    @classmethod
-    def build_criterion(cls, cfg: Any, task: Any) -> Any:
-        """Builds it for fairseq's commands.
-
-        Raises:
-            ValueError: for a task that makes no M-step.
-        """
-        require_task(task, "discrete_latent_translation")
-        return super().build_criterion(cfg, task)
 
     def forward(
         self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True
@@ -122,11 +114,6 @@ class LatentPredictionCriterion(FairseqCriterion):
         found = smoothed(out.word_logits, out.word_targets, self.word_smoothing)
         share = out.word_positions / max(1, out.word_targets.numel())
         return Losses(found.loss * share, found.nll * share)
-
-    @staticmethod
-    def logging_outputs_can_be_summed() -> bool:
-        """All entries are sums."""
-        return True
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Iterable[dict[str, Any]]) -> None:
