@@ -18,7 +18,7 @@ if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from data_prep.lib.download import fetch, read_checksums
-from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, report
+from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, tell
 
 CIFAR = "https://www.cs.toronto.edu/~kriz/"
 ARCHIVE = "cifar-10-binary.tar.gz"
@@ -116,7 +116,7 @@ def main(argv: list[str] | None = None) -> None:
         if args.svhn:
             make = partial(take_over, list(inputs.values()))
         work.step("images", inputs, {"svhn": args.svhn}, make)
-        report(f"images: {args.out / 'images'}")
+        tell(f"images: {args.out / 'images'}")
 
 
 if __name__ == "__main__":

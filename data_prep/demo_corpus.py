@@ -16,7 +16,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 
 from data_prep.lib.demo_frames import Sentence, draw_sentence, english_text, references
 from data_prep.lib.demo_phrases import Draw
-from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, report
+from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, tell
 from data_prep.lib.text import write_lines
 
 GENERATOR_VERSION = 2  # raise when the same seed gives other sentences
@@ -63,7 +63,7 @@ def generate(seed: int, sizes: dict[str, int], folder: Path) -> None:
     for split, size in sizes.items():
         write_split(folder, split, corpus[:size], draw)
         del corpus[:size]
-        report(f"raw: {split}, {size} pairs")
+        tell(f"raw: {split}, {size} pairs")
 
 
 def main(argv: list[str] | None = None) -> None:

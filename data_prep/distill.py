@@ -42,8 +42,8 @@ from data_prep.lib.steps import (
     UserError,
     Workspace,
     errors_as_sentences,
-    report,
     sha256,
+    tell,
 )
 from data_prep.lib.teachers import Decoding
 from data_prep.lib.translations import decode_all, decode_shard, make_job, merge
@@ -102,7 +102,7 @@ def make_corpus(task: Distillation, make_teacher: Any, dry_run: bool = False) ->
         if not dry_run:
             write_manifest(work, describe(task))
     if not dry_run:
-        report(f"ready: {task.out / 'bin'}")
+        tell(f"ready: {task.out / 'bin'}")
 
 
 def evaluate_teacher(task: Distillation, work: Workspace) -> None:
@@ -306,7 +306,7 @@ def run(args: argparse.Namespace) -> None:
     if task.mono:
         prepare_mono(task.data, task.out, task.mono)
     decode_shard(task, shard)
-    report(
+    tell(
         f"shard {shard.index} of {shard.count} is done; when all are, run the same "
         "command once more with --merge instead."
     )

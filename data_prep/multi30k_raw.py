@@ -11,7 +11,7 @@ from pathlib import Path
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, report
+from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, tell
 from data_prep.lib.text import decode_line, write_lines
 
 # Of the text inside (a .gz file may be packed in many ways), at commit a3d2e0d.
@@ -54,7 +54,7 @@ def unpack(data: Path, official: bool, folder: Path) -> None:
             note = f"{path} does not hold the official Multi30k text"
             if official:
                 raise UserError(f"{note}; delete it and download it again.")
-            report(f"note: {note}; used as it is")
+            tell(f"note: {note}; used as it is")
         split, lang = name.rsplit(".", 1)
         write_lines(folder / f"{SPLITS[split]}.{lang}", clean(path, content))
 

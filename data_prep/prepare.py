@@ -22,8 +22,8 @@ from data_prep.lib.binarise import make_bin
 from data_prep.lib.describing import describe_folder
 from data_prep.lib.names import check_dictionary, check_languages, check_path
 from data_prep.lib.own_files import gather
-from data_prep.lib.plan import CODES, Plan, copy_raw, raw_files
-from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, report
+from data_prep.lib.plan import CODES, CorpusPlan, copy_raw, raw_files
+from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, tell
 from data_prep.lib.subwords import make_bpe
 from data_prep.lib.text import (
     load_bpe,
@@ -38,7 +38,7 @@ from data_prep.lib.text import (
 FILES = ("train", "valid", "test")
 
 
-def prepare(plan: Plan, dry_run: bool = False) -> None:
+def prepare(plan: CorpusPlan, dry_run: bool = False) -> None:
     """Runs every step that has no valid stamp yet.
 
     Args:
@@ -72,12 +72,12 @@ def prepare(plan: Plan, dry_run: bool = False) -> None:
             inputs["dict.txt"] = plan.joined_dict
         work.step("bin", inputs, langs, partial(make_bin, plan))
     if not dry_run:
-        report(f"ready: {plan.out / 'bin'}")
+        tell(f"ready: {plan.out / 'bin'}")
 
 
-def unusual(plan: Plan, *names: str) -> dict[str, Any]:
+def unusual(plan: CorpusPlan, *names: str) -> dict[str, Any]:
     """Returns the options that are not as usual; a stamp need not name the others."""
-    usual = Plan(plan.raw, plan.out, *plan.langs)
+    usual = CorpusPlan(plan.raw, plan.out, *plan.langs)
     return {
         name: getattr(plan, name)
         for name in names
@@ -85,7 +85,7 @@ def unusual(plan: Plan, *names: str) -> dict[str, Any]:
     }
 
 
-def check(plan: Plan) -> None:
+def check(plan: CorpusPlan) -> None:
     """Refuses missing files, senseless numbers and names before any work is done."""
     check_languages(*plan.langs)
     check_path(plan.out, "--out")
@@ -116,7 +116,7 @@ def check(plan: Plan) -> None:
         load(plan.bpe_codes)
 
 
-def make_tok(plan: Plan, folder: Path) -> None:
+def make_tok(plan: CorpusPlan, folder: Path) -> None:
     """Tokenises every file, after checking that the sides fit together."""
     for split in plan.splits():
         sides = [plan.out / "raw" / f"{split}.{lang}" for lang in plan.langs]
@@ -127,7 +127,7 @@ def make_tok(plan: Plan, folder: Path) -> None:
             make_words = tokenize if plan.tokenizer == "moses" else normalize
             function = partial(make_words, lang=lang)
             write_lines(folder / path.name, map_lines(function, path, plan.workers))
-        report(f"tok: {split}, {pairs} pairs")
+        tell(f"tok: {split}, {pairs} pairs")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -181,7 +181,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def read_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, list[Path]]]:
+def read_plan(args: argparse.Namespace) -> tuple[CorpusPlan, dict[str, list[Path]]]:
     """Turns the command line into a plan and a user's own files, if any.
 
     Raises:
@@ -202,7 +202,7 @@ def read_plan(args: argparse.Namespace) -> tuple[Plan, dict[str, list[Path]]]:
         options["drop_tested"] = own
     if options["max_ratio"] == math.inf:
         options["max_ratio"] = None
-    return Plan(**options), files if own else {}
+    return CorpusPlan(**options), files if own else {}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -19,8 +19,8 @@ from data_prep.lib.steps import (
     UserError,
     Workspace,
     errors_as_sentences,
-    report,
     sha256,
+    tell,
 )
 from data_prep.lib.text import write_lines
 from vq_nat.processes import command_group
@@ -127,7 +127,7 @@ def choose_teacher(out: Path, number: int) -> None:
     paths = last_checkpoints(out, number) if number else [out / "checkpoint_best.pt"]
     average_checkpoints(paths, out / TEACHER)
     names = ", ".join(path.name for path in paths)
-    report(f"ready: {out / TEACHER}, made of {names}")
+    tell(f"ready: {out / TEACHER}, made of {names}")
 
 
 def run(args: argparse.Namespace, extra: list[str]) -> None:

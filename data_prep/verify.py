@@ -19,7 +19,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 
 from data_prep.lib.manifest import read_manifest
 from data_prep.lib.mono import digest
-from data_prep.lib.steps import UserError, errors_as_sentences, report, sha256
+from data_prep.lib.steps import UserError, errors_as_sentences, sha256, tell
 from data_prep.lib.text import read_lines, read_pairs
 
 SPOT_CHECK = 100  # pairs
@@ -89,7 +89,7 @@ def check_leaks(corpus: Corpus) -> Iterator[str]:
         if split.startswith("test"):
             yield f"{text}."
         else:
-            report(f"note: {text}")
+            tell(f"note: {text}")
 
 
 def check_human(corpus: Corpus) -> Iterator[str]:
@@ -134,7 +134,7 @@ def check_losses(corpus: Corpus) -> Iterator[str]:
     aligned, shuffled = score(corpus, pairs), score(corpus, rotated(pairs))
     better = sum(a < b for a, b in zip(aligned, shuffled)) / len(pairs)
     means = [sum(losses) / len(pairs) for losses in (aligned, shuffled)]
-    report(
+    tell(
         f"loss per subword of {len(pairs)} pairs: {means[0]:.3f} aligned, "
         f"{means[1]:.3f} shuffled; aligned is lower for {100 * better:.0f} %"
     )
@@ -189,7 +189,7 @@ def verify(corpus: Corpus) -> list[str]:
             found = list(check(corpus))
         except UserError as error:
             found = [str(error)]
-        report(f"{name}: {'FAILED' if found else 'ok'}")
+        tell(f"{name}: {'FAILED' if found else 'ok'}")
         wrong += found
     return wrong
 
@@ -209,10 +209,10 @@ def main(argv: list[str] | None = None) -> None:
                 raise UserError(f"{path} is missing.")
         wrong = verify(Corpus(args.folder, manifest, args.data, args.teacher))
         for sentence in wrong:
-            report(f"wrong: {sentence}")
+            tell(f"wrong: {sentence}")
         if wrong:
             raise UserError(f"{args.folder} has {len(wrong)} faults.")
-    report(f"{args.folder} is as its manifest says")
+    tell(f"{args.folder} is as its manifest says")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from data_prep.lib.download import fetch, read_checksums
-from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, report
+from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, tell
 from data_prep.lib.text import decode_line, read_pairs
 
 LANGS = ("en", "de")
@@ -97,7 +97,7 @@ def unpack(archives: Path, folder: Path) -> None:
         UserError: if an archive is damaged, or its text cannot be used.
     """
     for name, archive in ARCHIVES.items():
-        report(f"raw: {name}")
+        tell(f"raw: {name}")
         parts = [folder / f".part.{lang}" for lang in LANGS]
         extract(archives / name, dict(zip(archive.members, parts, strict=True)))
         append(folder, archive.split, parts)

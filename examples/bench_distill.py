@@ -32,7 +32,7 @@ from data_prep.lib import pool
 from data_prep.lib.distillation import read_plans
 from data_prep.lib.manifest import PACKAGES
 from data_prep.lib.shards import Store, cut
-from data_prep.lib.steps import UserError, errors_as_sentences, report, sha256
+from data_prep.lib.steps import UserError, errors_as_sentences, sha256, tell
 from data_prep.lib.teachers import (
     Decoding,
     convert_for_ctranslate2,
@@ -136,7 +136,7 @@ def run_pool(backend: str, precision: str, setting: Setting, folder: Path) -> li
         )
     chunks = cut({"train": setting.source}, 2_000)
     devices = (setting.device,) * setting.threads
-    job = pool.Job(checkpoint, setting.data / "bin", decoding, store, devices)
+    job = pool.DecodingJob(checkpoint, setting.data / "bin", decoding, store, devices)
     os.environ["OMP_NUM_THREADS"] = str(setting.threads)
     pool.decode(job, chunks, 0)
     found = [json.loads(row) for chunk in chunks for row in store.read(chunk) or []]
@@ -190,7 +190,7 @@ def measure(setting: Setting, name: str, repeats: int) -> list[Rate]:
                 "versions": installed(PACKAGES),
             }
         )
-        report(f"{system}: {rows[-1]['sentences_per_s']} sentences/s")
+        tell(f"{system}: {rows[-1]['sentences_per_s']} sentences/s")
     return rows
 
 

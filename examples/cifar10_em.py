@@ -80,7 +80,7 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """What to train, and where."""
 
     data: Path
@@ -122,13 +122,13 @@ class Run:
         return f"{self.setting}-seed{self.seed}"
 
 
-def runs_of(plan: Plan) -> Iterator[Run]:
+def runs_of(plan: ComparisonPlan) -> Iterator[Run]:
     """Yields all trainings, a seed of everything before the next seed of anything."""
     for seed, setting in itertools.product(plan.seeds, plan.settings):
         yield Run(setting, seed)
 
 
-def options_of(plan: Plan, run: Run) -> dict[str, Any]:
+def options_of(plan: ComparisonPlan, run: Run) -> dict[str, Any]:
     """Returns fairseq's flags of a training."""
     preset, setting = plan.preset, SETTINGS[run.setting]
     every = max(1, plan.updates // preset["points"])
@@ -154,7 +154,7 @@ def options_of(plan: Plan, run: Run) -> dict[str, Any]:
 # ---------------------------------------------------------------------------- training
 
 
-def train(plan: Plan, run: Run) -> tuple[EMRow, str]:
+def train(plan: ComparisonPlan, run: Run) -> tuple[EMRow, str]:
     """Returns a training's row, trained only if there is none for these flags."""
     options, folder = options_of(plan, run), plan.work / run.name
     inputs = hashes(plan.data)
@@ -184,7 +184,7 @@ def sha256_of(names: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()
 
 
-def make_row(plan: Plan, run: Run, folder: Path) -> EMRow:
+def make_row(plan: ComparisonPlan, run: Run, folder: Path) -> EMRow:
     """Measures a trained model on the test set, and reads its log.
 
     The model is that of the last update: the best on validation would favour what
@@ -256,7 +256,7 @@ def point(entry: LogEntry) -> Point:
 # -------------------------------------------------------------------------------- main
 
 
-def run_all(plan: Plan) -> None:
+def run_all(plan: ComparisonPlan) -> None:
     """Trains what is missing, then writes the report and the plot."""
     todo = list(runs_of(plan))
     hashes(plan.data)  # once, before several want them
@@ -285,12 +285,12 @@ def describe(row: EMRow) -> str:
     )
 
 
-def report(plan: Plan) -> str:
+def report(plan: ComparisonPlan) -> str:
     """Writes the report and the plot of all rows there are."""
     return cifar10_em_report.write(plan.results, list(SETTINGS), COLLAPSED)
 
 
-def learn_prior(plan: Plan, run: Run, row: EMRow) -> str:
+def learn_prior(plan: ComparisonPlan, run: Run, row: EMRow) -> str:
     """Trains a prior of a model's codes, and returns what it saves."""
     inputs = hashes(plan.data)
     prior, state = cifar10_em_prior.train(plan.prior, run.name, row, inputs)
@@ -300,7 +300,7 @@ def learn_prior(plan: Plan, run: Run, row: EMRow) -> str:
     )
 
 
-def read_plan(args: argparse.Namespace) -> Plan:
+def read_plan(args: argparse.Namespace) -> ComparisonPlan:
     """Turns the command line into a plan.
 
     Raises:
@@ -314,7 +314,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
     if args.data is not None and not args.data.is_dir():
         raise UserError(f"--data must be a folder of images; {args.data} is none.")
     work = args.work or ROOT / "runs" / args.preset.stem
-    return Plan(
+    return ComparisonPlan(
         data=(args.data or Path()).resolve(),
         work=work.resolve(),
         results=(args.results or work / "results").resolve(),

@@ -24,12 +24,12 @@ from examples.lib.corpora import distill, make_corpus
 from examples.lib.experiment import require_positive
 from examples.lib.places import ROOT, locked
 from examples.lib.progress import minutes, say
-from examples.lib.quickstart_plan import Plan, read_preset
+from examples.lib.quickstart_plan import QuickstartPlan, read_preset
 from examples.lib.scripts import add_machine, planned
 from examples.lib.trainings import train
 
 
-def run(plan: Plan) -> None:
+def run(plan: QuickstartPlan) -> None:
     """Runs all steps."""
     # Only now, as it brings torch and fairseq: wrong options are refused at once.
     from examples.lib.quickstart_measure import measure, show_examples
@@ -62,7 +62,7 @@ def run(plan: Plan) -> None:
     say(f"All done in {minutes(time.monotonic() - begin)}.")
 
 
-def train_student(plan: Plan, name: str, corpus: Path) -> str:
+def train_student(plan: QuickstartPlan, name: str, corpus: Path) -> str:
     """Trains a student; its checkpoint is chosen afterwards if several are kept."""
     options = {k: v for k, v in plan.flags_of(name).items() if k != "average"}
     kept = "last" if plan.preset["student"].get("average") else "best"
@@ -77,7 +77,7 @@ def train_student(plan: Plan, name: str, corpus: Path) -> str:
     )
 
 
-def select_checkpoint(plan: Plan, name: str) -> str:
+def select_checkpoint(plan: QuickstartPlan, name: str) -> str:
     """Lets a student's last checkpoints and their mean translate the validation set."""
     from examples.lib import selection
     from examples.lib.quickstart_measure import read_test_set
@@ -101,7 +101,7 @@ def select_checkpoint(plan: Plan, name: str) -> str:
     return f"done: {found[0]}" if found else "reused"
 
 
-def read_plan(args: argparse.Namespace) -> Plan:
+def read_plan(args: argparse.Namespace) -> QuickstartPlan:
     """Turns the command line into a plan.
 
     Raises:
@@ -114,7 +114,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
         raise UserError(f"--data must be a folder, but {args.data} is not.")
     preset = args.preset or ROOT / "examples" / "presets" / f"{args.corpus}.yaml"
     work = (args.work or ROOT / "runs" / args.corpus).resolve()
-    return Plan(
+    return QuickstartPlan(
         kind=args.corpus,
         preset=read_preset(preset),
         work=work,

@@ -83,7 +83,7 @@ class Survival(Machine):
 
 
 @dataclass(frozen=True)
-class Plan:
+class RobustnessPlan:
     """What to train, and where; the trainings differ in three things only."""
 
     data: Path
@@ -119,7 +119,7 @@ class Run:
         return f"{self.assign}-{self.codes}-seed{self.seed}"
 
 
-def runs_of(plan: Plan) -> Iterator[Run]:
+def runs_of(plan: RobustnessPlan) -> Iterator[Run]:
     """Yields all trainings, a seed of everything before the next seed of anything."""
     for seed, codes, assign in itertools.product(
         plan.seeds, plan.sizes, plan.assignments
@@ -127,7 +127,7 @@ def runs_of(plan: Plan) -> Iterator[Run]:
         yield Run(assign, codes, seed)
 
 
-def options_of(plan: Plan, run: Run) -> dict[str, Any]:
+def options_of(plan: RobustnessPlan, run: Run) -> dict[str, Any]:
     """Returns fairseq's flags of a training."""
     warm_up = min(100, max(1, plan.updates // 5))
     return {
@@ -165,7 +165,7 @@ def options_of(plan: Plan, run: Run) -> dict[str, Any]:
 # ---------------------------------------------------------------------------- training
 
 
-def train(plan: Plan, run: Run) -> tuple[Survival, str]:
+def train(plan: RobustnessPlan, run: Run) -> tuple[Survival, str]:
     """Returns a training's row, trained only if there is none for these flags."""
     options, path = options_of(plan, run), plan.rows / f"{run.name}.json"
     stamp = plan.work / ".done" / f"{run.name}.json"
@@ -189,7 +189,7 @@ def hashes(data: Path) -> dict[str, str]:
     return experiment.hashes(paths, data)
 
 
-def make_row(plan: Plan, run: Run, log: Path) -> Survival:
+def make_row(plan: RobustnessPlan, run: Run, log: Path) -> Survival:
     """Reads a training's log.
 
     Raises:
@@ -333,7 +333,7 @@ def plot(rows: list[Survival], path: Path) -> None:
 # -------------------------------------------------------------------------------- main
 
 
-def run_all(plan: Plan) -> None:
+def run_all(plan: RobustnessPlan) -> None:
     """Trains what is missing, then writes the table and the plot."""
     todo = list(runs_of(plan))
     for number, run in enumerate(todo, start=1):
@@ -356,7 +356,7 @@ def run_all(plan: Plan) -> None:
         say("The plot needs matplotlib: `pip install -e '.[plots]'`, then run again.")
 
 
-def read_plan(args: argparse.Namespace) -> Plan:
+def read_plan(args: argparse.Namespace) -> RobustnessPlan:
     """Turns the command line into a plan.
 
     Raises:
@@ -371,7 +371,7 @@ def read_plan(args: argparse.Namespace) -> Plan:
         raise UserError(
             f"--data must hold binary files for fairseq; {args.data} does not."
         )
-    return Plan(
+    return RobustnessPlan(
         data=args.data.resolve(),
         corpus=args.corpus,
         work=(args.work or ROOT / "runs" / "robustness" / args.corpus).resolve(),

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from data_prep.lib.describing import describe_text, write_text_file
-from data_prep.lib.plan import Plan
-from data_prep.lib.steps import UserError, report
+from data_prep.lib.plan import CorpusPlan
+from data_prep.lib.steps import UserError, tell
 from vq_nat.processes import run_group
 
 ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt|Exit)\b")
 
 
-def make_bin(plan: Plan, folder: Path) -> None:
+def make_bin(plan: CorpusPlan, folder: Path) -> None:
     """Binarises with one dictionary for both sides, and adds what text needs."""
     run_fairseq_preprocess(plan, folder)
     # The log holds times and paths, which would differ from run to run.
@@ -26,7 +26,7 @@ def make_bin(plan: Plan, folder: Path) -> None:
     write_text_file(folder, recipe)
 
 
-def run_fairseq_preprocess(plan: Plan, folder: Path) -> None:
+def run_fairseq_preprocess(plan: CorpusPlan, folder: Path) -> None:
     """Calls fairseq's own command on OUT/bpe."""
     prefixes = {split: str(plan.out / "bpe" / split) for split in plan.splits()}
     tests = [prefixes[split] for split in prefixes if split.startswith("test")]
@@ -40,7 +40,7 @@ def run_fairseq_preprocess(plan: Plan, folder: Path) -> None:
     result = run_group(command)
     if result.returncode != 0:
         raise_from_log("fairseq-preprocess", result.stderr)
-    report(f"bin: {len(prefixes)} splits binarised")
+    tell(f"bin: {len(prefixes)} splits binarised")
 
 
 def raise_from_log(command: str, log: str) -> NoReturn:

@@ -14,7 +14,7 @@ from typing import Any
 
 from data_prep.lib.names import check_dictionary, check_languages
 from data_prep.lib.plan import CODES
-from data_prep.lib.steps import UserError, report, sha256
+from data_prep.lib.steps import UserError, sha256, tell
 from data_prep.lib.text import load_bpe, load_sentencepiece
 
 TEXT_FILE = "text.json"
@@ -73,4 +73,4 @@ def describe_folder(
     if codes is not None and codes.resolve() != place.resolve():
         shutil.copyfile(codes, place)
     tokenizer = "moses" if bpe == "subword_nmt" else "space"
-    report(f"ready: {write_text_file(folder, describe_text(*langs, tokenizer, bpe))}")
+    tell(f"ready: {write_text_file(folder, describe_text(*langs, tokenizer, bpe))}")

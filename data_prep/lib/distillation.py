@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data_prep.lib.filters import Limits
-from data_prep.lib.plan import Plan
+from data_prep.lib.plan import CorpusPlan
 from data_prep.lib.shards import Store
 from data_prep.lib.steps import UserError, sha256
 from data_prep.lib.teachers import Decoding
@@ -17,8 +17,8 @@ RECIPE_VERSION = 2  # raise when the same recipe gives other translations
 class Distillation:
     """What to distil, and how; every step reads it and none changes it."""
 
-    data: Plan  # the prepared corpus
-    distilled: Plan  # the corpus to make, with the same languages
+    data: CorpusPlan  # the prepared corpus
+    distilled: CorpusPlan  # the corpus to make, with the same languages
     teacher: Path
     decoding: Decoding
     devices: tuple[str, ...] = ("cpu",)
@@ -60,7 +60,7 @@ class Distillation:
         return Store(self.out, recipe)
 
 
-def read_plans(folder: Path, out: Path, workers: int) -> tuple[Plan, Plan]:
+def read_plans(folder: Path, out: Path, workers: int) -> tuple[CorpusPlan, CorpusPlan]:
     """Returns the plans of the prepared corpus in `folder` and of the distilled one.
 
     Raises:
@@ -77,7 +77,7 @@ def read_plans(folder: Path, out: Path, workers: int) -> tuple[Plan, Plan]:
         raise UserError(f"{path} must name the two languages, but does not.") from None
     if out.resolve() == folder.resolve():
         raise UserError(f"--out must not be the folder of --data, but both are {out}.")
-    data = Plan(folder / "raw", folder, *langs, bpe=bpe, workers=workers)
+    data = CorpusPlan(folder / "raw", folder, *langs, bpe=bpe, workers=workers)
     dictionary = folder / "bin" / f"dict.{langs[1]}.txt"
     return data, replace(data, out=out, joined_dict=dictionary)
 
@@ -107,12 +107,12 @@ def check(task: Distillation) -> None:
     check_corpus(task.data)
 
 
-def codes_of(data: Plan) -> Path:
+def codes_of(data: CorpusPlan) -> Path:
     """Returns the file that splits a corpus's words into subwords."""
     return data.out / "bpe" / data.codes_name
 
 
-def check_corpus(data: Plan) -> None:
+def check_corpus(data: CorpusPlan) -> None:
     """Refuses a corpus that is not completely prepared."""
     dictionaries = [data.out / "bin" / f"dict.{lang}.txt" for lang in data.langs]
     needed = [*dictionaries, codes_of(data)]

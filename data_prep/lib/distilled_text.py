@@ -10,8 +10,8 @@ from pathlib import Path
 from data_prep.lib.distillation import Distillation, codes_of
 from data_prep.lib.filters import Pair, find_fault
 from data_prep.lib.mono import digest
-from data_prep.lib.plan import Plan, copy_raw
-from data_prep.lib.steps import UserError, report
+from data_prep.lib.plan import CorpusPlan, copy_raw
+from data_prep.lib.steps import UserError, tell
 from data_prep.lib.text import plain_text, read_lines, undo_bpe, write_lines
 
 EXAMPLES = 5  # line numbers in a message
@@ -57,9 +57,9 @@ def report_counts(counts: Counter[str], lines: dict[str, list[int]]) -> None:
         where = ", ".join(map(str, numbers[:EXAMPLES]))
         where += ", ..." if numbers[EXAMPLES:] else ""
         count = counts[f"dropped {fault}"]
-        report(f"bpe: train, dropped {count} {fault} pairs (lines {where})")
+        tell(f"bpe: train, dropped {count} {fault} pairs (lines {where})")
     kept = sum(count for name, count in counts.items() if name.startswith("kept"))
-    report(f"bpe: train, {kept} pairs")
+    tell(f"bpe: train, {kept} pairs")
 
 
 def all_pairs(task: Distillation, counts: Counter[str]) -> Iterator[Pair]:
@@ -90,7 +90,7 @@ def make_tok(subwords: dict[str, Path], folder: Path) -> None:
         write_lines(folder / name, map(undo_bpe, read_lines(path)))
 
 
-def make_raw(data: Plan, distilled: Plan, folder: Path) -> None:
+def make_raw(data: CorpusPlan, distilled: CorpusPlan, folder: Path) -> None:
     """Keeps the raw validation and test text; detokenise the training text to read."""
     copy_raw(data, folder)
     for lang in data.langs:

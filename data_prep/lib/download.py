@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_prep.lib.steps import UserError, report
+from data_prep.lib.steps import UserError, tell
 
 BLOCK = 1 << 20
 TIMEOUT = 60  # seconds without a byte
@@ -33,7 +33,7 @@ def fetch(url: str, path: Path, checksum: str | None) -> None:
         return
     part = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    report(f"download: {url}")
+    tell(f"download: {url}")
     try:
         transfer(url, part)
     except (

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.lib import teachers
-from data_prep.lib.plan import Plan
-from data_prep.lib.pool import Job
-from data_prep.lib.steps import report
+from data_prep.lib.plan import CorpusPlan
+from data_prep.lib.pool import DecodingJob
+from data_prep.lib.steps import tell
 from data_prep.lib.teachers import Teacher, batches_by_length
 from data_prep.lib.text import plain_text, read_lines, undo_bpe
 from vq_nat.results.writing import write_json
 
 
-def evaluate(job: Job, corpus: Plan, splits: list[str], path: Path) -> None:
+def evaluate(
+    job: DecodingJob, corpus: CorpusPlan, splits: list[str], path: Path
+) -> None:
     """Writes {split: {"beam 4": {"bleu", "signature"}, "greedy": ...}}.
 
     Args:
@@ -48,7 +50,7 @@ def evaluate(job: Job, corpus: Plan, splits: list[str], path: Path) -> None:
             streams = references(corpus, split)
             result[split][name] = bleu(texts, streams, corpus.langs[1])
             figure = result[split][name]["bleu"]
-            report(f"evaluation: {split}, {name}: BLEU {figure:.2f}")
+            tell(f"evaluation: {split}, {name}: BLEU {figure:.2f}")
     write_json(result, path)
 
 
@@ -62,7 +64,7 @@ def translate(teacher: Teacher, sources: list[str], max_tokens: int) -> list[str
     return texts
 
 
-def references(corpus: Plan, split: str) -> list[list[str | None]]:
+def references(corpus: CorpusPlan, split: str) -> list[list[str | None]]:
     """Returns the raw references in sacreBLEU's order: all correct ones, if known."""
     several = corpus.raw / f"{split}.refs.json"
     if several.is_file():

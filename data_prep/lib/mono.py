@@ -10,8 +10,8 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
-from data_prep.lib.plan import Plan
-from data_prep.lib.steps import UserError, Workspace, report
+from data_prep.lib.plan import CorpusPlan
+from data_prep.lib.steps import UserError, Workspace, tell
 from data_prep.lib.text import (
     map_lines,
     normalize,
@@ -25,7 +25,7 @@ PATIENCE = 3_600.0  # seconds; all shards want this text, and one of them makes 
 
 
 def prepare_mono(
-    data: Plan, out: Path, paths: tuple[Path, ...], dry_run: bool = False
+    data: CorpusPlan, out: Path, paths: tuple[Path, ...], dry_run: bool = False
 ) -> Path:
     """Returns the file of subwords made of raw text files (.gz or not).
 
@@ -44,7 +44,7 @@ def prepare_mono(
     return out / "mono" / "text" / f"mono.{data.source_lang}"
 
 
-def source_files(data: Plan) -> dict[str, Path]:
+def source_files(data: CorpusPlan) -> dict[str, Path]:
     """Returns the tokenised source side of every split."""
     lang = data.source_lang
     return {
@@ -53,7 +53,7 @@ def source_files(data: Plan) -> dict[str, Path]:
     }
 
 
-def make_text(data: Plan, paths: tuple[Path, ...], folder: Path) -> None:
+def make_text(data: CorpusPlan, paths: tuple[Path, ...], folder: Path) -> None:
     """Tokenises, cleans and splits the text into subwords."""
     lang, counts = data.source_lang, Counter[str]()
     raw, tok = folder / f"raw.{lang}", folder / f"tok.{lang}"
@@ -68,7 +68,7 @@ def make_text(data: Plan, paths: tuple[Path, ...], folder: Path) -> None:
     raw.unlink()
     tok.unlink()
     text = ", ".join(f"{count} {name}" for name, count in counts.items())
-    report(f"mono: {text}")
+    tell(f"mono: {text}")
     lines = (f"{name}\t{count}" for name, count in sorted(counts.items()))
     write_lines(folder / "counts.tsv", lines)
     if not counts["kept"]:

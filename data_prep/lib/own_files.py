@@ -4,14 +4,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from data_prep.lib.plan import Plan
+from data_prep.lib.plan import CorpusPlan
 from data_prep.lib.steps import UserError, Workspace
 from data_prep.lib.text import read_pairs
 
 TEXT: dict[str, Any] = {"encoding": "utf-8", "newline": "\n"}
 
 
-def gather(plan: Plan, files: dict[str, list[Path]], dry_run: bool = False) -> None:
+def gather(
+    plan: CorpusPlan, files: dict[str, list[Path]], dry_run: bool = False
+) -> None:
     """Joins a user's own files to RAW/{train,valid,test...}.
 
     Args:
@@ -60,7 +62,7 @@ def name_splits(files: dict[str, list[Path]]) -> dict[str, list[tuple[Path, Path
 
 
 def join_files(
-    plan: Plan, splits: dict[str, list[tuple[Path, Path]]], folder: Path
+    plan: CorpusPlan, splits: dict[str, list[tuple[Path, Path]]], folder: Path
 ) -> None:
     """Writes both sides of each set, pair of files after pair of files."""
     for split, files in splits.items():

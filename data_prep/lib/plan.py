@@ -10,7 +10,7 @@ CODES = {"subword_nmt": "bpe.codes", "sentencepiece": "sentencepiece.model"}
 
 
 @dataclass(frozen=True)
-class Plan:
+class CorpusPlan:
     """What to prepare, and how; every step reads it and none changes it."""
 
     raw: Path
@@ -54,13 +54,13 @@ class Plan:
         return {name: folder / name for name in names}
 
 
-def raw_files(plan: Plan) -> dict[str, Path]:
+def raw_files(plan: CorpusPlan) -> dict[str, Path]:
     """Returns the raw text by name, with the lists of correct renderings if any."""
     lists = {path.name: path for path in sorted(plan.raw.glob("*.refs.json"))}
     return {**plan.files(plan.raw), **lists}
 
 
-def copy_raw(plan: Plan, folder: Path) -> None:
+def copy_raw(plan: CorpusPlan, folder: Path) -> None:
     """Keeps the raw text beside what is made of it: results are scored against it."""
     for name, path in raw_files(plan).items():
         shutil.copyfile(path, folder / name)

@@ -38,7 +38,7 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True)
-class Job:
+class DecodingJob:
     """What all workers do."""
 
     checkpoint: Path
@@ -48,7 +48,7 @@ class Job:
     devices: tuple[str, ...]  # one for each worker
 
 
-def decode(job: Job, chunks: list[Chunk], finished: int) -> None:
+def decode(job: DecodingJob, chunks: list[Chunk], finished: int) -> None:
     """Decodes chunks with a worker on each device.
 
     Args:
@@ -73,7 +73,7 @@ def decode(job: Job, chunks: list[Chunk], finished: int) -> None:
             run_workers(job, chunks, workers, bar)
 
 
-def work(job: Job, device: str, chunks: Iterator[Chunk], count: Report) -> None:
+def work(job: DecodingJob, device: str, chunks: Iterator[Chunk], count: Report) -> None:
     """Decodes chunks one after the other, writing each while the next is decoded."""
     with contextlib.redirect_stdout(sys.stderr):
         teacher = teachers.load_teacher(job.checkpoint, job.data, job.decoding, device)
@@ -155,13 +155,13 @@ def enter_worker(shared: Shared) -> None:
     start_worker()
 
 
-def work_on_shared(job: Job, device: str, chunks: list[Chunk]) -> None:
+def work_on_shared(job: DecodingJob, device: str, chunks: list[Chunk]) -> None:
     """Works on the chunks that other workers leave."""
     assert _shared is not None
     work(job, device, _shared.take(chunks), _shared.count)
 
 
-def run_workers(job: Job, chunks: list[Chunk], workers: int, bar: tqdm) -> None:
+def run_workers(job: DecodingJob, chunks: list[Chunk], workers: int, bar: tqdm) -> None:
     """Lets processes share out the chunks, and shows what they have done together."""
     context = multiprocessing.get_context("spawn")
     shared = Shared(context)

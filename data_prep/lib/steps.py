@@ -189,14 +189,14 @@ class Workspace:
         if state == FINISHED and self._redo_rest:
             state = STALE
         if state == FINISHED:
-            report(f"{name}: already done, reused")
+            tell(f"{name}: already done, reused")
             return False
         self._redo_rest = True
         if self.dry_run:
-            report(f"{name}: {state}, to be made{' anew' * (state == STALE)}")
+            tell(f"{name}: {state}, to be made{' anew' * (state == STALE)}")
             return False
         if state == STALE:
-            report(f"{name}: stale, made anew")
+            tell(f"{name}: stale, made anew")
         try:
             self._make(final, stamp, recipe, make)
         except OSError as error:
@@ -223,7 +223,7 @@ class Workspace:
 # ------------------------------------------------------------------------------- errors
 
 
-def report(message: str) -> None:
+def tell(message: str) -> None:
     """Tells the user one line about the progress."""
     print(message, file=sys.stderr, flush=True)
 
@@ -237,7 +237,7 @@ def errors_as_sentences() -> Iterator[None]:
         except UserError as error:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt:
-            report("stopped; run the same command again to continue")
+            tell("stopped; run the same command again to continue")
             sys.exit(130)
         except OSError as error:
             sys.exit(f"error: {describe_os_error(error)}")

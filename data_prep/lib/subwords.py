@@ -13,8 +13,8 @@ from pathlib import Path
 from sentencepiece import SentencePieceTrainer
 from subword_nmt.learn_bpe import learn_bpe
 
-from data_prep.lib.plan import Plan
-from data_prep.lib.steps import UserError, report
+from data_prep.lib.plan import CorpusPlan
+from data_prep.lib.steps import UserError, tell
 from data_prep.lib.text import (
     map_lines,
     read_lines,
@@ -27,7 +27,7 @@ from data_prep.lib.text import (
 LEARN_FROM = 2_000_000  # sentences, for SentencePiece, which keeps them in memory
 
 
-def make_bpe(plan: Plan, folder: Path) -> None:
+def make_bpe(plan: CorpusPlan, folder: Path) -> None:
     """Learns the codes if none were given, and splits every file into subwords."""
     codes = folder / plan.codes_name
     if plan.bpe_codes is not None:
@@ -40,7 +40,7 @@ def make_bpe(plan: Plan, folder: Path) -> None:
         write_subwords(plan, split, codes, folder)
 
 
-def learn_codes(plan: Plan, codes: Path) -> None:
+def learn_codes(plan: CorpusPlan, codes: Path) -> None:
     """Learns one set of BPE merges on both sides of the training text."""
     sides = [plan.out / "tok" / f"train.{lang}" for lang in plan.langs]
     # Counted here, a line at a time: the text need not fit in memory.
@@ -59,7 +59,7 @@ def learn_codes(plan: Plan, codes: Path) -> None:
         learn_bpe(counts, file, plan.bpe_operations, is_dict=True)
 
 
-def learn_sentencepiece(plan: Plan, model: Path) -> None:
+def learn_sentencepiece(plan: CorpusPlan, model: Path) -> None:
     """Learns one SentencePiece model on both sides of the training text."""
     sides = [plan.out / "tok" / f"train.{lang}" for lang in plan.langs]
     try:
@@ -82,7 +82,7 @@ def learn_sentencepiece(plan: Plan, model: Path) -> None:
         ) from None
 
 
-def write_subwords(plan: Plan, split: str, codes: Path, folder: Path) -> None:
+def write_subwords(plan: CorpusPlan, split: str, codes: Path, folder: Path) -> None:
     """Writes both sides of one split, without the pairs that cannot be used."""
     whole = [folder / f".{split}.{lang}" for lang in plan.langs]
     for path, lang in zip(whole, plan.langs, strict=True):
@@ -102,7 +102,7 @@ def write_subwords(plan: Plan, split: str, codes: Path, folder: Path) -> None:
 
 
 def usable_pairs(
-    plan: Plan, split: str, pairs: Iterator[tuple[str, str]]
+    plan: CorpusPlan, split: str, pairs: Iterator[tuple[str, str]]
 ) -> Iterator[tuple[str, str]]:
     """Drops empty and overlong pairs in training; refuses them anywhere else."""
     dropped: dict[str, list[int]] = {}
@@ -123,13 +123,15 @@ def usable_pairs(
             raise UserError(f"{path}, line {number}: the sentence is {reason}{detail}.")
     for reason, numbers in dropped.items():
         where = ", ".join(map(str, numbers[:5])) + (", ..." if numbers[5:] else "")
-        report(f"bpe: {split}, dropped {len(numbers)} {reason} pairs (lines {where})")
+        tell(f"bpe: {split}, dropped {len(numbers)} {reason} pairs (lines {where})")
     if kept == 0:
         raise UserError(f"No usable pair is left in {plan.out / 'raw' / split}.")
-    report(f"bpe: {split}, {kept} pairs")
+    tell(f"bpe: {split}, {kept} pairs")
 
 
-def find_problem(plan: Plan, pair: tuple[str, str]) -> tuple[str, str, str] | None:
+def find_problem(
+    plan: CorpusPlan, pair: tuple[str, str]
+) -> tuple[str, str, str] | None:
     """Returns (reason, language, details) if a pair of subword lines is unusable."""
     for lang, line in zip(plan.langs, pair, strict=True):
         length = len(line.split())
@@ -142,7 +144,7 @@ def find_problem(plan: Plan, pair: tuple[str, str]) -> tuple[str, str, str] | No
 
 
 def find_training_problem(
-    plan: Plan, pair: tuple[str, str], tested: set[str]
+    plan: CorpusPlan, pair: tuple[str, str], tested: set[str]
 ) -> tuple[str, str, str] | None:
     """Returns the same for what is a problem in training only."""
     lengths = [len(line.split()) for line in pair]
@@ -154,7 +156,7 @@ def find_training_problem(
     return None
 
 
-def read_tested(plan: Plan) -> set[str]:
+def read_tested(plan: CorpusPlan) -> set[str]:
     """Returns the sentences of validation and test sets that training must not have."""
     if not plan.drop_tested:
         return set()

@@ -11,8 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from data_prep.lib.search import MAX_LENGTH_EXTRA, MAX_LENGTH_FACTOR, Search, Symbols
 from data_prep.lib.steps import UserError
+from data_prep.lib.teacher_search import (
+    MAX_LENGTH_EXTRA,
+    MAX_LENGTH_FACTOR,
+    Search,
+    Symbols,
+)
 
 # A translation in subwords and its log-probability per subword.
 Hypothesis = tuple[float, str]

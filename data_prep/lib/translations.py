@@ -7,7 +7,7 @@ from data_prep.lib import pool, teachers
 from data_prep.lib.distillation import Distillation
 from data_prep.lib.evaluate import translate
 from data_prep.lib.shards import Shard, Store, cut
-from data_prep.lib.steps import UserError, report
+from data_prep.lib.steps import UserError, tell
 from data_prep.lib.text import read_lines
 
 MIN_AGREEMENT = 90.0  # BLEU; int8 weights change some words, a wrong model changes all
@@ -27,19 +27,19 @@ def decode_shard(task: Distillation, shard: Shard, folder: Path | None = None) -
         note += ", ".join(names)
         if folder is None:  # another process may still be adding to them
             raise UserError(f"{note}; give all shards the same, or delete that folder.")
-        report(f"note: {note}; they are not used")
+        tell(f"note: {note}; they are not used")
     store.open()
     chunks = shard.own(cut(task.sources(), task.chunk_lines))
     missing = store.missing(chunks)
     finished = sum(chunk.lines for chunk in chunks)
     finished -= sum(chunk.lines for chunk in missing)
     if finished:
-        report(f"teacher: {finished} sentences are done already, going on")
+        tell(f"teacher: {finished} sentences are done already, going on")
     if missing:
         pool.decode(make_job(task, store, store.folder), missing, finished)
 
 
-def make_job(task: Distillation, store: Store, folder: Path) -> pool.Job:
+def make_job(task: Distillation, store: Store, folder: Path) -> pool.DecodingJob:
     """Returns what the workers do; a converted teacher is put into `folder`."""
     checkpoint, dictionaries = task.teacher, task.data.out / "bin"
     if task.decoding.backend == "ctranslate2":
@@ -48,7 +48,9 @@ def make_job(task: Distillation, store: Store, folder: Path) -> pool.Job:
         )
         if task.agreement and task.decoding.temperature is None:
             check_agreement(task, checkpoint)
-    return pool.Job(checkpoint, dictionaries, task.decoding, store, task.devices)
+    return pool.DecodingJob(
+        checkpoint, dictionaries, task.decoding, store, task.devices
+    )
 
 
 def check_agreement(task: Distillation, converted: Path) -> None:
@@ -75,7 +77,7 @@ def check_agreement(task: Distillation, converted: Path) -> None:
     bleu = BLEU(tokenize="none", force=True).corpus_score(texts[1], [texts[0]]).score
     text = f"{same} of {len(lines)} sentences are the same, BLEU against each other "
     text += f"{bleu:.1f}"
-    report(f"teacher: fairseq and CTranslate2: {text}")
+    tell(f"teacher: fairseq and CTranslate2: {text}")
     if bleu < MIN_AGREEMENT:
         raise UserError(
             f"Both back ends must agree (BLEU {MIN_AGREEMENT} or more against each "

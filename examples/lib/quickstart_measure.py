@@ -11,7 +11,7 @@ from data_prep.lib.teachers import find_device
 from examples.lib.experiment import mean_and_range
 from examples.lib.places import LANGS, corpus_stamp
 from examples.lib.progress import say
-from examples.lib.quickstart_plan import SEED, Plan
+from examples.lib.quickstart_plan import SEED, QuickstartPlan
 from examples.lib.selection import SELECTION
 from examples.lib.trainings import RECIPE_VERSION
 from examples.lib.weights import weights_of
@@ -43,7 +43,7 @@ DECODERS = {
 }
 
 
-def measure(plan: Plan) -> str:
+def measure(plan: QuickstartPlan) -> str:
     """Scores and times every system on the test set, and prints the tables."""
     conditions = read_conditions(plan)
     test_set = read_test_set(plan)
@@ -64,7 +64,7 @@ def measure(plan: Plan) -> str:
     return f"tables in {path}, rows in {plan.rows / test_set.corpus}"
 
 
-def read_systems(plan: Plan) -> list[System]:
+def read_systems(plan: QuickstartPlan) -> list[System]:
     """Returns the teacher, with a beam and without, and every student."""
     models = dict.fromkeys(TEACHERS, "teacher")
     models |= {name: name for name in plan.students}
@@ -109,7 +109,7 @@ def spread(rows: Sequence[Row]) -> str:
 
 
 def measure_one(
-    plan: Plan,
+    plan: QuickstartPlan,
     system: System,
     bases: Sequence[System],
     test_set: TestSet,
@@ -153,13 +153,13 @@ def measure_one(
     return json_or_none(path), state
 
 
-def read_conditions(plan: Plan) -> Conditions:
+def read_conditions(plan: QuickstartPlan) -> Conditions:
     """Returns how the preset wants systems to be measured."""
     options = {k.replace("-", "_"): v for k, v in plan.preset["measure"].items()}
     return Conditions(device=find_device(plan.device), threads=plan.threads, **options)
 
 
-def read_test_set(plan: Plan, name: str | None = None) -> TestSet:
+def read_test_set(plan: QuickstartPlan, name: str | None = None) -> TestSet:
     """Reads a raw test set and all its references; None = the preset's test set."""
     corpus = plan.preset["corpus"]
     shown = name or corpus.get("test-set", "test")
@@ -171,7 +171,7 @@ def read_test_set(plan: Plan, name: str | None = None) -> TestSet:
 # ---------------------------------------------------------------------------- examples
 
 
-def show_examples(plan: Plan) -> str:
+def show_examples(plan: QuickstartPlan) -> str:
     """Prints translations, with the words that each code produced."""
     student = vq_nat.load(plan.work / "student", device=find_device(plan.device))
     words_per_code = student.model.chunk

@@ -15,7 +15,7 @@ SECTIONS = ("corpus", "teacher", "distill", "student", "measure")
 
 
 @dataclass(frozen=True)
-class Plan(Place):
+class QuickstartPlan(Place):
     """What to do, and where; every step reads it and none changes it."""
 
     preset: dict[str, dict[str, Any]]

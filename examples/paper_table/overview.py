@@ -11,8 +11,8 @@ from data_prep.lib.teachers import find_device
 from examples.lib.progress import minutes
 from examples.paper_table.config import TEACHER
 from examples.paper_table.plan import (
-    Job,
     TablePlan,
+    TrainingJob,
     Unit,
     finished_rows,
     is_ready,
@@ -49,7 +49,9 @@ def measuring(plan: TablePlan, todo: Sequence[Unit]) -> str:
     return f"to measure: {len(todo)} rows, {minutes(sum(times))} ({source})"
 
 
-def estimate_training(plan: TablePlan, job: Job, rows: Rows) -> tuple[float, str]:
+def estimate_training(
+    plan: TablePlan, job: TrainingJob, rows: Rows
+) -> tuple[float, str]:
     """Returns the seconds of a training, and by which rows: the most similar ones."""
     on_gpu, models = find_device(plan.device) == "cuda", plan.table.models
     rates: dict[str, list[float]] = {}

@@ -59,20 +59,20 @@ class TablePlan(Place):
             return self.corpus
         return self.given.get(name, self.work / f"corpus-{name}")
 
-    def folder(self, job: Job) -> Path:
+    def folder(self, job: TrainingJob) -> Path:
         """Where a training keeps its checkpoints."""
         if job.model.name == TEACHER:
             return self.work / TEACHER
         return self.work / "models" / job.name
 
-    def checkpoint(self, job: Job) -> Path:
+    def checkpoint(self, job: TrainingJob) -> Path:
         """What a training is for."""
         if job.model.name == TEACHER and TEACHER in self.given:
             return self.given[TEACHER]
         averaged = job.model.checkpoint == "average"
         return self.folder(job) / (AVERAGED if averaged else job.output)
 
-    def configuration(self, job: Job) -> Path:
+    def configuration(self, job: TrainingJob) -> Path:
         """Where a training says of which configuration it is.
 
         Its stamp names its inputs, which are of an older one until they are made anew.
@@ -82,7 +82,7 @@ class TablePlan(Place):
     @property
     def teacher(self) -> Path:
         """The teacher's checkpoint."""
-        return self.checkpoint(Job(self.table.models[TEACHER], None))
+        return self.checkpoint(TrainingJob(self.table.models[TEACHER], None))
 
     def row_path(self, unit: Unit) -> Path:
         """Where a row is kept."""
@@ -90,7 +90,7 @@ class TablePlan(Place):
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """One training."""
 
     model: Model
@@ -117,7 +117,7 @@ class Unit:
     """One row of one seed: what is trained, measured and kept as a file."""
 
     row: RowSpec
-    job: Job
+    job: TrainingJob
     hash: str  # of the configuration that it depends on
 
     @property
@@ -183,7 +183,9 @@ def units_of_row(plan: TablePlan, row: RowSpec) -> Iterator[Unit]:
         if not plan.seeds or seed in plan.seeds
     ]
     for seed in seeds if model.seeds else [None]:
-        yield Unit(row, Job(model, seed), digest(row_config(plan.table, row, seed)))
+        yield Unit(
+            row, TrainingJob(model, seed), digest(row_config(plan.table, row, seed))
+        )
 
 
 # -------------------------------------------------------------------------------- state
@@ -233,7 +235,7 @@ def wanted(plan: TablePlan) -> list[Unit]:
     return [unit for unit in units_of(plan) if state_of(plan, unit) in states]
 
 
-def is_trained(plan: TablePlan, job: Job) -> bool:
+def is_trained(plan: TablePlan, job: TrainingJob) -> bool:
     """Tells whether a model of this very configuration is on disk."""
     if job.model.name == TEACHER and TEACHER in plan.given:
         return True
@@ -249,7 +251,7 @@ def is_trained(plan: TablePlan, job: Job) -> bool:
     return stamped(plan.stamp(job.name), recipe, output) == FINISHED
 
 
-def digest_of(plan: TablePlan, job: Job) -> str:
+def digest_of(plan: TablePlan, job: TrainingJob) -> str:
     """Returns a hash of all of the configuration that a training depends on."""
     return digest(training_config(plan.table, job.model.name, job.seed))
 
@@ -260,19 +262,19 @@ def is_ready(plan: TablePlan, unit: Unit) -> bool:
     return is_trained(plan, unit.job) and (judge is None or is_trained(plan, judge))
 
 
-def judge_of(plan: TablePlan, unit: Unit) -> Job | None:
+def judge_of(plan: TablePlan, unit: Unit) -> TrainingJob | None:
     """Returns the training of what ranks a row's candidates or verifies its drafts."""
     name = unit.row.judge
-    return None if name is None else Job(plan.table.models[name], None)
+    return None if name is None else TrainingJob(plan.table.models[name], None)
 
 
-def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[Job]:
+def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[TrainingJob]:
     """Lists the trainings of some rows, teacher first, each once."""
     jobs = [unit.job for unit in units]
     judges = [judge_of(plan, unit) for unit in units]
     jobs += [judge for judge in judges if judge is not None]
     if any(needs_teacher(unit) for unit in units):
-        jobs.insert(0, Job(plan.table.models[TEACHER], None))
+        jobs.insert(0, TrainingJob(plan.table.models[TEACHER], None))
     return list({job.name: job for job in jobs}.values())
 
 
@@ -281,7 +283,7 @@ def needs_teacher(unit: Unit) -> bool:
     return unit.job.model.is_taught or unit.row.judge is not None
 
 
-def texts_of(jobs: Sequence[Job]) -> list[str]:
+def texts_of(jobs: Sequence[TrainingJob]) -> list[str]:
     """Lists the texts that some trainings need besides the human one."""
     return list(dict.fromkeys(j.model.text for j in jobs if j.model.text != "human"))
 

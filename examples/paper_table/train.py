@@ -15,8 +15,8 @@ from examples.lib.side_by_side import side_by_side
 from examples.lib.trainings import train
 from examples.paper_table.config import TEACHER
 from examples.paper_table.plan import (
-    Job,
     TablePlan,
+    TrainingJob,
     digest_of,
     is_ready,
     jobs_of,
@@ -52,7 +52,7 @@ def train_all(
         then()
     lost = make_texts(plan, texts_of(students))
 
-    def train_student(number: int, job: Job) -> None:
+    def train_student(number: int, job: TrainingJob) -> None:
         say(f"[{number}/{len(students)}] {job.name}, trained on the {job.model.text}")
         try:
             if job.model.text in lost:
@@ -97,7 +97,7 @@ def check_corpus(plan: TablePlan) -> None:
         )
 
 
-def train_teacher(plan: TablePlan, job: Job) -> str:
+def train_teacher(plan: TablePlan, job: TrainingJob) -> str:
     """Trains the teacher, unless one is given."""
     if TEACHER in plan.given:
         return f"given: {plan.teacher}"
@@ -145,7 +145,7 @@ def mono_files(plan: TablePlan) -> Sequence[Path]:
     return files
 
 
-def train_job(plan: TablePlan, job: Job) -> str:
+def train_job(plan: TablePlan, job: TrainingJob) -> str:
     """Trains a model, and averages its checkpoints if that is wanted."""
     folder, text = plan.folder(job), plan.text(job.model.text)
     state = train(plan, job.name, folder, job.flags, text, plan.teacher, job.output)

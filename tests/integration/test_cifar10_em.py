@@ -50,7 +50,7 @@ def row(setting: str, seed: int, total: float, collapsed: bool = False) -> dict:
     }
 
 
-def plan_of(preset: Path, tmp_path: Path) -> cifar10_em.Plan:
+def plan_of(preset: Path, tmp_path: Path) -> cifar10_em.ComparisonPlan:
     arguments = ["--data", str(tmp_path), "--preset", str(preset)]
     return cifar10_em.read_plan(cifar10_em.build_parser().parse_args(arguments))
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..image.checkpoints import load_autoencoder, load_prior
 from ..image.data import open_images
-from ..image.pictures import grid_of, side_by_side
+from ..image.grids import grid_of, side_by_side
 from ..image.sampling import PLAIN
 from ..results.rows import at
 from ..results.tables import NOTHING, Column, markdown, number, percent

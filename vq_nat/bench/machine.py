@@ -78,7 +78,7 @@ def cpu_name(text: str) -> str:
 
 
 def calibrate(repeats: int = 9) -> Calibration:
-    """Times fixed pieces of work on one thread of this CPU.
+    """Times small computations, always the same, on one thread of this CPU.
 
     A processor's name does not say who else uses it. Where these differ much between
     two measurements, so may their times; they need not differ alike: a busy neighbour

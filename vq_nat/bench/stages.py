@@ -1,7 +1,7 @@
 """Tells where the time of one sentence goes: a profile by stage at batch size 1.
 
 The doors of a model are wrapped while sentences are translated, and the teacher that
-rescores says its own time; what is left of a call is the host's part, in which no model
+rescores says its own time; what is left of a call is Python's part, in which no model
 runs.
 """
 
@@ -117,8 +117,8 @@ def profile_stages(
         and `decode` of a latent model, without `predict` of others; `recode`, words
         sent through the compressor to be refined; `rescore`, candidates under the
         teacher; `per_step`, of one step of the predictor or one pass of the decoder;
-        `steps`, the number of these; `tokenise` and `detokenise`; `host`, the rest:
-        batching, search, results. Of CTranslate2 `engine`, all of its own work.
+        `steps`, the number of these; `tokenise` and `detokenise`; `host`, the rest, in
+        Python: batching, search, results. Of CTranslate2 `engine`, all of its own work.
     """
     foreign = hasattr(translator, "run_engine")
     device = "cpu" if foreign else str(device_of(translator.model))  # it waits itself

@@ -108,7 +108,7 @@ class Bottleneck(nn.Module):
                 out = self.quantize_rows(rows.float())
             else:
                 out = self.quantize_by(rows.float(), slice_first(prior, mask))
-        # On the host already: evaluation need not wait for the device once more.
+        # On the CPU already: evaluation need not wait for the device once more.
         if not all(math.isfinite(figure) for figure in out.metrics.values()):
             raise self._not_finite()
         return out._replace(

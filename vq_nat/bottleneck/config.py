@@ -1,7 +1,7 @@
 """Owns the options of the discrete bottleneck: names, defaults, help and validity.
 
 The fields are plain (`str`, `int`, `float`) and their annotations are real objects,
-because a host may turn them into command-line flags. Each default stands here only.
+because fairseq makes command-line flags of them. Each default stands here only.
 """
 
 import math

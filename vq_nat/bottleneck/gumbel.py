@@ -50,7 +50,7 @@ class GumbelSoftmax(LearnedBottleneck):
     4.1). The loss is `vq_kl_weight` times the divergence of the posterior q = softmax(W
     z_e) from the uniform prior (the paper's ELBO, section 3), log K - H(q), in nats a
     vector, all slices together. In the ELBO a vector weighs as much as a word or an
-    intensity; where a host adds up means over words, the weight is vectors per word.
+    intensity; where a loss adds up means over words, the weight is vectors per word.
 
     There is no M-step. `weights` are the drawn one-hots.
     """

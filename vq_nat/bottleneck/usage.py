@@ -1,6 +1,6 @@
 """Owns the figures that tell a healthy codebook from a dying one.
 
-Each is a 0-dim tensor, a mean over slices; `as_floats` copies many to the host at once.
+Each is a 0-dim tensor, a mean over slices; `as_floats` copies many to the CPU at once.
 """
 
 import torch
@@ -57,6 +57,6 @@ def quantization_error(z: Tensor, quantized: Tensor) -> Tensor:
 
 
 def as_floats(metrics: dict[str, Tensor]) -> dict[str, float]:
-    """Reads 0-dim tensors by one copy to the host."""
+    """Reads 0-dim tensors by one copy to the CPU."""
     values = torch.stack([value.detach() for value in metrics.values()]).tolist()
     return dict(zip(metrics, values))

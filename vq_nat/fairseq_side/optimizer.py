@@ -1,4 +1,4 @@
-"""Owns the host's Adam and its norm of gradients, in few operations for a GPU.
+"""Owns fairseq's Adam and its norm of gradients, in few operations for a GPU.
 
 fairseq updates one parameter after the other, ten operations each. A small model has
 hundreds of parameters, and a GPU waits for all of those to be launched, which takes as

@@ -24,7 +24,7 @@ from fairseq.optim import adam
 from fairseq.trainer import Trainer
 from omegaconf import DictConfig, ValueNode
 
-from . import host, memory, optimizer, resuming
+from . import memory, optimizer, resuming, trainer
 from .compat import Refused
 from .guard import guard_files
 
@@ -147,13 +147,13 @@ def put_norm() -> None:
 
 
 def put_seed() -> None:
-    """Puts cheaper seeding in the trainer's place, see `host`."""
-    Trainer._set_seed = host.set_seed
+    """Puts cheaper seeding in the trainer's place, see `trainer`."""
+    Trainer._set_seed = trainer.set_seed
 
 
 def put_log() -> None:
-    """Puts cheaper logging in the trainer's place, see `host`."""
-    Trainer._reduce_and_log_stats = host.log_stats
+    """Puts cheaper logging in the trainer's place, see `trainer`."""
+    Trainer._reduce_and_log_stats = trainer.log_stats
 
 
 PATCHES = (

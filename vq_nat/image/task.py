@@ -15,7 +15,7 @@ from ..fairseq_side.compat import autocast, tensorboard_writer
 from ..fairseq_side.training import LatentTraining
 from .data import ImageSet, Size, open_images
 from .dataset import ImageDataset
-from .pictures import side_by_side
+from .grids import side_by_side
 
 logger = logging.getLogger(__name__)
 

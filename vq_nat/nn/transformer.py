@@ -71,7 +71,7 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
     return x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
-def needed(mask: Tensor) -> Tensor | None:
+def mask_or_none(mask: Tensor) -> Tensor | None:
     """Returns a mask, or None where all of it is real and that is cheap to know.
 
     Without a mask attention takes a shorter way. On a GPU the question would wait for

@@ -25,7 +25,7 @@ class Machine(TypedDict):
 
 
 class Calibration(TypedDict):
-    """Times of fixed pieces of work: the state a machine was in."""
+    """Times of the same small computations everywhere: the state a machine was in."""
 
     products_ms: float
     operators_ms: float

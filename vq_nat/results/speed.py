@@ -1,8 +1,8 @@
 """Owns when the times of two rows compare: timed in turn, or on a machine in one state.
 
-A machine's name does not say who else uses it. Every row carries the times of fixed
-pieces of work (its `calibration`); rows whose own differ by more than `TOLERANCE` met
-different machines, whatever these are called.
+A machine's name does not say who else uses it. Every row carries the times of the same
+small computations (its `calibration`); rows whose own differ by more than `TOLERANCE`
+met different machines, whatever these are called.
 """
 
 from __future__ import annotations

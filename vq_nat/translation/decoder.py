@@ -6,7 +6,7 @@ from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
 from ..nn.dropout import Dropout
-from ..nn.transformer import TransformerStack, needed
+from ..nn.transformer import TransformerStack, mask_or_none
 from ..registry import Registry
 from .config import TRANSFORMER, TransformerSize
 from .flow import EncodedSource, Latents, word_mask
@@ -61,7 +61,7 @@ class ParallelDecoder(nn.Module):
         if words is not None:
             x = x + words
         x = self.dropout(x + self.positions(x.size(1)))
-        own, other = needed(mask), needed(source.mask)
+        own, other = mask_or_none(mask), mask_or_none(source.mask)
         for layer, memory in zip(
             self.layers, self.layers.project_source(source.states)
         ):

@@ -4,7 +4,7 @@ from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
 from ..nn.dropout import Dropout
-from ..nn.transformer import TransformerStack, needed
+from ..nn.transformer import TransformerStack, mask_or_none
 from .config import TransformerSize
 from .flow import EncodedSource
 from .layers import Positions
@@ -35,7 +35,7 @@ class SourceEncoder(nn.Module):
             mask: (B, S).
         """
         x = self.dropout(embedded + self.positions(embedded.size(1)))
-        attended = needed(mask)
+        attended = mask_or_none(mask)
         for layer in self.layers:
             x = layer(x, attended)
         return EncodedSource(self.layer_norm(x), mask)

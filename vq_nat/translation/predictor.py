@@ -8,7 +8,7 @@ from fairseq.modules import Fp32LayerNorm
 from torch import Tensor, nn
 
 from ..nn.dropout import Dropout
-from ..nn.transformer import KeyValues, TransformerStack, needed
+from ..nn.transformer import KeyValues, TransformerStack, mask_or_none
 from ..registry import Registry
 from .config import TRANSFORMER, TransformerSize
 from .flow import EncodedSource, normalise_codes
@@ -114,7 +114,9 @@ class CausalPredictor(nn.Module):
     def start(self, source: EncodedSource) -> PredictorState:
         """Prepares decoding: keys and values of the source, once per sentence."""
         memories = self.layers.project_source(source.states)
-        return PredictorState(None, memories, needed(source.mask), 0, len(source.mask))
+        return PredictorState(
+            None, memories, mask_or_none(source.mask), 0, len(source.mask)
+        )
 
     def step(
         self, state: PredictorState, previous: Optional[Tensor]

@@ -8,7 +8,7 @@ from corpus_helpers import ENGLISH, GERMAN
 
 from data_prep import prepare
 from data_prep.lib import binarise, steps
-from data_prep.lib.plan import Plan
+from data_prep.lib.plan import CorpusPlan
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "data_prep"
 
@@ -42,7 +42,7 @@ def write_raw(tmp_path: Path) -> Callable[..., Path]:
 def fast_binariser(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace fairseq-preprocess, which takes seconds to start, by a copy."""
 
-    def copy(plan: Plan, folder: Path) -> None:
+    def copy(plan: CorpusPlan, folder: Path) -> None:
         for name, path in plan.files(plan.out / "bpe").items():
             (folder / f"{name}.bin").write_bytes(path.read_bytes())
         for lang in plan.langs:

@@ -10,7 +10,7 @@ from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerModel, base_architecture
 from fairseq.sequence_generator import SequenceGenerator
 
-from data_prep.lib.search import Found, Search, Symbols, pad_left
+from data_prep.lib.teacher_search import Found, Search, Symbols, pad_left
 
 WORDS, WIDTH = 30, 16
 

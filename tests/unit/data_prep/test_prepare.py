@@ -12,7 +12,7 @@ import pytest
 from corpus_helpers import ENGLISH, GERMAN, leftovers, read_folder
 
 from data_prep.lib import binarise
-from data_prep.lib.plan import Plan
+from data_prep.lib.plan import CorpusPlan
 from data_prep.lib.steps import UserError
 
 Run = Callable[..., Path]
@@ -262,7 +262,7 @@ def test_failure_of_fairseq_is_passed_on(
         result = subprocess.CompletedProcess([], 1, "", log)
         monkeypatch.setattr(binarise, "run_group", lambda *_, **__: result)
 
-    plan = Plan(write_raw(), tmp_path / "out", "en", "de")
+    plan = CorpusPlan(write_raw(), tmp_path / "out", "en", "de")
     fail_with("Traceback\nValueError: no such thing.\n")
     with pytest.raises(UserError, match="failed: ValueError: no such thing.$"):
         binarise.run_fairseq_preprocess(plan, tmp_path)

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from examples.lib.quickstart_measure import decoder_of, spread
-from examples.lib.quickstart_plan import Plan
+from examples.lib.quickstart_plan import QuickstartPlan
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Plan:
+def plan(tmp_path: Path) -> QuickstartPlan:
     """A plan with two further students."""
-    return Plan(
+    return QuickstartPlan(
         kind="demo",
         work=tmp_path,
         data=None,
@@ -25,7 +25,7 @@ def plan(tmp_path: Path) -> Plan:
     )
 
 
-def test_students_of_other_seeds_differ_in_nothing_else(plan: Plan) -> None:
+def test_students_of_other_seeds_differ_in_nothing_else(plan: QuickstartPlan) -> None:
     names = ["student", "student-seed2", "student-seed5", "student-raw"]
     assert list(plan.students) == names
     assert [plan.flags_of(name)["seed"] for name in names] == [1, 2, 5, 1]

@@ -23,8 +23,8 @@ from examples.paper_table.measure import (
     refuse_other_device,
 )
 from examples.paper_table.plan import (
-    Job,
     TablePlan,
+    TrainingJob,
     digest_of,
     is_ready,
     is_trained,
@@ -47,7 +47,7 @@ def prepared(folder: Path, merges: int = 2000) -> Path:
     return folder
 
 
-def trained_already(plan: TablePlan, job: Job) -> None:
+def trained_already(plan: TablePlan, job: TrainingJob) -> None:
     """Leaves what a training leaves, but for its stamp."""
     checkpoint = plan.checkpoint(job)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def test_a_training_that_fails_does_not_stop_the_others(
     plan = make_plan(names=("nat", "semhash", "gumbel"), given=given)
     trained, measured = [], []
 
-    def train_job(_: TablePlan, job: Job) -> str:
+    def train_job(_: TablePlan, job: TrainingJob) -> str:
         if job.name == "semhash":
             raise UserError("no luck.")
         trained.append(job.name)
@@ -154,7 +154,7 @@ def test_trainings_run_side_by_side_and_are_measured_after_all_of_them(
     monkeypatch.setattr(table_plan, "stamped", lambda *_: FINISHED)
     both, trained, measured = threading.Barrier(2, timeout=20), [], []
 
-    def train_job(_: TablePlan, job: Job) -> str:
+    def train_job(_: TablePlan, job: TrainingJob) -> str:
         if job.name != "teacher":
             both.wait()  # each waits for the other to have begun
         trained.append(job.name)
@@ -175,7 +175,7 @@ def test_a_teacher_that_only_rescores_is_made_first(
     ready = [unit.name for unit in units_of(plan) if is_ready(plan, unit)]
     assert ready == ["nat"]  # without its teacher, NPD would fail
 
-    def train_job(_: TablePlan, job: Job) -> str:
+    def train_job(_: TablePlan, job: TrainingJob) -> str:
         trained_already(plan, job)
         trained.append(job.name)
         return "done"
@@ -200,7 +200,7 @@ def test_a_trained_model_is_known_by_flags_text_and_teacher(
     recipe = recipe_of(job.flags, text, teacher)
     mark(plan.stamp(job.name), recipe, plan.checkpoint(job))
     assert is_trained(plan, job)
-    assert not is_trained(plan, Job(job.model, 3))
+    assert not is_trained(plan, TrainingJob(job.model, 3))
     torch.save({"model": {"weight": torch.zeros(2)}, "cfg": {}, "hours": 2}, teacher)
     assert is_trained(plan, job)  # the same weights, trained again
     torch.save({"model": {"weight": torch.ones(2)}, "cfg": {}}, teacher)
@@ -216,7 +216,7 @@ def test_a_model_of_what_the_configuration_was_is_no_model_of_it(
     plan = make_plan(given=given)
     monkeypatch.setattr(table_plan, "stamped", lambda *_: FINISHED)
     unit = next(u for u in units_of(plan) if u.name == "nat-npd10")
-    for job in (unit.job, Job(plan.table.models["teacher"], None)):
+    for job in (unit.job, TrainingJob(plan.table.models["teacher"], None)):
         trained_already(plan, job)
     assert is_ready(plan, unit)
     table, teacher = plan.table, plan.table.models["teacher"]
@@ -234,7 +234,7 @@ def test_checkpoints_are_averaged(
 ) -> None:
     plan = make_plan()
     model = replace(plan.table.models["nat"], checkpoint="average", average=2)
-    job = Job(model, None)
+    job = TrainingJob(model, None)
     folder = plan.folder(job)
     folder.mkdir(parents=True)
     for number in (1, 2, 3):
@@ -252,7 +252,7 @@ def test_a_training_killed_before_its_average_is_not_finished(
     plan = make_plan(given={"distilled": prepared(tmp_path / "text")})
     plan = from_nothing(plan, "nat")
     model = replace(plan.table.models["nat"], checkpoint="average", average=2)
-    job = Job(model, None)
+    job = TrainingJob(model, None)
     trained_already(plan, job)
     plan.checkpoint(job).unlink()
     last = plan.folder(job) / job.output

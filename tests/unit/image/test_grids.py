@@ -2,7 +2,7 @@
 
 import torch
 
-from vq_nat.image.pictures import GAP, WHITE, grid_of, side_by_side
+from vq_nat.image.grids import GAP, WHITE, grid_of, side_by_side
 
 
 def test_images_lie_in_rows() -> None:

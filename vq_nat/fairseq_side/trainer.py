@@ -1,6 +1,6 @@
-"""Owns what fairseq's trainer does around an update, in less of the host's time.
+"""Owns what fairseq's trainer does around an update, in less time of the CPU.
 
-While the host seeds and logs, a GPU has nothing to do, and of a small model's update
+While the CPU seeds and logs, a GPU has nothing to do, and of a small model's update
 that is a tenth. The random numbers and the figures stay what they are.
 """
 

@@ -1,4 +1,4 @@
-"""The host's cheaper work around an update does what fairseq's does."""
+"""Our cheaper work around an update does what fairseq's does."""
 
 from types import SimpleNamespace
 
@@ -8,10 +8,10 @@ from fairseq import utils
 from fairseq.logging import metrics
 from fairseq.trainer import Trainer
 
-from vq_nat.fairseq_side import host, patches
+from vq_nat.fairseq_side import patches, trainer
 
 
-def trainer(seed: int, updates: int) -> SimpleNamespace:
+def a_trainer(seed: int, updates: int) -> SimpleNamespace:
     """What of a trainer seeding needs."""
     common = SimpleNamespace(seed=seed)
     cfg = SimpleNamespace(
@@ -26,7 +26,7 @@ def trainer(seed: int, updates: int) -> SimpleNamespace:
 def test_the_random_numbers_are_fairseqs(seed: int, updates: int, device) -> None:
     utils.set_torch_seed(seed + updates)
     expected = torch.rand(5), torch.rand(5, device=device)
-    host.set_seed(trainer(seed, updates))
+    trainer.set_seed(a_trainer(seed, updates))
     found = torch.rand(5), torch.rand(5, device=device)
     assert all(f.equal(e) for f, e in zip(found, expected))
 
@@ -36,14 +36,14 @@ def test_seeding_remembers_nothing() -> None:
     queue = torch.cuda._queued_calls
     before = len(queue)
     for update in range(3):
-        host.set_seed(trainer(1, update))
+        trainer.set_seed(a_trainer(1, update))
     assert len(queue) == before
 
 
 @pytest.mark.parametrize("norm", [0.5, 3.0])
 def test_the_figures_are_fairseqs(norm: float, device) -> None:
     def logged(log) -> dict[str, float]:
-        fairseqs = trainer(1, 0)
+        fairseqs = a_trainer(1, 0)
         fairseqs.task = SimpleNamespace(
             reduce_metrics=lambda logs, criterion: metrics.log_scalar("loss", 2.0)
         )
@@ -52,11 +52,11 @@ def test_the_figures_are_fairseqs(norm: float, device) -> None:
         values = figures.get_smoothed_values()
         return {**{k: float(values[k]) for k in ("gnorm", "clip", "loss")}, **returned}
 
-    assert logged(host.log_stats) == logged(host._log_stats)
-    assert logged(host.log_stats)["clip"] == (100 if norm > 1 else 0)
+    assert logged(trainer.log_stats) == logged(trainer._log_stats)
+    assert logged(trainer.log_stats)["clip"] == (100 if norm > 1 else 0)
 
 
 def test_the_trainer_uses_both() -> None:
     patches.apply()
-    assert Trainer._set_seed is host.set_seed
-    assert Trainer._reduce_and_log_stats is host.log_stats
+    assert Trainer._set_seed is trainer.set_seed
+    assert Trainer._reduce_and_log_stats is trainer.log_stats
