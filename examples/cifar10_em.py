@@ -9,6 +9,9 @@ interrupted goes on where it stopped. After each of them a prior of its codes is
 trained, unless --no-prior: its bits take the place of the uniform prior's.
 
     python examples/cifar10_em.py --data runs/cifar10/images --seeds 1 2 3
+    python examples/cifar10_em.py --data runs/cifar10/images --members --no-prior
+
+With --members the family's other members are trained in their place, otherwise equal.
 
 The committed rows were made with --results examples/results/cifar10.
 """
@@ -34,7 +37,12 @@ if not __package__:  # run as a file: the repository in place of its folder
 
 from data_prep.lib.options import read_yaml
 from data_prep.lib.steps import UserError
-from examples.lib import cifar10_em_prior, cifar10_em_report, experiment
+from examples.lib import (
+    cifar10_em_members,
+    cifar10_em_prior,
+    cifar10_em_report,
+    experiment,
+)
 from examples.lib.cifar10_em_rows import EMRow, Point
 from examples.lib.places import ROOT, locked
 from examples.lib.progress import minutes, say
@@ -52,6 +60,7 @@ SECTIONS = (
 )
 RECIPE_VERSION = 2  # raise when a row changes for the same flags
 ONE_AT_A_TIME = threading.Lock()  # the number of threads is the whole process's
+VECTORS = 8 * 8 / (3 * 32 * 32)  # of the bottleneck, per intensity of an image
 COLLAPSED = 0.05  # a perplexity below this share of the codes
 
 
@@ -77,6 +86,8 @@ SETTINGS = {
         sliced=True,
     ),
 }
+LABELS = {name: setting.label for name, setting in SETTINGS.items()}
+LABELS |= cifar10_em_members.LABELS
 
 
 @dataclass(frozen=True)
@@ -130,14 +141,13 @@ def runs_of(plan: ComparisonPlan) -> Iterator[Run]:
 
 def options_of(plan: ComparisonPlan, run: Run) -> dict[str, Any]:
     """Returns fairseq's flags of a training."""
-    preset, setting = plan.preset, SETTINGS[run.setting]
+    preset = plan.preset
     every = max(1, plan.updates // preset["points"])
     return {
         "task": "image_vqvae",
         "autocast": "auto",
         **preset["train"],
-        **(preset["slices"] if setting.sliced else {}),
-        **setting.flags,
+        **flags_of(plan, run.setting),
         "vq-warmup-updates": round(plan.updates * preset["unquantised"]),
         "warmup-updates": round(plan.updates * preset["warmup"]),
         "total-num-update": plan.updates,
@@ -149,6 +159,15 @@ def options_of(plan: ComparisonPlan, run: Run) -> dict[str, Any]:
         "keep-interval-updates": 1,
         "best-checkpoint-metric": "bits_per_dim",
     }
+
+
+def flags_of(plan: Plan, name: str) -> dict[str, Any]:
+    """Returns the flags that are a setting's own."""
+    if name in cifar10_em_members.LABELS:
+        codes = plan.preset["train"]["vq-num-codes"]
+        return cifar10_em_members.flags_of(name, codes, plan.updates, VECTORS)
+    setting = SETTINGS[name]
+    return {**(plan.preset["slices"] if setting.sliced else {}), **setting.flags}
 
 
 # ---------------------------------------------------------------------------- training
@@ -210,7 +229,7 @@ def make_row(plan: ComparisonPlan, run: Run, folder: Path) -> EMRow:
         "kind": "cifar10_em",
         "codebook": codebook,
         "setting": run.setting,
-        "label": SETTINGS[run.setting].label,
+        "label": LABELS[run.setting],
         "seed": run.seed,
         "images": plan.preset["images"],
         "data_sha256": sha256_of(hashes(plan.data)),
@@ -262,7 +281,7 @@ def run_all(plan: ComparisonPlan) -> None:
     hashes(plan.data)  # once, before several want them
 
     def make(number: int, run: Run) -> None:
-        label = f"{SETTINGS[run.setting].label}, seed {run.seed}"
+        label = f"{LABELS[run.setting]}, seed {run.seed}"
         say(f"[{number}/{len(todo)}] {label}")
         start = f"      {label}: " if plan.jobs > 1 else "      "
         row, state = train(plan, run)
@@ -287,7 +306,7 @@ def describe(row: EMRow) -> str:
 
 def report(plan: ComparisonPlan) -> str:
     """Writes the report and the plot of all rows there are."""
-    return cifar10_em_report.write(plan.results, list(SETTINGS), COLLAPSED)
+    return cifar10_em_report.write(plan.results, list(LABELS), COLLAPSED)
 
 
 def learn_prior(plan: ComparisonPlan, run: Run, row: EMRow) -> str:
@@ -320,7 +339,7 @@ def read_plan(args: argparse.Namespace) -> ComparisonPlan:
         results=(args.results or work / "results").resolve(),
         preset=preset,
         updates=args.updates,
-        settings=args.settings,
+        settings=list(cifar10_em_members.LABELS) if args.members else args.settings,
         seeds=args.seeds,
         threads=args.threads,
         device=args.device,
@@ -351,7 +370,15 @@ def build_parser() -> argparse.ArgumentParser:
     add("--data", type=Path, help="folder of images, e.g. CIFAR-10's")
     add("--preset", type=Path, default=PRESETS / "cifar10_em.yaml", help="a YAML file")
     add("--updates", type=int, help="of each training (default: the preset's)")
-    add("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
+    add(
+        "--settings",
+        nargs="+",
+        choices=LABELS,
+        default=list(SETTINGS),
+        metavar="NAME",
+        help=f"among {', '.join(LABELS)} (default: the first {len(SETTINGS)})",
+    )
+    add("--members", action="store_true", help="all other members as settings")
     add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="seeds")
     add("--report", action="store_true", help="only the report, from rows there are")
     add("--no-prior", dest="prior", action="store_false", help="no learned priors")

@@ -10,6 +10,7 @@ from statistics import mean
 from typing import Any
 
 from data_prep.lib.steps import UserError
+from examples.lib import cifar10_em_members
 from examples.lib.cifar10_em_prior import joined
 from examples.lib.cifar10_em_rows import EMRow
 from examples.lib.experiment import draw_seeds, mean_and_range
@@ -27,6 +28,8 @@ CURVES = {
 }
 OF_SETTING = ("vq-assign", "vq-update", "vq-num-samples")  # flags that may differ
 OF_SLICES = ("vq-slices", "latent-width")
+MEMBERS = tuple(cifar10_em_members.LABELS)  # in the table alone
+OF_MEMBERS = tuple(sorted(cifar10_em_members.of_all(2)))
 
 
 def write(folder: Path, order: list[str], collapsed: float) -> str:
@@ -73,12 +76,17 @@ def load_rows(folder: Path, order: list[str]) -> list[EMRow]:
 def alike(rows: list[EMRow]) -> tuple[list[EMRow], list[EMRow]]:
     """Divides rows into those of the most frequent experiment, and the others.
 
-    Product quantization has flags of its own, which its rows must have in common.
+    Product quantization has flags of its own, which its rows must have in common. So
+    has each member: their rows are compared in all other flags.
     """
     known = [row["data_sha256"] for row in rows if row.get("data_sha256")]
     data = most_frequent(known)  # of older rows, which do not name theirs
-    usual = most_frequent(experiment_of(row, data) for row in rows)
-    same = [row for row in rows if experiment_of(row, data) == usual]
+    members = [row for row in rows if row["setting"] in MEMBERS]
+    others = [row for row in rows if row not in members]
+    usual = most_frequent(experiment_of(row, data) for row in others)
+    same = [row for row in others if experiment_of(row, data) == usual]
+    usual = most_frequent(experiment_of(row, data, OF_MEMBERS) for row in same or rows)
+    same += [row for row in members if experiment_of(row, data, OF_MEMBERS) == usual]
     sliced = [row for row in same if row["setting"] == SLICED]
     flags = most_frequent(map(flags_of_slices, sliced))
     odd = [row for row in sliced if flags_of_slices(row) != flags]
@@ -92,14 +100,20 @@ def most_frequent(keys: Iterable[str]) -> str | None:
     return counted[0][0] if counted else None
 
 
-def experiment_of(row: EMRow, data: str | None) -> str:
+def experiment_of(row: EMRow, data: str | None, own: Iterable[str] = ()) -> str:
     """Returns what rows must have in common to stand in one table.
 
     Args:
         row: a row.
         data: hash of its images if it does not name it.
+        own: flags in which it may differ.
     """
-    varied = {"seed", *OF_SETTING, *(OF_SLICES if row["setting"] == SLICED else ())}
+    varied = {
+        "seed",
+        *own,
+        *OF_SETTING,
+        *(OF_SLICES if row["setting"] == SLICED else ()),
+    }
     flags = {"autocast": "auto", **row["flags"]}  # which older rows do not name
     flags = {k: v for k, v in flags.items() if k not in varied}
     names = ("images", "test_images", "updates", "batch_size")
@@ -207,7 +221,8 @@ def difference(rows: list[EMRow], baseline: list[EMRow]) -> str:
 def findings(rows: list[EMRow]) -> str:
     """Says who needs fewer bits than whom, with how many of the seeds."""
     groups = by_setting(rows)
-    rivals = {name: own for name, own in groups.items() if name != SLICED}
+    apart = (SLICED, *MEMBERS)
+    rivals = {name: own for name, own in groups.items() if name not in apart}
     pairs = [
         (name, base)
         for base in (BASELINE, "gradient")
@@ -301,7 +316,8 @@ def plot(rows: list[EMRow], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(1, len(CURVES), figsize=(10, 4))
-    for number, own in enumerate(by_setting(rows).values()):
+    em = [row for row in rows if row["setting"] not in MEMBERS]
+    for number, own in enumerate(by_setting(em or rows).values()):
         curves = [row["curve"] for row in own]
         for axis, name in zip(axes, CURVES):
             draw_seeds(axis, curves, name, own[0]["label"], f"C{number}")
