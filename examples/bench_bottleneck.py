@@ -7,6 +7,9 @@ machine disturbs them alike. Extra memory is what a step's peak adds to what was
 before it: on a CPU by the resident set of a fresh process, on a GPU by the allocator.
 
     python examples/bench_bottleneck.py --threads 2
+    python examples/bench_bottleneck.py --threads 1 --n 2048 --members
+
+With --members all of the family is measured, and the backward pass as well.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ import torch
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from examples.lib import bottleneck_members
 from examples.lib.places import ROOT
 from vq_nat.bench import timing
 from vq_nat.bench.machine import describe_machine
@@ -38,6 +42,7 @@ from vq_nat.results.writing import write_json
 
 Step = Callable[[], object]
 BASELINE, HARD = "vector-quantize-pytorch", "hard"
+KINDS = ("bottleneck", "bottleneck_members")
 DECAY, EPSILON, COMMITMENT, SEED = 0.999, 1e-5, 0.25, 1
 
 
@@ -74,14 +79,17 @@ def our_options(samples: int) -> dict[str, dict[str, Any]]:
     }
 
 
-def system_names(samples: int) -> list[str]:
+def system_names(samples: int, members: bool = False) -> list[str]:
     """Lists what is measured, the baseline first."""
-    return [BASELINE, *our_options(samples)]
+    return bottleneck_members.names() if members else [BASELINE, *our_options(samples)]
 
 
 def build_step(name: str, args: argparse.Namespace) -> Callable[[torch.Tensor], object]:
     """Builds a system; what it returns takes vectors (1, N, C) and makes a step."""
     torch.manual_seed(SEED)
+    if args.members:
+        require_rival()
+        return bottleneck_members.build_step(name, args)
     if name == BASELINE:
         return theirs(args).train().to(args.device)
     config = BottleneckConfig(
@@ -101,15 +109,22 @@ def build_step(name: str, args: argparse.Namespace) -> Callable[[torch.Tensor], 
     return step
 
 
-def theirs(args: argparse.Namespace) -> torch.nn.Module:
-    """Builds vector-quantize-pytorch's quantizer, without its further features."""
+def require_rival() -> None:
+    """Ends with a sentence where there is nothing to compare with."""
     try:
-        from vector_quantize_pytorch import VectorQuantize
+        import vector_quantize_pytorch  # noqa: F401
     except ImportError:
         raise SystemExit(
             "error: the package vector-quantize-pytorch must be installed to compare "
             "with it, but is not; `pip install -e '.[bench]'` does so."
         ) from None
+
+
+def theirs(args: argparse.Namespace) -> torch.nn.Module:
+    """Builds vector-quantize-pytorch's quantizer, without its further features."""
+    require_rival()
+    from vector_quantize_pytorch import VectorQuantize
+
     return VectorQuantize(
         dim=args.width,
         codebook_size=args.codes,
@@ -159,6 +174,7 @@ def measure_memory(name: str, args: argparse.Namespace) -> int:
     command = [sys.executable, __file__, "--memory-of", name]
     for option in ("n", "width", "codes", "samples", "threads"):
         command += [f"--{option}", str(getattr(args, option))]
+    command += ["--members"] * args.members
     done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ))
     if done.returncode != 0:
         raise SystemExit(f"error: weighing {name} failed:\n{done.stderr}")
@@ -200,14 +216,14 @@ def resident(field: str) -> int:
 
 def measure(args: argparse.Namespace) -> list[Cost]:
     """Measures all systems and returns their rows."""
-    names = system_names(args.samples)
+    names = system_names(args.samples, args.members)
     with timing.pinned_threads(args.threads):
         times = measure_times(names, args)
     rows: list[Cost] = []
     for name in names:
         rows.append(
             {
-                "kind": "bottleneck",
+                "kind": KINDS[args.members],
                 "system": name,
                 "vectors": args.n,
                 "width": args.width,
@@ -240,13 +256,13 @@ def folder_of(rows: list[Cost], results: Path) -> Path:
     machine = "cpu" if first["device"] == "cpu" else "cuda"
     if machine == "cpu":
         machine += f"-{first['threads']}-threads"
-    return results / machine
+    return results / (machine + "-members" * (first["kind"] == KINDS[1]))
 
 
 def file_name(system: str) -> str:
     """Turns `soft, M = 10` into `soft-m10.json`."""
-    words = system.lower().replace(" = ", "").replace(", ", "-")
-    return f"{words}.json"
+    words = system.lower().replace(" = ", "").replace(", ", "-").replace(": ", "-")
+    return f"{words.replace(' ', '-')}.json"
 
 
 def load_rows(folder: Path) -> list[Cost]:
@@ -260,6 +276,8 @@ def load_rows(folder: Path) -> list[Cost]:
 
 def table(rows: list[Cost]) -> str:
     """Returns the Markdown table of rows that compare with each other."""
+    if rows[0]["kind"] == KINDS[1]:
+        return bottleneck_members.table(rows) + "\n\n" + notes(rows)
     by_name = {row["system"]: row for row in rows}
 
     def ratio(to: str) -> Callable[[Cost], str]:
@@ -290,10 +308,11 @@ def in_distances(row: Cost) -> float:
 def notes(rows: list[Cost]) -> str:
     """Says what was measured, and on what."""
     first = rows[0]
+    what = "forward and backward" if first["kind"] == KINDS[1] else "forward"
     used = ", ".join(f"{name} {value}" for name, value in first["versions"].items())
     return "\n".join(
         [
-            f"- A step: forward in training mode and M-step; N = {first['vectors']:,} "
+            f"- A step: {what} in training mode and M-step; N = {first['vectors']:,} "
             f"vectors, C = {first['width']}, K = {first['codes']:,}; median of "
             f"{len(first['seconds']['all'])}, the systems taking turns.",
             "- Extra memory: the peak of a step above what was there before it; the "
@@ -324,6 +343,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=ROOT / "examples" / "results" / "bottleneck",
         help="folder for the rows",
     )
+    add("--members", action="store_true", help="the whole family, backward as well")
     add("--memory-of", help=argparse.SUPPRESS)  # for the fresh processes
     return parser
 

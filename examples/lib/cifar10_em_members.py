@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from examples.lib.bottleneck_members import levels_of
+
 LABELS = {
     "simvq": "SimVQ",
     "rotation": "hard EM, rotation trick",
@@ -25,12 +27,6 @@ LABELS = {
 HARD = {"vq-assign": "hard"}
 
 
-def levels_of(bits: int) -> str:
-    """Returns levels of FSQ with so many bits in all, 3 in most of the numbers."""
-    parts = [3] * (bits // 3) + [bits % 3] * (bits % 3 > 0)
-    return ",".join(str(2**part) for part in parts)
-
-
 def flags_of(name: str, codes: int, updates: int, vectors: float) -> dict[str, Any]:
     """Returns fairseq's flags of a member.
 
@@ -42,7 +38,7 @@ def flags_of(name: str, codes: int, updates: int, vectors: float) -> dict[str, A
     """
     bits = round(math.log2(codes))
     halves = {**HARD, "vq-slices": 2, "vq-num-codes": 2 ** (bits // 2)}
-    levels = {"vq-kind": "fsq", "vq-levels": levels_of(bits)}
+    levels = {"vq-kind": "fsq", "vq-levels": levels_of(codes)}
     signs = {"vq-kind": "lfq", "vq-temperature": 0.01}
     flags: dict[str, dict[str, Any]] = {
         "simvq": {**HARD, "vq-update": "linear"},

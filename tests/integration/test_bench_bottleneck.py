@@ -58,6 +58,22 @@ def test_every_system_of_ours_is_timed_and_weighed(
     assert 0 <= bench.measure_memory("soft, M = 10", args) < 2**28
 
 
+def test_each_member_is_timed_beside_its_peer(tmp_path: Path) -> None:
+    pytest.importorskip("vector_quantize_pytorch")
+    args = bench.build_parser().parse_args([*SMALL, "--repeats", "1", "--members"])
+    names = bench.system_names(10, members=True)
+    times = bench.measure_times(names, args)
+    assert all(times[name][0] > 0 for name in names)
+    assert 0 <= bench.measure_memory("residual, 4 slices", args) < 2**28
+    rows = [row(name, 0.2, 2**20) | {"kind": bench.KINDS[1]} for name in names]
+    rows[1]["seconds"]["median"] = 0.4
+    lines = bench.table(rows).splitlines()
+    assert lines[2] == "| hard EM | 200.0 | 400.0 | 0.50 | 1 | 1 |"
+    assert "| Gumbel-softmax | 200.0 | – | – | 1 | – |" in lines
+    assert bench.folder_of(rows, tmp_path).name == "cpu-2-threads-members"
+    assert len({bench.file_name(name) for name in names}) == len(names)
+
+
 def test_without_the_rival_one_sentence_says_how_to_get_it(tmp_path: Path) -> None:
     blocker = tmp_path / "vector_quantize_pytorch.py"
     blocker.write_text("raise ImportError\n")

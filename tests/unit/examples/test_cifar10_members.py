@@ -20,7 +20,7 @@ def test_each_is_built_with_as_many_bits_a_code(name: str) -> None:
 
 def test_levels_are_as_many_bits_as_told() -> None:
     for bits in range(1, 13):
-        levels = [int(level) for level in members.levels_of(bits).split(",")]
+        levels = [int(level) for level in members.levels_of(2**bits).split(",")]
         assert math.prod(levels) == 2**bits and max(levels) <= 8
 
 
