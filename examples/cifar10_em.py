@@ -161,7 +161,7 @@ def options_of(plan: ComparisonPlan, run: Run) -> dict[str, Any]:
     }
 
 
-def flags_of(plan: Plan, name: str) -> dict[str, Any]:
+def flags_of(plan: ComparisonPlan, name: str) -> dict[str, Any]:
     """Returns the flags that are a setting's own."""
     if name in cifar10_em_members.LABELS:
         codes = plan.preset["train"]["vq-num-codes"]
