@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -28,11 +28,12 @@ from data_prep.lib.steps import UserError
 from examples.lib import experiment
 from examples.lib.places import ROOT, locked
 from examples.lib.progress import minutes, say
+from examples.lib.robustness_rows import Point, Survival
 from examples.lib.scripts import add_machine, planned
 from examples.lib.trainings import fairseq_train
 from vq_nat.bench.machine import describe_machine
 from vq_nat.results import tables as report
-from vq_nat.results.rows import Machine, at
+from vq_nat.results.rows import at
 from vq_nat.results.training_log import LogEntry, read_entry, read_log
 from vq_nat.results.writing import json_or_none
 
@@ -55,31 +56,6 @@ CURVES = {"used_codes": "codes used in 100 updates", "word_accuracy": "words rig
 READ = ("dict", "train", "valid")  # the files of a corpus, by how their names begin
 PACKAGES = ("python", "torch", "fairseq", "vq_nat")  # whose versions matter
 RECIPE_VERSION = 2  # raise when a row changes for the same flags
-
-
-class Point(TypedDict):
-    """What a validation says."""
-
-    updates: int
-    used_codes: int
-    word_accuracy: float
-    posterior_entropy: float
-    quantization_error: float
-
-
-class Survival(Machine):
-    """What became of a codebook."""
-
-    kind: str
-    corpus: str
-    assign: str
-    codes: int
-    seed: int
-    updates: int
-    max_tokens: int
-    curve: list[Point]
-    final: Point
-    train_seconds: int
 
 
 @dataclass(frozen=True)

@@ -271,7 +271,7 @@ class IdentityBottleneck(Bottleneck):
         """There is none.
 
         Raises:
-            RuntimeError: always, also from `lookup` and `embed`.
+            RuntimeError: always, also from `lookup`.
         """
         raise RuntimeError("A bottleneck of `vq_kind` 'identity' has no codebook.")
 

@@ -16,8 +16,8 @@ from examples.bench_image_sampling import SamplingSpeed
 from examples.bench_memory import Memory
 from examples.lib.cifar10_em_rows import EMRow, PriorRow
 from examples.lib.engine_rows import EngineRow
+from examples.lib.robustness_rows import Survival
 from examples.paper_table.rows import TableRow
-from examples.robustness import Survival
 from vq_nat.results.rows import Row, at
 
 RESULTS = Path(__file__).resolve().parents[3] / "examples" / "results"
