@@ -25,6 +25,8 @@ from examples.paper_table.entries import (
     comparable,
     read_entries,
 )
+from examples.paper_table.length_plots import draw_lengths
+from examples.paper_table.lengths import length_tables
 from examples.paper_table.plan import TablePlan
 from examples.paper_table.plots import draw_curves, draw_pareto
 from examples.paper_table.rows import TableRow
@@ -42,7 +44,11 @@ OTHERS = "Made with another teacher, text or machine: not to be compared with th
 IN_COMMON = (
     *("test_set", "sentences", "bleu_signature", "processor", "threads", "commit"),
 )
-PICTURES = {"pareto.png": draw_pareto, "curves.png": draw_curves}
+PICTURES = {
+    "pareto.png": draw_pareto,
+    "lengths.png": draw_lengths,
+    "curves.png": draw_curves,
+}
 
 
 def make_report(plan: TablePlan) -> Path:
@@ -87,6 +93,7 @@ def report(plan: TablePlan, entries: Sequence[Entry], pictures: Sequence[str]) -
             table_of("codes", entries, "validation", "bleu_true_codes", once=True),
         ),
         section("Length and repetitions", table_of("faults", lines, "repetition_rate")),
+        section("By length", length_tables(lines)),
         section("Clocks: sentences per second", clocks_table(lines)),
         section("Clocks: words per second", clocks_table(lines, "words_per_s")),
         section("Where the time goes", stages_table(lines)),
