@@ -31,15 +31,26 @@ def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "bin"
 
 
-@pytest.mark.parametrize("assign", ["hard", "soft"])
-def test_copying_is_learned(copies: Path, tmp_path: Path, assign: str, seed: int):
+SHOWN_AT_FIRST = ["--latent-share-updates", "50"]
+ALIGNED = ["--alignment", "ctc", "--shown-sentences", "0"]
+ALIGNED += ["--latent-share-updates", "0"]
+KINDS = {
+    "hard": ["--vq-assign", "hard", *SHOWN_AT_FIRST],
+    "soft": ["--vq-assign", "soft", *SHOWN_AT_FIRST],
+    "ctc": ["--vq-assign", "soft", *ALIGNED],
+    "ctc-without-codes": ["--vq-kind", "none", *ALIGNED],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_copying_is_learned(copies: Path, tmp_path: Path, kind: str, seed: int):
     """The translation through predicted codes equals the source, nearly always."""
     updates = "500"
     model = ["--arch", "vq_em_transformer_tiny", "--criterion", "latent_prediction"]
     model += ["--encoder-embed-dim", "64", "--encoder-ffn-embed-dim", "256"]
-    model += ["--vq-assign", assign, "--vq-num-codes", "64", "--dropout", "0.0"]
+    model += ["--vq-num-codes", "64", "--dropout", "0.0", *KINDS[kind]]
     model += ["--compression-steps", "1", "--vq-warmup-updates", "100"]
-    model += ["--latent-share-updates", "50", "--latent-loss-start", "100"]
+    model += ["--latent-loss-start", "100"]
     optimizer = ["--optimizer", "adam", "--adam-betas", "(0.9, 0.98)"]
     optimizer += ["--lr", "0.003", "--lr-scheduler", "polynomial_decay"]
     optimizer += ["--warmup-updates", "40", "--total-num-update", updates]

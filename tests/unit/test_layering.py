@@ -74,6 +74,8 @@ TABLE = {
     "translation.decoder translation.schedule translation.noise translation.binding "
     "translation.teacher_start",
     "translation.architectures": "translation.config translation.model | fairseq",
+    "translation.aligned": f"{SEARCH} translation.model translation.decoder "
+    "translation.word_codes | torch",
     "translation.word_codes": f"bottleneck {SEARCH} translation.model "
     "translation.predictor translation.decoder | torch",
     "translation.onnx.export": f"{FRONT} translation.onnx* translation.model "

@@ -210,6 +210,8 @@ def describe_latents(translator: Translator) -> LatentSizes:
     """Names the sizes of the latents."""
     options = translator.model.cfg
     soft = options.vq_assign == "soft" and options.vq_kind == "vq"
+    if options.vq_kind == "none":
+        return NO_LATENTS
     if options.vq_kind == "words":
         words = options.words_per_code or 2**options.compression_steps
         return {**NO_LATENTS, "words_per_code": words}

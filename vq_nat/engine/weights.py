@@ -287,7 +287,10 @@ def refuse_unserved(model: Any) -> None:
 
 def latent_reasons(model: Any) -> Iterable[tuple[bool, str]]:
     """Yields what a latent model may lack, and whether it does."""
-    yield model.cfg.vq_kind == "identity", "latent codes, but this one has none"
+    kind = model.cfg.vq_kind
+    yield kind in ("identity", "none"), "latent codes, but this one has none"
+    apart = getattr(model.cfg, "alignment", "positions")
+    yield apart != "positions", f"`alignment` 'positions', but has {apart!r}"
     added = getattr(getattr(model, "bottleneck", None), "adds_slices", False)
     yield added, "slices of product quantization, but its slices add up"
     for stage in ("latent_predictor", "parallel_decoder"):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ..results.writing import write_text
-from ..translation.flow import is_latent
+from ..translation.flow import is_aligned, is_latent
 from ..translation.translator import Translator
 
 MOST = 10  # words and chunks kept of each code
@@ -79,6 +79,11 @@ def require_codes(translator: Translator) -> None:
         kind = translator.model.cfg.vq_kind
         raise ValueError(
             f"the model must have codes, but its `vq_kind` is {kind!r} instead."
+        )
+    if is_aligned(model):
+        raise ValueError(
+            "the model's `alignment` must be 'positions', but is 'ctc' instead: its "
+            "codes stand for no words of their own."
         )
 
 

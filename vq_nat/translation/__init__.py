@@ -5,6 +5,7 @@ What it changes in fairseq is listed in `vq_nat.fairseq_side.patches`.
 
 from ..fairseq_side import patches
 from . import architectures  # noqa: F401
+from .aligned import AlignedTransformer
 from .config import VQEMTransformerConfig
 from .criterion import LatentPredictionCriterion
 from .decoder import register_decoder
@@ -20,6 +21,7 @@ from .word_codes import WordCodeTransformer
 patches.apply(at_import=True)
 
 __all__ = [
+    "AlignedTransformer",
     "CausalPredictor",
     "DiscreteLatentTranslationTask",
     "IterativeLatentGenerator",

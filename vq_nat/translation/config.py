@@ -39,6 +39,8 @@ class TransformerSize(NamedTuple):
 
 TRANSFORMER = "transformer"  # the stages of this package
 WORDS = "words"  # the kind of codes that needs no bottleneck
+NONE = "none"  # no codes at all: the decoder reads the source's states
+POSITIONS, CTC = "positions", "ctc"  # how words and the decoder's positions are aligned
 KINDS = BottleneckConfig.__dataclass_fields__["vq_kind"].metadata["help"]
 
 
@@ -50,7 +52,23 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
         default="vq",
         metadata={
             "help": f"{KINDS}; or {WORDS}: the code of a chunk is its last word, and "
-            "nothing is compressed"
+            f"nothing is compressed; or {NONE}, with --alignment {CTC}: no codes, the "
+            "decoder reads the states of the source"
+        },
+    )
+    alignment: str = field(
+        default=POSITIONS,
+        metadata={
+            "help": f"{POSITIONS}: each word has its place; {CTC}: the decoder has "
+            "more positions than words, which are found by connectionist temporal "
+            "classification (Graves et al. 2006; Libovický and Helcl 2018)"
+        },
+    )
+    alignment_doublings: int = field(
+        default=1,
+        metadata={
+            "help": f"with --alignment {CTC}: 2^N positions of the decoder for each "
+            f"word of a chunk, or with --vq-kind {NONE} for each word of the source"
         },
     )
     words_per_code: int = field(
@@ -183,7 +201,15 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
     @property
     def chunk(self) -> int:
         """Words per code, k."""
+        if self.vq_kind == NONE:
+            return 1
         return self.words_per_code or 2**self.compression_steps
+
+    @property
+    def model_kind(self) -> str:
+        """Which class of model it is of, see `VQEMTransformer.kinds`."""
+        aligned = self.alignment == CTC and self.vq_kind != NONE
+        return CTC if aligned else self.vq_kind
 
     def size_of(self, stage: str) -> TransformerSize:
         """What all stages have in common, with the dropout of one of them."""
@@ -192,6 +218,7 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
 
 
 LEAST = {
+    "alignment_doublings": 1,
     "encoder_layers": 1,
     "predictor_layers": 1,
     "decoder_layers": 1,
@@ -227,6 +254,7 @@ def check(cfg: VQEMTransformerConfig) -> None:
                 f"`{name}` must be at least 0 and below 1, but is {share} instead."
             )
     check_chunk(cfg)
+    check_alignment(cfg)
     for name in ("vq_prior_weight", "vq_rate_weight"):
         if getattr(cfg, name) and not takes_prior(cfg.vq_kind):
             raise ValueError(
@@ -242,7 +270,39 @@ def check(cfg: VQEMTransformerConfig) -> None:
 
 def takes_prior(kind: str) -> bool:
     """Tells whether codes of a kind are chosen with the predictor's word."""
-    return kind != WORDS and member(kind).takes_prior
+    return kind not in (WORDS, NONE) and member(kind).takes_prior
+
+
+def check_alignment(cfg: VQEMTransformerConfig) -> None:
+    """Refuses what words without a place of their own cannot have.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    known = (POSITIONS, CTC)
+    if cfg.alignment not in known:
+        raise ValueError(
+            f"`alignment` must be one of {', '.join(known)}, but is "
+            f"{cfg.alignment!r} instead."
+        )
+    if cfg.alignment == POSITIONS:
+        if cfg.vq_kind == NONE:
+            raise ValueError(
+                f"`alignment` must be {CTC!r} with `vq_kind` {NONE!r}, but is "
+                f"{POSITIONS!r} instead: nothing else says how long an output is."
+            )
+        return
+    if cfg.vq_kind == WORDS:
+        raise ValueError(
+            f"`alignment` must be {POSITIONS!r} with `vq_kind` {WORDS!r}, but is "
+            f"{CTC!r} instead: the words of the codes have their places."
+        )
+    for name in ("shown_sentences", "latent_share_updates"):
+        if getattr(cfg, name):
+            raise ValueError(
+                f"`{name}` must be 0 with `alignment` {CTC!r}, but is "
+                f"{getattr(cfg, name)} instead: words have no place to be shown at."
+            )
 
 
 def check_chunk(cfg: VQEMTransformerConfig) -> None:

@@ -12,7 +12,7 @@ from fairseq.tasks import FairseqTask
 from torch import Tensor
 
 from ..fairseq_side.training import SummedCriterion, log_bottleneck, totals
-from .flow import NO_CODE, TrainingOutput, normalise_codes
+from .flow import BLANK, NO_CODE, AlignedWords, TrainingOutput, normalise_codes
 
 LN2 = 0.6931471805599453
 
@@ -111,6 +111,8 @@ class LatentPredictionCriterion(SummedCriterion):
 
     def reconstruction(self, out: TrainingOutput) -> "Losses":
         """Cross-entropy of the hidden words, as if all W words had been hidden."""
+        if out.aligned is not None:
+            return aligned_losses(out.aligned, self.word_smoothing)
         found = smoothed(out.word_logits, out.word_targets, self.word_smoothing)
         share = out.word_positions / max(1, out.word_targets.numel())
         return Losses(found.loss * share, found.nll * share)
@@ -128,6 +130,8 @@ class LatentPredictionCriterion(SummedCriterion):
         metrics.log_scalar("code_nll", total["code_nll"] / codes / LN2, codes, round=3)
         for name, of in (("word", "hidden_words"), ("code", "latents")):
             count = total[of]
+            if not count:  # aligned words have no places to be right at
+                continue
             share = total[f"{name}_hits"] / max(count, 1)
             metrics.log_scalar(f"{name}_accuracy", share, count, round=4)
         log_bottleneck(total, known=per_word)
@@ -154,6 +158,32 @@ def smoothed(logits: Tensor, targets: Tensor, smoothing: float) -> Losses:
     log_probs = F.log_softmax(logits.float(), dim=-1)
     nll = -log_probs.gather(-1, targets.unsqueeze(-1)).sum()
     even = -log_probs.mean(dim=-1).sum()
+    return Losses((1 - smoothing) * nll + smoothing * even, nll.detach())
+
+
+def aligned_losses(aligned: AlignedWords, smoothing: float = 0.0) -> Losses:
+    """-log of the sum over all alignments (Graves et al. 2006), summed over the batch.
+
+    Words that do not fit into their positions have none, and count nothing.
+
+    Args:
+        aligned: the words, and what is said of every position.
+        smoothing: ε, the share that all symbols share at each position; one word's
+            part of it is the mean over positions.
+    """
+    log_probs = F.log_softmax(aligned.logits.float(), dim=-1)
+    nll = F.ctc_loss(
+        log_probs.transpose(0, 1),
+        aligned.words,
+        aligned.mask.sum(dim=1),
+        aligned.counts,
+        blank=BLANK,
+        reduction="sum",
+        zero_infinity=True,
+    )
+    if not smoothing:
+        return Losses(nll, nll.detach())
+    even = -log_probs.mean(dim=-1)[aligned.mask].mean() * aligned.counts.sum()
     return Losses((1 - smoothing) * nll + smoothing * even, nll.detach())
 
 

@@ -20,6 +20,9 @@ LOGITS_AT_ONCE = 2**27
 LOGITS_AT_ONCE_CPU = 2**21
 # Where there is no code to predict.
 NO_CODE = -100
+# Where there is no word, among aligned ones: the beginning of sentence, which every
+# fairseq dictionary has first and no output needs.
+BLANK = 0
 
 
 class EncodedSource(NamedTuple):
@@ -67,6 +70,15 @@ class Candidate(NamedTuple):
     history: tuple[Tensor, ...] = ()  # the words of every pass, if they are kept
 
 
+class AlignedWords(NamedTuple):
+    """Words that have no place of their own, and where they may be found."""
+
+    logits: Tensor  # (B, P, V), of more positions than there are words
+    mask: Tensor  # (B, P)
+    words: Tensor  # (B, T), their end included, padded on the right
+    counts: Tensor  # (B,), the words that are real
+
+
 class TrainingOutput(NamedTuple):
     """Everything the criterion needs of one forward pass."""
 
@@ -81,6 +93,7 @@ class TrainingOutput(NamedTuple):
     bottleneck: BottleneckOutput
     latent_count: int  # real latent positions
     updates: int  # finished so far; schedules depend on it
+    aligned: AlignedWords | None = None  # instead of `word_logits` and their targets
 
 
 # ------------------------------------------------------- what decoding asks of a model
@@ -173,6 +186,22 @@ class LatentModel(Protocol):
 def is_latent(model: object) -> TypeGuard[LatentModel]:
     """Tells whether a model has latents to decode from."""
     return hasattr(model, "lookup") and hasattr(model, "true_latents")
+
+
+def is_aligned(model: object) -> bool:
+    """Tells whether a model's words have no place of their own: `--alignment ctc`."""
+    return getattr(model, "aligned", False)
+
+
+def reads_source(model: object) -> bool:
+    """Tells whether a model decodes from the states of the source, without codes."""
+    return getattr(model, "reads_source", False)
+
+
+def positions_per_latent(model: LatentModel) -> int:
+    """Returns how many positions the decoder has for each latent."""
+    own: int | None = getattr(model, "positions_per_latent", None)
+    return own or model.chunk
 
 
 Record = TypeVar("Record", EncodedSource, Latents, LatentCodes)

@@ -87,7 +87,7 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
             cfg.size_of("decoder"), steps, cfg.decoder_layers
         )
 
-    # The classes of other kinds of codes, by `vq_kind`.
+    # The classes of other kinds of codes, and of words without places, by name.
     kinds: ClassVar[dict[str, type["VQEMTransformer"]]] = {}
 
     def __init_subclass__(cls, kind: str = "", **rest: Any) -> None:
@@ -116,7 +116,7 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
                 "--joined-dictionary`."
             )
         dictionary = task.target_dictionary
-        kind = cls.kinds.get(options.vq_kind, cls)
+        kind = cls.kinds.get(options.model_kind, cls)
         return kind(options, len(dictionary), dictionary.pad())
 
     @property
@@ -230,13 +230,8 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         code_targets = soft_targets(bottleneck.weights, z_e.mask, self.predictor.end)
 
         latents = Latents(bottleneck.quantized, z_e.mask)
-        shown = self.draw_shown(words)
-        states, mask = self.decoder(latents, source, self.embed_shown(words, shown))
-        hidden = mask & ~shown  # a shown word is never its own training target
         return TrainingOutput(
-            word_logits=self.project(states[hidden]),
-            word_targets=words[hidden],
-            word_positions=int(mask.sum()),
+            **self.word_outputs(latents, source, words),
             code_logits=code_logits,
             code_targets=code_targets,
             code_count=int(z_e.mask.sum()) + len(words),
@@ -244,6 +239,25 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
             latent_count=int(z_e.mask.sum()),
             updates=self.num_updates,
         )
+
+    def word_outputs(
+        self, latents: Latents, source: EncodedSource, words: Tensor
+    ) -> dict[str, Any]:
+        """Returns the fields of a `TrainingOutput` that are about words.
+
+        Args:
+            latents: that the decoder reads.
+            source: the encoded source.
+            words: (B, L · k), the target in whole chunks.
+        """
+        shown = self.draw_shown(words)
+        states, mask = self.decoder(latents, source, self.embed_shown(words, shown))
+        hidden = mask & ~shown  # a shown word is never its own training target
+        return {
+            "word_logits": self.project(states[hidden]),
+            "word_targets": words[hidden],
+            "word_positions": int(mask.sum()),
+        }
 
     @torch.no_grad()
     def prior_of(self, z_e: Latents, source: EncodedSource) -> Optional[Prior]:

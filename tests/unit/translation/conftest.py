@@ -32,7 +32,7 @@ def build(**options: object) -> VQEMTransformer:
     arguments = Namespace(**{**small, **options})
     ARCH_CONFIG_REGISTRY["vq_em_transformer_tiny"](arguments)
     cfg = VQEMTransformerConfig.from_namespace(arguments)
-    kind = VQEMTransformer.kinds.get(cfg.vq_kind, VQEMTransformer)
+    kind = VQEMTransformer.kinds.get(cfg.model_kind, VQEMTransformer)
     return kind(cfg, VOCABULARY, PAD).eval()
 
 

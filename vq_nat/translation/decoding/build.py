@@ -7,7 +7,7 @@ from math import inf
 from fairseq.data import Dictionary
 from torch import Tensor, nn
 
-from ..flow import LatentModel, is_latent
+from ..flow import LatentModel, is_aligned, is_latent, reads_source
 from .generator import IterativeLatentGenerator
 from .lengths import LengthRule
 from .limits import SearchOptions
@@ -126,7 +126,9 @@ def refuse_unserved(
     """
     model = models[0]
     assert is_latent(model), "there is another generator for models without latents"
-    if not model.predicts_codes and not options.true_latents:
+    if is_aligned(model):
+        refuse_places(options, reads_source(model))
+    elif not model.predicts_codes and not options.true_latents:
         raise ValueError(
             "`true_latents` must be the way to decode a model of `vq_kind` "
             "'identity', but is not: it has no codes to predict."
@@ -148,3 +150,37 @@ def refuse_unserved(
             "`temperature` must be 1 unless `code_search` is 'sample', but is "
             f"{options.temperature} instead: only samples are drawn at a temperature."
         )
+
+
+# What needs codes: a model that reads the source has none.
+OF_CODES = {
+    "candidates": 1,
+    "passes": 0,
+    "true_codes": False,
+    "true_latents": False,
+    "code_search": "beam",
+    "length_mode": "free",
+    "min_length_ratio": 0.0,
+}
+# What needs places of words, which are not known before the words are.
+OF_PLACES = {"verify": False, "min_len": 1}
+
+
+def refuse_places(options: DecodingOptions, without_codes: bool) -> None:
+    """Refuses what a model cannot do whose words have no places.
+
+    Args:
+        options: of decoding.
+        without_codes: whether it has no codes either.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    refused = OF_PLACES | (OF_CODES if without_codes else {})
+    kind = "that was trained without codes" if without_codes else "without places"
+    for name, only in refused.items():
+        if getattr(options, name) != only:
+            raise ValueError(
+                f"`{name}` must be {only!r} for a model {kind} (--alignment ctc), but "
+                f"is {getattr(options, name)!r} instead."
+            )

@@ -18,11 +18,15 @@ from ..flow import (
     LatentModel,
     Latents,
     align_left,
+    is_aligned,
+    positions_per_latent,
+    reads_source,
     row_slices,
     rows_at_once,
     take,
 )
 from .batches import Sample, only, target_of
+from .collapse import collapse
 from .drafts import (
     Draft,
     WordGuess,
@@ -130,9 +134,12 @@ class IterativeLatentGenerator:
             model.eval()  # returns nothing after fairseq's make_generation_fast_
         src_tokens = sample["net_input"]["src_tokens"]
         source = model.encode(src_tokens)
-        if self.true_latents:
-            drafts = [self._true_draft(model, source, target_of(sample))]
+        if self.true_latents or reads_source(model):
+            target = src_tokens if reads_source(model) else target_of(sample)
+            drafts = [self._true_draft(model, source, target)]
             rows = self._candidates(drafts, drafts[0].steps())
+            if reads_source(model):  # what stands for its codes has nothing in it
+                rows = [row._replace(codes=row.codes[:0]) for row in rows]
             return self._ranked(src_tokens, [[row] for row in rows])
         codes = self._codes(model, source, sample)
         copies = len(codes.codes) // len(src_tokens)
@@ -218,7 +225,8 @@ class IterativeLatentGenerator:
         shown: Optional[Tensor] = None,
     ) -> WordGuess:
         """Predicts all words, of some rows at a time if they are many."""
-        length = latents.mask.size(1) * model.chunk
+        each = positions_per_latent(model)
+        length = latents.mask.size(1) * each
         device, most = latents.mask.device, self.logits_at_once
         count = rows_at_once(device, length, self.vocabulary, most)
         slices = row_slices(len(latents.mask), count)
@@ -228,7 +236,7 @@ class IterativeLatentGenerator:
         for rows in slices:
             # Neighbours are often of a length: as short as the longest of them.
             longest = int(latents.mask[rows].sum(dim=1).max())
-            end = longest * model.chunk
+            end = longest * each
             part = self._decode_rows(
                 model,
                 Latents(*(field[rows, :longest] for field in latents)),
@@ -250,6 +258,8 @@ class IterativeLatentGenerator:
         decoded = model.decode(latents, source, words, shown)
         logits = decoded.logits.float()
         logp = logits.log_softmax(dim=-1)  # one fused pass: half of logsumexp's time
+        if is_aligned(model):
+            return self._aligned(logits, logp, decoded.mask, source)
         logits[..., self.bos] = -float("inf")
         if self.lengths.shortest > 1:
             logits[:, : self.lengths.shortest, [self.eos, self.pad]] = -float("inf")
@@ -257,6 +267,16 @@ class IterativeLatentGenerator:
         scores = logp.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
         guess = WordGuess(tokens, scores, logp[..., self.eos], decoded.mask)
         return self._bounded(within(guess, guess.mask, self.pad), source)
+
+    def _aligned(
+        self, logits: Tensor, logp: Tensor, mask: Tensor, source: EncodedSource
+    ) -> WordGuess:
+        """Returns the words of the best path, see `collapse`."""
+        logits[..., self.pad] = -float("inf")
+        tokens = largest(logits)
+        scores = logp.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+        guess = WordGuess(tokens, scores, torch.zeros_like(scores), mask)
+        return self._bounded(collapse(guess, self.pad, self.eos), source)
 
     def _bounded(self, guess: WordGuess, source: EncodedSource) -> WordGuess:
         """Cuts off the words that are too many."""

@@ -7,7 +7,14 @@ import torch
 from fairseq.data import Dictionary
 from torch import Tensor, nn
 
-from ..flow import Candidate, EncodedSource, LatentCodes, LatentModel, align_left
+from ..flow import (
+    Candidate,
+    EncodedSource,
+    LatentCodes,
+    LatentModel,
+    align_left,
+    is_aligned,
+)
 from .batches import Sample, only, target_of
 
 
@@ -35,9 +42,15 @@ class ReferenceScorer:
         """Returns each reference of a batch as the one candidate of its sentence.
 
         Raises:
-            ValueError: if there are none, or several models.
+            ValueError: if there are none, or several models, or if words have no
+                places to be scored at.
         """
         model = only(models)
+        if is_aligned(model):
+            raise ValueError(
+                "`score_reference` must be off for a model of `--alignment ctc`: its "
+                "words have no places to be scored at."
+            )
         model.eval()
         target = align_left(target_of(sample), self.pad)
         source = model.encode(sample["net_input"]["src_tokens"])

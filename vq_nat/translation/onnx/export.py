@@ -21,6 +21,7 @@ from ...text.copying import write_texts
 from ..binding import LENGTH, trained_source
 from ..config import TRANSFORMER
 from ..decoding.search import EndsInACode
+from ..flow import is_aligned
 from ..model import VQEMTransformer
 from .graphs import Graph, graphs_of
 from .quantize import quantize
@@ -62,6 +63,11 @@ def export(
         raise ValueError(
             "`vq_kind` must be one of learned codes to be exported as ONNX graphs, but "
             "is 'words' instead."
+        )
+    if is_aligned(model):
+        raise ValueError(
+            "`alignment` must be 'positions' to be exported as ONNX graphs, but is "
+            f"{model.cfg.alignment!r} instead."
         )
     if model.bottleneck.adds_slices:
         raise ValueError(
