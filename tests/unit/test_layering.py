@@ -121,7 +121,7 @@ TABLE = {
     "examples.lib*": f"examples.lib* data_prep.lib.* {MEASURED}",
     "examples.paper_table*": f"examples.lib.* examples.paper_table.* data_prep.lib.* "
     f"data_prep.train_teacher {MEASURED}",
-    "examples*": f"examples.lib examples.lib.* data_prep* {MEASURED}",
+    "examples*": f"examples.lib examples.lib.* data_prep* inspected {MEASURED}",
 }
 
 
