@@ -35,3 +35,9 @@ def test_files_that_a_tree_names_exist(page: Path) -> None:
 def test_the_first_page_is_short() -> None:
     page = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     assert len(page.splitlines()) <= 150
+
+
+def test_names_of_test_files_are_unique() -> None:
+    """pytest imports them by their names: of two alike one would hide the other."""
+    names = sorted(path.name for path in (REPOSITORY / "tests").rglob("test_*.py"))
+    assert names == sorted(set(names))

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Optional, Union
 
+from torch import nn
+
 from ..fairseq_side.checkpoints import CONFIG
 from ..fairseq_side.compat import load_state
 from ..fairseq_side.packed import is_packed, read_config, updates_of
@@ -93,7 +95,7 @@ def best_of(state: dict[str, Any]) -> Optional[float]:
     return round(float(found), 4) if isinstance(found, (int, float)) else None
 
 
-def kind_of(model: Any) -> str:
+def kind_of(model: nn.Module) -> str:
     """Returns "latent", "parallel" (fairseq's own) or "autoregressive"."""
     if is_latent(model):
         return "latent"

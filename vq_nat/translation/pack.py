@@ -4,6 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional, Union
 
+from fairseq.data import Dictionary
+from fairseq.tasks.translation import TranslationTask
+
 from .. import __version__
 from ..fairseq_side.checkpoints import CONFIG, WEIGHTS, checkpoint_path
 from ..fairseq_side.compat import load_state
@@ -77,7 +80,7 @@ def pack_checkpoint(
         card_of(checkpoint, about, languages, CONFIG, in_fairseq)(folder)
 
 
-def dictionaries_of(task: Any) -> dict[str, Any]:
+def dictionaries_of(task: TranslationTask) -> dict[str, Dictionary]:
     """Returns source and target dictionary of a task, by language."""
     return {
         task.cfg.source_lang: task.source_dictionary,
