@@ -13,6 +13,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 
 from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, tell
 from data_prep.lib.text import decode_line, write_lines
+from vq_nat.files import MOST_BYTES
 
 # Of the text inside (a .gz file may be packed in many ways), at commit a3d2e0d.
 SHA256 = {
@@ -60,13 +61,21 @@ def unpack(data: Path, official: bool, folder: Path) -> None:
 
 
 def read_gzip(path: Path) -> bytes:
-    """Returns the content of a .gz file."""
+    """Returns the content of a .gz file.
+
+    Raises:
+        UserError: if it is missing, damaged, or holds more than such a file can.
+    """
     if not path.is_file():
         raise UserError(f"The file {path} is missing.")
     try:
-        return gzip.decompress(path.read_bytes())
+        with gzip.open(path, "rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} is not a complete .gz file: {error}.") from None
+    if len(content) > MOST_BYTES:
+        raise UserError(f"{path} must hold at most {MOST_BYTES:,} bytes of text.")
+    return content
 
 
 def clean(path: Path, content: bytes) -> list[str]:

@@ -23,6 +23,7 @@ from data_prep.lib.steps import (
     tell,
 )
 from data_prep.lib.text import write_lines
+from vq_nat.files import read_json, short
 from vq_nat.processes import command_group
 from vq_nat.results.writing import json_or_none, write_json
 
@@ -69,16 +70,17 @@ def training_command(
     path = data / "bin" / "text.json"
     if not path.is_file():
         raise UserError(f"The file {path} is missing; run prepare.py first.")
-    recipe = json.loads(path.read_text("utf-8"))
+    recipe = read_json(path, "the description of a corpus")
     options = {key: value for key, value in preset.items() if key not in OURS}
     if "batch-tokens" in preset:
-        step = int(preset["max-tokens"]) * max(1, gpus)
-        options["update-freq"] = max(1, round(preset["batch-tokens"] / step))
+        step = number_of(preset, "max-tokens") * max(1, gpus)
+        batch = number_of(preset, "batch-tokens")
+        options["update-freq"] = max(1, round(batch / step))
     fixed = {
         "user-dir": USER_DIR,
         "task": "discrete_latent_translation",
-        "source-lang": recipe["source_lang"],
-        "target-lang": recipe["target_lang"],
+        "source-lang": recipe.get("source_lang"),
+        "target-lang": recipe.get("target_lang"),
         "autocast": "auto",
         "required-batch-size-multiple": 1,
         "log-format": "json",
@@ -89,6 +91,21 @@ def training_command(
         program = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         program += [f"--nproc_per_node={gpus}", "-m", "fairseq_cli.train"]
     return [*program, str(data / "bin"), *flags({**fixed, **options}), *extra]
+
+
+def number_of(preset: dict[str, Any], key: str, least: int = 1) -> int:
+    """Returns a whole number of a preset.
+
+    Raises:
+        UserError: if it is missing, none, or too small.
+    """
+    value = preset.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UserError(
+            f"`{key}` of the preset must be a whole number of at least {least}, but is "
+            f"{short(value)} instead."
+        )
+    return value
 
 
 def train(command: list[str], out: Path) -> None:
@@ -134,11 +151,12 @@ def run(args: argparse.Namespace, extra: list[str]) -> None:
     """Trains, unless the same training is finished."""
     path = find_preset(args.preset, HERE / "presets")
     preset = read_preset(args.preset_file or path)
+    average = number_of({"average": 0, **preset}, "average", least=0)
     command = training_command(preset, args.data, args.out, args.gpus, extra)
 
     def make(folder: Path) -> None:
         train(command, args.out)
-        choose_teacher(args.out, int(preset.get("average", 0)))
+        choose_teacher(args.out, average)
         # The stamp is worth what the teacher is worth: both or neither.
         write_lines(folder / "teacher.sha256", [sha256(args.out / TEACHER)])
 

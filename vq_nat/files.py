@@ -18,6 +18,7 @@ from typing import Any
 
 PathLike = str | Path
 MOST_BYTES = 2**28  # of a file that is read as a whole, as text
+OURS = ("vq_nat", "data_prep", "examples")  # whose errors are sentences already
 
 
 class BadFile(ValueError):
@@ -44,7 +45,7 @@ def reading(path: PathLike, what: str) -> Iterator[None]:
         error.filename = error.filename or str(path)
         raise
     except (Exception, SystemExit) as error:  # a library may raise anything
-        ours = type(error).__module__.startswith(__name__.partition(".")[0] + ".")
+        ours = type(error).__module__.partition(".")[0] in OURS
         if ours or (isinstance(error, ValueError) and str(path) in str(error)):
             raise
         raise BadFile(sentence(path, what, error)) from error
@@ -67,6 +68,15 @@ def reason(error: BaseException, most: int = 200) -> str:
         return "it is no file that torch reads as data alone"
     said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return said if len(said) <= most else f"{said[:most]}…"
+
+
+def short(value: object, most: int = 80) -> str:
+    """Returns how a value is written, cut off if it is long."""
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = type(value).__name__
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def read_bytes(path: PathLike, what: str, most: int = MOST_BYTES) -> bytes:

@@ -4,7 +4,6 @@ The BLEU of a distilled corpus is worth as much as its teacher's: it belongs bes
 data, with the signature that says how it was counted.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -17,7 +16,10 @@ from data_prep.lib.pool import DecodingJob
 from data_prep.lib.steps import tell
 from data_prep.lib.teachers import Teacher, batches_by_length
 from data_prep.lib.text import plain_text, read_lines, undo_bpe
+from vq_nat.files import BadFile, read_json
 from vq_nat.results.writing import write_json
+
+LISTS = "lists of the correct translations of each sentence"
 
 
 def evaluate(
@@ -65,10 +67,16 @@ def translate(teacher: Teacher, sources: list[str], max_tokens: int) -> list[str
 
 
 def references(corpus: CorpusPlan, split: str) -> list[list[str | None]]:
-    """Returns the raw references in sacreBLEU's order: all correct ones, if known."""
+    """Returns the raw references in sacreBLEU's order: all correct ones, if known.
+
+    Raises:
+        BadFile: if they are no such lists.
+    """
     several = corpus.raw / f"{split}.refs.json"
     if several.is_file():
-        rows = json.loads(several.read_text("utf-8"))
+        rows = read_json(several, LISTS, list)
+        if not all(isinstance(row, list) for row in rows):
+            raise BadFile(f"{several} must be {LISTS}, but is not.")
         return [list(stream) for stream in zip_longest(*rows)]
     return [list(read_lines(corpus.raw / f"{split}.{corpus.langs[1]}"))]
 

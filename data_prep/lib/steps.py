@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vq_nat.files import sha256
+from vq_nat.files import BadFile, sha256
 from vq_nat.results.writing import json_or_none, write_json
 
 STAMP_VERSION = 1  # raise when a step's output changes for the same input
@@ -234,7 +234,7 @@ def errors_as_sentences() -> Iterator[None]:
     with exit_on_termination():
         try:
             yield
-        except UserError as error:
+        except (UserError, BadFile) as error:
             sys.exit(f"error: {error}")
         except KeyboardInterrupt:
             tell("stopped; run the same command again to continue")

@@ -3,7 +3,6 @@
 Two back ends: fairseq's model under our own search, and CTranslate2 (optional).
 """
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from data_prep.lib.teacher_search import (
     Search,
     Symbols,
 )
+from vq_nat.files import read_json
 
 # A translation in subwords and its log-probability per subword.
 Hypothesis = tuple[float, str]
@@ -174,8 +174,8 @@ def check_direction(checkpoint: Path, data: Path) -> None:
     text = data / "text.json"
     if not text.is_file():
         return
-    recipe = json.loads(text.read_text("utf-8"))
-    source, target = recipe["source_lang"], recipe["target_lang"]
+    recipe = read_json(text, "the description of a corpus")
+    source, target = recipe.get("source_lang"), recipe.get("target_lang")
     try:
         task = load_config(checkpoint)["task"]
     except (OSError, ValueError):

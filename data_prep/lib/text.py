@@ -25,7 +25,7 @@ from subword_nmt.apply_bpe import BPE
 from tqdm import tqdm
 
 from data_prep.lib.steps import UserError
-from vq_nat.text.lines import NotUTF8Error, clean
+from vq_nat.text.lines import NotUTF8Error, clean, lines_of
 from vq_nat.text.lines import decode_line as decode
 
 LINES_PER_CHUNK = 2_000
@@ -51,13 +51,14 @@ def read_lines(path: Path) -> Iterator[str]:
 
     Raises:
         UserError: if the file is missing, damaged, or not UTF-8.
+        BadFile: if a line has no end.
     """
     if not path.is_file():
         raise UserError(f"The file {path} is missing.")
     unpack = gzip.open if path.suffix == ".gz" else open
     try:
         with unpack(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(lines_of(file, str(path)), start=1):
                 yield decode_line(line, path, number)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path} is not a complete .gz file: {error}.") from None

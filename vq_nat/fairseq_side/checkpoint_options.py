@@ -25,8 +25,8 @@ from fairseq.models import (
 from fairseq.registry import REGISTRIES
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
+from ..files import short
 from ..languages import is_language
-from .literals import short
 from .option_rules import (
     TEXT,
     Rule,

@@ -30,6 +30,7 @@ from .packed import is_packed, read_packed
 BINARY = "binary data that fairseq-preprocess wrote"
 MAGIC = b"MMIDIDX\x00\x00"
 HEADER = len(MAGIC) + 8 + 1 + 8  # version, type of the numbers, count
+BLOCK = 2**22  # words looked at together
 WORDS = "a dictionary of fairseq, a symbol and a number a line,"
 
 
@@ -119,25 +120,32 @@ def load_data(path: str, *rest: Any, **options: Any) -> Any:
     """Opens binary data as fairseq does, after a look at the sizes that it states.
 
     Raises:
-        BadFile: if sizes or places lie outside the file.
+        BadFile: if sizes or places lie outside the file, or words outside the
+            dictionary.
     """
-    check_index(path)
+    kind = check_index(path)
+    dictionary = rest[0] if rest else options.get("dictionary")
+    if kind is not None and dictionary is not None:
+        check_words(f"{path}.bin", kind, len(dictionary))
     with reading(path, BINARY):
         return _load_data(path, *rest, **options)
 
 
-def check_index(prefix: str) -> None:
+def check_index(prefix: str) -> numpy.dtype[Any] | None:
     """Checks the index of what fairseq-preprocess wrote, `PREFIX.idx`, with its data.
 
     Behind its header stand the number of words of each sentence (int32) and the byte
     where it begins (int64).
+
+    Returns:
+        The type of the words in the data; None if fairseq has them in another layout.
 
     Raises:
         BadFile: if they cannot be those of the data.
     """
     index, data = f"{prefix}.idx", f"{prefix}.bin"
     if not (os.path.isfile(index) and os.path.isfile(data)):
-        return  # fairseq has other layouts, and says itself if there are none
+        return None  # fairseq says itself if there are none
     content = numpy.memmap(index, mode="r") if os.path.getsize(index) else b""
     if bytes(content[: len(MAGIC)]) != MAGIC:
         raise BadFile(f"{index} must be {BINARY}, but is another file.")
@@ -145,14 +153,38 @@ def check_index(prefix: str) -> None:
         kind, count = struct.unpack("<BQ", bytes(content[len(MAGIC) + 8 : HEADER]))
         if len(content) != HEADER + 12 * count:
             raise ValueError(f"it states {count:,} sentences and has another length")
-        width = numpy.dtype(indexed_dataset._code_to_dtype[kind]).itemsize
+        words = numpy.dtype(indexed_dataset._code_to_dtype[kind])
         sizes = numpy.frombuffer(content, numpy.int32, count, HEADER).astype(int)
         places = numpy.frombuffer(content, numpy.int64, count, HEADER + 4 * count)
-        ends = places + sizes * width
+        ends = places + sizes * words.itemsize
         if count and (min(sizes.min(), places.min()) < 0 or places.max() < 0):
             raise ValueError("a sentence has less than no words")
         if count and ends.max() > os.path.getsize(data):
             raise ValueError(f"it states more words than {data} has")
+    return words
+
+
+def check_words(data: str, kind: numpy.dtype[Any], size: int) -> None:
+    """Checks that every word of binary data has a number of the dictionary.
+
+    Args:
+        data: the file.
+        kind: of its numbers.
+        size: of the dictionary.
+
+    Raises:
+        BadFile: if one has none: a model would look up what is not there.
+    """
+    count = os.path.getsize(data) // kind.itemsize
+    words = numpy.memmap(data, kind, "r", shape=(count,)) if count else numpy.zeros(0)
+    for start in range(0, count, BLOCK):
+        block = words[start : start + BLOCK]
+        if block.max() >= size or block.min() < 0:
+            raise BadFile(
+                f"{data} must hold words of a dictionary of {size:,} symbols, but has "
+                f"number {block.max() if block.max() >= size else block.min()}: it is "
+                "damaged, or of another dictionary."
+            )
 
 
 _load_data = data_utils.load_indexed_dataset

@@ -10,6 +10,8 @@ import ast
 import sys
 from typing import Any
 
+from ..files import short
+
 LONGEST = 4096  # characters of a text
 LARGEST = 4096  # elements of a list
 SIGNS = {ast.UAdd: 1, ast.USub: -1}
@@ -37,15 +39,6 @@ def literal(text: str) -> Any:
         return value_of(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         raise refused from None
-
-
-def short(value: object, most: int = 80) -> str:
-    """Returns how a value is written, cut off if it is long."""
-    try:
-        text = repr(value)
-    except RecursionError:
-        text = type(value).__name__
-    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def value_of(node: ast.AST) -> Any:

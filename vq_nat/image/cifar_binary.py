@@ -14,6 +14,7 @@ FILES = {
 SHAPE = (3, 32, 32)
 RECORD = 1 + 3 * 32 * 32  # a label, then red, green and blue, each row by row
 CLASSES = 10
+MOST_RECORDS = 10**6  # of a file; CIFAR-10 has 10,000
 KNOWN = (
     f"there may be {FOLDER}, Parquet files {{train,test}}*.parquet, "
     "{train,test}_32x32.mat, or image files"
@@ -77,13 +78,18 @@ def read_records(path: Path) -> numpy.ndarray:
     """
     if not path.is_file():
         raise ValueError(f"The file {path} is missing.")
-    content = numpy.fromfile(path, dtype=numpy.uint8)
-    if len(content) == 0 or len(content) % RECORD:
+    size = path.stat().st_size
+    if size == 0 or size % RECORD:
         raise ValueError(
-            f"{path} must hold records of {RECORD} bytes, but its {len(content)} bytes "
-            "end within one: it is cut off, or another file."
+            f"{path} must hold records of {RECORD} bytes, but its {size} bytes end "
+            "within one: it is cut off, or another file."
         )
-    records = content.reshape(-1, RECORD)
+    if size // RECORD > MOST_RECORDS:
+        raise ValueError(
+            f"{path} must hold at most {MOST_RECORDS:,} images, but holds "
+            f"{size // RECORD:,} instead."
+        )
+    records = numpy.fromfile(path, dtype=numpy.uint8).reshape(-1, RECORD)
     wrong = numpy.flatnonzero(records[:, 0] >= CLASSES)
     if len(wrong):
         raise ValueError(

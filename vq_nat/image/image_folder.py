@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy
 
-from .pixels import decode_all
+from ..files import read_bytes
+from .pixels import MOST_BYTES, decode_all
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm")
 FOLDERS = {  # of each split, the first that is there
@@ -54,5 +55,5 @@ def read(root: Path, split: str) -> numpy.ndarray | None:
     paths = files(folder)
     if not paths:
         raise ValueError(f"{folder} must hold images, but holds none.")
-    images = ((str(path), path.read_bytes()) for path in paths)
+    images = ((str(path), read_bytes(path, "an image", MOST_BYTES)) for path in paths)
     return decode_all(images, len(paths), f"{root.name}/{split}")

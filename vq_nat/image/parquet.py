@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 
+from ..files import reading
 from .pixels import Named, decode_all, missing
 
-COLUMNS = ("img", "image")  # structs with a field `bytes`
+COLUMNS = ("img", "image")  # of bytes, or structs with a field `bytes`
 FOLDERS = (".", "data", "plain_text")
 PATTERNS = {"train": "train*", "valid": "valid*", "test": "test*"}
-ROWS = 1024  # read at a time
+# Read at a time: a short file can hold a large image once, and name it in every row.
+ROWS = 4
+MOST_UNPACKED = 2**30  # bytes of the images in a group of rows
+WHAT = "a Parquet file of images"
 
 
 def files(root: Path, split: str) -> list[Path]:
@@ -28,6 +32,15 @@ def holds(root: Path) -> bool:
     return bool(files(root, "train") or files(root, "test"))
 
 
+class Column(NamedTuple):
+    """The images of a file."""
+
+    path: Path
+    name: str
+    leaf: str  # the bytes in it
+    table: Any  # pyarrow's `ParquetFile`
+
+
 def read(root: Path, split: str) -> numpy.ndarray | None:
     """Decodes a split.
 
@@ -40,48 +53,44 @@ def read(root: Path, split: str) -> numpy.ndarray | None:
     paths = files(root, split)
     if not paths:
         return None
-    tables = [open_table(path) for path in paths]
-    count = sum(table.metadata.num_rows for table in tables)
-    images = (
-        image for path, table in zip(paths, tables) for image in rows(path, table)
-    )
-    if not count:
+    columns = [open_column(path) for path in paths]
+    count = sum(column.table.metadata.num_rows for column in columns)
+    if count <= 0:
         raise ValueError(f"{paths[0]} must hold images, but holds none.")
+    images = (image for column in columns for image in rows(column))
     return decode_all(images, count, f"{root.name}/{split}")
 
 
-def open_table(path: Path) -> Any:
+def open_column(path: Path) -> Column:
     """Opens a file, whose rows are read later.
 
     Raises:
-        ValueError: if it is no Parquet file, or cut off.
+        ValueError: if it is no Parquet file, cut off, or without images.
     """
     try:
-        import pyarrow
-        from pyarrow.parquet import ParquetFile
+        from pyarrow import parquet
     except ImportError:
         raise ValueError(missing("pyarrow", "Parquet files")) from None
-    try:
-        return ParquetFile(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise ValueError(broken(path, error)) from None
+    with reading(path, WHAT):
+        table = parquet.ParquetFile(path)
+        name = name_of(path, table.schema_arrow)
+        leaf = leaf_of(path, table.schema_arrow, name)
+        check_groups(path, table.metadata, leaf)
+    return Column(path, name, leaf, table)
 
 
-def rows(path: Path, table: Any) -> Iterator[Named]:
+def rows(column: Column) -> Iterator[Named]:
     """Yields the encoded images of a file.
 
     Raises:
-        ValueError: if there are none, or the file is damaged.
+        ValueError: if one is missing, or the file is damaged.
     """
-    import pyarrow
-
-    column, number = column_of(path, table), 0
-    batches = table.iter_batches(batch_size=ROWS, columns=[column])
+    path, number = column.path, 0
+    with reading(path, WHAT):
+        batches = column.table.iter_batches(batch_size=ROWS, columns=[column.leaf])
     while True:
-        try:
+        with reading(path, WHAT):
             batch = next(batches, None)
-        except (pyarrow.ArrowException, OSError) as error:
-            raise ValueError(broken(path, error)) from None
         if batch is None:
             return
         for value in batch.column(0):
@@ -91,28 +100,60 @@ def rows(path: Path, table: Any) -> Iterator[Named]:
             if not isinstance(content, bytes):
                 raise ValueError(
                     f"Row {number} of {path} must hold the bytes of an image in the "
-                    f"column `{column}`, but holds none."
+                    f"column `{column.name}`, but holds none."
                 )
             yield f"Row {number} of {path}", content
 
 
-def column_of(path: Path, table: Any) -> str:
+def name_of(path: Path, schema: Any) -> str:
     """Returns the name of the column of images.
 
     Raises:
         ValueError: if there is none.
     """
-    names = table.schema_arrow.names
     for name in COLUMNS:
-        if name in names:
+        if name in schema.names:
             return name
     raise ValueError(
         f"{path} must have a column {' or '.join(COLUMNS)}, but has "
-        f"{', '.join(names)} instead."
+        f"{', '.join(schema.names)} instead."
     )
 
 
-def broken(path: Path, error: Exception) -> str:
-    """Says that a file is damaged."""
-    reason = str(error).splitlines()[0].rstrip(".")
-    return f"{path} cannot be read as a Parquet file: {reason}."
+def leaf_of(path: Path, schema: Any, column: str) -> str:
+    """Returns the name of what is read of a column: the bytes alone.
+
+    Raises:
+        ValueError: if it holds something else.
+    """
+    from pyarrow import types
+
+    kind, leaf = schema.field(column).type, column
+    if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        kind, leaf = kind.field("bytes").type, f"{column}.bytes"
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    if not (types.is_binary(kind) or types.is_large_binary(kind)):
+        raise ValueError(
+            f"{path} must have the bytes of images in its column `{column}`, but has "
+            f"{kind} instead."
+        )
+    return leaf
+
+
+def check_groups(path: Path, metadata: Any, leaf: str) -> None:
+    """Refuses a file that says that it unpacks to more than fits, before it does.
+
+    Raises:
+        ValueError: if it says so.
+    """
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for index in range(group.num_columns):
+            part = group.column(index)
+            size = part.total_uncompressed_size
+            if part.path_in_schema == leaf and not 0 <= size <= MOST_UNPACKED:
+                raise ValueError(
+                    f"{path} must have at most {MOST_UNPACKED:,} bytes of images in a "
+                    f"group of rows, but says that it has {size:,} instead."
+                )

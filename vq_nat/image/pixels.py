@@ -13,6 +13,8 @@ from tqdm import tqdm
 # Pillow knows forty more, some of which it hands to other programs.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "PPM")
 MOST_PIXELS = 2**24
+MOST_BYTES = 2**26  # of an encoded image
+MOST_KEPT = 2**35  # bytes of a split, which is kept in memory
 Named = tuple[str, bytes]  # a file, or a row of a file, and its bytes
 
 
@@ -28,9 +30,11 @@ def decode_all(images: Iterable[Named], count: int, title: str) -> numpy.ndarray
         (N, 3, H, W) uint8.
 
     Raises:
-        ValueError: if one cannot be decoded, or is of another size than the first.
+        ValueError: if one cannot be decoded, or is of another size than the first; if
+            there are more or fewer of them, or more than memory holds.
     """
     pixels = first = None
+    index = -1
     bar = tqdm(
         images,
         total=count,
@@ -44,16 +48,49 @@ def decode_all(images: Iterable[Named], count: int, title: str) -> numpy.ndarray
         image = decode(origin, content)
         if pixels is None:
             first, size = origin, image.shape
-            pixels = numpy.empty((count, 3, *size[:2]), dtype=numpy.uint8)
+            pixels = room(count, size, title)
         elif image.shape != size:
             raise ValueError(
                 f"{origin} must be of {size[1]} × {size[0]} pixels like {first}, but "
                 f"is of {image.shape[1]} × {image.shape[0]} instead."
             )
-        pixels[index] = image.transpose(2, 0, 1)
+        if index < count:
+            pixels[index] = image.transpose(2, 0, 1)
     if pixels is None:
         raise ValueError(f"{title} must hold images, but holds none.")
+    if index + 1 != count:
+        raise ValueError(
+            f"{title} must hold {count} images, as its files say, but holds "
+            f"{index + 1} instead."
+        )
     return pixels
+
+
+def room(count: int, size: tuple[int, ...], title: str) -> numpy.ndarray:
+    """Returns room for images.
+
+    Args:
+        count: how many there are, as the files say.
+        size: height, width, and more.
+        title: of the images, for the message.
+
+    Shape:
+        (N, 3, H, W) uint8.
+
+    Raises:
+        ValueError: if that is more than memory holds.
+    """
+    shape = (count, 3, *size[:2])
+    too_many = ValueError(
+        f"{title} must fit in memory, but has {count:,} images of {size[1]} × "
+        f"{size[0]} pixels."
+    )
+    if count * 3 * size[0] * size[1] > MOST_KEPT:
+        raise too_many
+    try:
+        return numpy.empty(shape, dtype=numpy.uint8)
+    except MemoryError:
+        raise too_many from None
 
 
 def decode(origin: str, content: bytes) -> numpy.ndarray:
@@ -66,6 +103,11 @@ def decode(origin: str, content: bytes) -> numpy.ndarray:
         ValueError: if it is damaged, or not of three colours.
     """
     image_module = pillow()
+    if len(content) > MOST_BYTES:
+        raise ValueError(
+            f"{origin} must be an image of at most {MOST_BYTES:,} bytes, but has "
+            f"{len(content):,}."
+        )
     try:
         with image_module.open(io.BytesIO(content), formats=FORMATS) as image:
             width, height = image.size

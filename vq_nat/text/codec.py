@@ -9,7 +9,7 @@ from typing import Protocol
 from ..files import reading
 from .detokenizer import MosesDetokenizer
 from .dictionary import Vocabulary
-from .folder import CODES, TEXT_FILE, read_description
+from .folder import CODES, PREFIXES, TEXT_FILE, read_description
 from .lines import clean
 from .memo import Memo
 from .punctuation import normalise
@@ -17,8 +17,9 @@ from .sentences import Limits, split
 from .subwords import BytePairs, SentencePieces, Subwords
 from .tokenizer import MosesTokenizer
 
-__all__ = ["CODES", "TEXT_FILE", "IndexCodec", "Limits", "Text", "Tokenizer"]
-PREFIXES = "nonbreaking_prefixes"  # by language, in the text file of an exported folder
+__all__ = [
+    *("CODES", "PREFIXES", "TEXT_FILE", "IndexCodec", "Limits", "Text", "Tokenizer"),
+]
 UNKNOWN = "⁇"
 SPACES = re.compile(r"\s+")
 

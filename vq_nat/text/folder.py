@@ -6,10 +6,11 @@ Folders are passed on: what they say is checked before anything is looked up by 
 from pathlib import Path
 from typing import Any
 
-from ..files import BadFile, check_hashes, read_json
+from ..files import BadFile, check_hashes, read_json, short
 from ..languages import is_language
 
 TEXT_FILE = "text.json"
+PREFIXES = "nonbreaking_prefixes"  # by language, in the text file of an exported folder
 CODES = {"subword_nmt": "bpe.codes", "sentencepiece": "sentencepiece.model"}
 TOKENIZERS = ("moses", "space")
 WHAT = "the description of a text that prepare.py writes"
@@ -31,14 +32,17 @@ def read_description(folder: Path) -> dict[str, Any]:
         if text.get(name) not in known:
             raise BadFile(
                 f"`{name}` in {path} must be one of {', '.join(known)}, but is "
-                f"{text.get(name)!r} instead."
+                f"{short(text.get(name))} instead."
             )
     for name in ("source_lang", "target_lang"):
         if not is_language(text.get(name)):
             raise BadFile(
                 f"`{name}` in {path} must be the short name of a language, but is "
-                f"{text.get(name)!r} instead."
+                f"{short(text.get(name))} instead."
             )
+    lists = text.get(PREFIXES, {})
+    if not isinstance(lists, dict) or not all(map(is_list_of_words, lists.values())):
+        raise BadFile(f"`{PREFIXES}` in {path} must be lists of words, but is not.")
     known_hashes = text.get("sha256", {})
     if not isinstance(known_hashes, dict):
         raise BadFile(f"`sha256` in {path} must be a dict of files, but is not.")
@@ -48,3 +52,8 @@ def read_description(folder: Path) -> dict[str, Any]:
     if not codes.is_file():
         raise FileNotFoundError(f"the file {codes} does not exist.")
     return text
+
+
+def is_list_of_words(value: object) -> bool:
+    """Tells whether a value is a list of texts."""
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)

@@ -8,7 +8,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
+
+from ..files import BadFile
 
 Item = TypeVar("Item")
 
@@ -21,8 +23,43 @@ BLANK = "\x00-\x1f\x7f-\x9f\u2028\u2029"
 _INVISIBLE, _BLANK = re.compile(f"[{INVISIBLE}]"), re.compile(f"[{BLANK}]+")
 
 
-class NotUTF8Error(ValueError):
+MOST_LINE = 2**24  # bytes; what unpacks to one endless line must not fill the memory
+
+
+class NotUTF8Error(BadFile):
     """A line that is not UTF-8."""
+
+
+class EndlessLineError(BadFile):
+    """A line that is too long for one."""
+
+
+class Binary(Protocol):
+    """A file that is open in binary mode."""
+
+    def readline(self, size: int = -1, /) -> bytes:
+        """Returns the next line, or as much of it."""
+
+
+def lines_of(file: Binary, where: str) -> Iterator[bytes]:
+    """Yields the lines of an open file, with their ends; only a line feed ends one.
+
+    Args:
+        file: open in binary mode; an empty one has no lines.
+        where: its name, for the message.
+
+    Raises:
+        EndlessLineError: naming file and line.
+    """
+    number = 0
+    while line := file.readline(MOST_LINE + 1):
+        number += 1
+        if len(line) > MOST_LINE:
+            raise EndlessLineError(
+                f"{where}, line {number} must have at most {MOST_LINE:,} bytes, but "
+                "has more."
+            )
+        yield line
 
 
 def decode_line(line: bytes, where: str, number: int, errors: str = "strict") -> str:
@@ -48,23 +85,22 @@ def decode_line(line: bytes, where: str, number: int, errors: str = "strict") ->
     return text.removeprefix("\ufeff") if number == 1 else text
 
 
-def decode_lines(
-    lines: Iterable[bytes], where: str, errors: str = "strict"
-) -> Iterator[str]:
+def decode_lines(file: Binary, where: str, errors: str = "strict") -> Iterator[str]:
     """Yields the lines of an open binary file; only a line feed ends one.
 
     Other programs end lines at a lone carriage return or at U+2028 as well. In a corpus
     that shifts one side against the other.
 
     Args:
-        lines: a file that is open in binary mode; an empty one has no lines.
+        file: open in binary mode; an empty one has no lines.
         where: its name, for the message.
         errors: see `decode_line`.
 
     Raises:
         NotUTF8Error: when the line is reached that is not UTF-8.
+        EndlessLineError: when one is reached that is too long.
     """
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines_of(file, where), start=1):
         yield decode_line(line, where, number, errors)
 
 
@@ -99,6 +135,7 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         FileNotFoundError: if it does not exist.
         NotUTF8Error: if it is not UTF-8.
+        EndlessLineError: if a line is too long.
     """
     if not path.is_file():
         raise FileNotFoundError(f"the file {path} does not exist.")

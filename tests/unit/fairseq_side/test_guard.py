@@ -1,14 +1,17 @@
 """Tests of what stands between files, folders and fairseq."""
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from fairseq import checkpoint_utils
+from fairseq.data import Dictionary, data_utils, indexed_dataset
 
 from vq_nat.fairseq_side import compat, guard
 from vq_nat.files import BadFile
@@ -57,6 +60,31 @@ def test_a_file_cut_off_is_named(
     with pytest.raises(ValueError, match=r"a\.pt must be a fairseq checkpoint") as said:
         read(path)
     assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize("kind", [numpy.uint16, numpy.int32])
+def test_words_of_another_dictionary_are_refused(kind: type, tmp_path: Path) -> None:
+    data, words = Dictionary(), [[4, 2], [9, 4, 2]]
+    build = indexed_dataset.MMapIndexedDatasetBuilder(f"{tmp_path}/a.bin", kind)
+    for sentence in words:
+        build.add_item(torch.tensor(sentence))
+    build.finalize(f"{tmp_path}/a.idx")
+    for symbol in "abcdef":
+        data.add_symbol(symbol)
+    assert len(data) == 10  # the last word there is
+    read = data_utils.load_indexed_dataset
+    found = read(f"{tmp_path}/a", data)
+    assert [found[i].tolist() for i in range(2)] == words
+    smaller = Dictionary.load(io.StringIO("".join(f"{c} 1\n" for c in "abcde")))
+    for given, named in (((smaller,), {}), ((), {"dictionary": smaller})):
+        with pytest.raises(BadFile, match=r"a\.bin must hold .* of 9 symbols, .* 9:"):
+            read(f"{tmp_path}/a", *given, **named)
+    if kind is numpy.int32:
+        content = bytearray((tmp_path / "a.bin").read_bytes())
+        content[3] = 0xFF  # the first number's sign
+        (tmp_path / "a.bin").write_bytes(content)
+        with pytest.raises(BadFile, match=r"a\.bin must hold .* has number -\d+:"):
+            read(f"{tmp_path}/a", data)
 
 
 def test_a_folder_is_one_trainings(

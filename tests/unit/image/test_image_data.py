@@ -14,7 +14,7 @@ from PIL import Image
 
 from vq_nat.image import data, svhn
 from vq_nat.image.data import open_images
-from vq_nat.image.pixels import decode
+from vq_nat.image.pixels import decode, decode_all
 
 Encoded = list[bytes]
 
@@ -47,6 +47,7 @@ def write_parquet(path: Path, images: Encoded, column: str = "img") -> None:
     import pyarrow
     from pyarrow import parquet
 
+    path.parent.mkdir(exist_ok=True)
     rows = [{"bytes": content, "path": None} for content in images]
     kind = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
     table = pyarrow.table({column: pyarrow.array(rows, kind)})
@@ -60,12 +61,14 @@ def write_folder(folder: Path, images: Encoded) -> None:
         (folder / f"{number:03}.png").write_bytes(content)
 
 
-def write_mat(path: Path, images: numpy.ndarray) -> None:
+def write_mat(path: Path, images: numpy.ndarray, packed: bool = False) -> None:
     """Writes a file as SVHN's."""
     from scipy.io import savemat
 
+    path.parent.mkdir(exist_ok=True)
     labels = numpy.ones((len(images), 1), numpy.uint8)
-    savemat(path, {"X": images.transpose(2, 3, 1, 0), "y": labels})
+    content = {"X": images.transpose(2, 3, 1, 0), "y": labels}
+    savemat(path, content, do_compression=packed)
 
 
 def pixels(path: Path, split: str) -> torch.Tensor:
@@ -274,7 +277,7 @@ def test_a_truncated_parquet_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "train.parquet"
     write_parquet(path, encode(draw_images(8)))
     path.write_bytes(path.read_bytes()[:-100])
-    refused(tmp_path, r"train\.parquet cannot be read as a Parquet file")
+    refused(tmp_path, r"train\.parquet must be a Parquet file of images, but cannot")
 
 
 def test_damage_within_a_parquet_file_is_refused(tmp_path: Path) -> None:
@@ -283,7 +286,7 @@ def test_damage_within_a_parquet_file_is_refused(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4:400] = bytes(396)
     path.write_bytes(content)
-    refused(tmp_path, r"train\.parquet c|Row \d of .*train\.parquet")
+    refused(tmp_path, r"train\.parquet must be|Row \d of .*train\.parquet")
 
 
 def test_other_columns_are_refused(tmp_path: Path) -> None:
@@ -301,7 +304,84 @@ def test_a_truncated_mat_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "train_32x32.mat"
     write_mat(path, draw_images(3))
     path.write_bytes(path.read_bytes()[:1000])
-    refused(tmp_path, r"train_32x32\.mat cannot be read as a \.mat file")
+    refused(tmp_path, r"train_32x32\.mat must be a \.mat file .* it is cut off")
+    path.write_bytes(b"MATLAB 7.3".ljust(126) + b"HD")
+    refused(tmp_path, r"train_32x32\.mat must be a \.mat file .* begins otherwise")
+
+
+def test_a_parquet_file_that_lies_about_its_rows_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "train.parquet"
+    images = encode(draw_images(100, size=8))
+    write_parquet(path, images)
+    whole = path.read_bytes()
+    rows = b"\x16\xc8\x01\x19"  # 100 in the footer, and then the list of groups
+    assert whole.count(rows) == 1
+    for said, count in ((b"\xca\x01", 101), (b"\xc6\x01", 99), (b"\xff\x7f", None)):
+        lying = whole.replace(rows, b"\x16" + said + b"\x19")
+        path.write_bytes(lying[:-8] + footer_size(whole, len(lying)) + b"PAR1")
+        if count:
+            refused(tmp_path, f"must hold {count} images, as its files say, .* 100")
+        else:
+            refused(tmp_path, r"train\.parquet must hold images, but holds none")
+
+
+def footer_size(whole: bytes, size: int) -> bytes:
+    """The length of a footer, once the file has another size."""
+    stated = int.from_bytes(whole[-8:-4], "little") + size - len(whole)
+    return stated.to_bytes(4, "little")
+
+
+def test_a_parquet_file_of_no_bytes_is_refused(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    path = tmp_path / "train.parquet"
+    parquet.write_table(pyarrow.table({"img": [[1], [2]]}), path)
+    refused(tmp_path, r"train\.parquet must have the bytes .* but has list<.*int64>")
+
+
+def test_what_unpacks_to_more_than_fits_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bound is for files that no one has; here it is small."""
+    images = draw_images(8)
+    write_parquet(tmp_path / "parquet" / "train.parquet", encode(images))
+    write_mat(tmp_path / "mat" / "train_32x32.mat", images, packed=True)
+    write_folder(tmp_path / "folder", encode(images))
+    write_cifar(tmp_path / "cifar")
+    for module, name in (
+        (data.parquet, "MOST_UNPACKED"),
+        (svhn, "MOST_BYTES"),
+        (data.image_folder, "MOST_BYTES"),
+        (data.cifar_binary, "MOST_RECORDS"),
+    ):
+        monkeypatch.setattr(module, name, 7)
+    refused(tmp_path / "parquet", r"train\.parquet must have at most 7 bytes of images")
+    refused(tmp_path / "mat", r"32x32\.mat must be .* unpacks to more than 7 bytes")
+    refused(tmp_path / "folder", r"000\.png must be an image of at most 7 bytes")
+    refused(tmp_path / "cifar", r"batch_1\.bin must hold at most 7 images, .* 8")
+
+
+def test_more_images_than_memory_holds_are_refused() -> None:
+    image = ("a.png", encode(draw_images(1))[0])
+    for count in (2**25, 2**62):  # 100 GB
+        with pytest.raises(ValueError, match=r"^x must fit in memory, but has [\d,]+"):
+            decode_all([image], count, "x")
+
+
+def test_a_nest_of_cells_is_no_array_of_images(tmp_path: Path) -> None:
+    from scipy.io import savemat
+
+    cells = numpy.empty((1, 1), object)
+    cells[0, 0] = numpy.ones(3)
+    savemat(tmp_path / "train_32x32.mat", {"X": cells})
+    refused(tmp_path, r"X in .*train_32x32\.mat must be uint8, but is cell instead")
+
+
+def test_packed_digits_are_those_that_are_not(tmp_path: Path) -> None:
+    images = numpy.random.default_rng(1).integers(0, 256, (400, 3, 32, 32), "uint8")
+    write_mat(tmp_path / "train_32x32.mat", images, packed=True)  # more than one block
+    assert torch.equal(pixels(tmp_path, "train"), torch.from_numpy(images[:360]))
 
 
 def test_files_without_images_are_refused(tmp_path: Path) -> None:

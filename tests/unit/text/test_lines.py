@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vq_nat.files import BadFile
+from vq_nat.text import lines as module
 from vq_nat.text.lines import (
     NotUTF8Error,
     clean,
@@ -48,6 +50,22 @@ def test_what_is_not_utf8_is_named() -> None:
         next(lines)
     replaced = decode_lines(io.BytesIO(b"b\xfc\n"), "corpus.de", "replace")
     assert list(replaced) == ["b\ufffd"]
+
+
+def test_a_line_without_end_is_not_read_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_LINE", 4)
+    path = tmp_path / "text"
+    path.write_bytes(b"abc\nabcd\n")
+    with pytest.raises(BadFile, match="text, line 2 must have at most 4 bytes"):
+        read_lines(path)
+    file = io.BytesIO(b"abc\n" + bytes(100))
+    found = decode_lines(file, "x")
+    assert next(found) == "abc"
+    with pytest.raises(BadFile, match="x, line 2 must have"):
+        next(found)
+    assert file.tell() == 4 + 5
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
