@@ -7,6 +7,7 @@ from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..files import reading
 from ..inspected import Codes, CodeStep, Inspection, Rival, check_codes
 from ..light import light_module
 from ..text.codec import IndexCodec, Limits
@@ -108,7 +109,8 @@ def open_folder(folder: Path) -> Parts:
     source, target = (
         Dictionary.load(folder / dictionary_name(name)) for name in languages
     )
-    model = engine().Model(str(folder / WEIGHTS), description)
+    with reading(folder, "a folder that vq-nat export wrote"):
+        model = engine().Model(str(folder / WEIGHTS), description)
     sizes = {"source": len(source), "target": len(target)}
     if sizes != description["vocabulary"]:
         raise ValueError(

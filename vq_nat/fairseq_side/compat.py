@@ -29,6 +29,7 @@ from ..processes import end_with_parent
 from .checkpoint_options import check_options
 from .guard import check_archive
 from .packed import is_packed, read_packed
+from .refused import Refused as Refused
 
 logger = logging.getLogger(__name__)
 
@@ -94,18 +95,6 @@ def load_task_state(path: str | Path) -> dict[str, Any]:
         RefusedPickle: if it calls functions.
     """
     return load_state(path).get("task_state") or {}
-
-
-class Refused(ValueError, SystemExit):
-    """What a user asked for and cannot have.
-
-    A ValueError to who calls us. Under fairseq's commands, which catch nothing, Python
-    ends with the sentence alone instead of a traceback.
-    """
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = sentence
 
 
 class OneArchitecture:

@@ -12,6 +12,8 @@ import os
 import struct
 import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -26,12 +28,13 @@ from ..files import BadFile, PathLike, reading
 from .checkpoint_options import check_options
 from .literals import replace_eval
 from .packed import is_packed, read_packed
+from .refused import Refused
 
 BINARY = "binary data that fairseq-preprocess wrote"
 MAGIC = b"MMIDIDX\x00\x00"
 HEADER = len(MAGIC) + 8 + 1 + 8  # version, type of the numbers, count
 BLOCK = 2**22  # words looked at together
-WORDS = "a dictionary of fairseq, a symbol and a number a line,"
+WORDS = "a dictionary of fairseq, a symbol and a number a line"
 
 
 class GuardedTorch(ModuleType):
@@ -101,6 +104,24 @@ def load_models(path: PathLike, **options: Any) -> tuple[list[Any], Any, Any]:
         return checkpoint_utils.load_model_ensemble_and_task([str(path)], **options)
 
 
+class RefusedFile(Refused, BadFile):
+    """A bad file in a data folder: fairseq's commands end with the sentence alone."""
+
+
+@contextmanager
+def in_data_folder() -> Iterator[None]:
+    """Lets a bad file end fairseq's commands, which catch nothing, in its sentence.
+
+    Raises:
+        RefusedFile: in place of `BadFile`.
+    """
+    try:
+        yield
+    except BadFile as error:
+        raise RefusedFile(str(error)) from error
+
+
+@in_data_folder()
 def load_dictionary(kind: Any, file: Any, *rest: Any, **options: Any) -> Any:
     """Reads a dictionary as fairseq does, and names the file if it cannot.
 
@@ -112,10 +133,11 @@ def load_dictionary(kind: Any, file: Any, *rest: Any, **options: Any) -> Any:
     with reading(file, WORDS):
         found = _load_dictionary(kind, str(file), *rest, **options)
     if len(found) == found.nspecial:
-        raise BadFile(f"{file} must be {WORDS} but holds no symbol.")
+        raise BadFile(f"{file} must be {WORDS}, but holds no symbol.")
     return found
 
 
+@in_data_folder()
 def load_data(path: str, *rest: Any, **options: Any) -> Any:
     """Opens binary data as fairseq does, after a look at the sizes that it states.
 

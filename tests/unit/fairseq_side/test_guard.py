@@ -62,6 +62,17 @@ def test_a_file_cut_off_is_named(
     assert "\n" not in str(said.value)
 
 
+@pytest.mark.parametrize("content", ["", "one\n"])
+def test_a_bad_data_folder_ends_a_command_in_a_sentence(
+    content: str, tmp_path: Path
+) -> None:
+    """fairseq's commands catch nothing: what ends them must be a SystemExit, too."""
+    (tmp_path / "dict.en.txt").write_text(content)
+    with pytest.raises(BadFile, match=r"dict\.en\.txt must be .*, but") as said:
+        Dictionary.load(str(tmp_path / "dict.en.txt"))
+    assert isinstance(said.value, SystemExit) and said.value.code == str(said.value)
+
+
 @pytest.mark.parametrize("kind", [numpy.uint16, numpy.int32])
 def test_words_of_another_dictionary_are_refused(kind: type, tmp_path: Path) -> None:
     data, words = Dictionary(), [[4, 2], [9, 4, 2]]
