@@ -133,6 +133,7 @@ FOR_SERVICE = [  # of `vq-nat serve`
     "py3langid>=0.4,<0.5",  # tells languages apart
     "babel>=2.12,<3",  # names them
 ]
+FOR_HUB = ["huggingface_hub>=0.34,<3"]  # to load hf://OWNER/NAME
 EXTRAS = {
     "engine": FOR_ENGINE,
     "serve": [*FOR_ENGINE, *FOR_SERVICE],
@@ -147,7 +148,7 @@ EXTRAS = {
     ],
     "demo": ["num2words>=0.5.12,<0.6", "babel>=2.12,<3"],
     "ctranslate2": ["ctranslate2>=4.8,<4.9"],  # a faster back end of distill.py
-    "hub": ["huggingface_hub>=0.34,<3"],  # to load hf://OWNER/NAME
+    "hub": FOR_HUB,
     # Of `vq-nat export`; the attention of onnxruntime 1.20 is wrong.
     "onnx": ["onnx>=1.17,<1.24", "onnxruntime>=1.21,<1.33"],
     "dev": [
@@ -172,7 +173,7 @@ EXTRAS = {
         "scipy>=1.13,<2",
         "tensorboard>=2.16,<3",
         "wandb>=0.31,<0.32",
-        "huggingface_hub>=0.34,<3",  # as in hub
+        *FOR_HUB,
     ],
 }
 

@@ -26,6 +26,7 @@ from examples.lib.engine_models import (
 from vq_nat.engine import engine
 from vq_nat.engine.packing import write_tensors
 from vq_nat.engine.weights import describe, tensors_of
+from vq_nat.results.writing import write_json
 from vq_nat.translation.ctranslate2 import import_ctranslate2
 from vq_nat.translation.decoding.generator import IterativeLatentGenerator
 from vq_nat.translation.decoding.lengths import LengthRule
@@ -292,7 +293,11 @@ class OnnxRunner(LatentRunner):
 
         text = self.workshop.folder / "text"
         text.mkdir(exist_ok=True)
-        (text / "text.json").write_text("{}")
+        source, target = LANGUAGES
+        said = {"tokenizer": "space", "bpe": "subword_nmt"}  # no text is ever read
+        said |= {"source_lang": source, "target_lang": target}
+        write_json(said, text / "text.json")
+        (text / "bpe.codes").write_text("#version: 0.2\na b</w>\n")
         both = dict.fromkeys(LANGUAGES, self.dictionary)
         model = self.workshop.model(self.kind.model)
         export(model, both, text, folder, int8=self.kind.number_format == "int8")

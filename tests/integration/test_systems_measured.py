@@ -102,8 +102,9 @@ def test_the_command_measures_clocks_and_stages(
     assert all(clock["sentences_per_s"] > 0 for clock in row["clocks"])
     assert row["decoding"] == {"candidates": 2}
     stages = row["stages_ms"]
-    parts = ("tokenise", "encode", "predict", "decode", "detokenise", "host")
+    parts = ("tokenise", "encode", "predict", "decode", "detokenise")
     assert all(stages[part] > 0 for part in parts)
+    assert stages["host"] < stages["total"]  # what is left: nearly nothing, or noise
     assert stages["total"] > stages["predict"] > stages["per_step"]
     assert len(outputs_path(path, "test").read_text().splitlines()) == 40
     assert cli.main([*arguments, "--compute-type", "int8"]) == 2

@@ -146,7 +146,7 @@ def profile_stages(
 def doors(translator: Any) -> list[tuple[Any, str, str]]:
     """Returns what is timed: owner, attribute and the stage's name."""
     codec = translator.codec
-    found = [(codec, "encode", "tokenise"), (codec, "decode", "detokenise")]
+    found = [(codec, "pieces", "tokenise"), (codec, "decode", "detokenise")]
     if hasattr(translator, "run_engine"):
         return [*found, (translator, "run_engine", "engine")]
     model = translator.model
