@@ -59,12 +59,12 @@ class Translator:
     def __init__(self, model: Model, teacher_seconds: float) -> None:
         self.model, self.teacher_seconds = model, teacher_seconds
         self.codec = SimpleNamespace(
-            encode=lambda: model.spend(0.125), decode=lambda: model.spend(0.0625)
+            pieces=lambda: model.spend(0.125), decode=lambda: model.spend(0.0625)
         )
 
     def hypotheses(self, sentences: list[str]) -> list[Any]:
         model = self.model
-        self.codec.encode()
+        self.codec.pieces()
         model.encode()
         generator.search()  # type: ignore[call-arg]
         model.lookup()
@@ -88,14 +88,14 @@ class Foreign:
     def __init__(self, clock: Model) -> None:
         self.clock = clock
         self.codec = SimpleNamespace(
-            encode=lambda: clock.spend(0.125), decode=lambda: clock.spend(0.0625)
+            pieces=lambda: clock.spend(0.125), decode=lambda: clock.spend(0.0625)
         )
 
     def run_engine(self) -> None:
         self.clock.spend(4.0)
 
     def translate(self, sentences: list[str]) -> list[str]:
-        self.codec.encode()
+        self.codec.pieces()
         self.run_engine()
         self.clock.spend(0.25)
         self.codec.decode()
@@ -123,11 +123,11 @@ class ParallelTranslator:
     def __init__(self, clock: Model) -> None:
         self.model = Parallel(clock)
         self.codec = SimpleNamespace(
-            encode=lambda: clock.spend(0.125), decode=lambda: clock.spend(0.0625)
+            pieces=lambda: clock.spend(0.125), decode=lambda: clock.spend(0.0625)
         )
 
     def hypotheses(self, sentences: list[str]) -> list[Any]:
-        self.codec.encode()
+        self.codec.pieces()
         self.model.forward_encoder()
         for _ in range(2 * 2):
             self.model.forward_decoder()
@@ -158,7 +158,7 @@ def test_a_word_is_a_step_of_an_autoregressive_model(
 
     translator = SimpleNamespace(
         model=model,
-        codec=SimpleNamespace(encode=None, decode=None),
+        codec=SimpleNamespace(pieces=None, decode=None),
         hypotheses=translate,
         translate=translate,
     )
