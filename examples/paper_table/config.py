@@ -87,10 +87,10 @@ class Model:
         return self.name == TEACHER or (word_for_word and not self.seeds)
 
     @property
-    def is_quantised(self) -> bool:
-        """Whether it is a latent model whose bottleneck is vector quantisation."""
-        ours = str(self.flags.get("arch", "")).startswith("vq_em_transformer")
-        return ours and self.flags.get("vq-kind", "vq") == "vq"
+    def is_ours(self) -> bool:
+        """Whether it is a latent model whose codes are learned by EM, or words."""
+        latent = str(self.flags.get("arch", "")).startswith("vq_em_transformer")
+        return latent and self.flags.get("vq-kind", "vq") in ("vq", "words")
 
     def flags_of(self, seed: int | None) -> Keys:
         """Returns the flags of one training."""

@@ -43,7 +43,7 @@ class Entry:
     spec: RowSpec
     rows: Sequence[TableRow]
     stale: bool = False  # a row is of another configuration
-    ours: bool = False  # a vector-quantised model of ours
+    ours: bool = False  # a latent model with codes learned by EM, or words as codes
     differs: tuple[str, ...] = ()  # in what its rows are not like those of the table
 
     @property
@@ -145,7 +145,7 @@ def read_entries(plan: TablePlan) -> list[Entry]:
             if unit.row.name == name:
                 differs = tuple(k for k, v in parts.items() if v != usual[k])
                 of_line.setdefault(differs, []).append((row, state))
-        ours = plan.table.model_of(spec).is_quantised
+        ours = plan.table.model_of(spec).is_ours
         for differs, rows in of_line.items():
             stale = STALE in (state for _, state in rows)
             entries.append(Entry(spec, [row for row, _ in rows], stale, ours, differs))
