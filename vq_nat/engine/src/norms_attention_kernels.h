@@ -9,6 +9,7 @@
 
 #include "kernels.h"
 #include "lanes_math.h"
+#include "unrolled.h"
 
 namespace vq {
 namespace {
@@ -111,19 +112,20 @@ struct Scores {
 template <int R, int B>
 inline void score(const Attention& a, const float* q, const float* k, int at, Scores to) {
   F y[R][B];
-  for (int r = 0; r < R; ++r)
-    for (int b = 0; b < B; ++b) y[r][b] = all(0.0f);
+  each_pair<R, B>([&](auto r, auto b) { y[r][b] = all(0.0f); });
+  const std::ptrdiff_t stride = a.q_stride;
   for (std::ptrdiff_t d = 0; d < a.size; ++d) {
-    const float* keys = k + d * a.k_capacity + at;
-    for (int b = 0; b < B; ++b) {
-      const F key = load(keys + b * kLanes);
-      for (int r = 0; r < R; ++r)
-        y[r][b] = fma(all(q[r * std::ptrdiff_t{a.q_stride} + d]), key, y[r][b]);
-    }
+    const float* from = k + d * a.k_capacity + at;
+    F keys[B];
+    each_of<B>([&](auto b) { keys[b] = load(from + b * kLanes); });
+    each_of<R>([&](auto r) {
+      const F query = all(q[r * stride + d]);
+      each_of<B>([&](auto b) { y[r][b] = fma(query, keys[b], y[r][b]); });
+    });
   }
-  for (int r = 0; r < R; ++r)
-    for (int b = 0; b < B; ++b)
-      store(y[r][b] * all(a.scale), to.of + r * to.step + at + b * kLanes);
+  each_pair<R, B>([&](auto r, auto b) {
+    store(y[r][b] * all(a.scale), to.of + r * to.step + at + b * kLanes);
+  });
 }
 
 // out[r, c] = Σ_j weights[r, j] v[j, c], j in order, for 16 · B numbers c, or for n.
@@ -131,17 +133,18 @@ template <int R, int B>
 inline void mix(const Attention& a, Scores weights, const float* v, int keys, int n,
                 float* out) {
   F y[R][B];
-  for (int r = 0; r < R; ++r)
-    for (int b = 0; b < B; ++b) y[r][b] = all(0.0f);
-  for (std::ptrdiff_t j = 0; j < keys; ++j)
-    for (int b = 0; b < B; ++b) {
-      const F value = some(v + j * a.v_stride + b * kLanes, n);
-      for (int r = 0; r < R; ++r)
-        y[r][b] = fma(all(weights.of[r * weights.step + j]), value, y[r][b]);
-    }
-  for (int r = 0; r < R; ++r)
-    for (int b = 0; b < B; ++b)
-      put(y[r][b], out + r * std::ptrdiff_t{a.out_stride} + b * kLanes, n);
+  each_pair<R, B>([&](auto r, auto b) { y[r][b] = all(0.0f); });
+  for (std::ptrdiff_t j = 0; j < keys; ++j) {
+    F values[B];
+    each_of<B>([&](auto b) { values[b] = some(v + j * a.v_stride + b * kLanes, n); });
+    each_of<R>([&](auto r) {
+      const F weight = all(weights.of[r * weights.step + j]);
+      each_of<B>([&](auto b) { y[r][b] = fma(weight, values[b], y[r][b]); });
+    });
+  }
+  each_pair<R, B>([&](auto r, auto b) {
+    put(y[r][b], out + r * std::ptrdiff_t{a.out_stride} + b * kLanes, n);
+  });
 }
 
 // Query i sees so many keys.
@@ -185,6 +188,8 @@ void attention_kernel(const Attention& a) {
     int i = 0;
     for (; i + kRowsAtOnce <= a.queries; i += kRowsAtOnce)
       attend<kRowsAtOnce>(a, h, i, scores);
+    if constexpr (kRowsAtOnce > 2)
+      for (; i + 2 <= a.queries; i += 2) attend<2>(a, h, i, scores);
     for (; i < a.queries; ++i) attend<1>(a, h, i, scores);
   }
 }

@@ -11,6 +11,7 @@
 
 #include "kernels.h"
 #include "lanes_math.h"
+#include "unrolled.h"
 
 namespace vq {
 namespace {
@@ -132,32 +133,28 @@ inline Best reduce(const Running& row, bool with_sum) {
 
 // ---- float32: sums over k in order, whatever the number of rows
 
-template <int R, int B>
-inline void dense_tile(const Linear& w, const Rows& x, int row, int block, F (&y)[R][B]) {
-  for (int r = 0; r < R; ++r)
-    for (int b = 0; b < B; ++b) y[r][b] = all(0.0f);
-  const float* from = x.x + static_cast<std::ptrdiff_t>(row) * x.stride;
-  const std::ptrdiff_t size = static_cast<std::ptrdiff_t>(w.in) * kLanes;
-  const float* weights = w.dense + block * size;
-  for (int k = 0; k < w.in; ++k) {
-    F v[B];
-    for (int b = 0; b < B; ++b) v[b] = load(weights + b * size + k * kLanes);
-    for (int r = 0; r < R; ++r) {
-      const F a = all(from[static_cast<std::ptrdiff_t>(r) * x.stride + k]);
-      for (int b = 0; b < B; ++b) y[r][b] = fma(a, v[b], y[r][b]);
-    }
-  }
-}
-
 template <int R, int B, class Sink>
 inline void dense_piece(const Linear& w, const Rows& x, int row, int block, Sink& sink) {
   F y[R][B];
-  dense_tile<R, B>(w, x, row, block, y);
+  each_pair<R, B>([&](auto r, auto b) { y[r][b] = all(0.0f); });
+  const std::ptrdiff_t stride = x.stride, size = static_cast<std::ptrdiff_t>(w.in) * kLanes;
+  const float* from = x.x + row * stride;
+  const float* weights = w.dense + block * size;
+  for (int k = 0; k < w.in; ++k) {
+    F v[B];
+    each_of<B>([&](auto b) { v[b] = load(weights + b * size + k * kLanes); });
+    each_of<R>([&](auto r) {
+      const F a = all(from[r * stride + k]);
+      each_of<B>([&](auto b) { y[r][b] = fma(a, v[b], y[r][b]); });
+    });
+  }
+  alignas(64) float found[B][R][kLanes];  // sinks take rows in loops
+  each_pair<R, B>([&](auto r, auto b) { store(y[r][b], found[b][r]); });
   for (int b = 0; b < B; ++b) {
     const int first = (block + b) * kLanes;
     const int count = w.out - first < kLanes ? w.out - first : kLanes;
-    F bias = w.bias ? load(w.bias + first, count) : all(0.0f);
-    sink.dense(row, R, first, count, [&](int r) { return y[r][b] + bias; });
+    const F bias = w.bias ? load(w.bias + first, count) : all(0.0f);
+    sink.dense(row, R, first, count, [&](int r) { return load(found[b][r]) + bias; });
   }
 }
 

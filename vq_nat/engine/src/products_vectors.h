@@ -10,6 +10,7 @@
 #pragma once
 
 #include "products.h"
+#include "unrolled.h"
 
 namespace vq {
 namespace {
@@ -17,21 +18,22 @@ namespace {
 template <int R, int B, class Sink>
 inline void product(const Linear& w, const Rows& x, int row, int block, Sink& sink) {
   I sums[R][B];
-  for (int r = 0; r < R; ++r)
-    for (int b = 0; b < B; ++b) sums[r][b] = alli(0);
+  each_pair<R, B>([&](auto r, auto b) { sums[r][b] = alli(0); });
   const std::ptrdiff_t depth = w.depth(), size = depth * kLanes;
   const std::uint8_t* values = x.values + row * depth;
   const std::int8_t* weights = w.packed + block * size;
   for (std::ptrdiff_t k = 0; k < w.in; k += 4) {
     Group four[B];
-    for (int b = 0; b < B; ++b) four[b] = group(weights + b * size + k * kLanes);
-    for (int r = 0; r < R; ++r)
-      for (int b = 0; b < B; ++b)
-        sums[r][b] = multiply(sums[r][b], values + r * depth + k, four[b]);
+    each_of<B>([&](auto b) { four[b] = group(weights + b * size + k * kLanes); });
+    each_pair<R, B>([&](auto r, auto b) {
+      sums[r][b] = multiply(sums[r][b], values + r * depth + k, four[b]);
+    });
   }
+  alignas(64) std::int32_t found[B][R][kLanes];  // sinks take rows in loops
+  each_pair<R, B>([&](auto r, auto b) { store(sums[r][b], found[b][r]); });
   for (int b = 0; b < B; ++b) {
     const auto columns = sink.columns(block + b);
-    sink.take(row, R, columns, [&](int r) { return sums[r][b]; });
+    sink.take(row, R, columns, [&](int r) { return loadi(found[b][r]); });
   }
 }
 
