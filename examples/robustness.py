@@ -32,6 +32,7 @@ from examples.lib.robustness_rows import Point, Survival
 from examples.lib.scripts import add_machine, planned
 from examples.lib.trainings import fairseq_train
 from vq_nat.bench.machine import describe_machine
+from vq_nat.bench.plots import pyplot
 from vq_nat.results import tables as report
 from vq_nat.results.rows import at
 from vq_nat.results.training_log import LogEntry, read_entry, read_log
@@ -269,13 +270,9 @@ def notes(rows: list[Survival]) -> str:
 
 def plot(rows: list[Survival], path: Path) -> None:
     """Draws both figures over the updates, a column for each codebook size."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    plt = pyplot()
     sizes = sorted({row["codes"] for row in rows})
-    figure, axes = pyplot.subplots(
+    figure, axes = plt.subplots(
         2,
         len(sizes),
         figsize=(2.6 * len(sizes) + 1, 5),
@@ -303,7 +300,7 @@ def plot(rows: list[Survival], path: Path) -> None:
     figure.legend(handles, labels, loc="lower center", ncol=len(labels), frameon=False)
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    plt.close(figure)
 
 
 # -------------------------------------------------------------------------------- main

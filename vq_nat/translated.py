@@ -3,14 +3,16 @@
 A translator has `_nbest`, which returns hypotheses; all else follows from that.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from .files import read_json, reading
 from .inspected import Codes, Inspection, check_whole, given_for
 from .text.lines import in_batches
+
+Piece = TypeVar("Piece")  # indices of source subwords, as a list or a tensor
 
 
 class Hypothesis(NamedTuple):
@@ -258,6 +260,24 @@ def joined_history(parts: list[tuple[str, ...]]) -> tuple[str, ...]:
         return ()
     passes = range(max(map(len, parts)))
     return tuple(" ".join(p[min(i, len(p) - 1)] for p in parts) for i in passes)
+
+
+def in_pieces(
+    sentences: Iterable[str], cut: Callable[[str], list[Piece]]
+) -> tuple[list[Piece], list[range]]:
+    """Returns the rows to translate, and which of them are each sentence's.
+
+    Args:
+        sentences: raw text.
+        cut: turns one into its rows; none of an empty line.
+    """
+    rows: list[Piece] = []
+    owners: list[range] = []
+    for sentence in sentences:
+        pieces = cut(sentence)
+        owners.append(range(len(rows), len(rows) + len(pieces)))
+        rows += pieces
+    return rows, owners
 
 
 def checked(sentences: Iterable[str], batch_size: int) -> Iterator[str]:

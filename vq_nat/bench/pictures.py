@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..results.training_log import LogEntry, read_entry
 from ..results.writing import replacing
+from .plots import pyplot
 
 FIGURES = {
     "vq_perplexity": "perplexity of a batch",
@@ -74,16 +75,13 @@ def plot_code_use(log: Path, path: Path) -> Path:
     """
     entries = code_use(log)
     try:
-        import matplotlib
+        plt = pyplot()
     except ImportError as error:
         raise ValueError(
             "matplotlib must be installed to draw curves, but is not: "
             "`pip install -e '.[image]'` does so."
         ) from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(1, len(FIGURES), figsize=(9, 3.2))
+    figure, axes = plt.subplots(1, len(FIGURES), figsize=(9, 3.2))
     for axis, (name, label) in zip(axes, FIGURES.items()):
         points = [entry.values for entry in entries if name in entry.values]
         updates = [values["num_updates"] for values in points]
@@ -96,5 +94,5 @@ def plot_code_use(log: Path, path: Path) -> Path:
     figure.tight_layout()
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)
-    pyplot.close(figure)
+    plt.close(figure)
     return path

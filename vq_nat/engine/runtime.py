@@ -13,7 +13,7 @@ from ..light import light_module
 from ..text.codec import IndexCodec, Limits
 from ..text.copying import dictionary_name
 from ..text.dictionary import Dictionary
-from ..translated import EMPTY, Asked, Hypothesis, TextDoor, join
+from ..translated import EMPTY, Asked, Hypothesis, TextDoor, in_pieces, join
 from . import all_threads, engine
 from .folder import WEIGHTS, languages_of, read_description
 
@@ -206,13 +206,7 @@ class EngineTranslator(TextDoor):
         """Returns the rows to translate, and which of them are each sentence's."""
         most = self.description["max_source"]
         limits = Limits.of(most, self.description.get("trained_source"))
-        rows: list[list[int]] = []
-        owners: list[range] = []
-        for sentence in sentences:
-            pieces = self.codec.source_pieces(sentence, limits)
-            owners.append(range(len(rows), len(rows) + len(pieces)))
-            rows += pieces
-        return rows, owners
+        return in_pieces(sentences, lambda line: self.codec.source_pieces(line, limits))
 
     def _run(
         self, rows: list[list[int]], options: Any, scores: bool = True

@@ -13,7 +13,7 @@ from fairseq.models import BaseFairseqModel
 from fairseq.tasks.translation import TranslationTask
 
 from ..inspected import Codes, Inspection, check_codes
-from ..translated import EMPTY, Asked, Hypothesis, TextDoor, join
+from ..translated import EMPTY, Asked, Hypothesis, TextDoor, in_pieces, join
 from .binding import trained_source
 from .codec import Limits, TextCodec
 from .config import WORDS
@@ -186,13 +186,7 @@ class Translator(TextDoor):
         """Returns the rows to translate, and which of them are each sentence's."""
         most = self.task.max_positions()[0]
         limits = Limits.of(most, trained_source(self.task))
-        rows: list[torch.Tensor] = []
-        owners: list[range] = []
-        for sentence in sentences:
-            pieces = self.codec.pieces(sentence, limits)
-            owners.append(range(len(rows), len(rows) + len(pieces)))
-            rows += pieces
-        return rows, owners
+        return in_pieces(sentences, lambda line: self.codec.pieces(line, limits))
 
     def _pairs(
         self, sentences: list[str], references: Optional[Sequence[str]]
