@@ -1,201 +1,172 @@
 """Breaks single lines on purpose and tells which ones no test notices.
 
     python tests/mutate.py vq_nat/bottleneck tests/unit/bottleneck --count 20 --seed 1
+    python tests/mutate.py --named             the lines of tests/mutation/named.json
+    python tests/mutate.py --again bottleneck  its survivors once more
+    python tests/mutate.py --table             of what is in tests/mutation/rows
 
 Of all small changes of meaning that the files below FOLDER allow (another comparison,
 another operation, another number, a condition turned round, a statement left out), it
 draws some, one at a time, into a copy of the package, and runs TESTS on it until the
-first failure. A survivor is a change that all of them passed. Each takes as long as the
-tests do, so this is no part of `tests/run.sh`.
+first failure: first those that enter the broken function, which one run of all tests
+has told, then the others. A survivor is a change that all of them passed. With `--keep`
+the outcome becomes the row of a room. This takes minutes, so it is no part of
+`tests/run.sh`.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import os
+import json
 import random
-import shutil
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
-OTHER = {
-    ast.Add: ast.Sub,
-    ast.Sub: ast.Add,
-    ast.Mult: ast.Div,
-    ast.Div: ast.Mult,
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-    ast.And: ast.Or,
-    ast.Or: ast.And,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-}
-WORDY = ("extra_repr", "__repr__")  # what they say is for people
+from mutation import rows
+from mutation.change import ROOT, Mutation, broken, places, replaced
+from mutation.trial import Reach, Trial
+
+NAMED = ROOT / "tests" / "mutation" / "named.json"
 
 
-class Mutation(NamedTuple):
-    """One broken line."""
+@contextmanager
+def trial_of(tests: list[str]) -> Iterator[tuple[Trial, Reach]]:
+    """Makes a copy and runs the tests on it once."""
+    import fairseq  # noqa: F401  once for all children, as torch is
 
-    path: Path
-    line: int
-    before: str
-    after: str
-    source: str  # of the whole file
-
-    def __str__(self) -> str:
-        where = f"{self.path.relative_to(ROOT)}:{self.line}"
-        return f"{where}: {self.before}  ->  {self.after}"
+    with tempfile.TemporaryDirectory() as place:
+        trial = Trial(Path(place), tests)
+        reach = trial.reach()
+        print(f"{len(reach.times)} tests in {reach.seconds:.0f} s", flush=True)
+        yield trial, reach
 
 
-def swapped(node: ast.AST) -> Iterator[ast.AST]:
-    """Yields what may stand in the place of an expression or a statement."""
-    if isinstance(node, ast.BinOp) and type(node.op) in OTHER:
-        yield ast.BinOp(node.left, OTHER[type(node.op)](), node.right)
-    elif isinstance(node, ast.BoolOp):
-        yield ast.BoolOp(OTHER[type(node.op)](), node.values)
-    elif isinstance(node, ast.Compare) and type(node.ops[0]) in OTHER:
-        ops = [OTHER[type(node.ops[0])](), *node.ops[1:]]
-        yield ast.Compare(node.left, ops, node.comparators)
-    elif isinstance(node, ast.UnaryOp) and not isinstance(node.operand, ast.Constant):
-        yield node.operand
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float, bool):
-        other = not node.value if isinstance(node.value, bool) else node.value + 1
-        yield ast.Constant(other)
-    elif isinstance(node, ast.IfExp):
-        yield ast.IfExp(node.test, node.orelse, node.body)
-    elif isinstance(node, ast.If):
-        yield ast.If(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)
-    elif isinstance(node, ast.AugAssign) or (
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-    ):
-        yield ast.Pass()
+def attempt(trial: Trial, reach: Reach, mutation: Mutation, name: str) -> rows.Tried:
+    """Tries one broken line and says what came of it."""
+    start = time.monotonic()
+    by = trial.notice(mutation, reach)
+    word = "SURVIVED" if by is None else "noticed "
+    seconds = time.monotonic() - start
+    print(f"{word} {seconds:4.0f} s {name}{mutation}  [{by or ''}]", flush=True)
+    return rows.tried(mutation, by)
 
 
-class Replace(ast.NodeTransformer):
-    """Puts something in the place of one node."""
-
-    def __init__(self, node: ast.AST, other: ast.AST) -> None:
-        self.node, self.other = node, ast.copy_location(other, node)
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        """Goes down to the node."""
-        return self.other if node is self.node else self.generic_visit(node)
+def python_files(folder: str) -> list[Path]:
+    """Returns the files of a folder, or a single file."""
+    path = ROOT / folder
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
-def nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yields the nodes that do something: no types, texts or messages of errors."""
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.Raise | ast.Import | ast.ImportFrom | ast.JoinedStr):
-            continue
-        if isinstance(child, ast.FunctionDef) and child.name in WORDY:
-            continue
-        if isinstance(child, ast.FunctionDef):
-            for part in child.body:
-                yield part
-                yield from nodes(part)
-        elif isinstance(child, ast.AnnAssign):
-            if child.value is not None:
-                yield child.value
-                yield from nodes(child.value)
-        else:
-            yield child
-            yield from nodes(child)
+def draw(folder: str, count: int, seed: int) -> list[Mutation]:
+    """Draws changes among all that a folder allows."""
+    every = [found for path in python_files(folder) for found in places(path)]
+    drawn = random.Random(seed).sample(every, min(count, len(every)))
+    return [broken(place) for place in drawn]
 
 
-class Place(NamedTuple):
-    """Where a line can be broken: a node of a file, and which way."""
-
-    path: Path
-    node: int
-    way: int
-
-
-def places(path: Path) -> Iterator[Place]:
-    """Yields every place of a file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for index, node in enumerate(nodes(tree)):
-        yield from (Place(path, index, way) for way, _ in enumerate(swapped(node)))
+def commit() -> str:
+    """Returns what is checked out; a + says that there is more than that."""
+    git = ["git", "-C", str(ROOT)]
+    head = subprocess.check_output([*git, "rev-parse", "--short", "HEAD"], text=True)
+    changed = subprocess.check_output([*git, "status", "--porcelain"], text=True)
+    return head.strip() + ("+" if changed else "")
 
 
-def broken(place: Place) -> Mutation:
-    """Breaks a line."""
-    tree = ast.parse(place.path.read_text(encoding="utf-8"))
-    own = list(nodes(tree))[place.node]
-    other = ast.fix_missing_locations(list(swapped(own))[place.way])
-    before, after = (ast.unparse(one).split("\n")[0] for one in (own, other))
-    Replace(own, other).visit(tree)
-    source = ast.unparse(ast.fix_missing_locations(tree))
-    return Mutation(place.path, own.lineno, before, after, source)
+def room(options: argparse.Namespace) -> None:
+    """Draws in a room."""
+    start, state = time.monotonic(), commit()
+    drawn = draw(options.folder, options.count, options.seed)
+    with trial_of(options.tests) as (trial, reach):
+        found = [attempt(trial, reach, mutation, "") for mutation in drawn]
+    words = [options.folder, *options.tests]
+    words += ["--count", str(options.count), "--seed", str(options.seed)]
+    row: rows.Row = {
+        "room": options.folder,
+        "command": " ".join(["python tests/mutate.py", *words]),
+        "commit": state,
+        "seconds": round(time.monotonic() - start),
+        "tried": found,
+    }
+    finish(row, options.keep)
 
 
-def run_tests(copy: Path, tests: list[str]) -> bool:
-    """Runs tests on a copy in a child process; tells whether one of them failed."""
-    child = os.fork()
-    if child == 0:
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
-        os.chdir(copy)
-        sys.path.insert(0, str(copy))
-        import pytest
+def named(options: argparse.Namespace) -> None:
+    """Breaks the lines that have a name, each before the tests of its room."""
+    start, state, found = time.monotonic(), commit(), []
+    wanted = json.loads(NAMED.read_text(encoding="utf-8"))
+    for tests in dict.fromkeys(one["tests"] for one in wanted):
+        with trial_of([tests]) as (trial, reach):
+            for one in wanted:
+                if one["tests"] == tests:
+                    where = ROOT / one["file"]
+                    mutation = replaced(where, one["before"], one["after"])
+                    result = attempt(trial, reach, mutation, f"{one['name']}: ")
+                    found.append({**result, "name": one["name"]})
+    row: rows.Row = {
+        "room": "by name",
+        "command": "python tests/mutate.py --named",
+        "commit": state,
+        "seconds": round(time.monotonic() - start),
+        "tried": found,
+    }
+    finish(row, options.keep)
 
-        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])))
-    _, status = os.waitpid(child, 0)
-    return status != 0
+
+def again(name: str) -> None:
+    """Tries a row's survivors once more, and keeps who notices them now."""
+    path = rows.ROWS / f"{name}.json"
+    row = rows.read(path)
+    tests = [word for word in row["command"].split() if word.startswith("tests/unit")]
+    left = [one for one in row["tried"] if one["by"] is None and "reason" not in one]
+    with trial_of(tests) as (trial, reach):
+        for one in left:
+            key = one["file"], one["before"], one["after"]
+            every = map(broken, places(ROOT / one["file"]))
+            same = [mutation for mutation in every if mutation.key == key]
+            nearest = min(same, key=lambda found: abs(found.line - one["line"]))
+            result = attempt(trial, reach, nearest, "")
+            one["by"], one["line"] = result["by"], result["line"]
+            if one["by"] is not None:
+                one["later"] = True
+    finish(row, name)
 
 
-def ordered(mutation: Mutation, tests: list[str]) -> list[str]:
-    """Puts the file's own tests first, if it has some: they fail soonest."""
-    own = [
-        str(found.relative_to(ROOT))
-        for folder in tests
-        for found in (ROOT / folder).rglob(f"test_{mutation.path.stem}.py")
-    ]
-    return [*own, *tests]
+def finish(row: rows.Row, name: str) -> None:
+    """Says how many were noticed, and keeps the row if it has a name."""
+    count = len(row["tried"])
+    survivors = [one for one in row["tried"] if one["by"] is None]
+    print(f"{count - len(survivors)} of {count} noticed in {row['seconds']} s")
+    if name:
+        rows.write(rows.ROWS / f"{name}.json", row)
 
 
 def main() -> int:
     """Draws mutations and tries them."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", help="whose files are broken, or a single file")
-    parser.add_argument("tests", nargs="+", help="what is to notice")
+    parser.add_argument("folder", nargs="?", help="whose files are broken, or a file")
+    parser.add_argument("tests", nargs="*", help="what is to notice")
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", default="", help="the name of the row to write")
+    parser.add_argument("--named", action="store_true", help="break lines by name")
+    parser.add_argument("--again", default="", help="a row whose survivors are tried")
+    parser.add_argument("--table", action="store_true", help="print all rows")
     options = parser.parse_args()
-    folder = ROOT / options.folder
-    paths = [folder] if folder.is_file() else sorted(folder.rglob("*.py"))
-    every = [found for path in paths for found in places(path)]
-    count = min(options.count, len(every))
-    drawn = map(broken, random.Random(options.seed).sample(every, count))
-    import fairseq  # noqa: F401  once for all children, as torch is
-
-    survivors = []
-    with tempfile.TemporaryDirectory() as place:
-        copy = Path(place) / "copy"
-        ignored = shutil.ignore_patterns(
-            ".git", "runs", "__pycache__", ".venv", "build"
-        )
-        shutil.copytree(ROOT, copy, ignore=ignored)
-        for mutation in drawn:
-            target = copy / mutation.path.relative_to(ROOT)
-            original = target.read_text(encoding="utf-8")
-            target.write_text(mutation.source, encoding="utf-8")
-            noticed = run_tests(copy, ordered(mutation, options.tests))
-            target.write_text(original, encoding="utf-8")
-            print("noticed " if noticed else "SURVIVED", mutation, flush=True)
-            survivors += [] if noticed else [mutation]
-    print(f"{count - len(survivors)} of {count} noticed")
+    if options.table:
+        print(rows.table([rows.read(path) for path in sorted(rows.ROWS.glob("*"))]))
+    elif options.again:
+        again(options.again)
+    elif options.named:
+        named(options)
+    elif options.folder and options.tests:
+        room(options)
+    else:
+        parser.error("FOLDER and TESTS must be given, or one of the options.")
     return 0
 
 
