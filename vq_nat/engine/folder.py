@@ -5,6 +5,9 @@ from typing import Any
 
 from ..files import BadFile, check_hashes, read_json
 from ..languages import is_language
+from ..text.copying import dictionary_name
+from ..text.folder import CODES, TEXT_FILE
+from ..text.folder import read_description as read_text_description
 
 DESCRIPTION, WEIGHTS = "description.json", "model.safetensors"
 FORMAT = 1  # raised when a reader of the old one would read something wrong
@@ -39,8 +42,7 @@ def read_description(folder: Path) -> dict[str, Any]:
             f"`kind` in {path} must be one of {', '.join(KINDS)}, but is "
             f"{description.get('kind')!r} instead."
         )
-    languages_of(description, path)
-    check_files(folder, description.get("files"))
+    check_files(folder, description.get("files"), languages_of(description, path))
     return description
 
 
@@ -57,12 +59,19 @@ def languages_of(description: dict[str, Any], path: Path) -> tuple[str, str]:
     return languages[0], languages[1]
 
 
-def check_files(folder: Path, hashes: Any) -> None:
-    """Checks that every file is what the description says.
+def check_files(folder: Path, hashes: Any, languages: tuple[str, str]) -> None:
+    """Checks that every file that is read is listed, and what the description says.
 
     Raises:
-        BadFile: if one is missing, or has changed.
+        BadFile: if one is not listed or missing, or has changed.
     """
-    if not isinstance(hashes, dict) or WEIGHTS not in hashes:
-        raise BadFile(f"{folder / DESCRIPTION} must list its `files`, but does not.")
-    check_hashes(folder, hashes, folder / DESCRIPTION)
+    path = folder / DESCRIPTION
+    if not isinstance(hashes, dict):
+        raise BadFile(f"{path} must list its `files`, but does not.")
+    check_hashes(folder, hashes, path)
+    read = [WEIGHTS, TEXT_FILE, *map(dictionary_name, languages)]
+    if TEXT_FILE in hashes:
+        read.append(CODES[read_text_description(folder)["bpe"]])
+    for name in read:
+        if name not in hashes:
+            raise BadFile(f"{path} must list {name} among its `files`, but does not.")

@@ -368,7 +368,10 @@ def test_a_folder_that_has_changed_is_refused(build_latent: Any, exported: Any) 
 
     refused("must have the format 1, but has 2 instead: export", format=2)
     refused("`kind` in .* must be one of latent, autoregressive, but is 'x'", kind="x")
-    refused("must list its `files`, but does not", files={})
+    refused("must list its `files`, but does not", files=None)
+    for name in description["files"]:
+        listed = {k: v for k, v in description["files"].items() if k != name}
+        refused(f"must list {name} among its `files`, but does not", files=listed)
     outside = {**description["files"], "../data/text.json": ""}
     refused("must hold ../data/text.json, as .* says, but has none", files=outside)
     missing = {**description["files"], "no": ""}

@@ -74,3 +74,14 @@ def test_stages_have_the_time_of_what_a_model_does(
     encode, codes, *others = teacher
     assert codes == 0 and min(encode, *others) > 0
     assert to_engine(build_latent()).stages([], options) == [0.0] * 5
+
+
+def test_sums_that_would_not_fit_into_32_bits_are_refused(
+    build_latent: Any, to_engine: Any, options_of: Any
+) -> None:
+    most = (2**31 - 1) // (255 * 128)
+    wide = build_latent(encoder_embed_dim=4, encoder_ffn_embed_dim=most + 1)
+    with pytest.raises(ValueError, match="at most 65793 inputs in int8, but has 65794"):
+        to_engine(wide, "int8")
+    ((found,),) = to_engine(wide).translate([[5, 6, 2]], options_of(max_len_b=5))
+    assert found.tokens

@@ -2,6 +2,7 @@
 #include "model_weights.h"
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 namespace vq {
@@ -15,6 +16,16 @@ std::string text(const Shape& shape) {
     found += (i ? ", " : "") + std::to_string(shape[i]);
   }
   return found + ")";
+}
+
+/// A sum of so many products of a byte and a signed byte fits into 32 bits.
+constexpr int kMostSummed = std::numeric_limits<std::int32_t>::max() / (255 * 128);
+
+void refuse_overflow(const std::string& name, int in) {
+  if (in <= kMostSummed) return;
+  throw std::invalid_argument("`" + name + "` must have at most " + std::to_string(kMostSummed) +
+                              " inputs in int8, but has " + std::to_string(in) +
+                              " instead: export it with float32.");
 }
 
 /// Reads tensors of known shapes.
@@ -52,6 +63,7 @@ class Reader {
     found.out = out;
     const std::int64_t blocks = (out + 15) / 16;
     if (has(name + ".packed")) {
+      refuse_overflow(name, in);
       found.format = Format::int8;
       const std::int64_t groups = (in + 63) / 64 * 16;
       found.packed = static_cast<const std::int8_t*>(
