@@ -183,12 +183,18 @@ def new_folder(out: Path) -> Iterator[Path]:
 
     Raises:
         ValueError: if something is.
+        OSError: if it cannot be written; with its name.
     """
     if out.exists():
         raise ValueError(f"{out} must not exist yet, but does.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-") as name:
-        folder = Path(name) / "new"
-        folder.mkdir()
-        yield folder
-        folder.rename(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-") as name:
+            folder = Path(name) / "new"
+            folder.mkdir()
+            yield folder
+            folder.rename(out)
+    except OSError as error:
+        # A write that fails does not know its file.
+        error.filename = error.filename or str(out)
+        raise

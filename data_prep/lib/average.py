@@ -1,13 +1,11 @@
 """Averages the weights of checkpoints, as the Transformer paper does."""
 
-import contextlib
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 from data_prep.lib.steps import UserError
-from vq_nat.files import reason
+from vq_nat.results.writing import replacing
 
 # checkpoint_EPOCH_UPDATES.pt and checkpointEPOCH.pt
 BY_UPDATES = re.compile(r"checkpoint_\d+_(\d+)\.pt")
@@ -42,8 +40,6 @@ def average_checkpoints(paths: list[Path], out: Path) -> None:
     Raises:
         UserError: if the checkpoints are of different models, or there is no room.
     """
-    import torch
-
     states = map(load, paths)
     result = next(states)
     weights = result["model"]
@@ -59,14 +55,13 @@ def average_checkpoints(paths: list[Path], out: Path) -> None:
         for name, total in sums.items()
     }
     result["last_optimizer_state"] = None  # it belongs to one of them only
-    temporary = out.with_name(f".tmp-{out.name}")
+    from vq_nat.fairseq_side.saving import save_state
+
     try:
-        torch.save(result, temporary)
-        os.replace(temporary, out)
-    except (OSError, RuntimeError) as error:  # torch says so of a full disk
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        said = reason(error)
+        with replacing(out) as temporary:
+            save_state(result, temporary)
+    except OSError as error:
+        said = str(error.strerror or error)
         raise UserError(f"The average {out} cannot be written: {said}.") from None
 
 

@@ -24,7 +24,7 @@ from fairseq.optim import adam
 from fairseq.trainer import Trainer
 from omegaconf import DictConfig, ValueNode
 
-from . import memory, optimizer, resuming, trainer
+from . import memory, optimizer, resuming, saving, trainer
 from .compat import Refused
 from .guard import guard_files
 
@@ -177,6 +177,12 @@ PATCHES = (
         "how fairseq copies checkpoints, and loads what a training goes on from",
         "a kill leaves half a file, which blocks the training for ever",
         resuming.apply,
+    ),
+    Patch(
+        "saving",
+        "how fairseq writes a checkpoint",
+        "on a full disk it tries again behind half a file, and ends in a traceback",
+        saving.apply,
     ),
     Patch(
         "averages",

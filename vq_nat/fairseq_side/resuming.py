@@ -18,6 +18,7 @@ from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
 
 from .compat import Refused, load_task_state
+from .saving import unwritable
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,9 @@ def copy_beside(src_path: str, dst_path: str, overwrite: bool = False) -> Any:
         src_path: what to copy.
         dst_path: where to.
         overwrite: for fairseq's own way, which paths that are no files go.
+
+    Raises:
+        Refused: if it cannot be written; what was there before is there still.
     """
     if PathManager.path_requires_pathmanager(dst_path):
         return _copy(src_path, dst_path, overwrite)
@@ -48,9 +52,10 @@ def copy_beside(src_path: str, dst_path: str, overwrite: bool = False) -> Any:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, dst_path)
-    except BaseException:
+    except OSError as error:
+        raise unwritable(dst_path, error) from error
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise
     return dst_path
 
 
