@@ -234,7 +234,7 @@ def table(rows: list[Survival], name: str, write: Callable[[float], str]) -> str
         def cell(assign: str) -> str:
             own = [row for row in rows if row["assign"] == assign]
             found = [at(row, "final", name) for row in own if row["codes"] == size]
-            return experiment.mean_and_range(found, write) if found else report.NOTHING
+            return report.mean_and_range(found, write)
 
         return cell
 

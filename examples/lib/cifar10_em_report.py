@@ -13,7 +13,7 @@ from data_prep.lib.steps import UserError
 from examples.lib import cifar10_em_members
 from examples.lib.cifar10_em_prior import joined
 from examples.lib.cifar10_em_rows import EMRow
-from examples.lib.experiment import draw_seeds, mean_and_range
+from examples.lib.experiment import draw_seeds
 from vq_nat.bench.images import CodeUse
 from vq_nat.results import tables as report
 from vq_nat.results.rows import at
@@ -149,13 +149,13 @@ def table(rows: list[EMRow]) -> str:
         def cell(own: list[EMRow]) -> str:
             values = [at(row, "bits_per_dim", name) for row in own]
             found = [value for value in values if value is not None]
-            return mean_and_range(found, "{:.3f}".format) if found else report.NOTHING
+            return report.mean_and_range(found, "{:.3f}".format)
 
         return cell
 
     def perplexity(own: list[EMRow]) -> str:
         values = [row["codebook"]["perplexity"] for row in own]
-        return mean_and_range(values, "{:.0f}".format)
+        return report.mean_and_range(values, "{:.0f}".format)
 
     columns: list[report.Column[list[EMRow]]] = [
         ("setting", lambda own: own[0]["label"]),
@@ -192,7 +192,7 @@ def share(rows: list[EMRow], figure: Callable[[EMRow], float]) -> str:
 
 def minutes(rows: list[EMRow]) -> str:
     """Writes how long the trainings took."""
-    return mean_and_range([row["train_seconds"] / 60 for row in rows], "{:.1f}".format)
+    return report.mean_and_range([row["train_seconds"] / 60 for row in rows])
 
 
 def gaps(
@@ -215,7 +215,7 @@ def difference(rows: list[EMRow], baseline: list[EMRow]) -> str:
     found = gaps(rows, baseline)
     if not found or rows[0]["setting"] == BASELINE:
         return report.NOTHING
-    return mean_and_range(found, "{:+.3f}".format)
+    return report.mean_and_range(found, "{:+.3f}".format)
 
 
 def findings(rows: list[EMRow]) -> str:

@@ -69,15 +69,6 @@ def require_positive(args: argparse.Namespace, names: tuple[str, ...]) -> None:
             )
 
 
-def mean_and_range(values: list[float], write: Callable[[float], str]) -> str:
-    """Writes mean (lowest–highest), or a single value alone."""
-    if len(values) == 1:
-        return write(values[0])
-    least, most = write(min(values)), write(max(values))
-    dash = " to " if least.startswith(("+", "-")) else "–"
-    return f"{write(mean(values))} ({least}{dash}{most})"
-
-
 def draw_seeds(
     axis: Any,
     curves: Sequence[Sequence[Mapping[str, Any]]],

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import vq_nat
 from data_prep.lib.steps import once, sha256
 from data_prep.lib.teachers import find_device
-from examples.lib.experiment import mean_and_range
 from examples.lib.places import LANGS, corpus_stamp
 from examples.lib.progress import say
 from examples.lib.quickstart_plan import SEED, QuickstartPlan
@@ -20,8 +19,9 @@ from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.speed import measure_in_turn
 from vq_nat.bench.systems import System
-from vq_nat.results import tables as report
+from vq_nat.results.report import full_report
 from vq_nat.results.rows import Row, at, row_path, write_row
+from vq_nat.results.tables import mean_and_range
 from vq_nat.results.writing import json_or_none
 
 EXAMPLES = 5
@@ -56,7 +56,7 @@ def measure(plan: QuickstartPlan) -> str:
         rows.append(row)
         speed = f"{row['latency_ms']['median']:.1f} ms/sentence"
         say(f"      {system.name}: BLEU {row['bleu']:.1f}, {speed} ({state})")
-    tables = report.full_report(rows)
+    tables = full_report(rows)
     tables += f"\n\n{known_spread}" if (known_spread := spread(rows)) else ""
     path = plan.work / "results.md"
     path.write_text(tables + "\n", encoding="utf-8")

@@ -7,21 +7,15 @@ nothing of what another seed would give: their number stands beside every figure
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from examples.paper_table.cells import SAYS, one_digit, p_value, signed
-from examples.paper_table.entries import (
-    BEAM,
-    CLEARLY,
-    GREEDY,
-    Entry,
-    by_name,
-    speed_up,
-    with_spread,
-)
-from examples.paper_table.rows import TableRow
-from vq_nat.results.rows import at
+from data_prep.lib.options import read_yaml
+from vq_nat.results.lines import BEAM, CLEARLY, GREEDY, Line, by_name, speed_up
+from vq_nat.results.rows import Row, at
+from vq_nat.results.tables import mean_and_range, p_value, signed
 
+SAYS = read_yaml(Path(__file__).with_name("report.yaml"))
 HELD, NOT_HELD, NOT_MEASURED = "held", "not held", "not measured"
 WITHIN_CHANCE, NOT_COMPARED = "within chance", "not compared"
 UNEQUAL = "its times do not compare: the machine was in another state"
@@ -29,15 +23,15 @@ CHANCE = 0.05  # a larger p-value of a difference may be chance
 SETTING = "vq-em10"  # the paper's: n_c = 3, soft EM with 10 samples, distilled
 SHARE_OF_GREEDY, TIMES_BEAM = 0.97, 4.0
 CTRANSLATE2 = ("ct2-teacher-greedy", "ct2-teacher-greedy-int8")
-Entries = Mapping[str, Entry]
+Lines = Mapping[str, Line]  # by name
 
 
 class Claim(NamedTuple):
     """What is said, whether it is so, and the figures."""
 
     text: str
-    verdict: str
-    figures: str
+    verdict: str = NOT_MEASURED
+    figures: str = ""
 
 
 class Pair(NamedTuple):
@@ -54,30 +48,51 @@ PAIRS = (*(pair for _, pairs in OF_BLEU for pair in pairs), LOWER)
 ROWS = "against_rows"
 
 
-def judge(lines: Sequence[Entry]) -> list[Claim]:
+def claims_text(lines: Sequence[Line]) -> str:
+    """Returns the paper's claims and what the figures say of them, as a list.
+
+    Those that nothing is known of come last, in one line.
+    """
+    claims = judge(lines)
+    told = [
+        f"- {claim.text}: **{claim.verdict}** – {claim.figures}."
+        for claim in claims
+        if claim.verdict != NOT_MEASURED
+    ]
+    unknown = [
+        claim.text + (f" ({claim.figures})" if claim.figures else "")
+        for claim in claims
+        if claim.verdict == NOT_MEASURED
+    ]
+    if unknown:
+        told.append(f"- **{NOT_MEASURED.capitalize()}**: {'; '.join(unknown)}.")
+    return "\n".join(told)
+
+
+def judge(lines: Sequence[Line]) -> list[Claim]:
     """Holds every claim against the rows."""
-    entries = by_name([line for line in lines if not line.differs])
+    known = by_name([line for line in lines if not line.differs])
     return [
         *(
-            compare(one["text"], pairs, entries, one.get("strictly", False))
+            compare(one["text"], pairs, known, one.get("strictly", False))
             for one, pairs in OF_BLEU
         ),
-        faster_and_lower(entries),
-        nearly_greedy(entries),
-        faster_than_ctranslate2(entries),
+        faster_and_lower(known),
+        nearly_greedy(known),
+        faster_than_ctranslate2(known),
     ]
 
 
 def compare(
-    text: str, pairs: Sequence[Pair], entries: Entries, strictly: bool = False
+    text: str, pairs: Sequence[Pair], lines: Lines, strictly: bool = False
 ) -> Claim:
     """Holds a claim about BLEU against all of its pairs that are measured."""
-    known = [pair for pair in pairs if pair.lower in entries and pair.higher in entries]
+    known = [pair for pair in pairs if pair.lower in lines and pair.higher in lines]
     if not known:
-        return Claim(text, NOT_MEASURED, "")
-    gaps = [gap_of(pair, entries) for pair in known]
+        return Claim(text)
+    gaps = [gap_of(pair, lines) for pair in known]
     figures = "; ".join(
-        f"{compared(pair, entries)}: {gap}" for pair, gap in zip(known, gaps)
+        f"{compared(pair, lines)}: {gap}" for pair, gap in zip(known, gaps)
     )
     if len(known) < len(pairs):
         figures += f"; {len(pairs) - len(known)} further pair(s) not measured"
@@ -102,9 +117,9 @@ class Gap(NamedTuple):
         return self.p is not None and (self.p > CHANCE or self.differs)
 
 
-def gap_of(pair: Pair, entries: Entries) -> Gap:
+def gap_of(pair: Pair, lines: Lines) -> Gap:
     """Returns the difference between two lines, with the largest p-value of a seed."""
-    lower, higher = entries[pair.lower], entries[pair.higher]
+    lower, higher = lines[pair.lower], lines[pair.higher]
     known = higher.values(ROWS, pair.lower, "bleu_p")
     signs = {gap > 0 for gap in higher.values(ROWS, pair.lower, "bleu")}
     gap = higher.bleu - lower.bleu
@@ -133,33 +148,31 @@ def verdict(holds: bool) -> str:
     return HELD if holds else NOT_HELD
 
 
-def compared(pair: Pair, entries: Entries) -> str:
+def compared(pair: Pair, lines: Lines) -> str:
     """Names two lines with their BLEU."""
-    return f"{describe(entries[pair.higher])} against {describe(entries[pair.lower])}"
+    return f"{describe(lines[pair.higher])} against {describe(lines[pair.lower])}"
 
 
-def describe(entry: Entry) -> str:
+def describe(line: Line) -> str:
     """Writes a line's name, BLEU and number of seeds."""
-    values = entry.values("bleu")
+    values = line.values("bleu")
     seeds = f"{len(values)} seeds" if len(values) > 1 else "one seed"
-    return f"{entry.quoted} {with_spread(values, one_digit)} ({seeds})"
+    return f"{line.quoted} {mean_and_range(values)} ({seeds})"
 
 
-def faster_and_lower(entries: Entries) -> Claim:
+def faster_and_lower(lines: Lines) -> Claim:
     """More words per code: less time, less quality."""
     text = "n_c = 4 is faster than n_c = 3, and lower in BLEU"
-    if not all(name in entries for name in LOWER):
-        return Claim(text, NOT_MEASURED, "")
-    three, four = entries[LOWER.higher], entries[LOWER.lower]
-    times = speed_up(three, four)
+    if not all(name in lines for name in LOWER):
+        return Claim(text)
+    times = speed_up(lines[LOWER.higher], lines[LOWER.lower])
     if times is None:
-        return Claim(text, NOT_MEASURED, UNEQUAL)
-    gap = gap_of(LOWER, entries)
-    lines = f"{describe(four)} against {describe(three)}"
-    figures = f"{times:.2f} times as fast, {lines}: {gap}"
-    found = {judge_gaps([gap], strictly=True), judge_times(times)}
+        return Claim(text, figures=UNEQUAL)
+    gap = gap_of(LOWER, lines)
+    figures = f"{times:.2f} times as fast, {compared(LOWER, lines)}: {gap}"
+    parts = (judge_gaps([gap], strictly=True), judge_times(times))
     order = (NOT_HELD, NOT_COMPARED, WITHIN_CHANCE, HELD)  # the worst counts
-    return Claim(text, min(found, key=order.index), figures)
+    return Claim(text, min(parts, key=order.index), figures)
 
 
 def judge_times(times: float) -> str:
@@ -169,60 +182,60 @@ def judge_times(times: float) -> str:
     return verdict(times > 1)
 
 
-def nearly_greedy(entries: Entries) -> Claim:
+def nearly_greedy(lines: Lines) -> Claim:
     """The paper's headline: nearly the teacher's quality, at a fraction of its time."""
     text = (
         f"VQ-EM + distillation reaches {SHARE_OF_GREEDY:.0%} of the teacher's greedy "
         f"BLEU at {TIMES_BEAM:g} times the speed of its beam 4 in fairseq, one "
         "sentence at a time (paper: 98.9% and 4.08 times)"
     )
-    greedy, base = entries.get(GREEDY), entries.get(BEAM)
-    if greedy is None or not greedy.bleu or SETTING not in entries:
-        return Claim(text, NOT_MEASURED, "")
+    greedy, base, setting = (lines.get(name) for name in (GREEDY, BEAM, SETTING))
+    if greedy is None or not greedy.bleu or setting is None:
+        return Claim(text)
+    best = greedy.bleu
 
-    def figures(entry: Entry) -> tuple[float, float | None]:
-        return entry.bleu / greedy.bleu, speed_up(base, entry)
+    def share(line: Line) -> float:
+        return line.bleu / best
 
-    def reaches(found: tuple[float, float | None]) -> bool:
-        share, times = found
-        return share >= SHARE_OF_GREEDY and (times or 0.0) >= TIMES_BEAM
+    def reaches(line: Line) -> bool:
+        times = speed_up(base, line) or 0.0
+        return share(line) >= SHARE_OF_GREEDY and times >= TIMES_BEAM
 
-    def write(found: tuple[float, float | None]) -> str:
-        share, times = found
-        return f"{share:.1%} " + (f"at {times:.2f} times" if times else f"({UNEQUAL})")
+    def write(line: Line) -> str:
+        times = speed_up(base, line)
+        paces = f"at {times:.2f} times" if times else f"({UNEQUAL})"
+        return f"{share(line):.1%} {paces}"
 
-    own = figures(entries[SETTING])
-    known = {e.name: figures(e) for e in entries.values() if is_variant(e)}
-    if own[1] is None and own[0] >= SHARE_OF_GREEDY:
-        return Claim(text, NOT_MEASURED, UNEQUAL)
+    if speed_up(base, setting) is None and share(setting) >= SHARE_OF_GREEDY:
+        return Claim(text, figures=UNEQUAL)
     others = [
-        f"{entries[name].quoted}, {write(found)}, which has "
-        f"{more_than(entries[name], entries[SETTING])}"
-        for name, found in known.items()
-        if reaches(found)
+        f"{line.quoted}, {write(line)}, which has {more_than(line, setting)}"
+        for line in variants(lines)
+        if reaches(line)
     ]
     reached = f"reached by {'; '.join(others)}" if others else "no variant reaches it"
-    setting = f"the paper's setting, {entries[SETTING].quoted}: {write(own)}"
-    return Claim(text, verdict(reaches(own)), f"{setting}; {reached}")
+    own = f"the paper's setting, {setting.quoted}: {write(setting)}"
+    return Claim(text, verdict(reaches(setting)), f"{own}; {reached}")
 
 
-def is_variant(entry: Entry) -> bool:
-    """Tells whether a line is of ours, and not the paper's setting itself."""
-    return entry.ours and entry.is_system and entry.name != SETTING
+def variants(lines: Lines) -> list[Line]:
+    """Returns the lines of ours that are not the paper's setting itself."""
+    systems = [line for line in lines.values() if line.ours and line.is_system]
+    return [line for line in systems if line.name != SETTING]
 
 
-def more_than(entry: Entry, setting: Entry) -> str:
+def more_than(line: Line, setting: Line) -> str:
     """Says in what a variant is not the paper's setting, from their rows."""
-    own, known = entry.timed, setting.timed
-    found = [
+    own, known = line.timed, setting.timed
+    more = [
         f"{head} {write_trait(own, name)} (against {write_trait(known, name)})"
         for name, head in SAYS["traits"].items()
         if at(own, name) != at(known, name)
     ]
-    return ", ".join(found) or "nothing more"
+    return ", ".join(more) or "nothing more"
 
 
-def write_trait(row: TableRow, name: str) -> str:
+def write_trait(row: Row, name: str) -> str:
     """Writes what a row says of itself."""
     value = at(row, name)
     if isinstance(value, Mapping):
@@ -230,31 +243,30 @@ def write_trait(row: TableRow, name: str) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def faster_than_ctranslate2(entries: Entries) -> Claim:
+def faster_than_ctranslate2(lines: Lines) -> Claim:
     """Against what a user would otherwise pick: the paper's setting, then variants."""
     text = "At batch 1 ours is faster than the same teacher in CTranslate2, greedy"
-    rivals = [entries[name] for name in CTRANSLATE2 if name in entries]
-    setting = entries.get(SETTING)
+    rivals = [lines[name] for name in CTRANSLATE2 if name in lines]
+    setting = lines.get(SETTING)
     if setting is None or not rivals:
-        return Claim(text, NOT_MEASURED, "")
+        return Claim(text)
 
-    def times_of(ours: Entry) -> float | None:
-        found = [speed_up(rival, ours) for rival in rivals]
-        known = [times for times in found if times is not None]
-        return min(known) if len(known) == len(rivals) else None  # against the fastest
+    def least(line: Line) -> float | None:
+        """Returns how many times as fast as the fastest rival, if all are known."""
+        known = [speed_up(rival, line) for rival in rivals]
+        return min((one for one in known if one), default=None) if all(known) else None
 
-    def write(ours: Entry, times: float) -> str:
-        return f"{ours.quoted} ({ours.bleu:.1f} BLEU) is {times:.2f} times as fast"
+    def write(line: Line, times: float) -> str:
+        return f"{line.quoted} ({line.bleu:.1f} BLEU) is {times:.2f} times as fast"
 
-    own = times_of(setting)
-    variants = {e.name: times_of(e) for e in entries.values() if is_variant(e)}
+    own = least(setting)
     faster = [
-        f"{write(entries[name], times)} with {more_than(entries[name], setting)}"
-        for name, times in variants.items()
-        if times is not None and judge_times(times) == HELD
+        f"{write(line, times)} with {more_than(line, setting)}"
+        for line in variants(lines)
+        if (times := least(line)) and judge_times(times) == HELD
     ]
     first = f"the paper's setting: {write(setting, own) if own else UNEQUAL}"
     known = ", ".join(f"{rival.quoted} {rival.bleu:.1f}" for rival in rivals)
     last = "; ".join(faster) or "no variant is known to be faster"
     figures = f"{first}; {last} (as the fastest of {known})"
-    return Claim(text, NOT_MEASURED if own is None else judge_times(own), figures)
+    return Claim(text, judge_times(own) if own else NOT_MEASURED, figures)

@@ -38,6 +38,7 @@ STUDENT = "student"
 TEXTS = ("human", "distilled", "distilled-mono")
 ENGINES = ("torch", "onnx", "ctranslate2", "vq-nat")
 CHECKPOINTS = ("best", "last", "average")
+NEED_REFERENCES = ("true_codes", "true_latents")  # options of decoding
 PAPER = ("bleu", "latency_ms", "speedup")
 SECTIONS = ("corpus", "teacher", "distill", "student", "measure", "models", "rows")
 MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
@@ -111,6 +112,11 @@ class RowSpec:
     note: str = ""
     seeds: tuple[int, ...] = ()  # some of the model's; none: all
     clocks: tuple[str, ...] | None = None  # fewer than the others have; None: those
+
+    @property
+    def needs_references(self) -> bool:
+        """Whether it is no system, as it knows the answer; its times mean nothing."""
+        return any(self.decoding.get(name) for name in NEED_REFERENCES)
 
     @property
     def judge(self) -> str | None:

@@ -15,7 +15,6 @@ from examples.lib.progress import say
 from examples.lib.weights import weights_of
 from examples.paper_table.compare import compare_all
 from examples.paper_table.config import TEACHER, RowSpec
-from examples.paper_table.entries import NEED_REFERENCES
 from examples.paper_table.plan import (
     KIND,
     TablePlan,
@@ -111,7 +110,7 @@ def add_in_turn(
 ) -> None:
     """Times a row beside those that speed-ups are against, sentence by sentence."""
     names = [n for n in plan.table.measure.get("in-turn", ()) if n in plan.table.rows]
-    if unit.row.name in names or systems_need_references(unit):
+    if unit.row.name in names or unit.row.needs_references:
         return
     bases = [
         base
@@ -124,11 +123,6 @@ def add_in_turn(
         base.name: measure_in_turn(system_of(plan, base), own, test_set, conditions)
         for base in bases
     }
-
-
-def systems_need_references(unit: Unit) -> bool:
-    """Tells whether a row's times mean nothing."""
-    return any(unit.row.decoding.get(name) for name in NEED_REFERENCES)
 
 
 def read_conditions(plan: TablePlan, row: RowSpec) -> Conditions:

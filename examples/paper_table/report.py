@@ -2,48 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from string import Formatter
 
+from data_prep.lib.options import read_yaml
 from data_prep.lib.steps import UserError
 from examples.lib.progress import say
-from examples.paper_table.cells import (
-    SAYS,
-    clocks_table,
-    differing_table,
-    main_table,
-    quality_table,
-    stages_table,
-    table_of,
-)
-from examples.paper_table.claims import NOT_MEASURED, judge
-from examples.paper_table.entries import (
-    BEAM,
-    Entry,
-    by_name,
-    comparable,
-    read_entries,
-)
-from examples.paper_table.length_plots import draw_lengths
-from examples.paper_table.lengths import length_tables
+from examples.paper_table.claims import claims_text
+from examples.paper_table.lines import ABLATIONS, read_lines
 from examples.paper_table.plan import TablePlan
-from examples.paper_table.plots import draw_curves, draw_pareto
-from examples.paper_table.rows import TableRow
-from examples.paper_table.winners import winners
+from vq_nat.bench.lines_picture import draw_curves, draw_lengths, draw_pareto
 from vq_nat.results.clocks import crowded_clocks
-from vq_nat.results.rows import at
+from vq_nat.results.columns import Write, clocks_table, stages_table, table_of
+from vq_nat.results.lengths import length_tables
+from vq_nat.results.lines import BEAM, Line, by_name, comparable, speed_up
+from vq_nat.results.reach import verdicts
+from vq_nat.results.report import meanings
+from vq_nat.results.rows import Row, at
 from vq_nat.results.speed import TOLERANCE
-from vq_nat.results.tables import distinct, meanings
+from vq_nat.results.tables import distinct, number, times
+from vq_nat.results.winners import winners
 from vq_nat.results.writing import write_text
 
 REPORT = "report.md"
+SAYS = read_yaml(Path(__file__).with_name("report.yaml"))
 CALIBRATIONS = {"large products": "products_ms", "small operators": "operators_ms"}
 SIGNATURES = {"chrF": "", "TER": "; the lower the better"}
 OTHERS = "Made with another teacher, text or machine: not to be compared with the above"
 IN_COMMON = (
     *("test_set", "sentences", "bleu_signature", "processor", "threads", "commit"),
 )
+QUALITY = SAYS["tables"]["quality"]
+DIFFERING = {  # these compare with nothing, and tell in what they differ
+    "other": "differs",
+    **{head: what for head, what in QUALITY.items() if head != "against greedy"},
+    "ms/sentence (p90)": "latency",
+}
+CELLS: dict[str, Write] = {  # besides those that every table may have
+    "paper.bleu": lambda line: number(line.paper.get("bleu")),
+    "paper.speedup": lambda line: times(line.paper.get("speedup")),
+}
 PICTURES = {
     "pareto.png": draw_pareto,
     "lengths.png": draw_lengths,
@@ -57,114 +56,124 @@ def make_report(plan: TablePlan) -> Path:
     Raises:
         UserError: without rows.
     """
-    entries = read_entries(plan)
-    if not entries:
+    lines = read_lines(plan)
+    if not lines:
         raise UserError(f"{plan.rows} must hold a row of the table, but holds none.")
-    return write_text(report(plan, entries, draw(plan, entries)), plan.rows / REPORT)
+    return write_text(report(plan, lines, draw(plan, lines)), plan.rows / REPORT)
 
 
-def draw(plan: TablePlan, entries: Sequence[Entry]) -> list[str]:
+def draw(plan: TablePlan, lines: Sequence[Line]) -> list[str]:
     """Draws the pictures, and names those that show something."""
     try:
-        return [k for k, make in PICTURES.items() if make(entries, plan.rows / k)]
+        return [k for k, make in PICTURES.items() if make(lines, plan.rows / k)]
     except ImportError:
         say("The plots need matplotlib: `pip install -e '.[plots]'`, then --report.")
         return []
 
 
-def report(plan: TablePlan, entries: Sequence[Entry], pictures: Sequence[str]) -> str:
+def report(plan: TablePlan, lines: Sequence[Line], pictures: Sequence[str]) -> str:
     """Returns the whole page."""
-    alike = [entry for entry in entries if not entry.differs]
-    others = [entry for entry in entries if entry.differs]
-    lines = [entry for entry in alike if entry.spec.group != "ablations"]
-    ablations = [entry for entry in alike if entry.spec.group == "ablations"]
-    paper = any(entry.spec.paper for entry in entries)
-    parts = [
-        f"# {plan.table.title}",
-        "Written by `examples/paper_table/run.py` from the rows beside this page"
-        + ("; the paper's figures are for WMT'14 English to German." if paper else "."),
-        *grouped(lines, by_name(alike).get(BEAM)),
-        section("Who wins where", winners(entries)),
-        section("The paper's claims", claims(lines) if paper else ""),
-        section("Ablations", quality_table(ablations)),
-        section(OTHERS, differing_table(others)),
-        section(
-            "Codes",
-            table_of("codes", entries, "validation", "bleu_true_codes", once=True),
-        ),
-        section("Length and repetitions", table_of("faults", lines, "repetition_rate")),
-        section("By length", length_tables(lines)),
-        section("Clocks: sentences per second", clocks_table(lines)),
-        section("Clocks: words per second", clocks_table(lines, "words_per_s")),
-        section("Where the time goes", stages_table(lines)),
-        section(
-            "Trainings", table_of("trainings", entries, "train_seconds", once=True)
-        ),
-        *(f"![{name}]({name})" for name in pictures),
-        section("Notes", "\n".join(f"- {note}" for note in notes(plan, entries))),
-    ]
-    return "\n\n".join(part for part in parts if part)
+    alike = [line for line in lines if not line.differs]
+    others = [line for line in lines if line.differs]
+    main = [line for line in alike if line.group != ABLATIONS]
+    ablations = [line for line in alike if line.group == ABLATIONS]
+    paper = any(line.paper for line in lines)
+    source = "; the paper's figures are for WMT'14 English to German" if paper else ""
+    trained, coded = "train_seconds", ("validation", "bleu_true_codes")
+    sections = {
+        **main_tables(main, by_name(alike).get(BEAM)),
+        "Who wins where": winners(lines),
+        "The paper's claims": claims_text(main) if paper else "",
+        "Ablations": table_of(QUALITY, ablations, **CELLS),
+        OTHERS: table_of(DIFFERING, others, **CELLS),
+        "Codes": table("codes", first_of_each_model(having(lines, *coded))),
+        "Length and repetitions": table("faults", having(main, "repetition_rate")),
+        "By length": by_length(main),
+        "Clocks: sentences per second": clocks_table(main),
+        "Clocks: words per second": clocks_table(main, "words_per_s"),
+        "Where the time goes": stages_table(main),
+        "Trainings": table("trainings", first_of_each_model(having(lines, trained))),
+        "": "\n\n".join(f"![{name}]({name})" for name in pictures),
+        "Notes": as_list(notes(plan, lines)),
+    }
+    return "\n\n".join(
+        [
+            f"# {plan.table.title}",
+            "Written by `examples/paper_table/run.py` from the rows beside this page"
+            f"{source}.",
+            *(f"## {k}\n\n{v}" if k else v for k, v in sections.items() if v),
+        ]
+    )
 
 
-def section(title: str, text: str) -> str:
-    """Returns a part of the page, empty without a text."""
-    return f"## {title}\n\n{text}" if text else ""
+def main_tables(lines: Sequence[Line], base: Line | None) -> dict[str, str]:
+    """Returns quality and time of each group, ours and the paper's side by side."""
+
+    def against_base(line: Line) -> str:
+        return times(speed_up(base, line) if line.is_timed else None)
+
+    declared = {**QUALITY, **SAYS["tables"]["times"]}
+    groups: dict[str, list[Line]] = {}
+    for line in lines:
+        groups.setdefault(SAYS["groups"].get(line.group, line.group), []).append(line)
+    return {
+        title: table_of(declared, own, **CELLS, speed_up=against_base)
+        for title, own in groups.items()
+    }
 
 
-def grouped(entries: Sequence[Entry], base: Entry | None) -> Iterator[str]:
-    """Yields a table for each group."""
-    for group in dict.fromkeys(entry.spec.group for entry in entries):
-        own = [entry for entry in entries if entry.spec.group == group]
-        yield section(SAYS["groups"].get(group, group), main_table(own, base))
+def table(name: str, lines: Sequence[Line]) -> str:
+    """Returns a table of report.yaml; empty without lines."""
+    return table_of(SAYS["tables"][name], lines)
 
 
-def claims(entries: Sequence[Entry]) -> str:
-    """Returns the paper's claims and what the figures say of them.
+def having(lines: Sequence[Line], *figure: str) -> list[Line]:
+    """Returns the lines that have a figure."""
+    return [line for line in lines if line.values(*figure)]
 
-    Those that nothing is known of come last, in one line.
-    """
-    found = judge(entries)
-    lines = [
-        f"- {claim.text}: **{claim.verdict}** – {claim.figures}."
-        for claim in found
-        if claim.verdict != NOT_MEASURED
-    ]
-    unknown = [
-        claim.text + (f" ({claim.figures})" if claim.figures else "")
-        for claim in found
-        if claim.verdict == NOT_MEASURED
-    ]
-    if unknown:
-        lines.append(f"- **{NOT_MEASURED.capitalize()}**: {'; '.join(unknown)}.")
-    return "\n".join(lines)
+
+def first_of_each_model(lines: Sequence[Line]) -> list[Line]:
+    """Returns the lines whose model no line before has."""
+    models = [line.model for line in lines]
+    return [line for n, line in enumerate(lines) if line.model not in models[:n]]
+
+
+def by_length(lines: Sequence[Line]) -> str:
+    """Returns the tables of lengths, after the sentence about them."""
+    return "\n\n".join(x for x in (as_list(verdicts(lines)), length_tables(lines)) if x)
+
+
+def as_list(sentences: Iterable[str]) -> str:
+    """Returns a list in Markdown."""
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 # ---------------------------------------------------------------------------- the notes
 
 
-def notes(plan: TablePlan, entries: Sequence[Entry]) -> Iterator[str]:
+def notes(plan: TablePlan, lines: Sequence[Line]) -> Iterator[str]:
     """Yields what the figures depend on, and what is missing."""
-    known = facts(plan, entries)
+    known = facts(plan, lines)
     for text in SAYS["notes"]:
         names = {name for _, name, _, _ in Formatter().parse(text) if name}
         if all(known[name] for name in names):
             yield text.format(**known)
 
 
-def facts(plan: TablePlan, entries: Sequence[Entry]) -> dict[str, str]:
+def facts(plan: TablePlan, lines: Sequence[Line]) -> dict[str, str]:
     """Returns all that a note may name; empty where there is nothing to tell."""
-    rows = [row for entry in entries for row in entry.rows]
+    rows = [row for line in lines for row in line.rows]
 
     def shared(*names: str) -> str:
         return distinct(at(row, *names) for row in rows)
 
-    systems = [entry for entry in entries if entry.is_system]
-    compared = {id(entry) for entry in comparable(entries)}
+    systems = [line for line in lines if line.is_system]
+    compared = {id(line) for line in comparable(lines)}
     states = [e.timed["calibration"] for e in systems if e.timed.get("calibration")]
-    labels = " ".join(entry.label for entry in entries)
-    missing = [name for name in plan.table.rows if name not in by_name(entries)]
+    labels = " ".join(line.label for line in lines)
+    missing = [name for name in plan.table.rows if name not in by_name(lines)]
 
-    def quoted(wanted: Callable[[Entry], bool]) -> str:
+    def quoted(wanted: Callable[[Line], bool]) -> str:
         return ", ".join(e.quoted for e in systems if states and wanted(e))
 
     return {
@@ -180,21 +189,21 @@ def facts(plan: TablePlan, entries: Sequence[Entry]) -> dict[str, str]:
             if at(row, part)
         ),
         "calibrations": ", ".join(
-            f"{what} took {min(times):.1f} to {max(times):.1f} ms"
+            f"{what} took {min(spans):.1f} to {max(spans):.1f} ms"
             for what, name in CALIBRATIONS.items()
-            if (times := [at(state, name) for state in states])
+            if (spans := [at(state, name) for state in states])
         ),
         "tolerance": f"{TOLERANCE - 1:.0%}",
-        "other_state": quoted(lambda entry: id(entry) not in compared),
-        "crowded": quoted(lambda entry: bool(crowded_clocks(entry.timed))),
-        "starting_points": starting_points(plan, entries),
+        "other_state": quoted(lambda line: id(line) not in compared),
+        "crowded": quoted(lambda line: bool(crowded_clocks(line.timed))),
+        "starting_points": starting_points(plan, lines),
         "missing": ", ".join(missing),
-        "stale": "†" if any(entry.stale for entry in entries) else "",
+        "stale": "†" if any(line.is_stale for line in lines) else "",
         "changed": "‡" if "‡" in labels else "",
     }
 
 
-def signatures(rows: Sequence[TableRow]) -> Iterator[str]:
+def signatures(rows: Sequence[Row]) -> Iterator[str]:
     """Yields what chrF and TER are, of rows that know it."""
     for head, meaning in SIGNATURES.items():
         key = f"{head.lower()}_signature"
@@ -202,10 +211,10 @@ def signatures(rows: Sequence[TableRow]) -> Iterator[str]:
             yield f"{head}: `{distinct(names)}`{meaning}."
 
 
-def starting_points(plan: TablePlan, entries: Sequence[Entry]) -> str:
+def starting_points(plan: TablePlan, lines: Sequence[Line]) -> str:
     """Says which models start from the teacher."""
     # What a stale line started from is not known.
-    models = dict.fromkeys(entry.spec.model for entry in entries if not entry.stale)
+    models = dict.fromkeys(line.model for line in lines if not line.is_stale)
     names = [name for name in models if plan.table.models[name].starts_from_teacher]
     if not names:
         return "No model starts from the teacher's embeddings and layers."

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vq_nat.results.tables import load_rows
+from vq_nat.results.report import load_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -83,7 +83,7 @@ TABLE = {
     "translation.loading "
     "translation.translator | torch fairseq",
     "translation.onnx.quantize": "engine.packing translation.onnx.runtime | numpy",
-    "translation.about": "fairseq_side.* translation.flow results.card results.tables",
+    "translation.about": "fairseq_side.* translation.flow results.card results.report",
     "translation.pack": "fairseq_side.* translation.about translation.binding "
     "translation.loading results.card text.copying",
     "translation.export": "fairseq_side.checkpoints translation.about translation.pack "

@@ -23,7 +23,7 @@ from ..results.rows import (
     write_outputs,
 )
 from ..results.speed import times_as_fast
-from ..results.tables import Column, latency, markdown, number, percent
+from ..results.tables import Column, markdown, median_and_p90, number, percent
 from ..results.writing import write_json
 from ..translation.decoding.options import DecodingOptions
 from ..translation.translator import Translator
@@ -317,7 +317,7 @@ def decoding_table(rows: list[ModeRow]) -> str:
     if plain.get("correct") is not None:
         columns.append(("correct", lambda row: percent(row["correct"])))
     columns += [
-        ("ms/sentence (p90)", latency),
+        ("ms/sentence (p90)", lambda row: median_and_p90(row["latency_ms"])),
         ("in the teacher", lambda row: number(row["teacher_ms"])),
         ("× plain", slower),
         ("sentences/s (batch)", throughput),

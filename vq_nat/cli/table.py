@@ -25,7 +25,7 @@ def add_table_command(commands: Any) -> None:
 
 def run_table(options: argparse.Namespace) -> None:
     """Prints the main table of the rows in a folder."""
-    from ..results.tables import load_rows, main_table
+    from ..results.report import load_rows, main_table
 
     if not options.rows.is_dir():
         raise FileNotFoundError(f"the folder {options.rows} does not exist.")
@@ -33,7 +33,7 @@ def run_table(options: argparse.Namespace) -> None:
     if not rows:
         raise ValueError(f"{options.rows} must hold rows (*.json), but has none.")
     if options.readme is not None:
-        from ..results.tables import update_readme
+        from ..results.report import update_readme
 
         update_readme(options.readme, rows)
         return

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .rows import Row, write_text
-from .tables import NOTHING, Column, at, markdown, number
+from .rows import Row, at
+from .tables import NOTHING, Column, markdown, number
+from .writing import write_text
 
 CARD = "README.md"
 KINDS = {

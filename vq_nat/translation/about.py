@@ -10,7 +10,7 @@ from ..fairseq_side.compat import load_state
 from ..fairseq_side.packed import is_packed, read_config, updates_of
 from ..files import BadFile, read_json, sha256
 from ..results.card import summary
-from ..results.tables import read_row
+from ..results.report import read_row
 from .flow import is_latent
 
 MANIFEST = "manifest.json"  # of prepared or distilled text, beside its `bin`

@@ -13,7 +13,7 @@ from vq_nat.bench.decoding import (
     modes,
     write_mode,
 )
-from vq_nat.results.tables import load_rows
+from vq_nat.results.report import load_rows
 
 REFERENCES = [[f"the dog number {i} runs over the hill ."] for i in range(30)]
 GOOD = [references[0] for references in REFERENCES]

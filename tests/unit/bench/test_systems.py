@@ -19,8 +19,8 @@ from vq_nat.bench.machine import commit
 from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet, spread
 from vq_nat.bench.systems import System
+from vq_nat.results.report import full_report, load_rows
 from vq_nat.results.rows import write_row
-from vq_nat.results.tables import full_report, load_rows
 from vq_nat.translated import Hypothesis
 
 SOURCES = ["one", "two two", "three"]

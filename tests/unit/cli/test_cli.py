@@ -74,11 +74,11 @@ def feed(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
 def report(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Puts a stand-in for the report of the bench in its place."""
     bench = ModuleType("vq_nat.bench")
-    module = ModuleType("vq_nat.results.tables")
+    module = ModuleType("vq_nat.results.report")
     module.load_rows = lambda folder: sorted(folder.iterdir())  # type: ignore
     module.main_table = lambda rows: TABLE  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "vq_nat.bench", bench)
-    monkeypatch.setitem(sys.modules, "vq_nat.results.tables", module)
+    monkeypatch.setitem(sys.modules, "vq_nat.results.report", module)
     return module
 
 

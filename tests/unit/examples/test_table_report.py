@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from examples.paper_table.cells import clocks_table, trained_on
 from examples.paper_table.claims import (
     HELD,
     NOT_COMPARED,
@@ -18,20 +17,22 @@ from examples.paper_table.claims import (
     judge,
 )
 from examples.paper_table.config import read_table
-from examples.paper_table.entries import (
-    Entry,
-    Speed,
-    by_name,
-    pareto_front,
-    read_entries,
-    seconds_at_best,
-    speed_up,
-)
+from examples.paper_table.lines import line_of, read_lines
 from examples.paper_table.plan import TablePlan
 from examples.paper_table.report import make_report, report
-from examples.paper_table.winners import winners
 from vq_nat.results.clocks import crowded_clocks
+from vq_nat.results.columns import clocks_table, trained_on
 from vq_nat.results.curves import read_curves, thin
+from vq_nat.results.lines import (
+    Line,
+    Speed,
+    by_best_batch,
+    by_latency,
+    by_name,
+    pareto_front,
+    speed_up,
+)
+from vq_nat.results.winners import winners
 
 Make = Callable[..., TablePlan]
 Write = Callable[..., None]
@@ -60,7 +61,7 @@ def paper(make_plan: Make, write_row: Write) -> TablePlan:
 
 def compare_rows(plan: TablePlan, p: float = 0.001) -> None:
     """Adds what a comparison of outputs would say, were all differences no chance."""
-    entries = by_name(read_entries(plan))
+    entries = by_name(read_lines(plan))
     for lower, higher in PAIRS:
         if lower not in entries or higher not in entries:
             continue
@@ -77,7 +78,7 @@ def test_ablations_are_about_quality_alone(make_plan: Make, write_row: Write) ->
     plan = make_plan()
     for name in ("teacher-beam4", "ablation", "steps-4"):
         write_row(plan, name, 20.0, **ms(10.0))
-    page = report(plan, read_entries(plan), [])
+    page = report(plan, read_lines(plan), [])
     section = page.split("## Ablations")[1].split("##")[0]
     assert "`steps-4` | 20.0 |" in section and "ms/sentence" not in section
     assert "ms/sentence" in page.split("## Ablations")[0]
@@ -85,12 +86,12 @@ def test_ablations_are_about_quality_alone(make_plan: Make, write_row: Write) ->
 
 def verdicts(plan: TablePlan) -> list[str]:
     """Returns what becomes of each claim, in their order."""
-    return [claim.verdict for claim in judge(read_entries(plan))]
+    return [claim.verdict for claim in judge(read_lines(plan))]
 
 
 def test_the_papers_figures_hold_the_papers_claims(paper: TablePlan) -> None:
     assert verdicts(paper) == [HELD] * 7
-    claims = {claim.text: claim.figures for claim in judge(read_entries(paper))}
+    claims = {claim.text: claim.figures for claim in judge(read_lines(paper))}
     assert "98.9% at 4.08 times" in " ".join(claims.values())
     assert "26.7 (26.7–26.7) (3 seeds)" in claims["VQ-EM is above semhash"]
 
@@ -131,7 +132,7 @@ def test_without_rows_nothing_has_been_measured(
     write_row(plan, "vq-raw", 20.0)
     write_row(plan, "vq", 21.0)
     assert verdicts(plan) == [NOT_COMPARED] + [NOT_MEASURED] * 6
-    figures = judge(read_entries(plan))[0].figures
+    figures = judge(read_lines(plan))[0].figures
     assert figures.endswith("+1.0 (not compared); 2 further pair(s) not measured")
     compare_rows(plan)
     assert verdicts(plan) == [HELD] + [NOT_MEASURED] * 6
@@ -148,9 +149,9 @@ def test_times_of_a_machine_in_another_state_are_not_compared(
     compare_rows(paper)
     assert verdicts(paper)[4] == WITHIN_CHANCE  # in one state still, equal times
     assert verdicts(paper)[5:] == [NOT_MEASURED] * 2
-    text = winners(read_entries(paper))
+    text = winners(read_lines(paper))
     assert "our fastest is “VQ-VAE (hard EM)” with 81.13" in text
-    page = report(paper, read_entries(paper), [])
+    page = report(paper, read_lines(paper), [])
     assert "small operators took 9.0 to 12.0 ms" in page
     assert (
         "another state: “VQ-VAE with EM (n_s = 10) + distillation”, “VQ-VAE with EM "
@@ -168,14 +169,14 @@ def test_what_was_timed_in_turn_counts_in_any_state(
     in_turn[ct2[1]] = {"times": 1.5}
     write_row(paper, "vq-em10", 26.7, **SLOWER, **ms(150.0), in_turn=in_turn)
     compare_rows(paper)
-    claims = judge(read_entries(paper))
+    claims = judge(read_lines(paper))
     assert [claim.verdict for claim in claims[5:]] == [HELD] * 2
     assert "98.9% at 5.00 times" in claims[5].figures
-    assert "| 150.0 (1.0) | 5.00× |" in report(paper, read_entries(paper), [])
+    assert "| 150.0 (1.0) | 5.00× |" in report(paper, read_lines(paper), [])
 
 
 def test_the_paragraph_says_where_we_lose(paper: TablePlan) -> None:
-    text = winners(read_entries(paper))
+    text = winners(read_lines(paper))
     assert (
         "**Quality:** we lose; our best is “VQ-VAE with EM (n_s = 10) + distillation” "
         "with 26.7 BLEU, the best other system is “autoregressive teacher, beam 4” "
@@ -188,7 +189,7 @@ def test_the_paragraph_says_where_we_lose(paper: TablePlan) -> None:
 def test_the_paragraph_says_where_we_win(paper: TablePlan, write_row: Write) -> None:
     write_row(paper, "tuned", 29.0, **ms(5.0))
     write_row(paper, "teacher-greedy", 27.0, **ms(70.0))
-    text = winners(read_entries(paper))
+    text = winners(read_lines(paper))
     assert "**Quality:** we win; our best is “ours, tuned" in text and "(+0.9)" in text
     assert "**Speed, one sentence at a time:** we win; our fastest is “ours" in text
     assert "1 of 1 systems are ours" in text
@@ -206,20 +207,20 @@ def test_what_chance_may_have_made_is_no_win(
     write_row(paper, "vq-em10-nc4", 28.12, **ms(331 / 5.71))
     write_row(paper, "vq-em10", 26.7, **ms(331 / 5.7))
     write_row(paper, "ct2-teacher-greedy-int8", 26.9, **ms(59.0))
-    text = winners(read_entries(paper))
+    text = winners(read_lines(paper))
     assert "**Quality:** we draw; our best" in text
     assert "**Speed, one sentence at a time:** we draw; our fastest" in text
-    claim = judge(read_entries(paper))[-1]
+    claim = judge(read_lines(paper))[-1]
     assert claim.verdict == WITHIN_CHANCE
     assert "(26.7 BLEU) is 1.02 times as fast" in claim.figures
 
 
 def test_the_first_seed_is_the_one_that_is_timed(paper: TablePlan) -> None:
-    before = by_name(read_entries(paper))["vq-em10"]
+    before = by_name(read_lines(paper))["vq-em10"]
     path = paper.rows / "vq-em10.seed2.json"
     later = {**SLOWER, "bleu": 90.0, **ms(0.1)}
     path.write_text(json.dumps(json.loads(path.read_text()) | later))
-    after = by_name(read_entries(paper))["vq-em10"]
+    after = by_name(read_lines(paper))["vq-em10"]
     assert (after.latency, after.best_speed) == (before.latency, before.best_speed)
     assert after.timed["calibration"] == before.timed["calibration"]
     assert after.bleu > before.bleu
@@ -232,14 +233,14 @@ def test_a_row_of_another_machine_is_a_line_of_another_table(paper: TablePlan) -
     path = paper.rows / "vq-em10.seed1.json"
     row = json.loads(path.read_text()) | {"processor": "a faster one"}
     path.write_text(json.dumps(row))
-    lines = [e for e in read_entries(paper) if e.name == "vq-em10"]
+    lines = [e for e in read_lines(paper) if e.name == "vq-em10"]
     assert [(len(e.rows), e.differs) for e in lines] == [
         (1, ("processor (cpu)",)),
         (2, ()),
     ]
-    base = by_name(read_entries(paper))["teacher-beam4"]
+    base = by_name(read_lines(paper))["teacher-beam4"]
     assert speed_up(base, lines[0]) is None and speed_up(base, lines[1]) == 4.08
-    page = report(paper, read_entries(paper), [])
+    page = report(paper, read_lines(paper), [])
     above, below = page.split(OTHERS)
     assert "| 26.7 (26.7–26.7) |" in above  # of two seeds
     assert "| processor (cpu) | VQ-VAE with EM (n_s = 10) + distillation |" in below
@@ -248,9 +249,9 @@ def test_a_row_of_another_machine_is_a_line_of_another_table(paper: TablePlan) -
 def test_rows_of_code_that_was_not_committed_are_marked(
     paper: TablePlan, write_row: Write
 ) -> None:
-    assert "‡" not in report(paper, read_entries(paper), [])
+    assert "‡" not in report(paper, read_lines(paper), [])
     write_row(paper, "nat", 17.7, commit="abc-dirty", **ms(21.2))
-    page = report(paper, read_entries(paper), [])
+    page = report(paper, read_lines(paper), [])
     assert "| NAT + distillation ‡ |" in page and "- ‡: measured with code" in page
 
 
@@ -258,7 +259,7 @@ def test_a_stale_line_is_marked_wherever_it_is_named(
     paper: TablePlan, write_row: Write
 ) -> None:
     write_row(paper, "vq-em10", 26.7, config="of old", **ms(331 / 4.08))
-    entries = read_entries(paper)
+    entries = read_lines(paper)
     named = "VQ-VAE with EM (n_s = 10) + distillation"
     for text in (winners(entries), *(c.figures for c in judge(entries) if c.figures)):
         assert text.count(f"{named} †") == text.count(named) - text.count(f"{named}, n")
@@ -267,7 +268,7 @@ def test_a_stale_line_is_marked_wherever_it_is_named(
 def test_rows_of_another_teacher_are_compared_with_nothing(
     paper: TablePlan, write_row: Write
 ) -> None:
-    entries = read_entries(paper)
+    entries = read_lines(paper)
     assert OTHERS not in report(paper, entries, [])
     for name in ("teacher-beam4", "teacher-greedy", "nat"):
         write_row(paper, name, 28.0, inputs={"teacher": "old"}, **ms(331.0))
@@ -275,11 +276,11 @@ def test_rows_of_another_teacher_are_compared_with_nothing(
         write_row(paper, name, 26.7, inputs={"teacher": "new"}, **ms(81.0))
     compare_rows(paper)
     # The baseline's teacher counts, whatever most rows have.
-    above, below = report(paper, read_entries(paper), []).split(OTHERS)
+    above, below = report(paper, read_lines(paper), []).split(OTHERS)
     assert "| `vq-em10` |" in below and "| `vq-em10` |" not in above
     assert "| `deep-shallow-raw-greedy` |" in above  # which no teacher has taught
     assert verdicts(paper)[2:6] == [NOT_MEASURED] * 4
-    assert "(n_s = 10) + distillation”" not in winners(read_entries(paper))
+    assert "(n_s = 10) + distillation”" not in winners(read_lines(paper))
 
 
 @pytest.mark.parametrize("table", ["demo", "wmt14"])
@@ -290,7 +291,7 @@ def test_the_report_knows_what_starts_from_the_teacher(
     for name in ("nat", "vq-em10", "width-128"):
         if name in plan.table.rows:
             write_row(plan, name)
-    text = report(plan, read_entries(plan), [])
+    text = report(plan, read_lines(plan), [])
     if table == "demo":
         assert "teacher's embeddings and layers: nat, vq-em10; the others" in text
     else:
@@ -303,11 +304,11 @@ def test_processors_of_trainings_are_told_apart(
     path = paper.rows / "vq-em10.seed2.json"
     row = json.loads(path.read_text()) | {"train_gpu": "a GPU", "train_seconds": 60}
     path.write_text(json.dumps(row))
-    line = by_name(read_entries(paper))["vq-em10"]
+    line = by_name(read_lines(paper))["vq-em10"]
     assert trained_on(line) == "–, a GPU"  # a row of before does not tell
     path = paper.rows / "vq-em10.seed1.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"train_gpu": None}))
-    line = by_name(read_entries(paper))["vq-em10"]
+    line = by_name(read_lines(paper))["vq-em10"]
     assert "(1.0–8.3) | CPU, a GPU" in report(paper, [line], [])
 
 
@@ -319,7 +320,7 @@ def test_faults_of_all_systems_and_words_per_second_are_told(
     faults = {"length_ratio": 0.914, "repetition_rate": 0.123}
     faults["broken_words"] = 0.00456
     write_row(paper, "nat", 17.7, clocks=[clock], **faults, **ms(21.2))
-    text = report(paper, read_entries(paper), [])
+    text = report(paper, read_lines(paper), [])
     assert "| NAT + distillation | 0.91 | 12.3 % | 0.46 % |" in text
     assert "passes of the teacher" not in text
     assert "## Clocks: words per second" in text
@@ -332,7 +333,7 @@ def test_passes_of_a_verifying_teacher_are_told(
     for name, passes in (("nat", None), ("tuned", 2.54)):
         faults = {"repetition_rate": 0.1, "teacher_passes": passes}
         write_row(paper, name, 17.7, **faults, **ms(21.2))
-    lines = report(paper, read_entries(paper), []).splitlines()
+    lines = report(paper, read_lines(paper), []).splitlines()
     (head,) = (i for i, line in enumerate(lines) if "passes of the teacher" in line)
     told = {
         line.split("|")[1].strip(): line.split("|")[-2]
@@ -348,7 +349,7 @@ def test_times_without_a_column_are_the_hosts(
 ) -> None:
     old = {"total": 5.0, "encode": 3.0, "host": 2.0}
     write_row(paper, "nat", 17.7, stages_ms=old, **ms(21.2))
-    assert "host: what is in no other column" in report(paper, read_entries(paper), [])
+    assert "host: what is in no other column" in report(paper, read_lines(paper), [])
 
 
 def test_threads_that_others_disturbed_have_no_clocks(make_plan: Make) -> None:
@@ -367,10 +368,10 @@ def test_threads_that_others_disturbed_have_no_clocks(make_plan: Make) -> None:
 
 
 def test_codes_of_the_reference_win_nothing(paper: TablePlan, write_row: Write) -> None:
-    before = winners(read_entries(paper))
+    before = winners(read_lines(paper))
     write_row(paper, "vq-em10-true-codes", 99.0, **ms(1.0))
     write_row(paper, "codes-512", 98.0, **ms(1.0))
-    assert winners(read_entries(paper)) == before
+    assert winners(read_lines(paper)) == before
 
 
 def test_the_report_is_made_of_rows_alone(paper: TablePlan, write_row: Write) -> None:
@@ -396,32 +397,32 @@ def test_a_table_without_the_papers_rows_does_not_speak_of_the_paper(
     plan = make_plan(table=read_table(TABLES / "distillation.yaml"))
     write_row(plan, "tuned", 96.0, correct=0.94)
     write_row(plan, "tuned-raw", 95.0, correct=0.93)
-    text = report(plan, read_entries(plan), [])
+    text = report(plan, read_lines(plan), [])
     assert text.startswith("# What distillation is worth on the demo corpus\n")
     assert "## With and without distillation" in text and "| 93.0 % |" in text
     assert "paper's" not in text
     write_row(plan, "codes-16", 97.0)
-    assert winners(read_entries(plan)) == ""  # all of them are ours
+    assert winners(read_lines(plan)) == ""  # all of them are ours
 
 
 def test_a_seed_more_is_a_mean_and_a_range(paper: TablePlan) -> None:
     path = paper.rows / "vq.seed3.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "bleu": 29.4}))
-    assert "| 27.4 (26.4–29.4) | 26.4 |" in report(paper, read_entries(paper), [])
+    assert "| 27.4 (26.4–29.4) | 26.4 |" in report(paper, read_lines(paper), [])
 
 
-def entry(plan: TablePlan, bleu: float, median: float, **rest: Any) -> Entry:
+def entry(plan: TablePlan, bleu: float, median: float, **rest: Any) -> Line:
     """Returns a line of one row."""
     rate = {"sentences_per_s": 100.0, "batch_size": 64}
     row = {"bleu": bleu, "throughput": rate, "threads": 1, **ms(median), **rest}
-    return Entry(plan.table.rows["nat"], [row])
+    return line_of(plan.table, "nat", [row])
 
 
 def test_the_front_has_what_none_beats_in_both(make_plan: Make) -> None:
     plan = make_plan()
     points = [(10, 5), (20, 9), (15, 9), (20, 9.5), (12, 4), (30, 30)]
     lines = [entry(plan, bleu, median) for bleu, median in points]
-    front = pareto_front(lines, lambda line: line.latency)
+    front = pareto_front(lines, by_latency)
     assert [(line.bleu, line.latency) for line in front] == [(12, 4), (20, 9), (30, 30)]
 
 
@@ -432,7 +433,7 @@ def test_the_best_batch_is_the_fastest_on_as_many_threads(make_plan: Make) -> No
     clocks = [dict(zip(names, clock)) for clock in found]
     line = entry(make_plan(), 1.0, 1.0, device="cpu", clocks=clocks)
     assert line.best_speed == Speed(250, 32)
-    assert seconds_at_best(line) == pytest.approx(1 / 250)
+    assert by_best_batch(line) == pytest.approx(1000 / 250)
 
 
 def test_clocks_have_a_column_each(make_plan: Make, write_row: Write) -> None:
@@ -446,7 +447,7 @@ def test_clocks_have_a_column_each(make_plan: Make, write_row: Write) -> None:
     clocks = [dict(zip(names, clock)) for clock in found]
     write_row(plan, "nat", clocks=clocks)
     write_row(plan, "teacher-beam4", clocks=clocks[2:])
-    assert clocks_table(read_entries(plan)).splitlines() == [
+    assert clocks_table(read_lines(plan)).splitlines() == [
         "| system | cpu, 1 thr., batch 8 | cpu, 1 thr., batch largest | cpu, 2 thr., "
         "batch 1 |",
         "| --- | ---: | ---: | ---: |",
@@ -459,9 +460,9 @@ def test_the_difference_to_greedy_has_the_largest_p_value(
     paper: TablePlan, write_row: Write
 ) -> None:
     write_row(paper, "nat", 17.7, against_greedy={"bleu": -9.3, "bleu_p": 0.0012})
-    assert "| -9.3 (p ≤ 0.001) |" in report(paper, read_entries(paper), [])
+    assert "| -9.3 (p ≤ 0.001) |" in report(paper, read_lines(paper), [])
     write_row(paper, "nat", 17.7, against_greedy={"bleu": -0.02, "bleu_p": 0.4})
-    assert "| 0.0 (p = 0.400) |" in report(paper, read_entries(paper), [])
+    assert "| 0.0 (p = 0.400) |" in report(paper, read_lines(paper), [])
 
 
 @pytest.mark.parametrize(
@@ -478,7 +479,7 @@ def test_a_difference_that_may_be_chance_holds_no_claim(
 ) -> None:
     write_row(paper, "vq-em10", bleu, **ms(81.0))
     compare_rows(paper, p)
-    claim = judge(read_entries(paper))[1]
+    claim = judge(read_lines(paper))[1]
     assert claim.verdict == verdict
     assert f"{bleu - 26.4:+.1f} (p = {p:.3f})" in claim.figures
 
@@ -498,7 +499,7 @@ def test_ours_on_a_cpu_compare_with_theirs_on_a_cpu(
     write_row(paper, "vq-em10", 26.7, device="cuda", **ms(1.0))
     write_row(paper, "tuned-onnx", 26.0, engine="onnx", **ms(60.0))
     write_row(paper, "vq-em10-nc4", 25.4, device="cuda", **ms(1.0))
-    claim = judge(read_entries(paper))[6]
+    claim = judge(read_lines(paper))[6]
     assert claim.verdict == NOT_MEASURED  # for the paper's setting
     assert "(26.0 BLEU) is 1.50 times as fast with engine onnx" in claim.figures
 
@@ -507,14 +508,14 @@ def test_the_headline_is_about_the_papers_setting_then_about_variants(
     paper: TablePlan, write_row: Write
 ) -> None:
     write_row(paper, "vq", 26.0, **ms(331 / 4.08))
-    claim = judge(read_entries(paper))[5]
+    claim = judge(read_lines(paper))[5]
     assert claim.verdict == HELD
     assert claim.figures.startswith("the paper's setting, “VQ-VAE with EM (n_s = 10)")
     assert claim.figures.endswith("”: 98.9% at 4.08 times; no variant reaches it")
     write_row(paper, "vq-em10", 25.0, updates=1000, engine="torch", **ms(80.0))
     more = {"updates": 4000, "engine": "onnx", "decoding": {"compute_type": "int8"}}
     write_row(paper, "tuned-onnx-int8", 26.9, **more, **ms(20.0))
-    claim = judge(read_entries(paper))[5]
+    claim = judge(read_lines(paper))[5]
     assert claim.verdict == NOT_HELD
     setting, variants = claim.figures.split("; reached by ")
     assert setting.endswith("”: 92.6% at 4.14 times")
@@ -529,13 +530,13 @@ def test_what_the_reference_gave_away_has_no_times(
     paper: TablePlan, write_row: Write
 ) -> None:
     write_row(paper, "vq-em10-true-codes", 39.3, **ms(10.0))
-    text = report(paper, read_entries(paper), [])
+    text = report(paper, read_lines(paper), [])
     (line,) = [x for x in text.splitlines() if "| `vq-em10-true-codes` |" in x]
     assert line.endswith("| – | – | – | – |")
 
 
 def test_lines_come_in_the_order_of_the_table(paper: TablePlan) -> None:
-    names = list(by_name(read_entries(paper)))
+    names = list(by_name(read_lines(paper)))
     assert names == [name for name in paper.table.rows if name in names]
     assert names[:2] == ["teacher-beam4", "teacher-greedy"]
 

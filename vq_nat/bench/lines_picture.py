@@ -1,21 +1,26 @@
-"""Owns the report's pictures: quality against time, and training curves."""
+"""Owns pictures of lines: quality against time, over lengths, and their trainings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from examples.lib.labels import place_names
-from examples.paper_table.entries import (
-    Entry,
+from ..results.lengths import RANGES, bleu_at, ms_at, words_at
+from ..results.lines import (
+    Cost,
+    Line,
+    by_best_batch,
     by_latency,
     comparable,
     pareto_front,
-    seconds_at_best,
 )
-from vq_nat.bench.plots import plain_ticks, pyplot
-from vq_nat.results.rows import at
+from ..results.reach import drawn, teacher_of
+from ..results.rows import at
+from .labels import place_names
+from .plots import plain_ticks, pyplot
+
+Points = list[tuple[float, float]]
 
 CURVES = {  # of training, but for BLEU
     "word_nll": "words, bits each",
@@ -33,16 +38,16 @@ COLORS = 10  # of matplotlib
 STYLES = ("-", "--", ":")
 
 
-def draw_pareto(entries: Sequence[Entry], path: Path) -> bool:
+def draw_pareto(lines: Sequence[Line], path: Path) -> bool:
     """Draws BLEU against time at batch 1 and at the best batch; False of one or two."""
-    known, low = divide(comparable(entries))
+    known, low = divide(comparable(lines))
     if len(known) <= 2:
         return False
     plots = pyplot()
     figure, axes = plots.subplots(2, 1, figsize=(11, 13))
     draw_front(axes[0], known, by_latency)
     axes[0].set_xlabel("ms/sentence, one sentence at a time")
-    draw_front(axes[1], known, lambda entry: 1000 * seconds_at_best(entry))
+    draw_front(axes[1], known, by_best_batch)
     axes[1].set_xlabel("ms/sentence, in batches of the best size")
     if low:
         named = ", ".join(f"{e.name} ({e.bleu:.1f}, {e.latency:.0f} ms)" for e in low)
@@ -55,43 +60,41 @@ def draw_pareto(entries: Sequence[Entry], path: Path) -> bool:
     return True
 
 
-def divide(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
+def divide(lines: Sequence[Line]) -> tuple[list[Line], list[Line]]:
     """Returns the lines to draw, and those so low that they would press the others."""
-    least = SHOWN * max((entry.bleu for entry in entries), default=0.0)
-    shown = [entry for entry in entries if entry.bleu >= least]
-    return shown, [entry for entry in entries if entry.bleu < least]
+    least = SHOWN * max((line.bleu for line in lines), default=0.0)
+    shown = [line for line in lines if line.bleu >= least]
+    return shown, [line for line in lines if line.bleu < least]
 
 
-def draw_front(
-    axis: Any, entries: Sequence[Entry], cost: Callable[[Entry], float]
-) -> None:
+def draw_front(axis: Any, lines: Sequence[Line], cost: Cost) -> None:
     """Draws every line as a point, and those that none beats as a line."""
     from matplotlib.patheffects import withStroke
 
-    front = pareto_front(entries, cost)
-    last = max(cost(entry) for entry in entries)
+    front = pareto_front(lines, cost)
+    last = max(cost(line) for line in lines)
     axis.plot(
-        [*(cost(entry) for entry in front), last],
-        [*(entry.bleu for entry in front), front[-1].bleu],
+        [*(cost(line) for line in front), last],
+        [*(line.bleu for line in front), front[-1].bleu],
         color="grey",
         linewidth=1,
         drawstyle="steps-post",
         label="Pareto front: nothing is both better and faster",
     )
     for label, color, own in (("ours", "C1", True), ("others", "C0", False)):
-        group = [entry for entry in entries if entry.ours == own]
+        group = [line for line in lines if line.ours == own]
         axis.scatter(
-            [cost(entry) for entry in group],
-            [entry.bleu for entry in group],
+            [cost(line) for line in group],
+            [line.bleu for line in group],
             color=color,
             s=20,
             zorder=2,
             label=label,
         )
-    for entry in sorted(entries, key=lambda entry: entry not in front):
+    for line in sorted(lines, key=lambda line: line not in front):
         axis.annotate(
-            entry.name,
-            (cost(entry), entry.bleu),
+            line.name,
+            (cost(line), line.bleu),
             textcoords="offset points",
             xytext=(0, 0),
             fontsize=8,
@@ -104,21 +107,67 @@ def draw_front(
     axis.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=3, frameon=False)
 
 
-def draw_curves(entries: Sequence[Entry], path: Path) -> bool:
+def draw_lengths(lines: Sequence[Line], path: Path) -> bool:
+    """Draws time and BLEU's difference to the teacher; False without both."""
+    shown, teacher = drawn(lines), teacher_of(lines)
+    if teacher is None or len(shown) < 2:
+        return False
+    plots = pyplot()
+    figure, axes = plots.subplots(2, 1, figsize=(11, 12))
+    for line in shown:
+        (curve,) = axes[0].plot(*zip(*times(line)), marker="o", label=line.name)
+        differences = losses(line, teacher)
+        if differences and line is not teacher:
+            color = curve.get_color()
+            axes[1].plot(*zip(*differences), marker="o", color=color)
+    axes[0].set_yscale("log")
+    plain_ticks(axes[0].yaxis)
+    axes[0].set_ylabel("ms/sentence, one sentence at a time")
+    axes[1].axhline(0, color="grey", linewidth=1)
+    axes[1].set_ylabel(f"BLEU less that of {teacher.name}")
+    for axis in axes:
+        axis.set_xlabel("words of the reference, the mean of a range")
+    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=3, frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+    plots.close(figure)
+    return True
+
+
+def times(line: Line) -> Points:
+    """Returns words and milliseconds of each range that was timed."""
+    return [
+        (words_at(line, length), found)
+        for length in RANGES
+        if (found := ms_at(line, length)) is not None
+    ]
+
+
+def losses(line: Line, teacher: Line) -> Points:
+    """Returns words and the difference of BLEU of each range that both know."""
+    points: Points = []
+    for length in RANGES:
+        own, other = bleu_at(line, length), bleu_at(teacher, length)
+        if None not in (own, other, ms_at(line, length)):
+            points.append((words_at(line, length), (own or 0.0) - (other or 0.0)))
+    return points
+
+
+def draw_curves(lines: Sequence[Line], path: Path) -> bool:
     """Draws the trainings of the latent systems, one seed each; False if empty."""
-    models = {entry.spec.model: entry for entry in entries if curve_of(entry)}
-    models = {k: e for k, e in models.items() if e.spec.group != "ablations"}
+    models = {line.model: line for line in lines if curve_of(line)}
+    models = {k: e for k, e in models.items() if e.group != "ablations"}
     if not models:
         return False
     plots = pyplot()
     figure, axes = plots.subplots(2, 3, figsize=(13, 7))
     for axis, (name, title) in zip(axes.flat, CURVES.items(), strict=True):
-        for number, (model, entry) in enumerate(models.items()):
+        for number, (model, line) in enumerate(models.items()):
             if name not in OF_VALIDATION:
-                draw_curve(axis, curve_of(entry), name, number, label=model)
+                draw_curve(axis, curve_of(line), name, number, label=model)
                 continue
             for key, style in OF_VALIDATION.items():
-                known = at(entry.rows[0], "curves", "validation") or ()
+                known = at(line.rows[0], "curves", "validation") or ()
                 draw_curve(axis, known, key, number, linestyle=style)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("updates")
@@ -135,9 +184,9 @@ def draw_curves(entries: Sequence[Entry], path: Path) -> bool:
     return True
 
 
-def curve_of(entry: Entry) -> list[dict[str, float]]:
+def curve_of(line: Line) -> list[dict[str, float]]:
     """Returns the training curve of a latent system's first seed, if there is one."""
-    curve = at(entry.rows[0], "curves", "training") or ()
+    curve = at(line.rows[0], "curves", "training") or ()
     return [point for point in curve if "code_nll" in point]
 
 

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import log
 
-from examples.paper_table.entries import (
+from .lines import (
     CLEARLY,
-    Entry,
+    Cost,
+    Line,
+    by_best_batch,
     by_latency,
     comparable,
     pareto_front,
-    seconds_at_best,
 )
 
 SEEN = 0.05  # a smaller difference of BLEU rounds to nothing
 
 
-def winners(entries: Sequence[Entry]) -> str:
+def winners(lines: Sequence[Line]) -> str:
     """Returns a list of findings; empty without anything to compare.
 
     In time only those lines are compared whose times were taken in equal conditions.
     """
-    systems = [entry for entry in entries if entry.is_system]
+    systems = [line for line in lines if line.is_system]
     if not any(e.ours for e in systems) or all(e.ours for e in systems):
         return ""
     best = best_quality(
-        [entry for entry in systems if entry.ours],
-        [entry for entry in systems if not entry.ours],
+        [line for line in systems if line.ours],
+        [line for line in systems if not line.ours],
     )
-    known = comparable(entries)
-    ours = [entry for entry in known if entry.ours]
-    others = [entry for entry in known if not entry.ours]
+    known = comparable(lines)
+    ours = [line for line in known if line.ours]
+    others = [line for line in known if not line.ours]
     if not ours or not others:
         return f"- {best}"
     findings = [
@@ -41,17 +42,17 @@ def winners(entries: Sequence[Entry]) -> str:
             ours,
             others,
             "in batches of the best size",
-            lambda entry: 1000 * seconds_at_best(entry),
+            by_best_batch,
             "ms/sentence",
         ),
         front_sentence(known, by_latency, "one sentence at a time"),
-        front_sentence(known, seconds_at_best, "in batches of the best size"),
+        front_sentence(known, by_best_batch, "in batches of the best size"),
         losses(ours, others),
     ]
     return "\n".join(f"- {finding}" for finding in findings)
 
 
-def best_quality(ours: Sequence[Entry], others: Sequence[Entry]) -> str:
+def best_quality(ours: Sequence[Line], others: Sequence[Line]) -> str:
     """Says who translates best."""
     mine, theirs = (max(group, key=lambda e: e.bleu) for group in (ours, others))
     gap = mine.bleu - theirs.bleu
@@ -70,10 +71,10 @@ def outcome(lead: float, least_lead: float) -> str:
 
 
 def least(
-    ours: Sequence[Entry],
-    others: Sequence[Entry],
+    ours: Sequence[Line],
+    others: Sequence[Line],
     where: str,
-    cost: Callable[[Entry], float],
+    cost: Cost,
     unit: str,
 ) -> str:
     """Says who is fastest."""
@@ -88,20 +89,18 @@ def least(
     )
 
 
-def front_sentence(
-    entries: Sequence[Entry], cost: Callable[[Entry], float], where: str
-) -> str:
+def front_sentence(lines: Sequence[Line], cost: Cost, where: str) -> str:
     """Names the systems that none beats in both."""
-    front = pareto_front(entries, cost)
-    count = sum(entry.ours for entry in front)
-    names = ", ".join(f"{entry.quoted} ({entry.bleu:.1f})" for entry in front)
+    front = pareto_front(lines, cost)
+    count = sum(line.ours for line in front)
+    names = ", ".join(f"{line.quoted} ({line.bleu:.1f})" for line in front)
     return (
         f"**Pareto front, {where}:** {count} of {len(front)} systems are ours; from "
         f"fast to good: {names}.{close_call(front, cost)}"
     )
 
 
-def close_call(front: Sequence[Entry], cost: Callable[[Entry], float]) -> str:
+def close_call(front: Sequence[Line], cost: Cost) -> str:
     """Says which places on the front rest on differences that may be chance."""
     close = [
         f"{one.quoted} and {other.quoted}"
@@ -113,13 +112,13 @@ def close_call(front: Sequence[Entry], cost: Callable[[Entry], float]) -> str:
     return f" Which is the faster one may be chance: {'; '.join(close)}."
 
 
-def losses(ours: Sequence[Entry], others: Sequence[Entry]) -> str:
+def losses(ours: Sequence[Line], others: Sequence[Line]) -> str:
     """Names what is both better and faster than a line of ours."""
     beaten = []
     for mine in ours:
         over = [e for e in others if e.bleu >= mine.bleu and e.latency <= mine.latency]
         if over:
-            worst = max(over, key=lambda entry: entry.bleu)
+            worst = max(over, key=lambda line: line.bleu)
             beaten.append(
                 f"{mine.quoted} ({mine.bleu:.1f} BLEU, {mine.latency:.1f} ms) by "
                 f"{worst.quoted} ({worst.bleu:.1f}, {worst.latency:.1f} ms)"

@@ -1,24 +1,19 @@
 """Pictures that can be read: names beside their points, trainings told apart."""
 
-from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
 import pytest
 
-from examples.lib.labels import Box, place_names
-from examples.paper_table.entries import Entry
-from examples.paper_table.plan import TablePlan
-from examples.paper_table.plots import divide, draw_curve, draw_front
-
-Make = Callable[..., TablePlan]
+from vq_nat.bench.labels import Box, place_names
+from vq_nat.bench.lines_picture import divide, draw_curve, draw_front
+from vq_nat.bench.plots import pyplot
+from vq_nat.results.lines import Line, by_latency
 
 
 @pytest.fixture
 def axis() -> Any:
     """An empty picture."""
-    from examples.paper_table.plots import pyplot
-
     plots = pyplot()
     figure, axis = plots.subplots(figsize=(11, 6.5))
     yield axis
@@ -31,20 +26,20 @@ def clusters() -> list[tuple[float, float]]:
     return [(b + 0.1 * k, t * 1.01**k) for b, t in places for k in range(3)]
 
 
-def test_names_cover_neither_each_other_nor_points(make_plan: Make, axis: Any) -> None:
-    plan = make_plan()
-    specs = list(plan.table.rows.values())[:30]
-    entries = [
-        Entry(spec, [{"bleu": bleu, "latency_ms": {"median": median}}])
-        for spec, (bleu, median) in zip(specs, clusters())
-    ]
-    draw_front(axis, entries, lambda entry: entry.latency)
+def line(name: str, bleu: float, median: float) -> Line:
+    """Returns a line of one row."""
+    return Line(name, name, [{"bleu": bleu, "latency_ms": {"median": median}}])
+
+
+def test_names_cover_neither_each_other_nor_points(axis: Any) -> None:
+    lines = [line(f"vq-em10-number-{n}", *at) for n, at in enumerate(clusters())]
+    draw_front(axis, lines, by_latency)
     place_names(axis)
     axis.figure.canvas.draw()
     names = [text for text in axis.texts if text.get_text()]
     boxes = [Box(*text.get_window_extent().extents) for text in names]
-    assert len(boxes) == len(entries)
-    points = [axis.transData.transform((e.latency, e.bleu)) for e in entries]
+    assert len(boxes) == len(lines)
+    points = [axis.transData.transform((one.latency, one.bleu)) for one in lines]
     covered = [a.shares(b) for a, b in combinations(boxes, 2)]
     covered += [box.shares(Box.around(x, y, 2, 2)) for box in boxes for x, y in points]
     assert max(covered) == 0
@@ -52,15 +47,10 @@ def test_names_cover_neither_each_other_nor_points(make_plan: Make, axis: Any) -
     assert all(box.harm([], frame) == pytest.approx(0, abs=1) for box in boxes)
 
 
-def test_what_is_far_below_the_others_is_named_and_not_drawn(make_plan: Make) -> None:
-    specs = list(make_plan().table.rows.values())
-    entries = [
-        Entry(spec, [{"bleu": bleu, "latency_ms": {"median": 1.0}}])
-        for spec, bleu in zip(specs, (40.0, 9.0, 27.0, 25.9))
-    ]
-    shown, low = divide(entries)
-    assert [entry.bleu for entry in shown] == [40.0, 27.0]
-    assert [entry.bleu for entry in low] == [9.0, 25.9]
+def test_what_is_far_below_the_others_is_named_and_not_drawn() -> None:
+    shown, low = divide([line("x", bleu, 1.0) for bleu in (40.0, 9.0, 27.0, 25.9)])
+    assert [one.bleu for one in shown] == [40.0, 27.0]
+    assert [one.bleu for one in low] == [9.0, 25.9]
     assert divide([]) == ([], [])
 
 

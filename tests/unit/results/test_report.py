@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from vq_nat.results.tables import (
+from vq_nat.results.report import (
     full_report,
     latent_table,
     load_rows,
