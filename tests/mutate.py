@@ -100,7 +100,7 @@ def named(options: argparse.Namespace) -> None:
     start, state, found = time.monotonic(), commit(), []
     wanted = json.loads(NAMED.read_text(encoding="utf-8"))
     for tests in dict.fromkeys(one["tests"] for one in wanted):
-        with trial_of([tests]) as (trial, reach):
+        with trial_of(tests.split()) as (trial, reach):
             for one in wanted:
                 if one["tests"] == tests:
                     where = ROOT / one["file"]

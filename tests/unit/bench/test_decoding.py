@@ -1,11 +1,13 @@
 """Modes are chosen by name, compared with the plain one, and set in a table."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vq_nat.bench.decoding import (
+    Mode,
     against,
     choose,
     decoding_table,
@@ -53,6 +55,16 @@ def test_modes_have_names_of_their_own_and_plain_comes_first() -> None:
     assert len(set(names)) == len(names)
     assert names[0] == "plain"
     assert {"mask-1", "latent-2", "both-4", "npd-10", "ratio"} <= set(names)
+
+
+@pytest.mark.parametrize("mode", modes(), ids=lambda mode: mode.name)
+def test_the_numbers_in_a_modes_name_are_those_of_its_options(mode: Mode) -> None:
+    """How many candidates, then how many passes; its label says the same."""
+    named = re.findall(r"\d+", mode.name)
+    counts = [mode.options.get(key) for key in ("candidates", "passes")]
+    assert named == [str(count) for count in counts if count is not None]
+    assert set(named) <= set(re.findall(r"\d+", mode.label))
+    assert mode.teacher == ("teacher" in mode.label)
 
 
 def test_modes_are_chosen_by_name() -> None:

@@ -16,8 +16,9 @@ from vq_nat.bench import images as measuring
 from vq_nat.bench.conditions import Conditions
 from vq_nat.bench.image_quality import Moments
 from vq_nat.bench.image_report import page
-from vq_nat.bench.images import Drawing
+from vq_nat.bench.images import Drawing, Sampled
 from vq_nat.bench.pictures import code_use, plot_code_use, write_png
+from vq_nat.bench.plots import pyplot
 from vq_nat.image.autoencoder import VQVAE
 from vq_nat.image.config import VQVAEConfig
 from vq_nat.image.data import ImageSet
@@ -181,6 +182,16 @@ def test_the_first_call_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(found.images) == 6
 
 
+def test_speeds_of_codes_and_pixels_are_of_their_own_seconds() -> None:
+    """However short these are; that of both is of their sum."""
+    images = torch.zeros(6, 3, SIDE, SIDE, dtype=torch.uint8)
+    row = Sampled(images, 0.25, 0.5).describe(True, Drawing(6), Conditions())
+    assert row["codes_images_per_s"] * 0.25 == 6
+    assert row["pixels_images_per_s"] * 0.5 == 6
+    assert row["images_per_s"] * 0.75 == 6
+    assert (row["images"], row["prior"]) == (6, "learned")
+
+
 class Averages:
     """Stands in for Inception: three features, the mean of each channel."""
 
@@ -241,6 +252,19 @@ def test_the_use_of_codes_is_read_from_the_log(tmp_path: Path) -> None:
     assert found == [1, 2, 3]
     picture = plot_code_use(path, tmp_path / "codes.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_curves_of_the_use_of_codes_begin_at_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is never 0 must not look as if it were at the bottom."""
+    log, plt = tmp_path / "train.log", pyplot()
+    log.write_text("".join(log_line("train_inner", n, 100 + n) for n in (1, 2)))
+    with monkeypatch.context() as patch:
+        patch.setattr(plt, "close", lambda figure: None)
+        plot_code_use(log, tmp_path / "codes.png")
+    assert {axis.get_ylim()[0] for axis in plt.gcf().axes} == {0}
+    plt.close()
 
 
 def test_a_resumed_training_does_not_draw_backwards(tmp_path: Path) -> None:

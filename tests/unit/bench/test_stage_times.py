@@ -247,3 +247,19 @@ def test_steps_of_an_exported_model_are_runs_of_its_graph(
     monkeypatch.setattr(generator, "search", model.search)
     row = profile_stages(Translator(model, 0.0), ["a"], RULES)
     assert row["steps"] == 2 and row["per_step"] == 1500
+
+
+def test_what_a_device_still_has_to_do_is_no_time_of_the_next_stage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It works behind one's back; each stage has its own work and all of that."""
+    clock, waiting = Model(), [5.0]
+    monkeypatch.setattr(stages, "time", clock)
+
+    def wait() -> None:
+        clock.spend(sum(waiting))
+        waiting.clear()
+
+    watch = stages.Stopwatch(wait)
+    watch.timed("stage", lambda: waiting.append(2.0))()
+    assert (watch.seconds["stage"], clock.now) == (2.0, 7.0)

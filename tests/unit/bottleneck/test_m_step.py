@@ -229,6 +229,16 @@ def test_kmeans_plus_plus_finds_every_cluster() -> None:
     assert len(index.unique()) == 16
 
 
+@pytest.mark.parametrize("scale", [1e-4, 1e4])
+def test_kmeans_plus_plus_draws_the_same_vectors_at_every_scale(scale: float) -> None:
+    z = torch.randn(200, 4)
+    drawn = [
+        data_init.kmeans_plus_plus(vectors, 16, torch.Generator().manual_seed(0))
+        for vectors in (z, scale * z)
+    ]
+    torch.testing.assert_close(drawn[1], scale * drawn[0])
+
+
 def test_kmeans_plus_plus_takes_duplicates_when_nothing_else_is_left() -> None:
     z = torch.ones(10, 3)
     codes = data_init.kmeans_plus_plus(z, 6, torch.Generator().manual_seed(0))

@@ -1,9 +1,13 @@
 """Figures for the log, on cases known by heart."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
-from vq_nat.bottleneck import usage
+from vq_nat.bottleneck import Bottleneck, usage
+
+Make = Callable[..., Bottleneck]
 
 
 def test_perplexity_counts_the_codes_in_use() -> None:
@@ -35,3 +39,13 @@ def test_quantization_error_is_a_mean_over_vectors() -> None:
 def test_as_floats_keeps_names() -> None:
     metrics = {"a": torch.tensor(1.0), "b": torch.tensor(2.0, requires_grad=True)}
     assert usage.as_floats(metrics) == {"a": 1.0, "b": 2.0}
+
+
+@pytest.mark.parametrize("kind", ["vq", "semhash", "gumbel", "fsq", "lfq"])
+def test_figures_are_means_not_sums(make: Make, kind: str) -> None:
+    """The same vectors twice over have the figures that they have once."""
+    options = {"levels": "4,2"} if kind == "fsq" else {}
+    bottleneck = make(kind=kind, slices=2, **options).eval()
+    z_e = torch.randn(3, 5, 8)
+    once, twice = (bottleneck(z).metrics for z in (z_e, z_e.repeat(2, 1, 1)))
+    assert twice == pytest.approx(once, rel=1e-5)
