@@ -24,7 +24,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 import numpy
 from numpy.typing import NDArray
 
-from data_prep.lib.align import Vocabulary, align, list_candidates
+from data_prep.lib.align import Ints, Table, Vocabulary, count_links
 from data_prep.lib.manifest import read_manifest
 from data_prep.lib.steps import UserError, errors_as_sentences
 from data_prep.lib.text import read_lines, read_pairs, undo_bpe
@@ -32,9 +32,7 @@ from vq_nat.results.writing import write_json
 
 SMOOTHING = 0.01  # added to each count under the logarithm of a Kullback-Leibler term
 Triple = tuple[str, str, str]  # source, human target, distilled target
-Ints = NDArray[numpy.signedinteger]
 Floats = NDArray[numpy.floating]
-Table = tuple[Ints, Ints, Floats]
 
 
 def read_triples(human: Path, distilled: Path, langs: list[str]) -> Iterator[Triple]:
@@ -57,17 +55,6 @@ def read_triples(human: Path, distilled: Path, langs: list[str]) -> Iterator[Tri
                 )
             number, pair = found
         yield undo_bpe(pair[0]), undo_bpe(pair[1]), undo_bpe(target)
-
-
-def count_links(
-    pairs: list[tuple[str, str]], source_words: Vocabulary, target_words: Vocabulary
-) -> Table:
-    """Aligns a corpus; returns source word, target word and count of its links."""
-    split = [(source.split(), target.split()) for source, target in pairs]
-    candidates = list_candidates(split, source_words, target_words)
-    links = numpy.stack(align(candidates))
-    kinds, counts = numpy.unique(links, axis=1, return_counts=True)
-    return kinds[0], kinds[1], counts.astype(float)
 
 
 def sums(places: Ints, weights: Floats, least: int = 0) -> Floats:

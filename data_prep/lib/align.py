@@ -18,6 +18,7 @@ EMPTY_SHARE = 0.08  # prior of a target word without a source word
 Pair = tuple[Sequence[str], Sequence[str]]
 Ints = NDArray[numpy.int64]
 Floats = NDArray[numpy.float64]
+Table = tuple[Ints, Ints, Floats]  # source word, target word, count of their links
 
 
 class Vocabulary(dict[str, int]):
@@ -92,3 +93,14 @@ def align(candidates: Candidates, iterations: int = 5) -> tuple[Ints, Ints]:
     links = hits[first]
     links = links[candidates.source[links] > 0]
     return candidates.source[links], candidates.target[links]
+
+
+def count_links(
+    pairs: list[tuple[str, str]], source_words: Vocabulary, target_words: Vocabulary
+) -> Table:
+    """Aligns a corpus; returns source word, target word and count of its links."""
+    split = [(source.split(), target.split()) for source, target in pairs]
+    candidates = list_candidates(split, source_words, target_words)
+    links = numpy.stack(align(candidates))
+    kinds, counts = numpy.unique(links, axis=1, return_counts=True)
+    return kinds[0], kinds[1], counts.astype(float)

@@ -128,13 +128,10 @@ class ShortList:
 
     def lexicon(self) -> Any:
         """Returns it as the engine wants it."""
-        from vq_nat.engine import engine
+        from vq_nat.engine.shortlist import lexicon_of
 
-        offsets, flat = [0], []
-        for word in range(self.size.vocabulary):
-            flat += self.words.get(word, [])
-            offsets.append(len(flat))
-        return engine().Lexicon(offsets, flat, self.always, self.size.vocabulary)
+        size = self.size.vocabulary
+        return lexicon_of(self.words, self.always, size, size)
 
     def write_map(self, path: Path) -> Path:
         """Writes it as CTranslate2's `vmap`: a source word, its translations."""

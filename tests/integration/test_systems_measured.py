@@ -15,6 +15,7 @@ from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.significance import compare_rows
 from vq_nat.bench.systems import System
 from vq_nat.cli import main as cli
+from vq_nat.files import sha256
 from vq_nat.results.rows import outputs_path
 from vq_nat.translation.ctranslate2 import CTranslate2Translator
 
@@ -55,6 +56,24 @@ def test_both_engines_write_the_same_from_the_same_model(teacher, test_set) -> N
     assert ours[10] == ""
     with pytest.raises(ValueError, match="`compute_type` must be one of .*'int3'"):
         CTranslate2Translator(teacher, compute_type="int3")
+
+
+def test_both_engines_write_words_of_a_shortlist_alone(
+    teacher, test_set, tmp_path
+) -> None:
+    pytest.importorskip("ctranslate2")
+    path, words = tmp_path / "words.txt", {"a", "b", "c"}
+    path.write_text("\t" + " ".join(sorted(words)) + "\n")
+    rows = {}
+    for engine in ("vq-nat", "ctranslate2"):
+        decoding = {"shortlist": str(path)}
+        system = System(engine, engine, teacher, engine=engine, decoding=decoding)
+        beside = tmp_path / f"{engine}.json"
+        rows[engine] = measure_system(system, [test_set], CONDITIONS, beside=beside)
+        written = outputs_path(beside, "test").read_text().split()
+        assert written and words.issuperset(written)
+    shortlists = [row["decoding"]["shortlist"] for row in rows.values()]
+    assert shortlists == [sha256(path)] * 2
 
 
 def test_an_engine_refuses_what_it_cannot_convert(checkpoint) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from .. import load
+from ..files import sha256
 from ..results.rows import LatentSizes, Sizes
 from ..results.versions import distribution_version
 from ..translation.ctranslate2 import CTranslate2Translator
@@ -132,7 +133,7 @@ class CTranslate2Engine:
         checkpoint: of the model.
         device: where.
         threads: of the CPU.
-        decoding: `beam`, `compute_type` and `data`.
+        decoding: `beam`, `compute_type`, `shortlist` and `data`.
     """
 
     def __init__(
@@ -231,9 +232,13 @@ def describe_dtype(dtype: torch.dtype, autocast: str) -> str:
 
 
 def describe_decoding(decoding: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the options without paths, which mean nothing elsewhere."""
-    return {
-        k: True if k == "teacher" and v else v
-        for k, v in decoding.items()
-        if k != "data"
-    }
+    """Returns the options without paths, which mean nothing elsewhere.
+
+    Of a shortlist the hash is told in place of its path.
+    """
+    told = {k: v for k, v in decoding.items() if k != "data"}
+    if told.get("teacher"):
+        told["teacher"] = True
+    if told.get("shortlist"):
+        told["shortlist"] = sha256(told["shortlist"])
+    return told

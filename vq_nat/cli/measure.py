@@ -97,7 +97,7 @@ def measured_decoding(options: argparse.Namespace) -> dict[str, Any]:
     decoding = chosen(options)
     if options.engine == "ctranslate2":
         for name in decoding:
-            if name != "beam":
+            if name not in ("beam", "shortlist"):
                 raise ValueError(f"`{name}` is no option of `--engine ctranslate2`.")
         decoding["beam"] = options.beam
     if options.compute_type is not None:

@@ -16,6 +16,7 @@ from ..text.dictionary import Dictionary
 from ..translated import EMPTY, Asked, Hypothesis, TextDoor, in_pieces, join
 from . import all_threads, engine
 from .folder import WEIGHTS, languages_of, read_description
+from .shortlist import read_shortlist
 
 if TYPE_CHECKING:
     from ..translation.decoding import options as home
@@ -29,6 +30,7 @@ SHARED = {
     "unnormalized": "",
     "max_len_a": "max_len_a",
     "max_len_b": "max_len_b",
+    "shortlist": "",  # see `EngineTranslator.lexicon`
 }
 LATENT = {
     **SHARED,
@@ -146,6 +148,7 @@ class EngineTranslator(TextDoor):
         if teacher is not None:
             self._check_teacher(teacher)
         self._options()  # refuses wrong options at once
+        self.lexicon = self._read_shortlist()
 
     @property
     def parallel(self) -> bool:
@@ -222,8 +225,9 @@ class EngineTranslator(TextDoor):
                 rows, self.teacher.model, theirs, options
             )
         if self.teacher is None or not self._judges(options):
-            return self.parts.model.translate(rows, options)
-        return self.parts.model.translate_ranked(rows, self.teacher.model, options)
+            return self.parts.model.translate(rows, options, self.lexicon)
+        theirs = self.teacher.model
+        return self.parts.model.translate_ranked(rows, theirs, options, self.lexicon)
 
     def _judges(self, options: Any) -> bool:
         """Whether a teacher scores: what it verifies, or several that it ranks."""
@@ -246,6 +250,22 @@ class EngineTranslator(TextDoor):
             history=tuple(self.codec.sentence(words) for words in one.history),
         )
 
+    def _read_shortlist(self) -> Any:
+        """Returns the words that sources allow, for the engine; None: all of them.
+
+        Raises:
+            ValueError: for a model that cannot do with some.
+        """
+        path = self.options.shortlist
+        if path is None:
+            return None
+        if self._words_are_codes:
+            raise ValueError(
+                f"`shortlist` must be None for a model whose codes are words, but is "
+                f"{path!r} instead."
+            )
+        return read_shortlist(Path(path), self.codec.source, self.codec.target)
+
     # -- codes that are given ------------------------------------------------------
 
     def _inspect(
@@ -255,6 +275,11 @@ class EngineTranslator(TextDoor):
         rivals: int,
         passes: int | None,
     ) -> list[Inspection]:
+        if self.lexicon is not None:
+            raise ValueError(
+                "`shortlist` must be None where codes are given, but is "
+                f"{self.options.shortlist!r} instead."
+            )
         slices = self.description.get("slices", 1)
         chunk, kinds = self.description["chunk"], self.description["codes_per_slice"]
         signs = [self.description["special"][name] for name in ("bos", "pad")]

@@ -48,7 +48,11 @@ def import_ctranslate2() -> ModuleType:
 
 
 def convert(
-    checkpoint: Path, data: Path, languages: tuple[str, str], folder: Path
+    checkpoint: Path,
+    data: Path,
+    languages: tuple[str, str],
+    folder: Path,
+    shortlist: Path | None = None,
 ) -> Path:
     """Converts a model once, and returns the folder of the converted one.
 
@@ -57,19 +61,23 @@ def convert(
         data: folder with the dictionaries.
         languages: source and target.
         folder: where the converted model goes, by the checkpoint's hash.
+        shortlist: a file of words that sources allow, the engine's `vmap`.
 
     Raises:
+        FileNotFoundError: if there is no shortlist of this name.
         ValueError: if the engine does not know this kind of model, or the dictionaries
             are not those of the training.
     """
     refuse_other_text(checkpoint, data, languages)
     final = folder / f"ctranslate2-{sha256(checkpoint)[:16]}"
+    if shortlist is not None:
+        final = final.with_name(f"{final.name}-{sha256(shortlist)[:16]}")
     if final.is_dir():
         return final
     import_ctranslate2()
     temporary = folder / f".tmp-ctranslate2-{os.getpid()}"
     try:
-        write_converted(checkpoint, data, languages, temporary)
+        write_converted(checkpoint, data, languages, temporary, shortlist)
         os.rename(temporary / "model", final)
     except OSError:  # another process was faster
         if not final.is_dir():
@@ -80,7 +88,11 @@ def convert(
 
 
 def write_converted(
-    checkpoint: Path, data: Path, languages: tuple[str, str], folder: Path
+    checkpoint: Path,
+    data: Path,
+    languages: tuple[str, str],
+    folder: Path,
+    shortlist: Path | None = None,
 ) -> None:
     """Converts a model into FOLDER/model.
 
@@ -101,7 +113,8 @@ def write_converted(
         str(copy), str(data), source_lang=source, target_lang=target
     )
     try:
-        converter.convert(str(folder / "model"), force=True)
+        words = None if shortlist is None else str(shortlist)
+        converter.convert(str(folder / "model"), vmap=words, force=True)
     except Exception as error:  # it looks for what others have not
         raise ValueError(
             f"CTranslate2 cannot convert the model {checkpoint}: {reason(error)}."
@@ -143,9 +156,10 @@ class CTranslate2Translator:
         threads: of the CPU; 0 = the engine's own choice.
         beam: 1 is greedy.
         compute_type: number format, one of `COMPUTE_TYPES`.
+        shortlist: file of data_prep/shortlist.py; its words alone are written.
 
     Raises:
-        FileNotFoundError: if the checkpoint or the data folder is missing.
+        FileNotFoundError: if the checkpoint, the data folder or the list is missing.
         ValueError: for an unknown number format, or a model it cannot convert.
     """
 
@@ -157,6 +171,7 @@ class CTranslate2Translator:
         threads: int = 0,
         beam: int = 1,
         compute_type: str = "float32",
+        shortlist: str | Path | None = None,
     ) -> None:
         if compute_type not in COMPUTE_TYPES:
             raise ValueError(
@@ -174,9 +189,11 @@ class CTranslate2Translator:
         trained = load_task_state(checkpoint).get(LENGTH)
         self.limits = Limits.of(longest_source(checkpoint), trained)
         self.beam, self.compute_type = beam, compute_type
+        self.listed = None if shortlist is None else Path(shortlist)
         self.parameters = count_parameters(checkpoint)
         kind, _, index = device.partition(":")
-        converted = convert(checkpoint, folder, languages, checkpoint.parent)
+        place = checkpoint.parent
+        converted = convert(checkpoint, folder, languages, place, self.listed)
         self.engine = module.Translator(
             str(converted),
             device=kind,
@@ -215,6 +232,7 @@ class CTranslate2Translator:
             length_penalty=1,
             disable_unk=True,
             max_decoding_length=LONGEST,
+            use_vmap=self.listed is not None,
         )
         return found
 

@@ -397,6 +397,61 @@ def test_a_folder_that_has_changed_is_refused(build_latent: Any, exported: Any) 
         vq_nat.load(folder)
 
 
+@pytest.mark.parametrize("kind", ["latent", "autoregressive"])
+def test_a_shortlist_bounds_the_words(
+    build_latent: Any, teacher_of: Any, exported: Any, data: Path, kind: str
+) -> None:
+    latent = kind == "latent"
+    folder = exported(build_latent() if latent else teacher_of(True))
+    both = {"candidates" if latent else "beam": 3}
+    path, plain = data.parent / "words.txt", vq_nat.load(folder, **both)
+    symbols = plain.codec.target.symbols[4:]
+    path.write_text("\t<s> <unk> " + " ".join(symbols) + "\n")
+    text = ["a b c", "b", ""]
+    everything = vq_nat.load(folder, shortlist=str(path), **both)
+    assert everything.translate(text) == plain.translate(text)
+    path.write_text(f"\t{symbols[3]}\n{symbols[0]}\t{symbols[5]} {symbols[7]}\n")
+    few = vq_nat.load(folder, shortlist=str(path), **both)
+    allowed = {symbols[3], symbols[5], symbols[7], "</s>"}
+    for one in few.hypotheses([*text, symbols[0]]):
+        assert set(one.tokens) <= allowed
+    assert few.translate(text) != plain.translate(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a\n", "line 1 of .*words.txt must have a tab, but is 'a'"),
+        ("\ta\n\tb no\n", "line 2 of .* words of the model's dictionaries, but has"),
+        ("no\ta\n", "line 1 of .* must have words of the model's dictionaries, but"),
+        (None, "words.txt does not exist"),
+    ],
+)
+def test_shortlists_of_others_are_refused(
+    build_latent: Any, exported: Any, data: Path, content: str | None, message: str
+) -> None:
+    path = data.parent / "words.txt"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises((ValueError, OSError), match=message):
+        vq_nat.load(exported(build_latent()), shortlist=str(path))
+
+
+def test_shortlists_are_refused_where_they_would_do_nothing(
+    build_latent: Any, exported: Any, by_torch: Any, data: Path
+) -> None:
+    path = data.parent / "words.txt"
+    path.write_text("\ta\n")
+    words = exported(build_latent(vq_kind="words", compression_steps=1), name="words")
+    with pytest.raises(ValueError, match="`shortlist` must be None for a model whose"):
+        vq_nat.load(words, shortlist=str(path))
+    with pytest.raises(ValueError, match="`shortlist` must be None for a.*vq-nat expo"):
+        by_torch(build_latent(), shortlist=str(path)).translate(["a"])
+    few = vq_nat.load(exported(build_latent()), shortlist=str(path))
+    with pytest.raises(ValueError, match="`shortlist` must be None where codes are gi"):
+        few.inspect(["a"], [[[1]]])
+
+
 LIGHT = """
 import sys
 import vq_nat

@@ -15,11 +15,11 @@ from typing import Any, TypeAlias, Union
 from fairseq.dataclass import FairseqDataclass
 from fairseq.dataclass.configs import GenerationConfig
 
-from .options import OPTIONS, DecodingOptions, default_of, type_of
+from .options import LATENT, OPTIONS, DecodingOptions, default_of, type_of
 
 # All of fairseq's options, or some of them.
 Given: TypeAlias = Union[GenerationConfig, Namespace]
-OURS = tuple(name for name, option in OPTIONS.items() if not option.fairseq)
+OURS = tuple(k for k, one in OPTIONS.items() if not one.fairseq and not one.engine)
 THEIRS = {name: option.fairseq for name, option in OPTIONS.items() if option.fairseq}
 
 DecodingConfig: Any = make_dataclass(
@@ -55,11 +55,9 @@ def read_flags(args: Given, cfg: FairseqDataclass) -> DecodingOptions:
         ValueError: for a value out of range, naming fairseq's flag.
     """
     values: dict[str, Any] = {}
-    for name, option in OPTIONS.items():
-        if not option.latent:
-            continue
+    for name in LATENT:
         for holder in (args, cfg):
-            value = getattr(holder, option.fairseq or name, None)
+            value = getattr(holder, OPTIONS[name].fairseq or name, None)
             if value is not None:
                 values[name] = converted(name, value)
                 break

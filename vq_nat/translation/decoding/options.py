@@ -29,6 +29,7 @@ class Option:
     fairseq: str = ""  # fairseq's own name for it; empty = a flag of our tasks
     flag: str = ""  # its name on the command line, if that is another
     latent: bool = True  # of latent models; otherwise of autoregressive ones
+    engine: bool = False  # of exported models alone
 
 
 def option(default: Any, help: str, **rest: Any) -> Any:
@@ -155,6 +156,12 @@ class DecodingOptions:
     retain_iter_history: bool = option(
         False, "keep the words of every pass", fairseq="retain_iter_history"
     )
+    shortlist: Optional[str] = option(
+        None,
+        "of an exported model: write only words that this file allows for the words of "
+        "the source; data_prep/shortlist.py makes it",
+        engine=True,
+    )
     true_codes: bool = option(
         False,
         "decode from the codes of the reference, which must be given: what a perfect "
@@ -223,6 +230,11 @@ class DecodingOptions:
             raise ValueError(
                 f"`verify_best` must be 1 without `verify`, but is {self.verify_best} "
                 "instead."
+            )
+        if self.verify and self.shortlist is not None:
+            raise ValueError(
+                f"`shortlist` must be None with `verify`, but is {self.shortlist!r} "
+                "instead: the teacher reads what it would have written among all words."
             )
         if self.verify_margin and self.verify_best == 1:
             raise ValueError(
@@ -293,7 +305,7 @@ def options_from(values: Mapping[str, Any]) -> DecodingOptions:
     return DecodingOptions(**values)
 
 
-LATENT = tuple(name for name, one in OPTIONS.items() if one.latent)
+LATENT = tuple(k for k, one in OPTIONS.items() if one.latent and not one.engine)
 AUTOREGRESSIVE = (
     "beam",
     "temperature",
@@ -323,6 +335,8 @@ def refuse_others(
     for name, value in options.changed().items():
         if name not in served:
             hint = ": use `candidates`" if name == "beam" else ""
+            if OPTIONS[name].engine:
+                hint = ": export it with `vq-nat export`"
             raise ValueError(
                 f"`{name}` must be {default_of(name)!r} for {model}, "
                 f"but is {value!r} instead{hint}."
