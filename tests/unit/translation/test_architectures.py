@@ -1,8 +1,11 @@
 """The named sizes: what they set beside the model's own options."""
 
+from argparse import Namespace
+
 import pytest
 from fairseq import options
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from fairseq.models import ARCH_CONFIG_REGISTRY
 
 from vq_nat.translation import VQEMTransformerConfig
 
@@ -19,6 +22,14 @@ def start_of(size: str, *flags: str, criterion: str = "latent_prediction") -> in
 @pytest.mark.parametrize("size", ["base", "big"])
 def test_the_papers_sizes_have_its_schedule(size: str) -> None:
     assert start_of(size) == 50_000 == VQEMTransformerConfig().latent_share_updates
+
+
+@pytest.mark.parametrize("size", ["tiny", "small", "base", "big"])
+def test_a_code_stands_for_eight_words_as_in_the_papers_best_rows(size: str) -> None:
+    arguments = Namespace()
+    ARCH_CONFIG_REGISTRY[f"vq_em_transformer_{size}"](arguments)
+    config = VQEMTransformerConfig.from_namespace(arguments)
+    assert config.chunk == 2**config.compression_steps == 8
 
 
 @pytest.mark.parametrize("size", ["tiny", "small"])

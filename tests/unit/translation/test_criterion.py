@@ -171,6 +171,15 @@ def test_smoothing_of_codes_is_even_over_what_a_slice_knows() -> None:
     assert float(smoothed.nll) == pytest.approx(float(plain.loss), rel=1e-6)
 
 
+@pytest.mark.parametrize("hidden", [1, 2, WORDS])
+def test_words_that_are_all_right_are_all_of_them(hidden: int) -> None:
+    out = output(hidden=hidden)
+    right = out._replace(word_targets=out.word_logits.argmax(-1))
+    with metrics.aggregate() as kept:
+        LatentPredictionCriterion.reduce_metrics([loss_of(right)[2]])
+        assert kept.get_smoothed_values()["word_accuracy"] == 1
+
+
 def test_logs_of_two_batches_are_means_over_both() -> None:
     """Per word, per code and per latent, in bits, whatever the sizes of the batches."""
     logs = [loss_of(output(hidden=hidden))[2] for hidden in (4, WORDS)]

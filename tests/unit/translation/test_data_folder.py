@@ -1,6 +1,7 @@
 """Tests that a data folder is what it was, and asks for nothing else."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from fairseq.data import Dictionary
 
 from vq_nat.files import BadFile, sha256
+from vq_nat.translation import loading
 from vq_nat.translation.codec import TextCodec
 
 WORDS = ("bpe.codes", "dict.en.txt", "dict.de.txt")
@@ -130,3 +132,34 @@ def test_a_part_that_is_missing_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(FileNotFoundError, match=name):
         read(folder)
+
+
+@pytest.fixture
+def checkpoint(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkpoint, trained on the folder, away from it."""
+    told = {"task": {"data": str(folder)}}
+    monkeypatch.setattr(loading, "load_config", lambda checkpoint: told)
+    (tmp_path / "run").mkdir()
+    return tmp_path / "run" / "checkpoint_best.pt"
+
+
+def test_the_folder_beside_a_checkpoint_is_taken_before_that_of_its_training(
+    folder: Path, checkpoint: Path
+) -> None:
+    assert loading.find_data(checkpoint) == folder
+    shutil.copyfile(folder / "text.json", checkpoint.parent / "text.json")
+    assert loading.find_data(checkpoint) == checkpoint.parent
+    assert loading.find_data(checkpoint, folder) == folder
+
+
+@pytest.mark.parametrize("sign", [":", "${"])
+def test_a_folder_that_fairseq_takes_apart_is_refused_by_its_sign(
+    folder: Path, checkpoint: Path, sign: str
+) -> None:
+    torn = folder.parent / f"a{sign}b"
+    torn.mkdir()
+    with pytest.raises(FileNotFoundError, match="must hold dictionaries"):
+        loading.find_data(checkpoint, torn)
+    shutil.copyfile(folder / "text.json", torn / "text.json")
+    with pytest.raises(ValueError, match=re.escape(f"must have no {sign!r} in its")):
+        loading.find_data(checkpoint, torn)
