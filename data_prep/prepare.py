@@ -55,7 +55,7 @@ def prepare(plan: CorpusPlan, dry_run: bool = False) -> None:
         if plan.raw.resolve() != (plan.out / "raw").resolve():
             work.step("raw", raw_files(plan), {}, partial(copy_raw, plan))
         raw = plan.files(plan.out / "raw")
-        options = {**langs, **unusual(plan, "bpe")}
+        options = {**langs, **unusual(plan, "bpe", "plain_quotes")}
         work.step("tok", raw, options, partial(make_tok, plan))
 
         inputs = plan.files(plan.out / "tok")
@@ -125,7 +125,8 @@ def make_tok(plan: CorpusPlan, folder: Path) -> None:
             raise UserError(f"The file {sides[0]} is empty.")
         for path, lang in zip(sides, plan.langs, strict=True):
             make_words = tokenize if plan.tokenizer == "moses" else normalize
-            function = partial(make_words, lang=lang)
+            plain = plan.has_plain_quotes(lang)
+            function = partial(make_words, lang=lang, plain_quotes=plain)
             write_lines(folder / path.name, map_lines(function, path, plan.workers))
         tell(f"tok: {split}, {pairs} pairs")
 
@@ -174,6 +175,11 @@ def build_parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         help="drop training pairs with a sentence of a validation or test set (with "
         "--train: yes)",
+    )
+    add(
+        "--plain-quotes",
+        action="store_true",
+        help="make quotation marks straight in targets too, as it is done in sources",
     )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     add("--workers", type=int, default=cores, help="processes (default: cores)")

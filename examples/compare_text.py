@@ -29,7 +29,9 @@ from sacremoses import MosesPunctNormalizer
 
 from vq_nat.text.codec import IndexCodec
 from vq_nat.text.dictionary import Dictionary as OwnDictionary
+from vq_nat.text.folder import QUOTES
 from vq_nat.text.punctuation import normalise
+from vq_nat.text.quotes import join
 
 Process = Callable[[str], Any]
 SHOWN = 5  # differences
@@ -48,6 +50,8 @@ class Reference:
         self.normaliser = MosesPunctNormalizer(
             source, norm_quote_commas=False, norm_numbers=False
         )
+        self.target, plain = target, recipe.get(QUOTES, [source, target])
+        self.plain_quotes = target in plain
         options = {
             "bpe_codes": str(data / "bpe.codes"),
             "sentencepiece_model": str(data / "sentencepiece.model"),
@@ -71,7 +75,8 @@ class Reference:
 
     def join(self, subwords: str) -> str:
         """Turns subwords into a line."""
-        text = self.tokenizer.decode(self.bpe.decode(subwords))
+        text, decode = self.bpe.decode(subwords), self.tokenizer.decode
+        text = decode(text) if self.plain_quotes else join(text, self.target, decode)
         return " ".join(text.splitlines())
 
 

@@ -22,7 +22,7 @@ def make_bin(plan: CorpusPlan, folder: Path) -> None:
     # The log holds times and paths, which would differ from run to run.
     (folder / "preprocess.log").unlink(missing_ok=True)
     shutil.copyfile(plan.out / "bpe" / plan.codes_name, folder / plan.codes_name)
-    recipe = describe_text(*plan.langs, plan.tokenizer, plan.bpe)
+    recipe = describe_text(*plan.langs, plan.tokenizer, plan.bpe, plan.plain_quotes)
     write_text_file(folder, recipe)
 
 

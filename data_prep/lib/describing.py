@@ -4,7 +4,8 @@ It stands in the folder that fairseq-preprocess wrote, beside the dictionaries a
 subword codes, and holds four names: `source_lang` and `target_lang`, as in the names of
 the files; `tokenizer`, which is moses, or space where the subword codes read raw text;
 `bpe`, which is subword_nmt (its codes are `bpe.codes`) or sentencepiece (its model is
-`sentencepiece.model`).
+`sentencepiece.model`). `plain_quotes` may list the languages whose quotation marks are
+made straight; without it both are.
 """
 
 import json
@@ -16,18 +17,20 @@ from data_prep.lib.names import check_dictionary, check_languages
 from data_prep.lib.plan import CODES
 from data_prep.lib.steps import UserError, sha256, tell
 from data_prep.lib.text import load_bpe, load_sentencepiece
+from vq_nat.text.folder import QUOTES, TEXT_FILE
 
-TEXT_FILE = "text.json"
 
-
-def describe_text(source: str, target: str, tokenizer: str, bpe: str) -> dict[str, Any]:
-    """Returns what `text.json` holds."""
-    return {
+def describe_text(
+    source: str, target: str, tokenizer: str, bpe: str, plain_quotes: bool = True
+) -> dict[str, Any]:
+    """Returns what `text.json` holds; `plain_quotes`: of the target, too."""
+    found: dict[str, Any] = {
         "source_lang": source,
         "target_lang": target,
         "tokenizer": tokenizer,
         "bpe": bpe,
     }
+    return found if plain_quotes else {**found, QUOTES: [source]}
 
 
 def write_text_file(folder: Path, recipe: dict[str, Any]) -> Path:

@@ -9,6 +9,7 @@ from data_prep.lib.plan import CorpusPlan
 from data_prep.lib.shards import Store
 from data_prep.lib.steps import UserError, sha256
 from data_prep.lib.teachers import Decoding
+from vq_nat.text.folder import QUOTES
 
 RECIPE_VERSION = 2  # raise when the same recipe gives other translations
 
@@ -71,13 +72,15 @@ def read_plans(folder: Path, out: Path, workers: int) -> tuple[CorpusPlan, Corpu
         recipe = json.loads(path.read_text("utf-8"))
         langs = recipe["source_lang"], recipe["target_lang"]
         bpe = recipe.get("bpe", "subword_nmt")
+        plain = langs[1] in recipe.get(QUOTES, langs)
     except FileNotFoundError:
         raise UserError(f"The file {path} is missing; run prepare.py first.") from None
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{path} must name the two languages, but does not.") from None
     if out.resolve() == folder.resolve():
         raise UserError(f"--out must not be the folder of --data, but both are {out}.")
-    data = CorpusPlan(folder / "raw", folder, *langs, bpe=bpe, workers=workers)
+    how = {"bpe": bpe, "plain_quotes": plain, "workers": workers}
+    data = CorpusPlan(folder / "raw", folder, *langs, **how)
     dictionary = folder / "bin" / f"dict.{langs[1]}.txt"
     return data, replace(data, out=out, joined_dict=dictionary)
 

@@ -95,5 +95,5 @@ def make_raw(data: CorpusPlan, distilled: CorpusPlan, folder: Path) -> None:
     copy_raw(data, folder)
     for lang in data.langs:
         words = read_lines(distilled.out / "tok" / f"train.{lang}")
-        text = (plain_text(line, lang, data.tokenizer) for line in words)
+        text = (plain_text(line, lang, data) for line in words)
         write_lines(folder / f"train.{lang}", text)

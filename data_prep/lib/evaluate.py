@@ -46,8 +46,7 @@ def evaluate(
             )
             subwords = translate(teacher, sources, decoding.max_tokens)
             texts = [
-                plain_text(undo_bpe(one), corpus.langs[1], corpus.tokenizer)
-                for one in subwords
+                plain_text(undo_bpe(one), corpus.langs[1], corpus) for one in subwords
             ]
             streams = references(corpus, split)
             result[split][name] = bleu(texts, streams, corpus.langs[1])

@@ -59,8 +59,12 @@ def make_text(data: CorpusPlan, paths: tuple[Path, ...], folder: Path) -> None:
     raw, tok = folder / f"raw.{lang}", folder / f"tok.{lang}"
     write_lines(raw, (line for path in paths for line in read_lines(path)))
     make_words = tokenize if data.tokenizer == "moses" else normalize
-    words = map_lines(partial(make_words, lang=lang), raw, data.workers)
-    write_lines(tok, new_sentences(words, source_files(data), counts))
+    plain = data.has_plain_quotes(lang)
+    words = partial(make_words, lang=lang, plain_quotes=plain)
+    write_lines(
+        tok,
+        new_sentences(map_lines(words, raw, data.workers), source_files(data), counts),
+    )
     codes = data.out / "bpe" / data.codes_name
     subwords = map_lines(partial(split_words, codes=codes), tok, data.workers)
     kept = not_too_long(subwords, data.max_length, counts)

@@ -24,6 +24,7 @@ class CorpusPlan:
     max_ratio: float | None = None
     drop_tested: bool = False
     bpe: str = "subword_nmt"
+    plain_quotes: bool = True  # in targets, too
     workers: int = 1
 
     @property
@@ -40,6 +41,10 @@ class CorpusPlan:
     def tokenizer(self) -> str:
         """What makes words, by fairseq's name; SentencePiece needs none."""
         return "moses" if self.bpe == "subword_nmt" else "space"
+
+    def has_plain_quotes(self, lang: str) -> bool:
+        """Tells whether a language's quotation marks are made straight ones."""
+        return self.plain_quotes or lang == self.source_lang
 
     def splits(self) -> list[str]:
         """Returns train, valid, test and the numbered further test sets."""

@@ -24,11 +24,14 @@ from sentencepiece import SentencePieceProcessor
 from subword_nmt.apply_bpe import BPE
 from tqdm import tqdm
 
+from data_prep.lib.plan import CorpusPlan
 from data_prep.lib.steps import UserError
+from vq_nat.text import quotes
 from vq_nat.text.lines import NotUTF8Error, clean, lines_of
 from vq_nat.text.lines import decode_line as decode
 
 LINES_PER_CHUNK = 2_000
+MARKS = set(quotes.MARKS)
 BLANK = "\u2581"  # how SentencePiece writes a blank
 
 
@@ -95,23 +98,19 @@ def read_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
 
 
 @cache
-def _moses(lang: str) -> tuple[MosesPunctNormalizer, MosesTokenizer]:
+def _normalizer(lang: str, plain_quotes: bool) -> MosesPunctNormalizer:
     # Moving quotes around commas and putting commas into "10 000" is not ours to do:
     # the references are raw text.
-    normalizer = MosesPunctNormalizer(lang, norm_quote_commas=False, norm_numbers=False)
-    return normalizer, MosesTokenizer(lang)
+    moses = MosesPunctNormalizer(lang, norm_quote_commas=False, norm_numbers=False)
+    moses.substitutions = [
+        one for one in moses.substitutions if plain_quotes or not set(one[0]) & MARKS
+    ]
+    return moses
 
 
-def normalize(sentence: str, lang: str) -> str:
-    """Normalises punctuation, for subwords that need no words."""
-    return " ".join(_moses(lang)[0].normalize(clean(sentence)).split())
-
-
-def tokenize(sentence: str, lang: str) -> str:
-    """Normalises punctuation and splits a sentence into words."""
-    normalizer, tokenizer = _moses(lang)
-    text = normalizer.normalize(clean(sentence))
-    return tokenizer.tokenize(text, aggressive_dash_splits=True, return_str=True)
+@cache
+def _tokenizer(lang: str) -> MosesTokenizer:
+    return MosesTokenizer(lang)
 
 
 @cache
@@ -119,14 +118,39 @@ def _detokenizer(lang: str) -> MosesDetokenizer:
     return MosesDetokenizer(lang)
 
 
-def detokenize(words: str, lang: str) -> str:
+def normalize(sentence: str, lang: str, plain_quotes: bool = True) -> str:
+    """Normalises punctuation, for subwords that need no words.
+
+    Args:
+        sentence: raw text.
+        lang: its language.
+        plain_quotes: whether „ “ ” « » become straight ones.
+    """
+    text = _normalizer(lang, plain_quotes).normalize(clean(sentence))
+    return " ".join(text.split())
+
+
+def tokenize(sentence: str, lang: str, plain_quotes: bool = True) -> str:
+    """Normalises punctuation as `normalize` does, and splits a sentence into words."""
+    text = _normalizer(lang, plain_quotes).normalize(clean(sentence))
+    moses = _tokenizer(lang)
+    return moses.tokenize(text, aggressive_dash_splits=True, return_str=True)
+
+
+def detokenize(words: str, lang: str, plain_quotes: bool = True) -> str:
     """Undoes :func:`tokenize` (spaces around punctuation follow the language)."""
-    return _detokenizer(lang).detokenize(words.split())
+
+    def decode(text: str) -> str:
+        return _detokenizer(lang).detokenize(text.split())
+
+    return decode(words) if plain_quotes else quotes.join(words, lang, decode)
 
 
-def plain_text(words: str, lang: str, tokenizer: str) -> str:
-    """Undoes what made words, if anything did."""
-    return detokenize(words, lang) if tokenizer == "moses" else words
+def plain_text(words: str, lang: str, plan: CorpusPlan) -> str:
+    """Undoes what made words of a corpus's text, if anything did."""
+    if plan.tokenizer != "moses":
+        return words
+    return detokenize(words, lang, plan.has_plain_quotes(lang))
 
 
 @cache

@@ -114,8 +114,8 @@ TABLE = {
     "bench*": "*",
     "cli*": "cli* light translated text.lines engine.folder bench* results* explain* "
     "serve* translation.* image.sampling",
-    "data_prep.lib*": "data_prep.lib* results.* text.lines fairseq_side.* "
-    "image translation translation.binding translation.ctranslate2 "
+    "data_prep.lib*": "data_prep.lib* results.* text.lines text.folder text.quotes "
+    "fairseq_side.* image translation translation.binding translation.ctranslate2 "
     "translation.scores",
     "data_prep*": "data_prep.lib.* results.*",
     "examples.lib*": f"examples.lib* data_prep.lib.* {MEASURED}",

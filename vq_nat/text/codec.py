@@ -1,15 +1,16 @@
 """Raw sentences to subword indices and back."""
 
 import re
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
 from ..files import reading
+from . import quotes
 from .detokenizer import MosesDetokenizer
 from .dictionary import Vocabulary
-from .folder import CODES, PREFIXES, TEXT_FILE, read_description
+from .folder import CODES, PREFIXES, QUOTES, TEXT_FILE, read_description
 from .lines import clean
 from .memo import Memo
 from .punctuation import normalise
@@ -44,12 +45,22 @@ class Moses:
         source: language of what is cut.
         target: language of what is joined.
         prefixes: see `MosesTokenizer`.
+        plain_quotes: whether what is joined has straight quotation marks alone.
     """
 
-    def __init__(self, source: str, target: str, prefixes: list[str] | None) -> None:
+    def __init__(
+        self,
+        source: str,
+        target: str,
+        prefixes: list[str] | None,
+        plain_quotes: bool = True,
+    ) -> None:
         cutter = MosesTokenizer(source, prefixes)
         self.encode, self.tokens = cutter.encode, cutter.tokens
-        self.decode = MosesDetokenizer(target).decode
+        joiner = MosesDetokenizer(target)
+        self.decode: Callable[[str], str] = joiner.decode
+        if not plain_quotes:
+            self.decode = partial(quotes.join, language=target, decode=joiner.decode)
 
 
 class Spaces:
@@ -106,7 +117,16 @@ class Text:
         """Returns what cuts one language and joins another."""
         if self.recipe["tokenizer"] == "space":
             return Spaces()
-        return Moses(source, target, self.recipe.get(PREFIXES, {}).get(source))
+        prefixes = self.recipe.get(PREFIXES, {}).get(source)
+        return Moses(source, target, prefixes, self.plain_quotes(target))
+
+    def plain_quotes(self, language: str) -> bool:
+        """Tells whether a language's text was prepared without its quotation marks."""
+        return language in self.recipe.get(QUOTES, self.languages)
+
+    def cleaned(self, sentence: str, language: str) -> str:
+        """Returns a raw sentence as it is cut: cleaned, its punctuation normalised."""
+        return normalise(clean(sentence), self.plain_quotes(language))
 
 
 class IndexCodec:
@@ -137,12 +157,14 @@ class IndexCodec:
 
     def source_indices(self, sentence: str) -> list[int]:
         """Turns a raw sentence into source indices, end of sentence included."""
-        tokens = self.tokenizer.tokens(normalise(clean(sentence)))
+        text = self.recipe.cleaned(sentence, self.recipe.languages[0])
+        tokens = self.tokenizer.tokens(text)
         return self._joined(tokens, self._of_source, self.source)
 
     def target_indices(self, sentence: str) -> list[int]:
         """Turns a raw reference into target indices, end of sentence included."""
-        tokens = self._target_tokenizer.tokens(normalise(clean(sentence)))
+        text = self.recipe.cleaned(sentence, self.recipe.languages[1])
+        tokens = self._target_tokenizer.tokens(text)
         return self._joined(tokens, self._of_target, self.target)
 
     @cached_property

@@ -10,6 +10,7 @@ from ..files import BadFile, check_hashes, read_json, short
 from ..languages import is_language
 
 TEXT_FILE = "text.json"
+QUOTES = "plain_quotes"  # languages whose quotation marks are straight; not there: all
 PREFIXES = "nonbreaking_prefixes"  # by language, in the text file of an exported folder
 CODES = {"subword_nmt": "bpe.codes", "sentencepiece": "sentencepiece.model"}
 TOKENIZERS = ("moses", "space")
@@ -40,6 +41,11 @@ def read_description(folder: Path) -> dict[str, Any]:
                 f"`{name}` in {path} must be the short name of a language, but is "
                 f"{short(text.get(name))} instead."
             )
+    if not is_list_of_words(text.get(QUOTES, [])):
+        raise BadFile(
+            f"`{QUOTES}` in {path} must be a list of languages, but is "
+            f"{short(text[QUOTES])} instead."
+        )
     lists = text.get(PREFIXES, {})
     if not isinstance(lists, dict) or not all(map(is_list_of_words, lists.values())):
         raise BadFile(f"`{PREFIXES}` in {path} must be lists of words, but is not.")

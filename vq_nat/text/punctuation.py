@@ -8,6 +8,8 @@ match, and is skipped where that is missing.
 import re
 from collections.abc import Callable
 
+from .quotes import MARKS
+
 Substitution = tuple[str, Callable[[str], str]]  # what must be there, what is done then
 
 # Without one of these a line only loses surplus spaces.
@@ -76,10 +78,19 @@ SUBSTITUTIONS: list[Substitution] = [
 ]
 
 
-def normalise(text: str) -> str:
-    """Normalises the punctuation of a line."""
+# Without those of quotation marks, for text that keeps them.
+OTHERS = [one for one in SUBSTITUTIONS if not set(one[0]) & set(MARKS)]
+
+
+def normalise(text: str, plain_quotes: bool = True) -> str:
+    """Normalises the punctuation of a line.
+
+    Args:
+        text: the line.
+        plain_quotes: whether „ “ ” « » become straight ones.
+    """
     if UNUSUAL(text):
-        for needed, substitute in SUBSTITUTIONS:
+        for needed, substitute in SUBSTITUTIONS if plain_quotes else OTHERS:
             if needed in text:
                 text = substitute(text)
     elif "  " in text:

@@ -122,6 +122,7 @@ def test_sentencepiece_needs_no_words(
         "target_lang": "de",
         "tokenizer": "space",
         "bpe": "sentencepiece",
+        "plain_quotes": ["en"],
     }
     subwords = files["bpe/train.en"].decode().split("\n")[:-1]
     assert [text.undo_bpe(line) for line in subwords] == [

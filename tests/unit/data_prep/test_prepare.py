@@ -40,6 +40,7 @@ def test_makes_the_documented_files(write_raw: Run, run_prepare: Run) -> None:
         "target_lang": "de",
         "tokenizer": "moses",
         "bpe": "subword_nmt",
+        "plain_quotes": ["en"],
         "sha256": {
             name: hashlib.sha256(files[f"bin/{name}"]).hexdigest()
             for name in ("bpe.codes", "dict.en.txt", "dict.de.txt")
@@ -119,6 +120,18 @@ def test_numbered_test_sets_and_renderings_are_kept(
     files = read_folder(run_prepare(raw))
     assert files["bpe/test1.de"].count(b"\n") == 1
     assert files["raw/test.refs.json"] == b"[]"
+
+
+def test_targets_keep_their_quotation_marks(write_raw: Run, run_prepare: Run) -> None:
+    text = {"train_en": "“Yes”, he’s here.", "train_de": "„Ja“, er ist’s."}
+    raw = write_raw(**text)
+    files = read_folder(run_prepare(raw))
+    assert files["tok/train.en"].decode().startswith("&quot; Yes &quot; , he &apos;s")
+    assert files["tok/train.de"].decode().startswith("„ Ja “ , er ist &apos; s")
+    assert json.loads(files["bin/text.json"])["plain_quotes"] == ["en"]
+    files = read_folder(run_prepare(raw, "--plain-quotes"))
+    assert files["tok/train.de"].decode().startswith("&quot; Ja &quot; , er")
+    assert "plain_quotes" not in json.loads(files["bin/text.json"])
 
 
 def test_given_codes_are_used(write_raw: Run, run_prepare: Run, tmp_path: Path) -> None:
