@@ -2,8 +2,8 @@
 
     python tests/mutate.py vq_nat/bottleneck tests/unit/bottleneck --count 20 --seed 1
     python tests/mutate.py --named             the lines of tests/mutation/named.json
-    python tests/mutate.py --again bottleneck  its survivors once more
-    python tests/mutate.py --table             of what is in tests/mutation/rows
+    python tests/mutate.py --again bottleneck  its survivors once more (on TESTS)
+    python tests/mutate.py --table             of tests/mutation/rows, into the README
 
 Of all small changes of meaning that the files below FOLDER allow (another comparison,
 another operation, another number, a condition turned round, a statement left out), it
@@ -117,11 +117,12 @@ def named(options: argparse.Namespace) -> None:
     finish(row, options.keep)
 
 
-def again(name: str) -> None:
+def again(name: str, tests: list[str]) -> None:
     """Tries a row's survivors once more, and keeps who notices them now."""
     path = rows.ROWS / f"{name}.json"
     row = rows.read(path)
-    tests = [word for word in row["command"].split() if word.startswith("tests/unit")]
+    words = row["command"].split()
+    tests = tests or [word for word in words if word.startswith("tests/unit")]
     left = [one for one in row["tried"] if one["by"] is None and "reason" not in one]
     with trial_of(tests) as (trial, reach):
         for one in left:
@@ -155,12 +156,12 @@ def main() -> int:
     parser.add_argument("--keep", default="", help="the name of the row to write")
     parser.add_argument("--named", action="store_true", help="break lines by name")
     parser.add_argument("--again", default="", help="a row whose survivors are tried")
-    parser.add_argument("--table", action="store_true", help="print all rows")
+    parser.add_argument("--table", action="store_true", help="write all rows")
     options = parser.parse_args()
     if options.table:
-        print(rows.table([rows.read(path) for path in sorted(rows.ROWS.glob("*"))]))
+        rows.write_table(ROOT / "tests" / "README.md")
     elif options.again:
-        again(options.again)
+        again(options.again, [*filter(None, [options.folder]), *options.tests])
     elif options.named:
         named(options)
     elif options.folder and options.tests:

@@ -9,10 +9,12 @@ from typing import Any, NotRequired, TypedDict
 from .change import Mutation
 
 ROWS = Path(__file__).resolve().parent / "rows"
+ORDER = ("bottleneck", "translation", "bench", "data_prep", "image", "named")
 HEAD = """\
-| room | drawn | noticed | with the tests written for it | seconds | survivors |
-|---|---|---|---|---|---|
+| room | broken | noticed | and since then | survivors | seconds | commit |
+|---|---|---|---|---|---|---|
 """
+BEGIN, END = "<!-- broken lines -->\n", "<!-- end of broken lines -->\n"
 
 
 class Tried(TypedDict):
@@ -66,14 +68,27 @@ def table(rows: list[Row]) -> str:
     """Returns the table of all rooms, and below it the survivors with their reasons."""
     lines, notes = [], []
     for row in rows:
-        count = len(row["tried"])
         now = [one for one in row["tried"] if one["by"] is not None]
         first = [one for one in now if not one.get("later")]
         left = [one for one in row["tried"] if one["by"] is None]
-        cells = [row["room"], count, len(first), len(now), row["seconds"], len(left)]
+        cells = [row["room"], len(row["tried"]), len(first), len(now), len(left)]
+        cells += [row["seconds"], row["commit"]]
         lines.append("| " + " | ".join(map(str, cells)) + " |\n")
         notes += [f"- {survivor(one)}\n" for one in left]
     return HEAD + "".join(lines) + ("\n" + "".join(notes) if notes else "")
+
+
+def all_rows() -> list[Row]:
+    """Returns the rows that are kept."""
+    paths = (ROWS / f"{name}.json" for name in ORDER)
+    return [read(path) for path in paths if path.is_file()]
+
+
+def write_table(page: Path) -> None:
+    """Replaces the table in a page."""
+    text = page.read_text(encoding="utf-8")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    page.write_text(f"{before}{BEGIN}{table(all_rows())}{END}{after}", encoding="utf-8")
 
 
 def survivor(one: Any) -> str:

@@ -88,7 +88,7 @@ def test_a_table_counts_who_noticed_and_names_the_others() -> None:
     row: rows.Row = {
         "room": "r",
         "command": "",
-        "commit": "",
+        "commit": "abc",
         "seconds": 7,
         "tried": [
             {**one, "by": "t"},
@@ -97,7 +97,7 @@ def test_a_table_counts_who_noticed_and_names_the_others() -> None:
         ],
     }
     table = rows.table([row])
-    assert "| r | 3 | 1 | 2 | 7 | 1 |" in table
+    assert "| r | 3 | 1 | 2 | 1 | 7 | abc |" in table
     assert r"- `x.py:3`: `a \| b` → `c`: the same." in table
 
 
@@ -121,3 +121,8 @@ def test_what_has_a_name_stands_where_it_is_said_to() -> None:
         mutation = replaced(ROOT / one["file"], one["before"], one["after"])
         ast.parse(mutation.source)
         assert all((ROOT / tests).exists() for tests in one["tests"].split())
+
+
+def test_the_page_has_the_table_of_the_rows() -> None:
+    page = (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
+    assert f"{rows.BEGIN}{rows.table(rows.all_rows())}{rows.END}" in page

@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,10 @@ from data_prep.lib.demo_phrases import (
     SLOTS,
     Draw,
     Phrase,
+    at_evening,
     at_known_clock,
+    at_morning,
+    at_opening,
     day_part,
     english_colloquial,
     german_colloquial,
@@ -164,6 +168,22 @@ def test_part_of_the_day_by_hand() -> None:
         18: ("abends",),
         22: ("abends",),
     }
+
+
+@pytest.mark.parametrize("at", [at_morning, at_evening])
+def test_a_time_beside_another_is_short_in_english_and_anywhere_in_german(
+    at: Callable[[Draw], Phrase],
+) -> None:
+    for seed in range(50):
+        phrase = at(Draw(seed))
+        assert phrase.english.endswith((" a.m.", " p.m."))
+        starts = {wording.split()[0] for wording in phrase.german}
+        assert "um" in starts and len(starts) > 1
+
+
+def test_a_time_behind_a_date_begins_with_the_hour() -> None:
+    for seed in range(50):
+        assert {text.split()[0] for text in at_opening(Draw(seed)).german} == {"um"}
 
 
 def test_all_wordings_of_one_sentence_by_hand() -> None:
