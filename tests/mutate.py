@@ -8,9 +8,10 @@
 Of all small changes of meaning that the files below FOLDER allow (another comparison,
 another operation, another number, a condition turned round, a statement left out), it
 draws some, one at a time, into a copy of the package, and runs TESTS on it until the
-first failure: first those that enter the broken function, which one run of all tests
-has told, then the others. A survivor is a change that all of them passed. With `--keep`
-the outcome becomes the row of a room. This takes minutes, so it is no part of
+first failure: those that enter the broken function, which one run of all tests has
+told, then the others of their files; with `--everyone` then all others, which may run
+the line in a process of their own. A survivor is a change that all of them passed. With
+`--keep` the outcome becomes the row of a room. This takes minutes, so it is no part of
 `tests/run.sh`.
 """
 
@@ -26,6 +27,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from mutation import rows
 from mutation.change import ROOT, Mutation, broken, places, replaced
@@ -34,26 +36,38 @@ from mutation.trial import Reach, Trial
 NAMED = ROOT / "tests" / "mutation" / "named.json"
 
 
+class Trials(NamedTuple):
+    """A copy, what the tests do on it while it is whole, and whether all are asked."""
+
+    trial: Trial
+    reach: Reach
+    everyone: bool
+
+    def attempt(self, mutation: Mutation, name: str = "") -> rows.Tried:
+        """Tries one broken line and says what came of it."""
+        start = time.monotonic()
+        by = self.trial.notice(mutation, self.reach, self.everyone)
+        word = "SURVIVED" if by is None else "noticed "
+        seconds = time.monotonic() - start
+        print(f"{word} {seconds:4.0f} s {name}{mutation}  [{by or ''}]", flush=True)
+        return rows.tried(mutation, by)
+
+
 @contextmanager
-def trial_of(tests: list[str]) -> Iterator[tuple[Trial, Reach]]:
-    """Makes a copy and runs the tests on it once."""
+def trials_of(tests: list[str], options: argparse.Namespace) -> Iterator[Trials]:
+    """Makes a copy and runs the tests on it once, or reads what such a run told."""
     import fairseq  # noqa: F401  once for all children, as torch is
 
     with tempfile.TemporaryDirectory() as place:
-        trial = Trial(Path(place), tests)
-        reach = trial.reach()
+        trial, told = Trial(Path(place), tests), options.reach
+        if told and told.is_file():
+            reach = Reach(*json.loads(told.read_text(encoding="utf-8")))
+        else:
+            reach = trial.reach()
+        if told:
+            told.write_text(json.dumps(reach), encoding="utf-8")
         print(f"{len(reach.times)} tests in {reach.seconds:.0f} s", flush=True)
-        yield trial, reach
-
-
-def attempt(trial: Trial, reach: Reach, mutation: Mutation, name: str) -> rows.Tried:
-    """Tries one broken line and says what came of it."""
-    start = time.monotonic()
-    by = trial.notice(mutation, reach)
-    word = "SURVIVED" if by is None else "noticed "
-    seconds = time.monotonic() - start
-    print(f"{word} {seconds:4.0f} s {name}{mutation}  [{by or ''}]", flush=True)
-    return rows.tried(mutation, by)
+        yield Trials(trial, reach, options.everyone)
 
 
 def python_files(folder: str) -> list[Path]:
@@ -81,8 +95,8 @@ def room(options: argparse.Namespace) -> None:
     """Draws in a room."""
     start, state = time.monotonic(), commit()
     drawn = draw(options.folder, options.count, options.seed)
-    with trial_of(options.tests) as (trial, reach):
-        found = [attempt(trial, reach, mutation, "") for mutation in drawn]
+    with trials_of(options.tests, options) as trials:
+        found = [trials.attempt(mutation) for mutation in drawn]
     words = [options.folder, *options.tests]
     words += ["--count", str(options.count), "--seed", str(options.seed)]
     row: rows.Row = {
@@ -100,12 +114,12 @@ def named(options: argparse.Namespace) -> None:
     start, state, found = time.monotonic(), commit(), []
     wanted = json.loads(NAMED.read_text(encoding="utf-8"))
     for tests in dict.fromkeys(one["tests"] for one in wanted):
-        with trial_of(tests.split()) as (trial, reach):
+        with trials_of(tests.split(), options) as trials:
             for one in wanted:
                 if one["tests"] == tests:
                     where = ROOT / one["file"]
                     mutation = replaced(where, one["before"], one["after"])
-                    result = attempt(trial, reach, mutation, f"{one['name']}: ")
+                    result = trials.attempt(mutation, f"{one['name']}: ")
                     found.append({**result, "name": one["name"]})
     row: rows.Row = {
         "room": "by name",
@@ -117,24 +131,24 @@ def named(options: argparse.Namespace) -> None:
     finish(row, options.keep)
 
 
-def again(name: str, tests: list[str]) -> None:
+def again(options: argparse.Namespace) -> None:
     """Tries a row's survivors once more, and keeps who notices them now."""
-    path = rows.ROWS / f"{name}.json"
-    row = rows.read(path)
+    row = rows.read(rows.ROWS / f"{options.again}.json")
     words = row["command"].split()
+    tests = [*filter(None, [options.folder]), *options.tests]
     tests = tests or [word for word in words if word.startswith("tests/unit")]
     left = [one for one in row["tried"] if one["by"] is None and "reason" not in one]
-    with trial_of(tests) as (trial, reach):
+    with trials_of(tests, options) as trials:
         for one in left:
             key = one["file"], one["before"], one["after"]
             every = map(broken, places(ROOT / one["file"]))
             same = [mutation for mutation in every if mutation.key == key]
             nearest = min(same, key=lambda found: abs(found.line - one["line"]))
-            result = attempt(trial, reach, nearest, "")
+            result = trials.attempt(nearest)
             one["by"], one["line"] = result["by"], result["line"]
             if one["by"] is not None:
                 one["later"] = True
-    finish(row, name)
+    finish(row, options.again)
 
 
 def finish(row: rows.Row, name: str) -> None:
@@ -156,12 +170,16 @@ def main() -> int:
     parser.add_argument("--keep", default="", help="the name of the row to write")
     parser.add_argument("--named", action="store_true", help="break lines by name")
     parser.add_argument("--again", default="", help="a row whose survivors are tried")
+    parser.add_argument("--everyone", action="store_true", help="ask all tests at last")
+    parser.add_argument(
+        "--reach", type=Path, help="keep here what tests do, or read it"
+    )
     parser.add_argument("--table", action="store_true", help="write all rows")
     options = parser.parse_args()
     if options.table:
         rows.write_table(ROOT / "tests" / "README.md")
     elif options.again:
-        again(options.again, [*filter(None, [options.folder]), *options.tests])
+        again(options)
     elif options.named:
         named(options)
     elif options.folder and options.tests:

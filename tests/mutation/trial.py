@@ -1,7 +1,8 @@
 """Tests in child processes: once on whole code, then on code with a broken line.
 
-The first run tells which test enters which function. So a broken line is shown first
-to the tests that enter its function, and to all others only if those pass.
+The first run tells which test enters which function. So a broken line is shown to the
+tests that enter its function, then to the others of their files, which may share what
+those have made; and to all the rest only where that is asked for.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -89,21 +90,23 @@ class Watcher:
             ]
 
 
-class Chosen:
-    """A plugin that runs some tests in an order, or all others; and names who fails."""
+class First:
+    """A plugin that runs some tests before all others, and names who fails.
 
-    def __init__(self, tests: list[str], others: bool) -> None:
+    Args:
+        tests: in their order.
+        left_out: do not run these.
+    """
+
+    def __init__(self, tests: list[str], left_out: Iterable[str] = ()) -> None:
         self.places = {test: place for place, test in enumerate(tests)}
-        self.others = others
+        self.left_out = set(left_out)
         self.failed = ""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leaves out what is not to run."""
-        if self.others:
-            items[:] = [item for item in items if item.nodeid not in self.places]
-        else:
-            items[:] = [item for item in items if item.nodeid in self.places]
-            items.sort(key=lambda item: self.places[item.nodeid])
+        """Puts what is to run in its order."""
+        items[:] = [item for item in items if item.nodeid not in self.left_out]
+        items.sort(key=lambda item: self.places.get(item.nodeid, len(self.places)))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remembers the first failure."""
@@ -150,8 +153,16 @@ class Trial:
             )
         return Reach(time.monotonic() - start, *outcome.told)
 
-    def notice(self, mutation: Mutation, reach: Reach) -> str | None:
+    def notice(
+        self, mutation: Mutation, reach: Reach, everyone: bool = False
+    ) -> str | None:
         """Breaks a line for as long as tests run.
+
+        Args:
+            mutation: the broken line.
+            reach: what the tests do on whole code.
+            everyone: also run the tests of other files than those of the tests that
+                enter the broken function.
 
         Returns:
             The test that noticed, "" if none by itself did (an import that fails, a run
@@ -162,18 +173,21 @@ class Trial:
         near, limit = reach.of(mutation), 3 * reach.seconds + PATIENCE
         files = list(dict.fromkeys(test.split("::")[0] for test in near))
         target.write_text(mutation.source, encoding="utf-8")
+        runs = [(files, First(near))] if files else []
+        if everyone:
+            known = (test for test in reach.times if test.split("::")[0] in files)
+            runs.append((self.tests, First([], known)))
         try:
-            for paths, others in ((files, False), (self.tests, True)):
-                if paths:
-                    outcome = self.run(paths, Chosen(near, others), limit)
-                    if outcome.noticed:
-                        return outcome.told or ""
+            for paths, plugin in runs:
+                outcome = self.run(paths, plugin, limit)
+                if outcome.noticed:
+                    return outcome.told or ""
         finally:
             target.write_text(whole, encoding="utf-8")
         return None
 
     def run(
-        self, paths: list[str], plugin: Watcher | Chosen, limit: float | None
+        self, paths: list[str], plugin: Watcher | First, limit: float | None
     ) -> Outcome:
         """Runs tests in a child until the first failure."""
         told = self.place / "told.json"
@@ -186,7 +200,7 @@ class Trial:
         words = json.loads(told.read_text(encoding="utf-8")) if told.exists() else None
         return Outcome(os.waitstatus_to_exitcode(status), words)
 
-    def be_child(self, paths: list[str], plugin: Watcher | Chosen, told: Path) -> None:
+    def be_child(self, paths: list[str], plugin: Watcher | First, told: Path) -> None:
         """Runs tests in this process, which ends with them."""
         os.setsid()
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
