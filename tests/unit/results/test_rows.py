@@ -14,6 +14,7 @@ from examples.bench_distill import Rate
 from examples.bench_image import TrainingSpeed
 from examples.bench_image_sampling import SamplingSpeed
 from examples.bench_memory import Memory
+from examples.compare_engines import AgreementRow
 from examples.lib.cifar10_em_rows import EMRow, PriorRow
 from examples.lib.engine_rows import EngineRow
 from examples.lib.robustness_rows import Survival
@@ -27,6 +28,7 @@ TYPES: dict[str, Any] = {  # by the row's kind
     "complexity": Complexity,
     "cifar10_em_prior": PriorRow,
     "engine": EngineRow,
+    "engine_agreement": AgreementRow,
     "image-sampling": SamplingSpeed,
     "image-training": TrainingSpeed,
     "paper_table": TableRow,
