@@ -121,7 +121,8 @@ TABLE = {
     "examples.lib*": f"examples.lib* data_prep.lib.* {MEASURED}",
     "examples.paper_table*": f"examples.lib.* examples.paper_table.* data_prep.lib.* "
     f"data_prep.train_teacher {MEASURED}",
-    "examples*": f"examples.lib examples.lib.* data_prep* inspected {MEASURED}",
+    "examples*": f"examples.lib examples.lib.* data_prep* inspected translated "
+    f"{MEASURED}",
 }
 
 
