@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -23,7 +23,8 @@ from data_prep.lib.steps import (
     tell,
 )
 from data_prep.lib.text import write_lines
-from vq_nat.files import read_json, short
+from data_prep.lib.typed import Least, value_of
+from vq_nat.files import read_json
 from vq_nat.processes import command_group
 from vq_nat.results.writing import json_or_none, write_json
 
@@ -99,13 +100,8 @@ def number_of(preset: dict[str, Any], key: str, least: int = 1) -> int:
     Raises:
         UserError: if it is missing, none, or too small.
     """
-    value = preset.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise UserError(
-            f"`{key}` of the preset must be a whole number of at least {least}, but is "
-            f"{short(value)} instead."
-        )
-    return value
+    kind = Annotated[int, Least(least)]
+    return value_of(f"`{key}` of the preset", preset.get(key), kind)
 
 
 def train(command: list[str], out: Path) -> None:

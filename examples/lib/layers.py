@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from data_prep.lib.options import read_yaml
 from data_prep.lib.steps import UserError
+from data_prep.lib.typed import require_keys
 
 Keys = dict[str, Any]
 
@@ -87,49 +88,18 @@ def inherit(entries: Mapping[str, Any], name: str, what: str, *seen: str) -> Key
     return overlay(inherit(entries, base, what, *seen, name), keys)
 
 
-def require_one_of(what: str, value: Any, known: tuple[Any, ...]) -> None:
-    """Refuses a value that does not exist.
+def check_sections(path: Path, keys: Any, needed: Mapping[str, Sequence[str]]) -> None:
+    """Refuses a file that lacks sections, or keys of them.
 
-    Raises:
-        UserError: naming it.
-    """
-    if value not in known:
-        raise UserError(
-            f"{what} must be one of {', '.join(map(str, known))}, "
-            f"but is {value!r} instead."
-        )
-
-
-def refuse_unknown(what: str, keys: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    """Refuses keys that do not exist.
+    Args:
+        path: of the file.
+        keys: what it holds.
+        needed: the sections, and what each must have.
 
     Raises:
         UserError: naming the first.
     """
-    for key in keys:
-        require_one_of(f"A key of {what[0].lower() + what[1:]}", key, known)
-
-
-def check_keys(
-    what: str, keys: Mapping[str, Any], known: tuple[str, ...], needed: tuple[str, ...]
-) -> None:
-    """Refuses an entry that has keys too many or too few.
-
-    Raises:
-        UserError: naming the first.
-    """
-    refuse_unknown(what, keys, known)
-    for name in needed:
-        if name not in keys:
-            raise UserError(f"{what} must have a `{name}`.")
-
-
-def check_values(what: str, keys: Mapping[str, Any], **known: tuple[Any, ...]) -> None:
-    """Refuses values that do not exist; what is not there is right.
-
-    Raises:
-        UserError: naming the first.
-    """
-    for name in known.keys() & keys.keys():
-        where = f"`{name}` of {what[0].lower()}{what[1:]}"
-        require_one_of(where, keys[name], known[name])
+    for section, names in needed.items():
+        if not isinstance(keys, dict) or not isinstance(keys.get(section), dict):
+            raise UserError(f"{path} must have a section `{section}`.")
+        require_keys(f"Section `{section}` of {path}", keys[section], names)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import vq_nat
 from data_prep.lib.steps import once, sha256
 from data_prep.lib.teachers import find_device
+from data_prep.lib.typed import read_as
 from examples.lib.places import LANGS, corpus_stamp
 from examples.lib.progress import say
 from examples.lib.quickstart_plan import SEED, QuickstartPlan
@@ -155,8 +156,13 @@ def measure_one(
 
 def read_conditions(plan: QuickstartPlan) -> Conditions:
     """Returns how the preset wants systems to be measured."""
-    options = {k.replace("-", "_"): v for k, v in plan.preset["measure"].items()}
-    return Conditions(device=find_device(plan.device), threads=plan.threads, **options)
+    return read_as(
+        Conditions,
+        "`measure` of the preset",
+        plan.preset["measure"],
+        device=find_device(plan.device),
+        threads=plan.threads,
+    )
 
 
 def read_test_set(plan: QuickstartPlan, name: str | None = None) -> TestSet:

@@ -8,10 +8,17 @@ from typing import Any
 
 from data_prep.lib.options import read_yaml
 from data_prep.lib.steps import UserError
+from examples.lib.layers import check_sections
 from examples.lib.places import Place
 
 SEED = "student-seed"  # and a number: the name of a further student
-SECTIONS = ("corpus", "teacher", "distill", "student", "measure")
+NEEDED = {
+    "corpus": ("name", "bpe-operations"),
+    "teacher": ("max-update",),
+    "distill": (),
+    "student": ("max-update",),
+    "measure": (),
+}
 
 
 @dataclass(frozen=True)
@@ -58,15 +65,5 @@ def read_preset(path: Path) -> dict[str, dict[str, Any]]:
         preset = read_yaml(path)
     except FileNotFoundError:
         raise UserError(f"The preset {path} is missing.") from None
-    for section in SECTIONS:
-        if not isinstance(preset, dict) or not isinstance(preset.get(section), dict):
-            raise UserError(f"The preset {path} must have a section `{section}`.")
-    for section, name in (
-        ("corpus", "name"),
-        ("corpus", "bpe-operations"),
-        ("teacher", "max-update"),
-        ("student", "max-update"),
-    ):
-        if name not in preset[section]:
-            raise UserError(f"Section `{section}` of {path} must have `{name}`.")
+    check_sections(path, preset, NEEDED)
     return preset

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from vq_nat.nn.fingerprint import hash_weights
-
 
 def weights_of(path: Path) -> str:
     """Returns the SHA-256 of a checkpoint's weights."""
@@ -16,6 +14,7 @@ def weights_of(path: Path) -> str:
 
 @cache
 def _weights_of(path: Path, modified: int, size: int) -> str:
-    from vq_nat.fairseq_side.compat import load_weights  # brings fairseq
+    from vq_nat.fairseq_side.compat import load_weights  # these bring fairseq
+    from vq_nat.nn.fingerprint import hash_weights
 
     return hash_weights(load_weights(path))

@@ -9,50 +9,70 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
 from data_prep.lib.steps import UserError
+from data_prep.lib.typed import Least, read_as, require_one_of
 from data_prep.train_teacher import find_preset, read_preset
 from examples.lib.layers import (
     Keys,
     as_list,
-    check_keys,
-    check_values,
+    check_sections,
     inherit,
     overlay,
     read_layers,
-    refuse_unknown,
-    require_one_of,
     settled,
 )
 from examples.lib.trainings import TEACHER as CHECKPOINT_OF_TEACHER
+from vq_nat.bench.conditions import Clock, Conditions
 
 PRESETS = Path(__file__).resolve().parents[2] / "data_prep" / "presets"
 CONFIG_VERSION = 1  # raise when a row changes for the same configuration
 TEACHER = "teacher"  # the name of the model that teaches, and of its recipe
-STUDENT = "student"
-TEXTS = ("human", "distilled", "distilled-mono")
-ENGINES = ("torch", "onnx", "ctranslate2", "vq-nat")
-CHECKPOINTS = ("best", "last", "average")
+HUMAN = "human"  # the text of people
 NEED_REFERENCES = ("true_codes", "true_latents")  # options of decoding
-PAPER = ("bleu", "latency_ms", "speedup")
-SECTIONS = ("corpus", "teacher", "distill", "student", "measure", "models", "rows")
-MODEL_KEYS = ("recipe", "text", "seeds", "checkpoint", "average")
-MEASURE_KEYS = (
-    *("autocast", "batch-size", "timed-sentences", "warm-up", "repeats", "clocks"),
-    *("stages", "memory-limit-gb", "comet", "threads", "cpu-clocks", "in-turn"),
-    "timed-by-length",
-)
-CLOCK = re.compile(r"\d+:\d+")  # batch size, threads
 NEEDED = {
     "corpus": ("name", "kind", "bpe-operations", "test-sets"),
     "teacher": ("max-update",),
+    "distill": (),
     "student": ("max-update",),
+    "measure": (),
+    "models": (),
+    "rows": (),
 }
+Text = Literal["human", "distilled", "distilled-mono"]
+Engine = Literal["torch", "onnx", "ctranslate2", "vq-nat"]
+Checkpoint = Literal["best", "last", "average"]
+Whole = Annotated[int, Least(0)]
+TEXTS = get_args(Text)
+
+
+@dataclass(frozen=True)
+class Measuring(Conditions):
+    """How the rows of a table are measured.
+
+    Attributes:
+        cpu_clocks: whether the CPU is timed beside another device.
+        in_turn: rows that all others are timed beside, sentence by sentence.
+    """
+
+    threads: Annotated[int, Least(1)] = 1
+    cpu_clocks: bool = True
+    in_turn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelKeys:
+    """What a file says of a model, besides its changes of the recipe (`set`)."""
+
+    recipe: str
+    text: Text = "human"
+    seeds: tuple[int, ...] = ()
+    checkpoint: Checkpoint | None = None
+    average: Whole | None = None
 
 
 @dataclass(frozen=True)
@@ -61,9 +81,9 @@ class Model:
 
     name: str
     flags: Keys
-    text: str = "human"
+    text: Text = "human"
     seeds: tuple[int, ...] = ()  # none: the one among the flags
-    checkpoint: str = "best"  # or last, or average
+    checkpoint: Checkpoint = "best"
     average: int = 0  # number of checkpoints
 
     @property
@@ -79,7 +99,7 @@ class Model:
     @property
     def is_taught(self) -> bool:
         """Whether its training needs the teacher: its weights, or its translations."""
-        return self.text != TEXTS[0] or self.starts_from_teacher
+        return self.text != HUMAN or self.starts_from_teacher
 
     @property
     def judges(self) -> bool:
@@ -99,6 +119,15 @@ class Model:
 
 
 @dataclass(frozen=True)
+class PaperFigures:
+    """What the paper says of a row."""
+
+    bleu: float | None = None
+    latency_ms: float | None = None
+    speedup: float | None = None
+
+
+@dataclass(frozen=True)
 class RowSpec:
     """One line of the table: a model and how it decodes."""
 
@@ -106,12 +135,12 @@ class RowSpec:
     group: str
     label: str
     model: str
-    engine: str = ENGINES[0]
+    engine: Engine = "torch"
     decoding: Keys = field(default_factory=dict)
     paper: Keys = field(default_factory=dict)  # its figures
     note: str = ""
     seeds: tuple[int, ...] = ()  # some of the model's; none: all
-    clocks: tuple[str, ...] | None = None  # fewer than the others have; None: those
+    clocks: tuple[Clock, ...] | None = None  # fewer than the others have; None: those
 
     @property
     def needs_references(self) -> bool:
@@ -132,7 +161,7 @@ class Table:
     corpus: Keys
     distill: Keys
     mono: tuple[str, ...]
-    measure: Keys
+    measure: Measuring
     models: dict[str, Model]
     rows: dict[str, RowSpec]
     updates_per_second: float  # a guess, for what has never been trained
@@ -149,8 +178,6 @@ class Table:
         return self.models[row.model]
 
 
-ROW_KEYS = tuple(one.name for one in fields(RowSpec) if one.name != "name")
-
 # ------------------------------------------------------------------------------ reading
 
 
@@ -161,71 +188,35 @@ def read_table(path: Path) -> Table:
         UserError: if something is missing, unknown or out of its range.
     """
     keys = read_layers(path)
-    for section in SECTIONS:
-        if not isinstance(keys.get(section), dict):
-            raise UserError(f"{path} must have a section `{section}`.")
-    keys[TEACHER] = expand_preset(keys[TEACHER])
-    for section, names in NEEDED.items():
-        for key in names:
-            if keys[section].get(key) is None:
-                raise UserError(f"Section `{section}` of {path} must have `{key}`.")
-    check_measure(keys["measure"], path)
+    keys[TEACHER] = expand_preset(keys.get(TEACHER))
+    check_sections(path, keys, NEEDED)
     # The sections of the preset are the recipes that all others start from.
-    recipes = {name: keys[name] for name in (TEACHER, STUDENT)}
+    recipes = {name: keys[name] for name in (TEACHER, "student")}
     recipes |= keys.get("recipes", {})
-    models = {TEACHER: read_teacher(keys[TEACHER])}
+    models = {TEACHER: model_of(TEACHER, settled(keys[TEACHER]), ModelKeys(TEACHER))}
     for name in present(keys["models"]):
         models[name] = read_model(name, keys["models"], recipes)
     rows = {n: read_row(n, keys["rows"], models) for n in present(keys["rows"])}
     refuse_shared_names(rows)
     if keys.get("only") is not None:
         for name in keys["only"]:
-            require_one_of(f"A row of `only` in {path}", name, tuple(rows))
+            require_one_of(f"A row of `only` in {path}", name, rows)
         rows = {name: rows[name] for name in keys["only"]}
     used = {row.model for row in rows.values()} | {TEACHER}
+    measure, corpus = settled(keys["measure"]), settled(keys["corpus"])
     table = Table(
-        corpus=settled(keys["corpus"]),
+        corpus=corpus,
         distill=settled(keys["distill"]),
         mono=tuple(as_list(keys.get("mono") or [])),
-        measure=settled(keys["measure"]),
+        measure=read_as(Measuring, f"`measure` of {path}", measure, device="cpu"),
         models={name: model for name, model in models.items() if name in used},
         rows=rows,
         updates_per_second=float(keys.get("updates-per-second", 1.0)),
-        title=keys.get("title", f"The paper's table on {keys['corpus']['name']}"),
-        name=str(keys.get("name", keys["corpus"]["name"])),
+        title=keys.get("title", f"The paper's table on {corpus['name']}"),
+        name=str(keys.get("name", corpus["name"])),
     )
     refuse_missing_mono(table, path)
     return table
-
-
-def check_measure(section: Keys, path: Path) -> None:
-    """Refuses ways of measuring that do not exist.
-
-    Raises:
-        UserError: naming the first.
-    """
-    what, threads = f"`measure` of {path}", section.get("threads", 1)
-    refuse_unknown(what, section, MEASURE_KEYS)
-    if not isinstance(threads, int) or threads < 1:
-        raise UserError(
-            f"`threads` of {what} must be a whole number of at least 1, but is "
-            f"{threads!r} instead."
-        )
-    check_clocks(what, section.get("clocks"))
-
-
-def check_clocks(where: str, words: Any) -> None:
-    """Refuses clocks that cannot be read.
-
-    Raises:
-        UserError: naming the first.
-    """
-    for word in as_list(words or []):
-        if not isinstance(word, str) or not CLOCK.fullmatch(word):
-            raise UserError(
-                f"`clocks` of {where} must be BATCH:THREADS as in "
-                f'"8:1", with quotes, but one is {word!r} instead.'
-            )
 
 
 def present(entries: Mapping[str, Any]) -> list[str]:
@@ -233,20 +224,12 @@ def present(entries: Mapping[str, Any]) -> list[str]:
     return [name for name, entry in entries.items() if entry is not None]
 
 
-def expand_preset(section: Keys) -> Keys:
+def expand_preset(section: Any) -> Any:
     """Lays the teacher's flags over a preset of data_prep, if it names one."""
-    if "preset" not in section:
+    if not isinstance(section, dict) or "preset" not in section:
         return section
     preset = read_preset(find_preset(section["preset"], PRESETS))
     return overlay(preset, {k: v for k, v in section.items() if k != "preset"})
-
-
-def read_teacher(section: Keys) -> Model:
-    """Returns the teacher, whose flags are a section of their own."""
-    flags = settled(section)
-    average = int(flags.pop("average", 0))
-    checkpoint = "average" if average else "best"
-    return Model(TEACHER, flags, checkpoint=checkpoint, average=average)
 
 
 def read_model(name: str, entries: Keys, recipes: Keys) -> Model:
@@ -257,18 +240,19 @@ def read_model(name: str, entries: Keys, recipes: Keys) -> Model:
     """
     what, keys = f"The model `{name}`", inherit(entries, name, "model")
     changed = keys.pop("set", None) or {}  # its None takes flags away
-    keys = settled(keys)
-    check_keys(what, keys, MODEL_KEYS, needed=("recipe",))
-    check_values(what, keys, text=TEXTS, checkpoint=CHECKPOINTS)
-    flags = settled(overlay(inherit(recipes, keys["recipe"], "recipe"), changed))
-    average = int(keys.get("average", flags.pop("average", 0)) or 0)
-    checkpoint = keys.get("checkpoint", "average" if average else "best")
+    said = read_as(ModelKeys, what, settled(keys))
+    flags = settled(overlay(inherit(recipes, said.recipe, "recipe"), changed))
     if not str(flags.get("max-update", "")).isdigit():
         raise UserError(f"{what} must have a number of `max-update`.")
-    seeds = tuple(as_list(keys.get("seeds", [])))
-    if not all(isinstance(seed, int) for seed in seeds):
-        raise UserError(f"`seeds` of the model `{name}` must be whole numbers.")
-    return Model(name, flags, keys.get("text", TEXTS[0]), seeds, checkpoint, average)
+    return model_of(name, flags, said)
+
+
+def model_of(name: str, flags: Keys, said: ModelKeys) -> Model:
+    """Returns a model; `average` may stand among the flags of its recipe."""
+    usual = int(flags.pop("average", 0))
+    average = usual if said.average is None else said.average
+    checkpoint = said.checkpoint or ("average" if average else "best")
+    return Model(name, flags, said.text, said.seeds, checkpoint, average)
 
 
 def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
@@ -277,18 +261,15 @@ def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
     Raises:
         UserError: if it is not complete.
     """
-    what, keys = f"The row `{name}`", settled(inherit(entries, name, "row"))
-    check_keys(what, keys, ROW_KEYS, needed=("group", "label", "model"))
-    check_values(what, keys, model=tuple(models), engine=ENGINES)
-    check_clocks(f"the row `{name}`", keys.get("clocks"))
-    refuse_unknown(f"`paper` of the row `{name}`", keys.get("paper", {}), PAPER)
-    keys |= {k: tuple(as_list(keys[k])) for k in ("seeds", "clocks") if k in keys}
-    row = RowSpec(name=name, **keys)
+    what, keys = f"the row `{name}`", settled(inherit(entries, name, "row"))
+    row = read_as(RowSpec, f"The row `{name}`", keys, name=name)
+    require_one_of(f"`model` of {what}", row.model, models)
+    read_as(PaperFigures, f"`paper` of {what}", row.paper)
     for seed in row.seeds:
-        require_one_of(f"A seed of the row `{name}`", seed, models[row.model].seeds)
+        require_one_of(f"A seed of {what}", seed, models[row.model].seeds)
     if row.judge is not None:
-        judges = tuple(one for one, model in models.items() if model.judges)
-        require_one_of(f"`teacher` of the row `{name}`", row.judge, judges)
+        judges = [one for one, model in models.items() if model.judges]
+        require_one_of(f"`teacher` of {what}", row.judge, judges)
     return row
 
 
@@ -335,7 +316,7 @@ def training_config(table: Table, name: str, seed: int | None) -> Keys:
     }
     if model.is_taught and name != TEACHER:
         used["teacher"] = training_config(table, TEACHER, None)
-    if model.text != "human":
+    if model.text != HUMAN:
         used["distill"] = table.distill
     if model.text == "distilled-mono":
         used["mono"] = list(table.mono)

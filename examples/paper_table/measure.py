@@ -27,8 +27,7 @@ from examples.paper_table.plan import (
     wanted,
 )
 from examples.paper_table.rows import TableRow
-from vq_nat.bench.clocks import Clock
-from vq_nat.bench.conditions import Conditions
+from vq_nat.bench.conditions import Clock, Conditions
 from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.speed import measure_in_turn, measure_times
@@ -109,7 +108,7 @@ def add_in_turn(
     row: Row, plan: TablePlan, unit: Unit, test_set: TestSet, conditions: Conditions
 ) -> None:
     """Times a row beside those that speed-ups are against, sentence by sentence."""
-    names = [n for n in plan.table.measure.get("in-turn", ()) if n in plan.table.rows]
+    names = [n for n in plan.table.measure.in_turn if n in plan.table.rows]
     if unit.row.name in names or unit.row.needs_references:
         return
     bases = [
@@ -130,14 +129,11 @@ def read_conditions(plan: TablePlan, row: RowSpec) -> Conditions:
 
     Only clocks may be left out, of what would take hours.
     """
-    options = {k.replace("-", "_"): v for k, v in plan.table.measure.items()}
+    measure = plan.table.measure
     device = CPU if row.engine in ON_CPU else find_device(plan.device)
-    threads, words = options.pop("threads", 1), options.pop("clocks", ())
-    on_cpu = options.pop("cpu_clocks", True)
-    options.pop("in_turn", None)
-    words = words if row.clocks is None else row.clocks
-    clocks = read_clocks(words, device, threads, on_cpu)
-    return Conditions(device=device, threads=threads, clocks=clocks, **options)
+    clocks = measure.clocks if row.clocks is None else row.clocks
+    every = on_all(clocks, device, measure.threads, measure.cpu_clocks)
+    return replace(measure, device=device, clocks=every)
 
 
 def refuse_other_device(plan: TablePlan) -> None:
@@ -146,28 +142,27 @@ def refuse_other_device(plan: TablePlan) -> None:
     Raises:
         UserError: where there is no GPU.
     """
-    for_gpu = not plan.table.measure.get("cpu-clocks", True)
-    if for_gpu and find_device(plan.device) == CPU:
+    if not plan.table.measure.cpu_clocks and find_device(plan.device) == CPU:
         raise UserError(
             f"The device must be a GPU for the table {plan.table.name}, which has no "
             "clocks of a CPU (`cpu-clocks`), but is cpu instead."
         )
 
 
-def read_clocks(
-    words: Sequence[str], device: str, threads: int, on_cpu: bool = True
+def on_all(
+    clocks: Sequence[Clock], device: str, threads: int, on_cpu: bool = True
 ) -> tuple[Clock, ...]:
-    """Returns the clocks of the configuration, and each size as one sentence is timed.
+    """Returns clocks of the CPU, and each of their sizes as one sentence is timed.
 
     Args:
-        words: BATCH_SIZE:THREADS of the CPU, 0 for the largest batch and all threads.
+        clocks: of the configuration.
         device: of the main figures.
         threads: the same for threads.
         on_cpu: whether the CPU is timed beside another device.
     """
-    clocks = [Clock.read(f"{word}:{CPU}") for word in words]
+    cpu = [replace(clock, device=clock.device or CPU) for clock in clocks]
     own = [Clock(clock.batch_size, threads, device) for clock in clocks]
-    return tuple(dict.fromkeys([*(clocks if on_cpu else []), *own]))
+    return tuple(dict.fromkeys([*(cpu if on_cpu else []), *own]))
 
 
 def read_test_sets(plan: TablePlan) -> list[TestSet]:

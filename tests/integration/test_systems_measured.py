@@ -8,8 +8,7 @@ from fairseq_commands import TEACHER
 
 import vq_nat
 from vq_nat import engine as native
-from vq_nat.bench.clocks import Clock
-from vq_nat.bench.conditions import Conditions
+from vq_nat.bench.conditions import Clock, Conditions
 from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.significance import compare_rows

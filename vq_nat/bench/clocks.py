@@ -8,7 +8,6 @@ are those over batches, per sentence of the batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from statistics import median
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import torch
 
 from ..results.rows import ClockRow
+from .conditions import Clock, Rules
 from .machine import resident_bytes
 from .timing import INCLUDES, Synchronize, Translate, percentile, require_some, seconds
 
@@ -23,51 +23,6 @@ LARGEST = 0  # as a batch size: the largest that fits
 FIRST_LARGE, LAST_LARGE = 256, 4096
 TOO_LARGE = "a larger batch does not fit into the device's memory"
 FASTER = 1.02  # a larger batch must bring this much, or it is the last
-
-
-@dataclass(frozen=True)
-class Clock:
-    """One way to time a system.
-
-    Attributes:
-        batch_size: sentences in a call; 0 = the largest that fits.
-        threads: of the CPU; 0 = all that this process may use.
-        device: where, "" = that of the conditions.
-    """
-
-    batch_size: int = 1
-    threads: int = 1
-    device: str = ""
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "threads"):
-            value = getattr(self, name)
-            if value < 0:
-                raise ValueError(f"`{name}` must be 0 or more, but is {value} instead.")
-
-    @classmethod
-    def read(cls, text: str) -> Clock:
-        """Reads BATCH_SIZE:THREADS or BATCH_SIZE:THREADS:DEVICE, as in "8:1".
-
-        Raises:
-            ValueError: for anything else.
-        """
-        size, _, rest = text.partition(":")
-        threads, _, device = rest.partition(":")
-        if not (size.isdecimal() and threads.isdecimal()):
-            raise ValueError(
-                "a clock must be BATCH_SIZE:THREADS or BATCH_SIZE:THREADS:DEVICE, "
-                f"but is {text!r} instead."
-            )
-        return cls(int(size), int(threads), device)
-
-
-class Rules(NamedTuple):
-    """What all clocks have in common."""
-
-    warm_up: int = 10  # sentences, at least one batch
-    repeats: int = 3
-    memory_limit: int = 8 * 2**30  # bytes of this process, for the largest batch
 
 
 class Reading(NamedTuple):

@@ -1,13 +1,58 @@
-"""How systems are measured; the same for all that are compared."""
+"""How systems are measured; the same for all that are compared. Needs no torch."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from ..engine import all_threads
-from .clocks import Clock, Rules
-from .machine import processor, versions
+
+
+@dataclass(frozen=True)
+class Clock:
+    """One way to time a system.
+
+    Attributes:
+        batch_size: sentences in a call; 0 = the largest that fits.
+        threads: of the CPU; 0 = all that this process may use.
+        device: where, "" = that of the conditions.
+    """
+
+    FORM: ClassVar[str] = 'BATCH:THREADS as in "8:1", with quotes'
+
+    batch_size: int = 1
+    threads: int = 1
+    device: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "threads"):
+            value = getattr(self, name)
+            if value < 0:
+                raise ValueError(f"`{name}` must be 0 or more, but is {value} instead.")
+
+    @classmethod
+    def read(cls, text: str) -> Clock:
+        """Reads BATCH_SIZE:THREADS or BATCH_SIZE:THREADS:DEVICE, as in "8:1".
+
+        Raises:
+            ValueError: for anything else.
+        """
+        size, _, rest = text.partition(":")
+        threads, _, device = rest.partition(":")
+        if not (size.isdecimal() and threads.isdecimal()):
+            raise ValueError(
+                "a clock must be BATCH_SIZE:THREADS or BATCH_SIZE:THREADS:DEVICE, "
+                f"but is {text!r} instead."
+            )
+        return cls(int(size), int(threads), device)
+
+
+class Rules(NamedTuple):
+    """What all clocks have in common."""
+
+    warm_up: int = 10  # sentences, at least one batch
+    repeats: int = 3
+    memory_limit: int = 8 * 2**30  # bytes of this process, for the largest batch
 
 
 @dataclass(frozen=True)
@@ -63,6 +108,8 @@ class Conditions:
 
 def describe_conditions(conditions: Conditions) -> dict[str, Any]:
     """Returns everything a measured row depends on besides model and test set."""
+    from .machine import processor, versions  # which ask torch
+
     return {
         **asdict(conditions),
         "clocks": [asdict(clock) for clock in conditions.clocks],  # as JSON reads it

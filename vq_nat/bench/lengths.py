@@ -12,7 +12,8 @@ from statistics import mean
 from ..results.lengths import RANGES, range_of
 from ..results.rows import LengthScores, LengthTimes
 from ..translation.scores import bleu_of
-from .clocks import Rules, read_clock
+from .clocks import read_clock
+from .conditions import Rules
 from .quality import reference_streams, repetition_rate
 from .sentences import TestSet, spread
 from .timing import Synchronize, Translate, percentile

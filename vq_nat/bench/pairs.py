@@ -11,7 +11,7 @@ from functools import partial
 from statistics import median
 
 from ..results.rows import InTurn
-from .clocks import Rules
+from .conditions import Rules
 from .timing import Synchronize, Translate, no_wait, require_some, seconds
 
 

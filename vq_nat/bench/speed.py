@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from ..results.rows import ClockRow, InTurn, Latency, LengthTimes, Speed, Times
-from .clocks import Clock, measure_clock
-from .conditions import Conditions
+from .clocks import measure_clock
+from .conditions import Clock, Conditions
 from .engines import engine_versions
 from .lengths import latency_by_length
 from .machine import calibrate, describe_machine, gain_of_threads

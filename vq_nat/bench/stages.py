@@ -16,7 +16,7 @@ from typing import Any
 
 from ..translation.decoding import generator
 from ..translation.flow import device_of, is_latent
-from .clocks import Rules
+from .conditions import Rules
 from .timing import Synchronize, synchronizer
 
 LATENT_DOORS = {

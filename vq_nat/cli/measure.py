@@ -58,8 +58,7 @@ def add_measure_command(commands: Any) -> None:
 
 def run_measure(options: argparse.Namespace) -> None:
     """Measures one system and prints where its row is."""
-    from ..bench.clocks import Clock
-    from ..bench.conditions import Conditions
+    from ..bench.conditions import Clock, Conditions
     from ..bench.measure import measure_system
     from ..bench.sentences import TestSet
     from ..bench.systems import System

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from vq_nat.bench import clocks, timing
-from vq_nat.bench.clocks import Clock, Rules, full_batches, measure_clock
+from vq_nat.bench.clocks import full_batches, measure_clock
+from vq_nat.bench.conditions import Clock, Rules
 
 SENTENCES = ["x", "x x", "x x x"]
 

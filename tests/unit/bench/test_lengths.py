@@ -2,7 +2,7 @@
 
 import pytest
 
-from vq_nat.bench.clocks import Rules
+from vq_nat.bench.conditions import Rules
 from vq_nat.bench.lengths import (
     latency_by_length,
     places_by_length,

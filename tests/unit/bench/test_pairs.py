@@ -3,7 +3,7 @@
 import pytest
 
 from vq_nat.bench import pairs, timing
-from vq_nat.bench.clocks import Rules
+from vq_nat.bench.conditions import Rules
 from vq_nat.bench.pairs import time_in_turn
 
 

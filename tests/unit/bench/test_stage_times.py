@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from vq_nat.bench import stages
-from vq_nat.bench.clocks import Rules
+from vq_nat.bench.conditions import Rules
 from vq_nat.bench.stages import profile_stages
 from vq_nat.translation.decoding import generator
 

@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from vq_nat.bench import engines
-from vq_nat.bench.clocks import Clock
-from vq_nat.bench.conditions import Conditions, describe_conditions
+from vq_nat.bench.conditions import Clock, Conditions, describe_conditions
 from vq_nat.bench.engines import describe_dtype
 from vq_nat.bench.machine import commit
 from vq_nat.bench.measure import measure_system

@@ -46,8 +46,8 @@ def timed(make_plan: Make, monkeypatch: pytest.MonkeyPatch) -> TablePlan:
     raw.mkdir(parents=True)
     for lang in ("en", "de"):
         (raw / f"test.{lang}").write_text("a line\n")
-    bases = {"in-turn": ["teacher-beam4", "a row that this table does not have"]}
-    measured = {**plan.table.measure, **bases}
+    bases = ("teacher-beam4", "a row that this table does not have")
+    measured = replace(plan.table.measure, in_turn=bases)
     plan = replace(plan, table=replace(plan.table, measure=measured))
     monkeypatch.setattr(table_measure, "is_ready", lambda *_: True)
     times = {"latency_ms": {"median": 1.0}, "calibration": {"operators_ms": 5.0}}

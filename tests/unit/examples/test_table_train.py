@@ -18,7 +18,7 @@ from examples.paper_table import measure as table_measure
 from examples.paper_table import plan as table_plan
 from examples.paper_table import train as table_train
 from examples.paper_table.measure import (
-    read_clocks,
+    on_all,
     read_conditions,
     refuse_other_device,
 )
@@ -30,7 +30,7 @@ from examples.paper_table.plan import (
     is_trained,
     units_of,
 )
-from vq_nat.bench.clocks import Clock
+from vq_nat.bench.conditions import Clock
 from vq_nat.results.rows import write_outputs
 from vq_nat.results.writing import write_json
 
@@ -290,18 +290,21 @@ def test_all_gpus_together_make_the_batch(
     assert for_machine({"max-tokens": 1}, {}) == {"max-tokens": 1}
 
 
+SIZES = (Clock(8, 1), Clock(8, 0), Clock(0, 1))
+
+
 def test_a_gpu_has_clocks_of_its_own() -> None:
-    on_cpu = (Clock(8, 1, "cpu"), Clock(8, 0, "cpu"), Clock(0, 1, "cpu"))
-    assert read_clocks(["8:1", "8:0", "0:1"], "cpu", 1) == on_cpu
-    on_gpu = (Clock(8, 2, "cuda"), Clock(0, 2, "cuda"))
-    assert read_clocks(["8:1", "8:0", "0:1"], "cuda", 2) == on_cpu + on_gpu
-    assert read_clocks(["8:1", "8:0", "0:1"], "cuda", 2, on_cpu=False) == on_gpu
+    cpu = (Clock(8, 1, "cpu"), Clock(8, 0, "cpu"), Clock(0, 1, "cpu"))
+    assert on_all(SIZES, "cpu", 1) == cpu
+    gpu = (Clock(8, 2, "cuda"), Clock(0, 2, "cuda"))
+    assert on_all(SIZES, "cuda", 2) == cpu + gpu
+    assert on_all(SIZES, "cuda", 2, on_cpu=False) == gpu
 
 
 def test_a_table_of_a_gpu_is_not_filled_on_a_cpu(make_plan: Make) -> None:
     plan = make_plan()
     refuse_other_device(plan)
-    measure = {**plan.table.measure, "cpu-clocks": False}
+    measure = replace(plan.table.measure, cpu_clocks=False)
     plan = replace(plan, table=replace(plan.table, measure=measure))
     with pytest.raises(UserError, match="must be a GPU for the table demo, which"):
         refuse_other_device(plan)
@@ -310,8 +313,8 @@ def test_a_table_of_a_gpu_is_not_filled_on_a_cpu(make_plan: Make) -> None:
 
 def test_every_batch_is_timed_with_the_threads_of_one_sentence() -> None:
     """Else the best batch would be sought among two."""
-    clocks = read_clocks(["8:1", "0:1", "8:0"], "cpu", 3)
-    assert {Clock(8, 3, "cpu"), Clock(0, 3, "cpu")} <= set(clocks)
+    every = on_all(SIZES, "cpu", 3)
+    assert {Clock(8, 3, "cpu"), Clock(0, 3, "cpu")} <= set(every)
 
 
 def test_graphs_run_on_the_cpu_whatever_the_others_do(make_plan: Make) -> None:
