@@ -95,8 +95,14 @@ def room(options: argparse.Namespace) -> None:
     """Draws in a room."""
     start, state = time.monotonic(), commit()
     drawn = draw(options.folder, options.count, options.seed)
+    reasons = rows.reasons(options.keep)  # nobody can notice these
     with trials_of(options.tests, options) as trials:
-        found = [trials.attempt(mutation) for mutation in drawn]
+        found = [
+            {**rows.tried(mutation, None), "reason": reasons[mutation.key]}
+            if mutation.key in reasons
+            else trials.attempt(mutation)
+            for mutation in drawn
+        ]
     words = [options.folder, *options.tests]
     words += ["--count", str(options.count), "--seed", str(options.seed)]
     row: rows.Row = {

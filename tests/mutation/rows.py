@@ -64,6 +64,17 @@ def read(path: Path) -> Row:
     return row
 
 
+def reasons(name: str) -> dict[tuple[str, str, str], str]:
+    """Returns why survivors of a row that is kept need not be tried again."""
+    path = ROWS / f"{name}.json"
+    found = read(path)["tried"] if name and path.is_file() else []
+    return {
+        (one["file"], one["before"], one["after"]): one["reason"]
+        for one in found
+        if "reason" in one
+    }
+
+
 def table(rows: list[Row]) -> str:
     """Returns the table of all rooms, and below it the survivors with their reasons."""
     lines, notes = [], []

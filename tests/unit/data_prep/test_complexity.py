@@ -116,6 +116,12 @@ def test_both_corpora_are_read_line_by_line(
     assert "| human | " in capsys.readouterr().out
 
 
+def test_no_more_pairs_are_looked_at_than_are_asked_for(tmp_path: Path) -> None:
+    arguments, row = write_corpora(tmp_path), tmp_path / "row.json"
+    complexity.main([*arguments, "--pairs", "1", "--out", str(row)])
+    assert json.loads(row.read_text())["pairs"] == 1
+
+
 def test_a_human_corpus_that_is_too_short_is_a_sentence(tmp_path: Path) -> None:
     arguments = write_corpora(tmp_path)
     for lang in ("en", "de"):

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -163,3 +164,21 @@ def test_a_folder_that_fairseq_takes_apart_is_refused_by_its_sign(
     shutil.copyfile(folder / "text.json", torn / "text.json")
     with pytest.raises(ValueError, match=re.escape(f"must have no {sign!r} in its")):
         loading.find_data(checkpoint, torn)
+
+
+@pytest.mark.parametrize(("rows", "fits"), [(None, True), (7, True), (8, False)])
+def test_a_teacher_must_have_as_many_symbols_as_its_student(
+    rows: int | None, fits: bool, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If it says how many: other architectures keep them under other names."""
+    weights = {} if rows is None else {"decoder.embed_tokens.weight": [0] * rows}
+    checkpoint.touch()
+    monkeypatch.setattr(loading, "load_weights", lambda path: weights)
+    monkeypatch.setattr(loading, "load_models", lambda path, task: (["it"], None, None))
+    monkeypatch.setattr(loading, "ready", lambda model, device: model)
+    task = SimpleNamespace(target_dictionary=range(7))
+    if fits:
+        assert loading.load_teacher(checkpoint, task, "cpu") == "it"
+    else:
+        with pytest.raises(ValueError, match="must hold 7 symbols, .* holds 8 instead"):
+            loading.load_teacher(checkpoint, task, "cpu")
