@@ -3,6 +3,8 @@
 import os
 import platform
 import re
+import sys
+import sysconfig
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -48,14 +50,21 @@ def long_description() -> str:
 class BuildEngine(build_ext):
     """Compiles the engine, each file for its instruction set, or does without."""
 
+    def finalize_options(self) -> None:
+        """Keeps objects in build/ for an editable installation, too."""
+        kind = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
+        self.build_temp = self.build_temp or str(Path("build", f"temp.{kind}"))
+        super().finalize_options()
+
     def build_extension(self, ext: Extension) -> None:
         """Compiles what changed; a failure is said once and breaks nothing."""
         compile_one, link = self.compiler._compile, self.compiler.link_shared_object
         files: list[Future[None]] = []  # compiled side by side
-        headers = max(path.stat().st_mtime for path in ENGINE.glob("*.h"))
+        shared = [*ENGINE.glob("*.h"), ROOT / "setup.py", *map(Path, ext.include_dirs)]
+        changed = max(path.stat().st_mtime for path in shared)
 
         def compile_changed(obj, source, suffix, cc_args, extra, pp_opts):
-            newest = max(headers, Path(source).stat().st_mtime)
+            newest = max(changed, Path(source).stat().st_mtime)
             if not Path(obj).is_file() or Path(obj).stat().st_mtime < newest:
                 name = Path(source).stem
                 flags = [*extra, *INSTRUCTION_SETS.get(name, [])]

@@ -22,6 +22,9 @@ torch=${VQ_NAT_TORCH:-torch==2.13.0}
 stamp=$venv/.vq-nat-installed
 log=$venv/install.log
 export MAX_JOBS=${MAX_JOBS:-2}  # compilers that run at a time
+export CFLAGS="-g0 ${CFLAGS:-}"  # with what debuggers read, fairseq takes twice as long
+# Of 15,000 files a few thousand are ever imported: Python compiles those when they are.
+[[ -n ${PYTHONDONTWRITEBYTECODE:-} ]] || export PIP_NO_COMPILE=1
 
 fail() { echo "error: $1" >&2; exit 1; }
 
@@ -55,12 +58,32 @@ sys.exit((int(major), int(minor)) < (2, 6))
 PYTHON
 }
 
+has_fairseq() {
+    "$python" -c "import importlib.metadata as m, sys
+sys.exit(m.version('fairseq-fixed') != '${fairseq#*==}')" 2>>"$log"
+}
+
 step() { echo "install: $*"; }
 
 pip_install() {
     "$python" -m pip install --disable-pip-version-check "$@" >>"$log" 2>&1 && return
     tail -n 30 "$log" >&2
     fail "pip install $* failed; all it said is in $log."
+}
+
+# Compilers work while packages come; what they say joins the log when they are done.
+aside() { # NAME COMMAND ...: starts it; `wait_for NAME` returns its status
+    local name=$1
+    "${@:2}" >"$venv/$name.log" 2>&1 &
+    running[$name]=$!
+}
+
+wait_for() {
+    local status=0
+    wait "${running[$1]}" || status=$?
+    unset "running[$1]"
+    cat "$venv/$1.log" >>"$log" && rm "$venv/$1.log"
+    return "$status"
 }
 
 # ------------------------------------------------------------------ environment
@@ -76,24 +99,42 @@ if [[ -e $stamp && $(<"$stamp") == "$(digest)" ]]; then
     exit 0
 fi
 rm -f "$stamp"
+venv=$(cd "$venv" && pwd)
+python=$venv/bin/python
 
 # ------------------------------------------------------------------ packages
 numpy=$(requirement numpy)
 pybind11=$(requirement pybind11)  # compiles our engine
 fairseq=$(requirement fairseq-fixed)
-PATH=$(cd "$venv" && pwd)/bin:$PATH  # where the build looks for ninja
+PATH=$venv/bin:$PATH  # where the build looks for ninja
+declare -A running=()
+built=$(mktemp -d)
+trap 'rm -rf "$built"; ((${#running[@]} == 0)) || kill "${running[@]}" || true' EXIT
 step "build tools (cython, ninja, $numpy, $pybind11, setuptools, wheel)"
-pip_install cython ninja "$numpy" "$pybind11" "setuptools>=64" wheel
+# A setuptools that torch takes: it would be exchanged while the engine compiles.
+pip_install cython ninja "$numpy" "$pybind11" "setuptools>=77" wheel
+compile_engine() { cd "$root" && "$python" setup.py -q build_ext; }
+aside engine compile_engine
 if has_torch; then
     step "torch is there already"
 else
     step "$torch"
     pip_install "$torch"
 fi
-step "$fairseq (compiled against torch, takes minutes)"
-pip_install --no-build-isolation "$fairseq"
-step "vq-nat with its extras fairseq, demo and dev"
-pip_install --no-build-isolation -e "$root[fairseq,demo,dev]"
+if has_fairseq; then
+    step "$fairseq is there already"
+    aside fairseq true
+else
+    step "$fairseq (compiled against torch, takes minutes)"
+    aside fairseq "$python" -m pip wheel --disable-pip-version-check --no-deps \
+        --no-build-isolation --wheel-dir "$built" "$fairseq"
+fi
+step "vq-nat with its extras demo and dev"
+wait_for engine || true  # the next line tries again, and goes on without
+pip_install --no-build-isolation -e "$root[demo,dev]"
+step "its extra fairseq"
+wait_for fairseq || { tail -n 30 "$log" >&2; fail "$fairseq does not compile: see $log."; }
+pip_install --no-build-isolation --find-links "$built" "vq-nat[fairseq]"
 (cd "$root" && "$python" -c "from vq_nat import engine; exit(not engine.available())") ||
     step "without our engine, which could not be compiled: see $log"
 digest >"$stamp"
