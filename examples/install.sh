@@ -24,7 +24,8 @@ log=$venv/install.log
 export MAX_JOBS=${MAX_JOBS:-2}  # compilers that run at a time
 export CFLAGS="-g0 ${CFLAGS:-}"  # with what debuggers read, fairseq takes twice as long
 # Of 15,000 files a few thousand are ever imported: Python compiles those when they are.
-[[ -n ${PYTHONDONTWRITEBYTECODE:-} ]] || export PIP_NO_COMPILE=1
+bytecode=--no-compile
+[[ -z ${PYTHONDONTWRITEBYTECODE:-} ]] || bytecode=--compile
 
 fail() { echo "error: $1" >&2; exit 1; }
 
@@ -66,7 +67,8 @@ sys.exit(m.version('fairseq-fixed') != '${fairseq#*==}')" 2>>"$log"
 step() { echo "install: $*"; }
 
 pip_install() {
-    "$python" -m pip install --disable-pip-version-check "$@" >>"$log" 2>&1 && return
+    "$python" -m pip install --disable-pip-version-check "$bytecode" "$@" \
+        >>"$log" 2>&1 && return
     tail -n 30 "$log" >&2
     fail "pip install $* failed; all it said is in $log."
 }

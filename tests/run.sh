@@ -11,12 +11,12 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=${VQ_NAT_VENV:-$PWD/.venv}
+unset PYTHONDONTWRITEBYTECODE  # hundreds of processes would compile all modules again
 bash examples/install.sh "$venv"
 venv=$(cd "$venv" && pwd)
 workers=${VQ_NAT_TEST_WORKERS:-2}
 [[ " $* " != *no:xdist* ]] || workers=1
 export PATH="$venv/bin:$PATH" OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((workers > 1 ? 1 : 2))}
-unset PYTHONDONTWRITEBYTECODE  # hundreds of processes would compile the package again
 
 step() { echo "tests: $*"; "$@"; }
 
