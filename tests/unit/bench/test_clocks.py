@@ -6,6 +6,7 @@ import torch
 from vq_nat.bench import clocks, timing
 from vq_nat.bench.clocks import full_batches, measure_clock
 from vq_nat.bench.conditions import Clock, Rules
+from vq_nat.bench.speed import describe_latency
 
 SENTENCES = ["x", "x x", "x x x"]
 
@@ -56,6 +57,16 @@ def test_a_clock_tells_time_per_sentence(employ) -> None:
     assert row["sentences_per_s"] == pytest.approx(4 / 6, abs=0.01)
     assert row["words_per_s"] == pytest.approx(7 / 6, abs=0.05)
     assert row["largest"] is None
+
+
+def test_latency_is_what_the_clock_of_single_sentences_shows(employ) -> None:
+    row = read(employ(lambda size: 1 + size), Clock())
+    latency = describe_latency(row)
+    assert latency["batch_size"] == 1
+    shared = latency.keys() & row.keys()
+    assert {key: latency[key] for key in shared} == {key: row[key] for key in shared}
+    spread = {key: latency[key] for key in ("median", "p90")}
+    assert spread == row["ms_per_sentence"]
 
 
 def test_warm_up_is_not_timed_and_repeats_are_medians(employ) -> None:
