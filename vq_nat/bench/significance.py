@@ -43,7 +43,9 @@ def compare(
     for key in signatures:
         before, after = cast(list[Result], scores[key])
         # Where nothing differs, sacrebleu finds every resample as extreme as any.
-        p_value = 1.0 if same == 1 else float(after.p_value or 0.0)
+        p_value = 1.0
+        if same < 1 and after.p_value is not None:
+            p_value = float(after.p_value)
         gain = round(after.score - before.score, 3)
         found[key.lower().rstrip("2")] = gain, round(p_value, 4)
     return {

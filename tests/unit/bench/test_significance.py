@@ -1,9 +1,11 @@
 """Chance is told from difference by paired bootstrap."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
 
+from vq_nat.bench import significance
 from vq_nat.bench.significance import compare, same_share
 
 WORDS = [f"w{index}" for index in range(30)]
@@ -51,6 +53,24 @@ def test_the_same_outputs_are_no_difference(truth: list[list[str]]) -> None:
     outputs = spoiled(truth, 0.2, 2)
     row = compare(outputs, outputs, references(truth))
     assert (row["bleu"], row["bleu_p"], row["same"]) == (0.0, 1.0, 1.0)
+
+
+def test_a_p_value_that_is_missing_makes_nothing_sure(
+    truth: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Silent:
+        n_samples = 7
+
+        def __init__(self, systems: object, metrics: dict, *rest: object) -> None:
+            self.metrics = metrics
+
+        def __call__(self) -> tuple[dict, dict]:
+            both = [SimpleNamespace(score=score, p_value=None) for score in (1.0, 2.0)]
+            return dict.fromkeys(self.metrics), dict.fromkeys(self.metrics, both)
+
+    monkeypatch.setattr(significance, "PairedTest", Silent)
+    row = compare(["a"] * 200, ["b"] * 200, references(truth))
+    assert (row["bleu"], row["bleu_p"], row["chrf_p"]) == (1.0, 1.0, 1.0)
 
 
 def test_the_same_sentences_are_counted() -> None:
