@@ -11,7 +11,7 @@ from typing import cast
 from .columns import table_of, words_per_code
 from .lines import BEAM, GREEDY, Line, by_name, speed_up
 from .rows import Row, at
-from .tables import distinct, shared, times
+from .tables import distinct, mean_and_range, percent, shared, times
 from .writing import replacing
 
 ORDER = (BEAM, GREEDY, "student", "student-raw")
@@ -28,6 +28,7 @@ MEANINGS = {
     "mixed": "Mixed: the output is none of the references, but begins like one and "
     "ends like another.",
 }
+SEED = re.compile(r"-seed\d+$")
 SECTION = re.compile(
     r"(<!-- results:(?P<name>[\w.-]+) -->)(?P<old>.*?)(<!-- /results -->)", re.DOTALL
 )
@@ -136,9 +137,8 @@ def comparison(rows: list[Row]) -> str:
     lines = [line_of(row) for row in rows]
     known = by_name(lines)
     beam, greedy = known.get(BEAM), known.get(GREEDY)
-    notes = "\n".join(
-        f"- {note}" for note in [*quality_notes(rows), *speed_notes(rows)]
-    )
+    told = [*quality_notes(rows), *spreads(rows), *speed_notes(rows)]
+    notes = "\n".join(f"- {note}" for note in told)
     table = table_of(
         COMPARED,
         lines,
@@ -191,6 +191,32 @@ def meanings(rows: Iterable[Mapping[str, object]]) -> list[str]:
         for name, meaning in MEANINGS.items()
         if any(row.get(name) is not None for row in known)
     ]
+
+
+def spreads(rows: list[Row]) -> list[str]:
+    """Says how far the seeds of a system are apart; systems are NAME, NAME-seedN."""
+    known: dict[str, list[Row]] = {}
+    for row in rows:
+        known.setdefault(SEED.sub("", row["system"]), []).append(row)
+    greedy = known.get(GREEDY, [])
+    return [
+        f"{len(seeds)} seeds of `{name}`, mean and range: {spread_of(seeds, greedy)}."
+        for name, seeds in known.items()
+        if len(seeds) > 1
+    ]
+
+
+def spread_of(seeds: list[Row], greedy: list[Row]) -> str:
+    """Says how far seeds are apart, and how near to the teacher's greedy output."""
+    told = [f"BLEU {mean_and_range([row['bleu'] for row in seeds])}"]
+    correct = [row["correct"] for row in seeds if row["correct"] is not None]
+    if len(correct) == len(seeds):
+        told.append(f"correct {mean_and_range(correct, percent)}")
+        best = greedy[0]["correct"] if greedy else None
+        if best:
+            near = mean_and_range([one / best for one in correct], percent)
+            told.append(f"of the teacher's greedy share {near}")
+    return ", ".join(told)
 
 
 def speed_notes(rows: list[Row]) -> list[str]:

@@ -76,6 +76,24 @@ def test_the_recipe_stands_below(rows: list[dict[str, Any]]) -> None:
         assert part in table
 
 
+def test_the_spread_of_seeds_is_told(
+    rows: list[dict[str, Any]], make_row: Make
+) -> None:
+    assert "seeds of" not in main_table(rows)
+    for row, correct in zip(rows, (0.9, 0.8, 0.85), strict=True):
+        row["correct"] = correct
+    more = {**make_row("student-seed2", 10.0), "correct": 0.7}
+    more["bleu"] = rows[0]["bleu"] + 2
+    low, high = (f"{row['bleu']:.1f}" for row in (rows[0], more))
+    middle = f"{rows[0]['bleu'] + 1:.1f}"
+    assert (
+        f"- 2 seeds of `student`, mean and range: BLEU {middle} ({low}–{high}), correct "
+        "80.0 % (70.0 %–90.0 %), of the teacher's greedy share 100.0 % (87.5 %–112.5 %)."
+    ) in main_table([*rows, more])
+    more["correct"] = None
+    assert f"range: BLEU {middle} ({low}–{high})." in main_table([*rows, more])
+
+
 def test_what_differs_between_rows_is_not_hidden(make_row: Make) -> None:
     table = main_table(
         [make_row("student", 1.0), make_row("teacher-beam4", 1.0, commit="def456")]
