@@ -7,14 +7,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from data_prep.lib.average import average_checkpoints, last_checkpoints
 from data_prep.lib.names import check_path
-from data_prep.lib.options import flags, read_yaml
+from data_prep.lib.options import flags, number_of, read_yaml
 from data_prep.lib.steps import (
     UserError,
     Workspace,
@@ -23,7 +23,7 @@ from data_prep.lib.steps import (
     tell,
 )
 from data_prep.lib.text import write_lines
-from data_prep.lib.typed import Least, value_of
+from data_prep.lib.typed import value_of
 from vq_nat.files import read_json
 from vq_nat.processes import command_group
 from vq_nat.results.writing import json_or_none, write_json
@@ -47,6 +47,8 @@ def read_preset(path: Path) -> dict[str, Any]:
     if not isinstance(keys, dict):
         raise UserError(f"The preset {path} must hold flags, but does not.")
     base = keys.pop("base", None)
+    if base is not None:
+        base = value_of(f"`base` of the preset {path}", base, str)
     if isinstance(keys.get("teacher"), dict):
         keys = keys["teacher"]  # a preset of the quickstart
     return keys if base is None else read_preset(find_preset(base, path.parent)) | keys
@@ -92,16 +94,6 @@ def training_command(
         program = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         program += [f"--nproc_per_node={gpus}", "-m", "fairseq_cli.train"]
     return [*program, str(data / "bin"), *flags({**fixed, **options}), *extra]
-
-
-def number_of(preset: dict[str, Any], key: str, least: int = 1) -> int:
-    """Returns a whole number of a preset.
-
-    Raises:
-        UserError: if it is missing, none, or too small.
-    """
-    kind = Annotated[int, Least(least)]
-    return value_of(f"`{key}` of the preset", preset.get(key), kind)
 
 
 def train(command: list[str], out: Path) -> None:

@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from data_prep.lib.options import read_yaml
+from data_prep.lib.options import number_of, read_yaml
 from data_prep.lib.steps import UserError
 from examples.lib import (
     cifar10_em_members,
@@ -360,6 +360,14 @@ def read_preset(path: Path) -> dict[str, Any]:
     ]
     if missing:
         raise UserError(f"The preset {path} must have `{missing[0]}`, but has not.")
+    prior, where = preset.get("prior") or {}, f"the preset {path}"
+    for name, keys in (("train", preset), ("slices", preset), ("train", prior)):
+        if not isinstance(prior, dict) or not isinstance(keys.get(name, {}), dict):
+            raise UserError(f"`{name}` and `prior` of {where} must hold keys.")
+    for keys in (preset, prior):
+        for name in ("updates", "points"):
+            if name in keys:
+                number_of(keys, name, 1, where)
     return preset
 
 

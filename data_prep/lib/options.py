@@ -4,14 +4,17 @@ Presets are passed on as data are: a file decides how a model is trained, and no
 code does it.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 
 from data_prep.lib.steps import UserError
+from data_prep.lib.typed import Least, value_of
 
 MOST_BYTES = 2**20
+MOST = 2**53  # of a number: what it is multiplied with must be a number, too
 # Flags of fairseq that name code, or text that some of its commands evaluate.
 NOT_FROM_A_FILE = ("user-dir", "user_dir", "model-overrides", "lm-path")
 
@@ -77,6 +80,27 @@ def refuse_code(value: Any, path: Path) -> None:
                 "instead, which is a flag."
             )
         refuse_code(item, path)
+
+
+def number_of(
+    keys: Mapping[str, Any], key: str, least: int = 1, where: str = "the preset"
+) -> int:
+    """Returns a whole number of a preset.
+
+    Args:
+        keys: of the preset, or of a section.
+        key: of the number.
+        least: that it may be.
+        where: the keys stand, for the sentence.
+
+    Raises:
+        UserError: if it is missing, none, or out of bounds.
+    """
+    what = f"`{key}` of {where}"
+    value: int = value_of(what, keys.get(key), Annotated[int, Least(least)])
+    if value > MOST:
+        raise UserError(f"{what} must be at most {MOST:,}, but is more.")
+    return value
 
 
 def flags(options: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_prep.lib.options import read_yaml
+from data_prep.lib.options import number_of, read_yaml
 from data_prep.lib.steps import UserError
 from examples.lib.layers import check_sections
 from examples.lib.places import Place
@@ -19,6 +19,13 @@ NEEDED = {
     "student": ("max-update",),
     "measure": (),
 }
+NUMBERS = (
+    ("corpus", "bpe-operations"),
+    *((one, "max-update") for one in ("teacher", "student")),
+    *((one, "max-tokens") for one in ("teacher", "student")),
+    *((one, "batch-tokens") for one in ("teacher", "student")),
+    ("student", "average"),
+)
 
 
 @dataclass(frozen=True)
@@ -66,4 +73,7 @@ def read_preset(path: Path) -> dict[str, dict[str, Any]]:
     except FileNotFoundError:
         raise UserError(f"The preset {path} is missing.") from None
     check_sections(path, preset, NEEDED)
+    for section, name in NUMBERS:
+        if name in preset[section]:
+            number_of(preset[section], name, 1, f"section `{section}` of {path}")
     return preset

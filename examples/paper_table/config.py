@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+from data_prep.lib.options import number_of
 from data_prep.lib.steps import UserError
 from data_prep.lib.typed import Least, read_as, require_one_of
 from data_prep.train_teacher import find_preset, read_preset
@@ -28,6 +29,7 @@ from examples.lib.layers import (
 )
 from examples.lib.trainings import TEACHER as CHECKPOINT_OF_TEACHER
 from vq_nat.bench.conditions import Clock, Conditions
+from vq_nat.files import reading
 
 PRESETS = Path(__file__).resolve().parents[2] / "data_prep" / "presets"
 CONFIG_VERSION = 1  # raise when a row changes for the same configuration
@@ -186,7 +188,13 @@ def read_table(path: Path) -> Table:
 
     Raises:
         UserError: if something is missing, unknown or out of its range.
+        BadFile: if something is of another type than it must be.
     """
+    with reading(path, "the configuration of a table"):
+        return _read_table(path)
+
+
+def _read_table(path: Path) -> Table:
     keys = read_layers(path)
     keys[TEACHER] = expand_preset(keys.get(TEACHER))
     check_sections(path, keys, NEEDED)
@@ -242,13 +250,12 @@ def read_model(name: str, entries: Keys, recipes: Keys) -> Model:
     changed = keys.pop("set", None) or {}  # its None takes flags away
     said = read_as(ModelKeys, what, settled(keys))
     flags = settled(overlay(inherit(recipes, said.recipe, "recipe"), changed))
-    if not str(flags.get("max-update", "")).isdigit():
-        raise UserError(f"{what} must have a number of `max-update`.")
     return model_of(name, flags, said)
 
 
 def model_of(name: str, flags: Keys, said: ModelKeys) -> Model:
     """Returns a model; `average` may stand among the flags of its recipe."""
+    number_of(flags, "max-update", 1, f"the model `{name}`")
     usual = int(flags.pop("average", 0))
     average = usual if said.average is None else said.average
     checkpoint = said.checkpoint or ("average" if average else "best")

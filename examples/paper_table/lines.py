@@ -15,8 +15,9 @@ from examples.paper_table.plan import (
     units_of,
 )
 from examples.paper_table.rows import TableRow
+from vq_nat.results.checking import read_checked
 from vq_nat.results.lines import BEAM, Line
-from vq_nat.results.writing import json_or_none
+from vq_nat.results.report import WHAT
 
 ABLATIONS = "ablations"  # a group: its lines are compared with each other alone
 
@@ -26,12 +27,15 @@ def read_lines(plan: TablePlan) -> list[Line]:
 
     Rows that were made with another teacher, text or machine than those of the table
     are lines of their own, which say in what they differ.
+
+    Raises:
+        BadFile: if a row's figures are of other types.
     """
-    known: list[tuple[Unit, TableRow, str]] = [
+    known = [
         (unit, row, state)
         for unit in units_of(replace(plan, seeds=()), tuple(plan.table.rows))
         if (state := state_of(plan, unit)) != MISSING
-        if (row := json_or_none(plan.row_path(unit)))
+        if (row := read_checked(plan.row_path(unit), WHAT, TableRow, whole=False))
     ]
     made_from = [provenance(unit, row) for unit, row, _ in known]
     usual = usual_parts(made_from, [unit.row.name for unit, _, _ in known])

@@ -197,7 +197,9 @@ def state_of(plan: TablePlan, unit: Unit) -> str:
     if not isinstance(row, dict):
         return MISSING
     wanted = {"config": unit.hash, **given_inputs(plan, unit)}
-    known = {"config": row.get("config"), **(row.get("inputs") or {})}
+    inputs = row.get("inputs")
+    named = inputs if isinstance(inputs, dict) else {}
+    known = {"config": row.get("config"), **named}
     # Rows of old do not name all that they were made from.
     return compare({k: known.get(k, v) for k, v in wanted.items()}, wanted)
 

@@ -20,7 +20,16 @@ def make_row() -> Callable[..., dict[str, Any]]:
         latent = (
             {"n_c": 2, "n_s": 10, "codebook_size": 256} if system[:2] == "st" else {}
         )
+        nothing = dict.fromkeys(
+            ("n_c", "n_s", "codebook_size", "slices", "beam", "passes", "outputs")
+            + ("ter", "comet", "mixed")
+        )
         return {
+            **nothing,
+            "decoding": {},
+            "device": "cpu",
+            "length_ratio": 1.0,
+            "repetition_rate": 0.0,
             "system": system,
             "label": LABELS.get(system, system),
             "corpus": "demo",
@@ -34,6 +43,7 @@ def make_row() -> Callable[..., dict[str, Any]]:
                 "median": milliseconds,
                 "p90": 2 * milliseconds,
                 "includes": "tokenisation included",
+                **dict.fromkeys(("batch_size", "sentences", "warm_up", "repeats"), 1),
             },
             "throughput": {"sentences_per_s": 100.0, "batch_size": 64},
             "processor": "an abacus",
@@ -47,7 +57,12 @@ def make_row() -> Callable[..., dict[str, Any]]:
             "train_seconds": 90,
             "seed": 1,
             **latent,
-            "validation": {"bleu": 40.0, "bleu_true_codes": 70.0},
+            "validation": {
+                "updates": 700,
+                "bleu": 40.0,
+                "bleu_true_codes": 70.0,
+                **dict.fromkeys(("code_accuracy", "perplexity", "posterior_entropy")),
+            },
             **changed,
         }
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
+from ..files import read_json
+from .checking import read_checked
 from .columns import table_of, words_per_code
 from .lines import BEAM, GREEDY, Line, by_name, speed_up
 from .rows import Row, at
 from .tables import distinct, mean_and_range, percent, shared, times
 from .writing import replacing
 
+WHAT = "a result row"
 ORDER = (BEAM, GREEDY, "student", "student-raw")
-NEEDED = ("system", "corpus", "test_set", "bleu", "chrf", "latency_ms")
 BASELINE = (
     "Speed-ups are those of systems timed in turn, or on machines that did fixed "
     "pieces of work as fast as each other (within 10 %). They are against fairseq's "
@@ -83,17 +84,10 @@ def read_row(path: Path) -> Row:
     """Reads one row.
 
     Raises:
-        ValueError: if the file is not a result row.
+        BadFile: if the file is not a result row.
     """
-    try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        row = None
-    row = row if isinstance(row, dict) else {}
-    missing = [name for name in NEEDED if name not in row]
-    if missing and "kind" not in row:
-        raise ValueError(f"{path} must be a result row, but has no `{missing[0]}`.")
-    return cast(Row, row)
+    row = read_json(path, WHAT)
+    return cast(Row, row) if "kind" in row else read_checked(path, WHAT, Row)
 
 
 def rank(row: Row) -> int:

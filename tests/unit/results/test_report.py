@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from examples.paper_table.plan import KIND
+from examples.paper_table.rows import TableRow
+from vq_nat.files import BadFile
+from vq_nat.results.checking import first_fault
 from vq_nat.results.report import (
     full_report,
     latent_table,
@@ -15,7 +19,9 @@ from vq_nat.results.report import (
     training_table,
     update_readme,
 )
+from vq_nat.results.rows import Row
 
+RESULTS = Path(__file__).resolve().parents[3] / "examples" / "results"
 Make = Callable[..., dict[str, Any]]
 
 
@@ -149,6 +155,34 @@ def test_rows_are_found_below_a_folder(
         *("teacher-beam4", "teacher-greedy", "student")
     ]
     assert main_table(found) == main_table(rows)
+
+
+@pytest.mark.parametrize(
+    "name, value, sentence",
+    [
+        ("bleu", "x", "`bleu` must be a number, but is 'x'"),
+        ("bleu", True, "`bleu` must be a number, but is True"),
+        ("latency_ms", [1], r"`latency_ms` must be a mapping, but is \[1\]"),
+        ("latency_ms", {"p90": 1}, "`latency_ms.median` must be there, but is not"),
+        ("versions", {"torch": 2}, "`versions.torch` must be a text, but is 2"),
+        ("clocks", [{}], r"`clocks\[0\].batch_size` must be there, but is not"),
+        ("seed", 1.5, "`seed` must be a whole number, but is 1.5"),
+    ],
+)
+def test_figures_of_another_type_are_named(
+    tmp_path: Path, make_row: Make, name: str, value: Any, sentence: str
+) -> None:
+    path = tmp_path / "row.json"
+    path.write_text(json.dumps(make_row("student", 1.0, **{name: value})))
+    with pytest.raises(BadFile, match=f"row.json must be a result row, but {sentence}"):
+        load_rows(tmp_path)
+
+
+def test_the_committed_rows_are_of_their_type() -> None:
+    for path in sorted(RESULTS.rglob("*.json")):
+        row = json.loads(path.read_text("utf-8"))
+        if isinstance(row, dict) and row.get("kind", KIND) == KIND and "bleu" in row:
+            assert first_fault(row, TableRow if "kind" in row else Row) is None, path
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"system": "x"}'])
