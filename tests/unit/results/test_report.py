@@ -93,8 +93,9 @@ def test_the_spread_of_seeds_is_told(
     low, high = (f"{row['bleu']:.1f}" for row in (rows[0], more))
     middle = f"{rows[0]['bleu'] + 1:.1f}"
     assert (
-        f"- 2 seeds of `student`, mean and range: BLEU {middle} ({low}–{high}), correct "
-        "80.0 % (70.0 %–90.0 %), of the teacher's greedy share 100.0 % (87.5 %–112.5 %)."
+        f"- 2 seeds of `student`, mean and range: BLEU {middle} ({low}–{high}), "
+        "correct 80.0 % (70.0 %–90.0 %), of the teacher's greedy share "
+        "100.0 % (87.5 %–112.5 %)."
     ) in main_table([*rows, more])
     more["correct"] = None
     assert f"range: BLEU {middle} ({low}–{high})." in main_table([*rows, more])
