@@ -309,7 +309,6 @@ def notes(rows: list[Cost]) -> str:
     """Says what was measured, and on what."""
     first = rows[0]
     what = "forward and backward" if first["kind"] == KINDS[1] else "forward"
-    used = ", ".join(f"{name} {value}" for name, value in first["versions"].items())
     return "\n".join(
         [
             f"- A step: {what} in training mode and M-step; N = {first['vectors']:,} "
@@ -317,8 +316,7 @@ def notes(rows: list[Cost]) -> str:
             f"{len(first['seconds']['all'])}, the systems taking turns.",
             "- Extra memory: the peak of a step above what was there before it; the "
             "(N, G, K) weights that ours returns are part of it.",
-            f"- On {first['processor']}, {report.shared(rows, 'threads')} thread(s), "
-            f"{first['dtype']}; {used}; commit {report.shared(rows, 'commit')}.",
+            f"- {report.made_on(rows, 'dtype')}",
         ]
     )
 

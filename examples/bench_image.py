@@ -230,13 +230,11 @@ def table(rows: list[TrainingSpeed]) -> str:
         ),
     ]
     first = rows[0]
-    used = ", ".join(f"{name} {value}" for name, value in first["versions"].items())
     notes = [
         f"- `{first['arch']}`, {first['updates']} updates of {first['batch_size']} "
         f"images, autocast {first['autocast']}; median of "
         f"{len(first['images_per_s']['all'])} runs that took turns.",
-        f"- On {first['processor']}, {first['threads']} thread(s); {used}; "
-        f"commit {report.shared(rows, 'commit')}.",
+        f"- {report.made_on(rows)}",
     ]
     return "\n".join([report.markdown(columns, rows), "", *notes])
 

@@ -252,18 +252,13 @@ def present(rows: list[Survival]) -> list[str]:
 def notes(rows: list[Survival]) -> str:
     """Says what was trained, and on what."""
     seeds = len({row["seed"] for row in rows})
-    versions = report.distinct(
-        ", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in rows
-    )
     return "\n".join(
         [
             f"- `vq_em_transformer_tiny` on {report.shared(rows, 'corpus')}, "
             f"{report.shared(rows, 'updates')} updates of at most "
             f"{report.shared(rows, 'max_tokens')} tokens; random codes, no restarts, "
             f"λ = 0.999, τ = 1; mean (and range) of {seeds} seed(s).",
-            f"- On {report.shared(rows, 'processor')}, "
-            f"{report.shared(rows, 'threads')} thread(s); {versions}; "
-            f"commit {report.shared(rows, 'commit')}.",
+            f"- {report.made_on(rows)}",
         ]
     )
 

@@ -260,9 +260,6 @@ def difference_of(gaps: list[float]) -> str:
 
 def notes(rows: list[EMRow], collapsed: float) -> str:
     """Says what was trained, on what, and what the columns mean."""
-    versions = report.distinct(
-        ", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in rows
-    )
     return "\n".join(
         [
             f"- {report.shared(rows, 'images')}, {report.shared(rows, 'test_images')} "
@@ -279,9 +276,7 @@ def notes(rows: list[EMRow], collapsed: float) -> str:
             "seed; below 0 is better than hard EM.",
             f"- Perplexity and codes used: over the whole test set, means over slices. "
             f"Collapsed: a perplexity below {100 * collapsed:.0f} % of the codes.",
-            f"- On {report.shared(rows, 'processor')}, "
-            f"{report.shared(rows, 'threads')} thread(s); {versions}; "
-            f"commit {report.shared(rows, 'commit')}.",
+            f"- {report.made_on(rows)}",
         ]
     )
 

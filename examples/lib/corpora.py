@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.lib.options import flags
+from data_prep.lib.steps import UserError
 from examples.lib.commands import environment, run_with_bar
 from examples.lib.places import LANGS, ROOT, Place, corpus_stamp
 from examples.lib.progress import ForwardedBar
+from vq_nat.results.writing import json_or_none
 
 # Keys of the section `corpus` that are no options of the script which makes it.
 DESCRIPTIONS = ("name", "kind", "test-set", "test-sets")
@@ -45,12 +47,26 @@ def make_corpus(place: Place, section: Mapping[str, Any]) -> str:
     return run_data_prep(place, place.corpus, commands)
 
 
+def check_corpus(corpus: Path, merges: int) -> None:
+    """Refuses a corpus that was made elsewhere, but is not the one that is wanted.
+
+    Raises:
+        UserError: if it has another number of merges, or is not prepared.
+    """
+    recipe = json_or_none(corpus / ".done" / "bpe.json")
+    if recipe is None or not corpus_stamp(corpus).is_file():
+        raise UserError(f"{corpus} must be a prepared corpus, but is not.")
+    known = recipe.get("options", {}).get("operations")
+    if known != merges:
+        raise UserError(f"{corpus} must have {merges} merges, but has {known} instead.")
+
+
 def distill(
     place: Place,
     teacher: Path,
     out: Path,
     section: Mapping[str, Any],
-    mono: Sequence[Path] = (),
+    mono: Sequence[str] = (),
 ) -> str:
     """Lets the teacher translate the training sources.
 
@@ -59,12 +75,23 @@ def distill(
         teacher: a checkpoint.
         out: folder for the distilled corpus.
         section: `distill` of a preset.
-        mono: files of further sources, which have no translation.
+        mono: names of files of further sources, which have no translation.
+
+    Raises:
+        UserError: if one is missing.
     """
+    folder = place.data or place.corpus / "download"
+    files = [folder / name for name in mono]
+    for file in files:
+        if not file.is_file():
+            raise UserError(
+                f"The file {file}, which the text {out.name} is made of, is missing; "
+                "--data must name its folder."
+            )
     options: dict[str, Any] = {"teacher": teacher, "data": place.corpus, "out": out}
     options |= {**section, "workers": place.threads}
     command = python("distill.py", options)
-    command += ["--mono", *map(str, mono)] if mono else []
+    command += ["--mono", *map(str, files)] if files else []
     return run_data_prep(place, out, [command])
 
 

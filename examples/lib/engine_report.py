@@ -14,7 +14,7 @@ from examples.lib.engine_rows import EngineRow, Stage, System
 from examples.lib.engine_turns import times_as_fast
 from vq_nat.bench.plots import pyplot
 from vq_nat.results.rows import at
-from vq_nat.results.tables import Column, distinct, markdown, number
+from vq_nat.results.tables import Column, distinct, markdown, number, packages
 
 LATENT, SAME, FOREIGN = "ours", "the same engine", "CTranslate2"
 NAMES = {"vq-nat": LATENT}
@@ -80,14 +80,11 @@ def conditions(rows: Sequence[EngineRow]) -> str:
 
     load = [row["calibration"]["load"] for row in rows]
     products = [row["calibration"]["products_ms"] for row in rows]
-    versions = distinct(
-        ", ".join(f"{k} {v}" for k, v in row["versions"].items()) for row in rows
-    )
     return (
         f"On {shared('processor')}, the engine with {shared('instruction_set')}. The "
         f"machine's load was {min(load):.1f} to {max(load):.1f}, and fixed products "
-        f"took {min(products):.2f} to {max(products):.2f} ms meanwhile. {versions}; "
-        f"commit {shared('commit')}."
+        f"took {min(products):.2f} to {max(products):.2f} ms meanwhile. "
+        f"{packages(rows)}; commit {shared('commit')}."
     )
 
 

@@ -18,7 +18,7 @@ from examples.lib.weights import weights_of
 from vq_nat.bench.conditions import Conditions, describe_conditions
 from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet
-from vq_nat.bench.speed import measure_in_turn
+from vq_nat.bench.speed import measure_beside
 from vq_nat.bench.systems import System
 from vq_nat.results.report import full_report
 from vq_nat.results.rows import Row, at, row_path, write_row
@@ -142,10 +142,7 @@ def measure_one(
 
     def make() -> None:
         row = measure_system(system, [test_set], conditions, beside=path)
-        row["in_turn"] = {
-            base.name: measure_in_turn(base, system, test_set, conditions)
-            for base in bases
-        }
+        row |= measure_beside(bases, system, test_set, conditions)
         if selection := json_or_none(system.checkpoint.with_name(SELECTION)):
             row["selection"] = selection  # its checkpoint is not the log's best one
         write_row(row, plan.rows)

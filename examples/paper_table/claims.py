@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data_prep.lib.options import read_yaml
+from vq_nat.results.gaps import Gap, between
 from vq_nat.results.lines import BEAM, CLEARLY, GREEDY, Line, by_name, speed_up
 from vq_nat.results.rows import Row, at
-from vq_nat.results.tables import mean_and_range, p_value, signed
+from vq_nat.results.tables import mean_and_range
 
 SAYS = read_yaml(Path(__file__).with_name("report.yaml"))
 HELD, NOT_HELD, NOT_MEASURED = "held", "not held", "not measured"
 WITHIN_CHANCE, NOT_COMPARED = "within chance", "not compared"
 UNEQUAL = "its times do not compare: the machine was in another state"
-CHANCE = 0.05  # a larger p-value of a difference may be chance
 SETTING = "vq-em10"  # the paper's: n_c = 3, soft EM with 10 samples, distilled
 SHARE_OF_GREEDY, TIMES_BEAM = 0.97, 4.0
 CTRANSLATE2 = ("ct2-teacher-greedy", "ct2-teacher-greedy-int8")
@@ -43,9 +43,8 @@ class Pair(NamedTuple):
 
 LOWER = Pair("vq-em10-nc4", "vq-em10")
 OF_BLEU = [(one, [Pair(*pair) for pair in one["pairs"]]) for one in SAYS["claims"]]
-# Whose outputs are compared, and where the higher one's row says how.
+# Whose outputs are compared.
 PAIRS = (*(pair for _, pairs in OF_BLEU for pair in pairs), LOWER)
-ROWS = "against_rows"
 
 
 def claims_text(lines: Sequence[Line]) -> str:
@@ -90,40 +89,13 @@ def compare(
     known = [pair for pair in pairs if pair.lower in lines and pair.higher in lines]
     if not known:
         return Claim(text)
-    gaps = [gap_of(pair, lines) for pair in known]
+    gaps = [between(lines[pair.lower], lines[pair.higher]) for pair in known]
     figures = "; ".join(
         f"{compared(pair, lines)}: {gap}" for pair, gap in zip(known, gaps)
     )
     if len(known) < len(pairs):
         figures += f"; {len(pairs) - len(known)} further pair(s) not measured"
     return Claim(text, judge_gaps(gaps, strictly), figures)
-
-
-class Gap(NamedTuple):
-    """A difference of BLEU, and how likely chance makes one as large."""
-
-    bleu: float
-    p: float | None  # None: the outputs have not been compared
-    differs: bool = False  # seeds do not agree which is the better one
-
-    def __str__(self) -> str:
-        """Writes both."""
-        known = "not compared" if self.p is None else p_value(self.p)
-        return f"{signed(self.bleu)} ({known})"
-
-    @property
-    def may_be_chance(self) -> bool:
-        """Whether the comparison says so."""
-        return self.p is not None and (self.p > CHANCE or self.differs)
-
-
-def gap_of(pair: Pair, lines: Lines) -> Gap:
-    """Returns the difference between two lines, with the largest p-value of a seed."""
-    lower, higher = lines[pair.lower], lines[pair.higher]
-    known = higher.values(ROWS, pair.lower, "bleu_p")
-    signs = {gap > 0 for gap in higher.values(ROWS, pair.lower, "bleu")}
-    gap = higher.bleu - lower.bleu
-    return Gap(gap, max(known, default=None), len(signs) > 1)
 
 
 def judge_gaps(gaps: Sequence[Gap], strictly: bool) -> str:
@@ -168,7 +140,7 @@ def faster_and_lower(lines: Lines) -> Claim:
     times = speed_up(lines[LOWER.higher], lines[LOWER.lower])
     if times is None:
         return Claim(text, figures=UNEQUAL)
-    gap = gap_of(LOWER, lines)
+    gap = between(lines[LOWER.lower], lines[LOWER.higher])
     figures = f"{times:.2f} times as fast, {compared(LOWER, lines)}: {gap}"
     parts = (judge_gaps([gap], strictly=True), judge_times(times))
     order = (NOT_HELD, NOT_COMPARED, WITHIN_CHANCE, HELD)  # the worst counts

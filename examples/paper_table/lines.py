@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from data_prep.lib.steps import MISSING, STALE
 from examples.paper_table.config import TEACHER, Table
 from examples.paper_table.plan import (
     TablePlan,
     Unit,
+    every_unit,
     needs_teacher,
     state_of,
-    units_of,
 )
 from examples.paper_table.rows import TableRow
 from vq_nat.results.checking import read_checked
@@ -33,7 +32,7 @@ def read_lines(plan: TablePlan) -> list[Line]:
     """
     known = [
         (unit, row, state)
-        for unit in units_of(replace(plan, seeds=()), tuple(plan.table.rows))
+        for unit in every_unit(plan)
         if (state := state_of(plan, unit)) != MISSING
         if (row := read_checked(plan.row_path(unit), WHAT, TableRow, whole=False))
     ]

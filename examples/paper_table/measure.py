@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,10 @@ from examples.paper_table.rows import TableRow
 from vq_nat.bench.conditions import Clock, Conditions
 from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet
-from vq_nat.bench.speed import measure_in_turn, measure_times
+from vq_nat.bench.speed import measure_beside, measure_times
 from vq_nat.bench.systems import System
 from vq_nat.results.curves import read_curves
-from vq_nat.results.rows import Row
+from vq_nat.results.rows import TimedInTurn
 from vq_nat.results.writing import json_or_none, write_json
 
 CPU = "cpu"
@@ -63,19 +64,34 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
     test_sets = read_test_sets(plan)
     for unit in ready:
         say(f"Measuring {unit.name}: {unit.row.label}")
-        conditions = read_conditions(plan, unit.row)
-        try:
-            row = measure(plan, unit, test_sets, conditions)
-        except (ImportError, OSError, RuntimeError, ValueError) as error:
-            failed[unit.name] = " ".join(str(error).split())
-            say(f"      failed: {failed[unit.name]}")
-            continue
-        write_json(row, plan.row_path(unit))
+        row = attempt(partial(measure, plan, unit, test_sets), plan, unit, failed)
         compare_all(plan)
-        say(
-            f"      BLEU {row['bleu']:.1f}, "
-            f"{row['latency_ms']['median']:.1f} ms/sentence; {plan.row_path(unit)}"
-        )
+        if row is not None:
+            say(
+                f"      BLEU {row['bleu']:.1f}, "
+                f"{row['latency_ms']['median']:.1f} ms/sentence; {plan.row_path(unit)}"
+            )
+
+
+def attempt(
+    make: Callable[[], TableRow], plan: TablePlan, unit: Unit, failed: dict[str, str]
+) -> TableRow | None:
+    """Writes a row that can be made; of one that cannot, the reason is kept.
+
+    Args:
+        make: measures.
+        plan: says where the row is kept.
+        unit: the row.
+        failed: gets the reason.
+    """
+    try:
+        row = make()
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        failed[unit.name] = " ".join(str(error).split())
+        say(f"      failed: {failed[unit.name]}")
+        return None
+    write_json(row, plan.row_path(unit))
+    return row
 
 
 def time_again(plan: TablePlan, failed: dict[str, str]) -> None:
@@ -89,39 +105,35 @@ def time_again(plan: TablePlan, failed: dict[str, str]) -> None:
     """
     main = read_test_sets(plan)[0]
     for unit in units_of(plan):
-        row: TableRow = json_or_none(plan.row_path(unit))
         if state_of(plan, unit) != FINISHED or not is_ready(plan, unit):
             say(f"{unit.name}: not timed, as its row or its model is not there")
             continue
         say(f"Timing {unit.name}: {unit.row.label}")
-        conditions, system = read_conditions(plan, unit.row), system_of(plan, unit)
-        try:
-            timed: TableRow = {**row, **measure_times(system, main, conditions)}
-            add_in_turn(timed, plan, unit, main, conditions)
-        except (ImportError, OSError, RuntimeError, ValueError) as error:
-            failed[unit.name] = " ".join(str(error).split())
-            continue
-        write_json(timed, plan.row_path(unit))
+        attempt(partial(timed, plan, unit, main), plan, unit, failed)
 
 
-def add_in_turn(
-    row: Row, plan: TablePlan, unit: Unit, test_set: TestSet, conditions: Conditions
-) -> None:
+def timed(plan: TablePlan, unit: Unit, test_set: TestSet) -> TableRow:
+    """Returns a row with times of now."""
+    row: TableRow = json_or_none(plan.row_path(unit))
+    conditions = read_conditions(plan, unit.row)
+    times = measure_times(system_of(plan, unit), test_set, conditions)
+    return {**row, **times, **in_turn(plan, unit, test_set, conditions)}
+
+
+def in_turn(
+    plan: TablePlan, unit: Unit, test_set: TestSet, conditions: Conditions
+) -> TimedInTurn:
     """Times a row beside those that speed-ups are against, sentence by sentence."""
-    names = [n for n in plan.table.measure.in_turn if n in plan.table.rows]
+    names = [name for name in plan.table.measure.in_turn if name in plan.table.rows]
     if unit.row.name in names or unit.row.needs_references:
-        return
+        return {}
     bases = [
-        base
-        for base in units_of(replace(plan, seeds=()), tuple(names))
+        system_of(plan, base)
+        for base in units_of(replace(plan, seeds=()), names)
         if is_ready(plan, base)
         if read_conditions(plan, base.row).device == conditions.device
     ]
-    own = system_of(plan, unit)
-    row["in_turn"] = {
-        base.name: measure_in_turn(system_of(plan, base), own, test_set, conditions)
-        for base in bases
-    }
+    return measure_beside(bases, system_of(plan, unit), test_set, conditions)
 
 
 def read_conditions(plan: TablePlan, row: RowSpec) -> Conditions:
@@ -174,18 +186,13 @@ def read_test_sets(plan: TablePlan) -> list[TestSet]:
     ]
 
 
-def measure(
-    plan: TablePlan,
-    unit: Unit,
-    test_sets: Sequence[TestSet],
-    conditions: Conditions,
-) -> TableRow:
+def measure(plan: TablePlan, unit: Unit, test_sets: Sequence[TestSet]) -> TableRow:
     """Returns a row: what was measured, and all that the report needs of it."""
     start, log = time.perf_counter(), log_of(plan, unit)
-    path, system = plan.row_path(unit), system_of(plan, unit)
+    conditions, model = read_conditions(plan, unit.row), unit.job.model
+    system, path = system_of(plan, unit), plan.row_path(unit)
     row = measure_system(system, test_sets, conditions, beside=path)
-    add_in_turn(row, plan, unit, test_sets[0], conditions)
-    model = unit.job.model
+    beside_others = in_turn(plan, unit, test_sets[0], conditions)
     return {
         "kind": KIND,
         "row": unit.row.name,
@@ -197,6 +204,7 @@ def measure(
             **hash_inputs(plan, unit),
         },
         **row,
+        **beside_others,
         "measure_seconds": round(time.perf_counter() - start),
         "curves": read_curves(log) if log else None,
     }

@@ -14,12 +14,14 @@ from examples.paper_table.plan import (
     TablePlan,
     TrainingJob,
     Unit,
+    every_unit,
     finished_rows,
     is_ready,
     is_trained,
     jobs_of,
     state_of,
     units_of,
+    wanted,
 )
 
 SECONDS_TO_MEASURE = 120.0  # a guess, before anything has been measured
@@ -29,10 +31,9 @@ Rows = Mapping[str, Mapping[str, Any]]
 def overview(plan: TablePlan) -> str:
     """Returns what a run with this plan would do, and an estimate of its time."""
     units = units_of(plan)
-    states = {unit.name: state_of(plan, unit) for unit in units}
-    lines = [f"{unit.name}: {describe(plan, unit, states)}" for unit in units]
+    lines = [f"{unit.name}: {describe(plan, unit)}" for unit in units]
     lines += foreign_rows(plan)
-    todo = [unit for unit in units if is_wanted(plan, states[unit.name])]
+    todo = wanted(plan)
     lines += ["", *trainings(plan, todo)]
     return "\n".join([*lines, measuring(plan, todo)])
 
@@ -73,14 +74,9 @@ def estimate_training(
     return job.model.updates / speed, f"a stated {speed:g} updates/s"
 
 
-def is_wanted(plan: TablePlan, state: str) -> bool:
-    """Tells whether a row of this state would be made."""
-    return state == MISSING or (state != FINISHED and plan.stale)
-
-
-def describe(plan: TablePlan, unit: Unit, states: dict[str, str]) -> str:
+def describe(plan: TablePlan, unit: Unit) -> str:
     """Says what there is of a row."""
-    state = states[unit.name]
+    state = state_of(plan, unit)
     if state == FINISHED:
         return "finished"
     model = "its model is trained" if is_ready(plan, unit) else "no model yet"
@@ -92,11 +88,11 @@ def describe(plan: TablePlan, unit: Unit, states: dict[str, str]) -> str:
 
 def foreign_rows(plan: TablePlan) -> list[str]:
     """Names rows on disk that no configuration knows any more."""
-    known = {unit.name for unit in units_of(plan, tuple(plan.table.rows))}
+    known = {unit.name for unit in every_unit(plan)}
     return [
         f"{name}: not in the configuration, left alone"
         for name in finished_rows(plan)
-        if name not in known and not plan.seeds
+        if name not in known
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,8 +164,12 @@ def units_of(plan: TablePlan, names: Sequence[str] | None = None) -> list[Unit]:
     chosen = plan.names if names is None else names
     rows = [plan.table.rows[name] for name in chosen]
     units = [unit for row in rows for unit in units_of_row(plan, row)]
-    places = {unit.name: number for number, unit in enumerate(units)}
-    return sorted(units, key=lambda unit: (rank_of_seed(unit), places[unit.name]))
+    return sorted(units, key=rank_of_seed)
+
+
+def every_unit(plan: TablePlan) -> list[Unit]:
+    """Lists all rows of the table, of all seeds."""
+    return units_of(replace(plan, seeds=()), tuple(plan.table.rows))
 
 
 def rank_of_seed(unit: Unit) -> int:
@@ -216,19 +220,18 @@ def given_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
 
 def hash_inputs(plan: TablePlan, unit: Unit) -> dict[str, str]:
     """Returns the hashes of what a row is made from, as far as it is there."""
+    judge, models = judge_of(plan, unit), {}
     texts = {
         "corpus": corpus_stamp(plan.corpus),
         "text": corpus_stamp(plan.text(unit.job.model.text)),
     }
-    found = {name: sha256(path) for name, path in texts.items() if path.is_file()}
-    taught = unit.job.model.name == TEACHER or needs_teacher(unit)
-    if taught and plan.teacher.is_file():
-        found[TEACHER] = weights_of(plan.teacher)
-    judge = judge_of(plan, unit)
+    if unit.job.model.name == TEACHER or needs_teacher(unit):
+        models[TEACHER] = plan.teacher
     if judge is not None and judge.model.name != TEACHER:
-        path = plan.checkpoint(judge)
-        found |= {"judge": weights_of(path)} if path.is_file() else {}
-    return found
+        models["judge"] = plan.checkpoint(judge)
+    hashes = {name: sha256(path) for name, path in texts.items() if path.is_file()}
+    weights = {name: weights_of(p) for name, p in models.items() if p.is_file()}
+    return hashes | weights
 
 
 def wanted(plan: TablePlan) -> list[Unit]:

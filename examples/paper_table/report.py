@@ -18,17 +18,16 @@ from vq_nat.results.columns import Write, clocks_table, stages_table, table_of
 from vq_nat.results.lengths import length_tables
 from vq_nat.results.lines import BEAM, Line, by_name, comparable, speed_up
 from vq_nat.results.reach import verdicts
-from vq_nat.results.report import meanings
-from vq_nat.results.rows import Row, at
+from vq_nat.results.report import meanings, signatures
+from vq_nat.results.rows import at
 from vq_nat.results.speed import TOLERANCE
-from vq_nat.results.tables import distinct, number, times
+from vq_nat.results.tables import distinct, number, packages, times
 from vq_nat.results.winners import winners
 from vq_nat.results.writing import write_text
 
 REPORT = "report.md"
 SAYS = read_yaml(Path(__file__).with_name("report.yaml"))
 CALIBRATIONS = {"large products": "products_ms", "small operators": "operators_ms"}
-SIGNATURES = {"chrF": "", "TER": "; the lower the better"}
 OTHERS = "Made with another teacher, text or machine: not to be compared with the above"
 IN_COMMON = (
     *("test_set", "sentences", "bleu_signature", "processor", "threads", "commit"),
@@ -182,12 +181,7 @@ def facts(plan: TablePlan, lines: Sequence[Line]) -> dict[str, str]:
         "meanings": "\n- ".join(meanings(rows)),
         "signatures": " ".join(signatures(rows)),
         "includes": shared("latency_ms", "includes"),
-        "versions": distinct(
-            ", ".join(f"{name} {version}" for name, version in at(row, part).items())
-            for part in ("versions", "engine_versions")
-            for row in rows
-            if at(row, part)
-        ),
+        "versions": packages(rows, "versions", "engine_versions"),
         "calibrations": ", ".join(
             f"{what} took {min(spans):.1f} to {max(spans):.1f} ms"
             for what, name in CALIBRATIONS.items()
@@ -201,14 +195,6 @@ def facts(plan: TablePlan, lines: Sequence[Line]) -> dict[str, str]:
         "stale": "†" if any(line.is_stale for line in lines) else "",
         "changed": "‡" if "‡" in labels else "",
     }
-
-
-def signatures(rows: Sequence[Row]) -> Iterator[str]:
-    """Yields what chrF and TER are, of rows that know it."""
-    for head, meaning in SIGNATURES.items():
-        key = f"{head.lower()}_signature"
-        if names := [at(row, key) for row in rows if at(row, key)]:
-            yield f"{head}: `{distinct(names)}`{meaning}."
 
 
 def starting_points(plan: TablePlan, lines: Sequence[Line]) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 from data_prep.lib.average import average_checkpoints, last_checkpoints
 from data_prep.lib.steps import UserError
-from examples.lib.corpora import distill, make_corpus
+from examples.lib.corpora import check_corpus, distill, make_corpus
 from examples.lib.places import corpus_stamp
 from examples.lib.progress import say
 from examples.lib.side_by_side import side_by_side
@@ -23,7 +22,7 @@ from examples.paper_table.plan import (
     texts_of,
     wanted,
 )
-from vq_nat.results.writing import json_or_none, write_json
+from vq_nat.results.writing import write_json
 
 
 def train_all(
@@ -74,27 +73,10 @@ def train_all(
 def make_human_text(plan: TablePlan) -> None:
     """Prepares the corpus, or looks whether the given one is right."""
     if "corpus" in plan.given:
-        check_corpus(plan)
+        check_corpus(plan.corpus, plan.table.corpus["bpe-operations"])
         say(f"Corpus\n      given: {plan.corpus}")
         return
     say(f"Corpus\n      {make_corpus(plan, plan.table.corpus)}")
-
-
-def check_corpus(plan: TablePlan) -> None:
-    """Refuses a given corpus that is not the one of the configuration.
-
-    Raises:
-        UserError: if it has another number of merges, or is not prepared.
-    """
-    recipe = json_or_none(plan.corpus / ".done" / "bpe.json")
-    if recipe is None or not corpus_stamp(plan.corpus).is_file():
-        raise UserError(f"{plan.corpus} must be a prepared corpus, but is not.")
-    merges = recipe.get("options", {}).get("operations")
-    if merges != plan.table.corpus["bpe-operations"]:
-        raise UserError(
-            f"{plan.corpus} must have {plan.table.corpus['bpe-operations']} merges, "
-            f"but has {merges} instead."
-        )
 
 
 def train_teacher(plan: TablePlan, job: TrainingJob) -> str:
@@ -124,25 +106,8 @@ def make_text(plan: TablePlan, name: str) -> str:
         if not corpus_stamp(out).is_file():
             raise UserError(f"{out} must be a distilled corpus, but is not.")
         return f"given: {out}"
-    mono = mono_files(plan) if name == "distilled-mono" else []
+    mono = plan.table.mono if name == "distilled-mono" else ()
     return distill(plan, plan.teacher, out, plan.table.distill, mono)
-
-
-def mono_files(plan: TablePlan) -> Sequence[Path]:
-    """Returns the files of further sources.
-
-    Raises:
-        UserError: if one is missing.
-    """
-    folder = plan.data or plan.corpus / "download"
-    files = [folder / name for name in plan.table.mono]
-    for file in files:
-        if not file.is_file():
-            raise UserError(
-                f"The file {file}, which the text `distilled-mono` is made of, is "
-                "missing; --data must name its folder."
-            )
-    return files
 
 
 def train_job(plan: TablePlan, job: TrainingJob) -> str:

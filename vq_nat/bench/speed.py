@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
-from ..results.rows import ClockRow, InTurn, Latency, LengthTimes, Speed, Times
+from ..results.rows import (
+    ClockRow,
+    InTurn,
+    Latency,
+    LengthTimes,
+    Speed,
+    TimedInTurn,
+    Times,
+)
 from .clocks import measure_clock
 from .conditions import Clock, Conditions
 from .engines import engine_versions
@@ -54,6 +64,18 @@ def measure_in_turn(
             conditions.rules,
             synchronizer(conditions.device),
         )
+
+
+def measure_beside(
+    bases: Sequence[System], system: System, test_set: TestSet, conditions: Conditions
+) -> TimedInTurn:
+    """Times a system beside each of several others."""
+    return {
+        "in_turn": {
+            base.name: measure_in_turn(base, system, test_set, conditions)
+            for base in bases
+        }
+    }
 
 
 def measure_speed(opened: Opened, test_set: TestSet, conditions: Conditions) -> Speed:

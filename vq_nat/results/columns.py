@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from .clocks import clock_cell, clock_names, has_clock
+from .gaps import told
 from .lines import Line
 from .rows import Row, at
 from .tables import (
@@ -20,9 +21,7 @@ from .tables import (
     mean_and_range,
     median_and_p90,
     number,
-    p_value,
     percent,
-    signed,
     text_or_nothing,
 )
 
@@ -114,11 +113,8 @@ def mean_as(write: Callable[[float | None], str]) -> Callable[..., str]:
 
 def gap(line: Line, names: Sequence[str]) -> str:
     """Writes the difference to other outputs, with the largest p-value of a seed."""
-    gaps = line.values(*names, "bleu")
-    if not gaps:
-        return NOTHING
-    largest = max(line.values(*names, "bleu_p"))
-    return f"{signed(sum(gaps) / len(gaps))} ({p_value(largest)})"
+    known = told(line, *names)
+    return NOTHING if known is None else str(known)
 
 
 def millions(line: Line, names: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
@@ -12,7 +12,7 @@ from .checking import read_checked
 from .columns import table_of, words_per_code
 from .lines import BEAM, GREEDY, Line, by_name, speed_up
 from .rows import Row, at
-from .tables import distinct, mean_and_range, percent, shared, times
+from .tables import distinct, made_on, mean_and_range, percent, shared, times
 from .writing import replacing
 
 WHAT = "a result row"
@@ -29,6 +29,7 @@ MEANINGS = {
     "mixed": "Mixed: the output is none of the references, but begins like one and "
     "ends like another.",
 }
+SIGNATURES = {"chrF": "", "TER": "; the lower the better"}
 SEED = re.compile(r"-seed\d+$")
 SECTION = re.compile(
     r"(<!-- results:(?P<name>[\w.-]+) -->)(?P<old>.*?)(<!-- /results -->)", re.DOTALL
@@ -213,19 +214,23 @@ def spread_of(seeds: list[Row], greedy: list[Row]) -> str:
     return ", ".join(told)
 
 
+def signatures(rows: Iterable[Mapping[str, object]]) -> Iterator[str]:
+    """Yields what chrF and TER are, of rows that know it."""
+    known = list(rows)
+    for head, meaning in SIGNATURES.items():
+        key = f"{head.lower()}_signature"
+        if names := [row[key] for row in known if row.get(key)]:
+            yield f"{head}: `{distinct(names)}`{meaning}."
+
+
 def speed_notes(rows: list[Row]) -> list[str]:
     """Says what was timed, on what, and against what."""
     includes = distinct(at(row, "latency_ms", "includes") for row in rows)
     batch = distinct(at(row, "throughput", "batch_size") for row in rows)
-    versions = distinct(
-        ", ".join(f"{k} {v}" for k, v in row.get("versions", {}).items())
-        for row in rows
-    )
     return [
         f"ms/sentence: one sentence at a time, median and 90th percentile; {includes}. "
         f"sentences/s: batches of {batch}.",
-        f"On {shared(rows, 'processor')}, {shared(rows, 'threads')} thread(s), "
-        f"{shared(rows, 'dtype')}; {versions}; commit {shared(rows, 'commit')}.",
+        made_on(rows, "dtype"),
         BASELINE,
     ]
 

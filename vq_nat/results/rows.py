@@ -212,7 +212,13 @@ class Times(Speed, Machine):
     calibration: NotRequired[Calibration]
 
 
-class Row(ScoredOutputs, Sizes, Training, Times):
+class TimedInTurn(TypedDict):
+    """Times beside other systems."""
+
+    in_turn: NotRequired[dict[str, InTurn]]  # by the name of the other system
+
+
+class Row(ScoredOutputs, Sizes, Training, Times, TimedInTurn):
     """A system on a test set."""
 
     kind: NotRequired[str]  # of rows that are read by a script of their own
@@ -226,7 +232,6 @@ class Row(ScoredOutputs, Sizes, Training, Times):
     decoding: dict[str, Any]  # options of `vq_nat.load`
     teacher_passes: NotRequired[float | None]
     selection: NotRequired[dict[str, Any]]  # of a checkpoint that is not the log's best
-    in_turn: NotRequired[dict[str, InTurn]]  # by the name of the other system
 
 
 def at(row: Mapping[str, object], *names: str) -> Any:

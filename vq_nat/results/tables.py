@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean
 from typing import Any, TypeVar
 
-from .rows import Spread
+from .rows import Spread, at
 
 Of = TypeVar("Of")  # what a line of a table is about: a row of any type
 Column = tuple[str, Callable[[Of], str]]  # head, and cell of a line
@@ -77,3 +77,23 @@ def distinct(values: Iterable[Any]) -> str:
     """Joins the different values in order."""
     known = dict.fromkeys(str(value) for value in values if value not in (None, ""))
     return " / ".join(known) or "unknown"
+
+
+def packages(rows: Iterable[Mapping[str, object]], *parts: str) -> str:
+    """Returns names and versions of what rows were made with.
+
+    Args:
+        rows: all of a table.
+        parts: where a row has them.
+    """
+    known = [at(row, part) or {} for part in parts or ("versions",) for row in rows]
+    return distinct(", ".join(f"{k} {v}" for k, v in one.items()) for one in known)
+
+
+def made_on(rows: Sequence[Mapping[str, object]], *more: str) -> str:
+    """Says on what rows were made: processor, threads, more of theirs, versions."""
+    known = "".join(f", {shared(rows, name)}" for name in more)
+    return (
+        f"On {shared(rows, 'processor')}, {shared(rows, 'threads')} thread(s){known}; "
+        f"{packages(rows)}; commit {shared(rows, 'commit')}."
+    )

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from examples.paper_table import measure as table_measure
-from examples.paper_table.measure import add_in_turn, decoding_of, time_again
+from examples.paper_table.measure import decoding_of, time_again
 from examples.paper_table.plan import TablePlan, units_of
+from vq_nat.bench import speed
 from vq_nat.bench.engines import describe_decoding
 
 Make = Callable[..., TablePlan]
@@ -53,7 +54,7 @@ def timed(make_plan: Make, monkeypatch: pytest.MonkeyPatch) -> TablePlan:
     times = {"latency_ms": {"median": 1.0}, "calibration": {"operators_ms": 5.0}}
     monkeypatch.setattr(table_measure, "measure_times", lambda *_: times)
     monkeypatch.setattr(
-        table_measure,
+        speed,
         "measure_in_turn",
         lambda base, own, *_: {"times": (base.name, own.name)},
     )
@@ -89,9 +90,7 @@ def test_a_row_is_timed_in_turn_with_the_baselines_alone(timed: TablePlan) -> No
     def against(name: str) -> dict[str, Any]:
         unit = of_name[name]
         conditions = table_measure.read_conditions(timed, unit.row)
-        row: dict[str, Any] = {}
-        add_in_turn(row, timed, unit, test_set, conditions)
-        return row
+        return table_measure.in_turn(timed, unit, test_set, conditions)
 
     assert against("nat") == {
         "in_turn": {"teacher-beam4": {"times": ("teacher-beam4", "nat")}}

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from data_prep.lib.steps import FINISHED, UserError, mark
-from examples.lib import trainings
+from examples.lib import corpora, trainings
 from examples.lib.trainings import for_machine, make_ready, recipe_of
 from examples.paper_table import compare as table_compare
 from examples.paper_table import measure as table_measure
@@ -74,13 +74,17 @@ def test_a_given_corpus_must_be_the_one_of_the_table(
         table_train.make_human_text(make_plan(given={"corpus": tmp_path}))
 
 
-def test_missing_sources_are_a_sentence(make_plan: Make, tmp_path: Path) -> None:
+def test_missing_sources_are_a_sentence(
+    make_plan: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = make_plan(data=tmp_path)
     plan = replace(plan, table=replace(plan.table, mono=("more.en.gz",)))
     with pytest.raises(UserError, match="more.en.gz, which the text .* is missing; --"):
         table_train.make_text(plan, "distilled-mono")
     (tmp_path / "more.en.gz").touch()
-    assert table_train.mono_files(plan) == [tmp_path / "more.en.gz"]
+    monkeypatch.setattr(corpora, "run_data_prep", lambda _place, _out, calls: calls)
+    (command,) = table_train.make_text(plan, "distilled-mono")
+    assert command[-2:] == ["--mono", str(tmp_path / "more.en.gz")]
 
 
 def test_a_training_that_fails_does_not_stop_the_others(
