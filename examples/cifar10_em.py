@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
 import itertools
-import json
 import logging
 import math
 import sys
@@ -36,7 +34,7 @@ if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from data_prep.lib.options import number_of, read_yaml
-from data_prep.lib.steps import UserError
+from data_prep.lib.steps import UserError, hash_of
 from examples.lib import (
     cifar10_em_members,
     cifar10_em_prior,
@@ -198,11 +196,6 @@ def hashes(data: Path) -> dict[str, str]:
     return experiment.hashes([p for p in data.rglob("*") if p.is_file()], data)
 
 
-def sha256_of(names: dict[str, str]) -> str:
-    """Returns one hash of many."""
-    return hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()
-
-
 def make_row(plan: ComparisonPlan, run: Run, folder: Path) -> EMRow:
     """Measures a trained model on the test set, and reads its log.
 
@@ -232,7 +225,7 @@ def make_row(plan: ComparisonPlan, run: Run, folder: Path) -> EMRow:
         "label": LABELS[run.setting],
         "seed": run.seed,
         "images": plan.preset["images"],
-        "data_sha256": sha256_of(hashes(plan.data)),
+        "data_sha256": hash_of(hashes(plan.data)),
         "test_images": len(images),
         "updates": plan.updates,
         "jobs": min(plan.jobs, len(list(runs_of(plan)))),

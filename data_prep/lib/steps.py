@@ -10,6 +10,7 @@ name, renamed when it is complete; a step that is redone redoes all later ones.
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -46,6 +47,12 @@ def hash_folder(folder: Path) -> dict[str, str]:
 def hash_output(output: Path) -> dict[str, str]:
     """Returns the hashes of a file or of a folder's files, by name."""
     return hash_folder(output) if output.is_dir() else {output.name: sha256(output)}
+
+
+def hash_of(value: Any) -> str:
+    """Returns the hash of what JSON can say, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def compare(known: Any, wanted: Any) -> str:

@@ -7,15 +7,13 @@ recipe, a model another model, and a row another row.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from data_prep.lib.options import number_of
-from data_prep.lib.steps import UserError
+from data_prep.lib.steps import UserError, hash_of
 from data_prep.lib.typed import Least, read_as, require_one_of
 from data_prep.train_teacher import find_preset, read_preset
 from examples.lib.layers import (
@@ -353,5 +351,4 @@ def described(corpus: Mapping[str, Any]) -> Keys:
 
 def digest(config: Any) -> str:
     """Returns a short hash of a configuration."""
-    text = json.dumps(config, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+    return hash_of(config)[:16]

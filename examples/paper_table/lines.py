@@ -38,19 +38,15 @@ def read_lines(plan: TablePlan) -> list[Line]:
     ]
     made_from = [provenance(unit, row) for unit, row, _ in known]
     usual = usual_parts(made_from, [unit.row.name for unit, _, _ in known])
-    groups: dict[tuple[str, tuple[str, ...]], list[tuple[TableRow, str]]] = {}
+    groups: dict[tuple[str, tuple[str, ...]], list[TableRow]] = {}
+    stale = set()
     for (unit, row, state), parts in zip(known, made_from, strict=True):
-        differs = tuple(k for k, v in parts.items() if v != usual[k])
-        groups.setdefault((unit.row.name, differs), []).append((row, state))
+        line = unit.row.name, tuple(k for k, v in parts.items() if v != usual[k])
+        groups.setdefault(line, []).append(row)
+        stale |= {line} if state == STALE else set()
     lines = [
-        line_of(
-            plan.table,
-            name,
-            [row for row, _ in rows],
-            STALE in (state for _, state in rows),
-            differs,
-        )
-        for (name, differs), rows in groups.items()
+        line_of(plan.table, *line, rows, is_stale=line in stale)
+        for line, rows in groups.items()
     ]
     names, order = list(plan.table.rows), plan.table.groups
     return sorted(lines, key=lambda o: (order.index(o.group), names.index(o.name)))
@@ -59,21 +55,21 @@ def read_lines(plan: TablePlan) -> list[Line]:
 def line_of(
     table: Table,
     name: str,
+    differs: tuple[str, ...],
     rows: Sequence[TableRow],
     is_stale: bool = False,
-    differs: tuple[str, ...] = (),
 ) -> Line:
     """Returns the line of some rows of a name."""
     spec = table.rows[name]
     is_timed = not spec.needs_references
     return Line(
-        name,
-        spec.label,
-        rows,
-        spec.group,
-        spec.model,
-        spec.note,
-        spec.paper,
+        name=name,
+        title=spec.label,
+        rows=rows,
+        group=spec.group,
+        model=spec.model,
+        note=spec.note,
+        paper=spec.paper,
         ours=table.model_of(spec).is_ours,
         is_timed=is_timed,
         is_system=is_timed and spec.group != ABLATIONS and not differs,

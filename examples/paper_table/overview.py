@@ -9,7 +9,6 @@ from typing import Any
 from data_prep.lib.steps import FINISHED, MISSING
 from data_prep.lib.teachers import find_device
 from examples.lib.progress import minutes
-from examples.paper_table.config import TEACHER
 from examples.paper_table.plan import (
     TablePlan,
     TrainingJob,
@@ -105,13 +104,12 @@ def trainings(plan: TablePlan, todo: Sequence[Unit]) -> list[str]:
     for job in jobs:
         seconds, source = estimate_training(plan, job, rows)
         total += seconds
-        name = TEACHER if job.model.name == TEACHER else job.name
         lines.append(
-            f"to train: {name}, {job.model.updates:,} updates on the "
+            f"to train: {job.name}, {job.model.updates:,} updates on the "
             f"{job.model.text} text, {minutes(seconds)} (by {source})"
         )
-    count = f"to train: {len(jobs)} models"
-    return [
-        *lines,
-        f"{count}, {minutes(total)} one after the other, corpus and distillation apart",
-    ]
+    lines.append(
+        f"to train: {len(jobs)} models, {minutes(total)} one after the other, corpus "
+        "and distillation apart"
+    )
+    return lines

@@ -181,15 +181,11 @@ def rank_of_seed(unit: Unit) -> int:
 def units_of_row(plan: TablePlan, row: RowSpec) -> Iterator[Unit]:
     """Yields a row for each seed that is wanted."""
     model = plan.table.model_of(row)
-    seeds: list[int | None] = [
-        seed
-        for seed in row.seeds or model.seeds
-        if not plan.seeds or seed in plan.seeds
-    ]
-    for seed in seeds if model.seeds else [None]:
-        yield Unit(
-            row, TrainingJob(model, seed), digest(row_config(plan.table, row, seed))
-        )
+    seeds: Sequence[int | None] = (row.seeds or model.seeds) if model.seeds else [None]
+    for seed in seeds:
+        if seed is None or not plan.seeds or seed in plan.seeds:
+            config = row_config(plan.table, row, seed)
+            yield Unit(row, TrainingJob(model, seed), digest(config))
 
 
 # -------------------------------------------------------------------------------- state
@@ -245,9 +241,9 @@ def is_trained(plan: TablePlan, job: TrainingJob) -> bool:
     if job.model.name == TEACHER and TEACHER in plan.given:
         return True
     text, teacher = plan.text(job.model.text), plan.teacher
-    if not corpus_stamp(text).is_file() or not plan.checkpoint(job).is_file():
-        return False
-    if job.model.starts_from_teacher and not teacher.is_file():
+    needed = [corpus_stamp(text), plan.checkpoint(job)]
+    needed += [teacher] if job.model.starts_from_teacher else []
+    if not all(path.is_file() for path in needed):
         return False
     if json_or_none(plan.configuration(job)) != digest_of(plan, job):
         return False

@@ -134,12 +134,10 @@ def read_given(words: list[str]) -> dict[str, Path]:
                 f"--use must be NAME=PATH with a NAME of {', '.join(GIVEN)}, "
                 f"but is `{word}` instead."
             )
-        found, kind = Path(path).is_dir(), "folder"
-        if name == TEACHER:
-            found, kind = Path(path).is_file(), "file"
-        if not found:
-            raise UserError(f"--use {name} must be a {kind}, but {path} is not.")
         given[name] = Path(path).resolve()
+        kind = "file" if name == TEACHER else "folder"
+        if not (given[name].is_file() if kind == "file" else given[name].is_dir()):
+            raise UserError(f"--use {name} must be a {kind}, but {path} is not.")
     return given
 
 

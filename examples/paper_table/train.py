@@ -47,7 +47,7 @@ def train_all(
     teacher = [job for job in jobs if job.model.name == TEACHER]
     students = [job for job in jobs if job.model.name != TEACHER]
     for job in teacher:
-        say(f"Teacher\n      {train_teacher(plan, job)}")
+        say(f"Teacher\n      {train_job(plan, job)}")
         then()
     lost = make_texts(plan, texts_of(students))
 
@@ -79,13 +79,6 @@ def make_human_text(plan: TablePlan) -> None:
     say(f"Corpus\n      {make_corpus(plan, plan.table.corpus)}")
 
 
-def train_teacher(plan: TablePlan, job: TrainingJob) -> str:
-    """Trains the teacher, unless one is given."""
-    if TEACHER in plan.given:
-        return f"given: {plan.teacher}"
-    return train_job(plan, job)
-
-
 def make_texts(plan: TablePlan, names: Sequence[str]) -> dict[str, UserError]:
     """Makes texts, and returns those that fail with their reasons."""
     lost = {}
@@ -112,6 +105,8 @@ def make_text(plan: TablePlan, name: str) -> str:
 
 def train_job(plan: TablePlan, job: TrainingJob) -> str:
     """Trains a model, and averages its checkpoints if that is wanted."""
+    if job.model.name == TEACHER and TEACHER in plan.given:
+        return f"given: {plan.teacher}"
     folder, text = plan.folder(job), plan.text(job.model.text)
     state = train(plan, job.name, folder, job.flags, text, plan.teacher, job.output)
     averaged = plan.checkpoint(job)

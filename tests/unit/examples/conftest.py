@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from table_rows import compare_rows, ms
 
 from examples.paper_table.config import Table, read_table
 from examples.paper_table.plan import KIND, TablePlan, units_of
@@ -92,3 +93,19 @@ def synthetic_row(plan: TablePlan, name: str, bleu: float) -> dict[str, Any]:
         "calibration": {"products_ms": 6.0, "operators_ms": 9.0},
         "curves": None,
     }
+
+
+@pytest.fixture
+def paper(
+    make_plan: Callable[..., TablePlan], write_row: Callable[..., None]
+) -> TablePlan:
+    """Rows with the paper's own figures, and CTranslate2 in between."""
+    plan = make_plan()
+    for name, row in plan.table.rows.items():
+        if row.paper and row.group != "ablations":
+            times = row.paper.get("speedup", 3.15)
+            write_row(plan, name, row.paper["bleu"], **ms(331 / times))
+    write_row(plan, "ct2-teacher-greedy", 27.0, **ms(95.0))
+    write_row(plan, "ct2-teacher-greedy-int8", 26.9, **ms(90.0))
+    compare_rows(plan)
+    return plan

@@ -1,77 +1,30 @@
-"""The report from made-up rows: figures, claims that hold or not, who wins where."""
+"""The report from made-up rows: which lines stand where, and what their cells say."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from table_rows import SLOWER, compare_rows, ms, verdicts
 
-from examples.paper_table.claims import (
-    HELD,
-    NOT_COMPARED,
-    NOT_HELD,
-    NOT_MEASURED,
-    PAIRS,
-    WITHIN_CHANCE,
-    judge,
-)
+from examples.paper_table.claims import NOT_MEASURED, judge
 from examples.paper_table.config import read_table
-from examples.paper_table.lines import line_of, read_lines
+from examples.paper_table.lines import read_lines
 from examples.paper_table.plan import TablePlan
 from examples.paper_table.report import make_report, report
-from vq_nat.results.clocks import crowded_clocks
 from vq_nat.results.columns import clocks_table, trained_on
-from vq_nat.results.curves import read_curves, thin
-from vq_nat.results.lines import (
-    Line,
-    Speed,
-    by_best_batch,
-    by_latency,
-    by_name,
-    pareto_front,
-    speed_up,
-)
+from vq_nat.results.lines import by_name, speed_up
 from vq_nat.results.winners import winners
 
 Make = Callable[..., TablePlan]
 Write = Callable[..., None]
 TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
+
+
+Make = Callable[..., TablePlan]
+Write = Callable[..., None]
+TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
 LATENCY = {"p90": 1.0, "includes": "everything"}
-
-
-def ms(median: float) -> dict[str, Any]:
-    """Returns a row's time at batch 1."""
-    return {"latency_ms": {**LATENCY, "median": median}}
-
-
-@pytest.fixture
-def paper(make_plan: Make, write_row: Write) -> TablePlan:
-    """Rows with the paper's own figures, and CTranslate2 in between."""
-    plan = make_plan()
-    for name, row in plan.table.rows.items():
-        if row.paper and row.group != "ablations":
-            times = row.paper.get("speedup", 3.15)
-            write_row(plan, name, row.paper["bleu"], **ms(331 / times))
-    write_row(plan, "ct2-teacher-greedy", 27.0, **ms(95.0))
-    write_row(plan, "ct2-teacher-greedy-int8", 26.9, **ms(90.0))
-    compare_rows(plan)
-    return plan
-
-
-def compare_rows(plan: TablePlan, p: float = 0.001) -> None:
-    """Adds what a comparison of outputs would say, were all differences no chance."""
-    entries = by_name(read_lines(plan))
-    for lower, higher in PAIRS:
-        if lower not in entries or higher not in entries:
-            continue
-        gap = entries[higher].bleu - entries[lower].bleu
-        for path in plan.rows.glob(f"{higher}*.json"):
-            row = json.loads(path.read_text())
-            if row["row"] == higher:
-                known = row.get("against_rows", {})
-                known[lower] = {"bleu": gap, "bleu_p": p if abs(gap) > 0.05 else 1.0}
-                path.write_text(json.dumps({**row, "against_rows": known}))
 
 
 def test_ablations_are_about_quality_alone(make_plan: Make, write_row: Write) -> None:
@@ -82,137 +35,6 @@ def test_ablations_are_about_quality_alone(make_plan: Make, write_row: Write) ->
     section = page.split("## Ablations")[1].split("##")[0]
     assert "`steps-4` | 20.0 |" in section and "ms/sentence" not in section
     assert "ms/sentence" in page.split("## Ablations")[0]
-
-
-def verdicts(plan: TablePlan) -> list[str]:
-    """Returns what becomes of each claim, in their order."""
-    return [claim.verdict for claim in judge(read_lines(plan))]
-
-
-def test_the_papers_figures_hold_the_papers_claims(paper: TablePlan) -> None:
-    assert verdicts(paper) == [HELD] * 7
-    claims = {claim.text: claim.figures for claim in judge(read_lines(paper))}
-    assert "98.9% at 4.08 times" in " ".join(claims.values())
-    assert "26.7 (26.7–26.7) (3 seeds)" in claims["VQ-EM is above semhash"]
-
-
-@pytest.mark.parametrize(
-    ("name", "figures", "number"),
-    [
-        ("vq", {"bleu": 21.3}, 0),
-        ("vq-em10", {"bleu": 26.3, **ms(81.0)}, 1),
-        ("nat-npd10", {"bleu": 27.0}, 2),
-        ("nat-npd100", {"bleu": 27.0}, 2),
-        ("semhash", {"bleu": 26.8}, 3),
-        ("vq-em10-nc4", {"bleu": 25.4, **ms(92.0)}, 4),
-        ("vq-em10-nc4", {"bleu": 26.8, **ms(58.0)}, 4),
-        ("teacher-greedy", {"bleu": 27.6}, 5),
-        ("teacher-beam4", {"bleu": 28.1, **ms(300.0)}, 5),
-        ("vq-em10", {"bleu": 26.7, **ms(90.0)}, 5),
-        ("ct2-teacher-greedy-int8", {"bleu": 26.9, **ms(50.0)}, 6),
-    ],
-)
-def test_other_figures_do_not(
-    paper: TablePlan,
-    write_row: Write,
-    name: str,
-    figures: dict[str, Any],
-    number: int,
-) -> None:
-    write_row(paper, name, **figures)
-    compare_rows(paper)
-    assert verdicts(paper)[number] == NOT_HELD
-
-
-def test_without_rows_nothing_has_been_measured(
-    make_plan: Make, write_row: Write
-) -> None:
-    plan = make_plan()
-    assert verdicts(plan) == [NOT_MEASURED] * 7
-    write_row(plan, "vq-raw", 20.0)
-    write_row(plan, "vq", 21.0)
-    assert verdicts(plan) == [NOT_COMPARED] + [NOT_MEASURED] * 6
-    figures = judge(read_lines(plan))[0].figures
-    assert figures.endswith("+1.0 (not compared); 2 further pair(s) not measured")
-    compare_rows(plan)
-    assert verdicts(plan) == [HELD] + [NOT_MEASURED] * 6
-
-
-SLOWER = {"calibration": {"products_ms": 6.0, "operators_ms": 12.0}}
-
-
-def test_times_of_a_machine_in_another_state_are_not_compared(
-    paper: TablePlan, write_row: Write
-) -> None:
-    for name in ("vq-em10", "vq-em10-nc4"):
-        write_row(paper, name, 26.7, **SLOWER, **ms(8.0))
-    compare_rows(paper)
-    assert verdicts(paper)[4] == WITHIN_CHANCE  # in one state still, equal times
-    assert verdicts(paper)[5:] == [NOT_MEASURED] * 2
-    text = winners(read_lines(paper))
-    assert "our fastest is “VQ-VAE (hard EM)” with 81.13" in text
-    page = report(paper, read_lines(paper), [])
-    assert "small operators took 9.0 to 12.0 ms" in page
-    assert (
-        "another state: “VQ-VAE with EM (n_s = 10) + distillation”, “VQ-VAE with EM "
-        "(n_s = 10) + distillation, n_c = 4”." in page
-    )
-
-
-def test_what_was_timed_in_turn_counts_in_any_state(
-    paper: TablePlan, write_row: Write
-) -> None:
-    ct2 = ("ct2-teacher-greedy", "ct2-teacher-greedy-int8")
-    in_turn = {name: {"times": 5.0} for name in ("teacher-beam4", ct2[0])}
-    write_row(paper, "vq-em10", 26.7, **SLOWER, **ms(150.0), in_turn=in_turn)
-    assert verdicts(paper)[6] == NOT_MEASURED  # against one of two, who knows which
-    in_turn[ct2[1]] = {"times": 1.5}
-    write_row(paper, "vq-em10", 26.7, **SLOWER, **ms(150.0), in_turn=in_turn)
-    compare_rows(paper)
-    claims = judge(read_lines(paper))
-    assert [claim.verdict for claim in claims[5:]] == [HELD] * 2
-    assert "98.9% at 5.00 times" in claims[5].figures
-    assert "| 150.0 (1.0) | 5.00× |" in report(paper, read_lines(paper), [])
-
-
-def test_the_paragraph_says_where_we_lose(paper: TablePlan) -> None:
-    text = winners(read_lines(paper))
-    assert (
-        "**Quality:** we lose; our best is “VQ-VAE with EM (n_s = 10) + distillation” "
-        "with 26.7 BLEU, the best other system is “autoregressive teacher, beam 4” "
-        "with 28.1 (-1.4)." in text
-    )
-    assert "**Speed, one sentence at a time:** we lose; our fastest is “VQ-VAE" in text
-    assert "no other system is both better and faster" in text
-
-
-def test_the_paragraph_says_where_we_win(paper: TablePlan, write_row: Write) -> None:
-    write_row(paper, "tuned", 29.0, **ms(5.0))
-    write_row(paper, "teacher-greedy", 27.0, **ms(70.0))
-    text = winners(read_lines(paper))
-    assert "**Quality:** we win; our best is “ours, tuned" in text and "(+0.9)" in text
-    assert "**Speed, one sentence at a time:** we win; our fastest is “ours" in text
-    assert "1 of 1 systems are ours" in text
-    assert (
-        "(26.7 BLEU, 81.1 ms) by “autoregressive teacher, greedy” (27.0, 70.0" in text
-    )
-
-
-def test_what_chance_may_have_made_is_no_win(
-    paper: TablePlan, write_row: Write
-) -> None:
-    for name in list(paper.table.rows):
-        if (paper.rows / f"{name}.json").exists() and name.startswith("nat"):
-            (paper.rows / f"{name}.json").unlink()
-    write_row(paper, "vq-em10-nc4", 28.12, **ms(331 / 5.71))
-    write_row(paper, "vq-em10", 26.7, **ms(331 / 5.7))
-    write_row(paper, "ct2-teacher-greedy-int8", 26.9, **ms(59.0))
-    text = winners(read_lines(paper))
-    assert "**Quality:** we draw; our best" in text
-    assert "**Speed, one sentence at a time:** we draw; our fastest" in text
-    claim = judge(read_lines(paper))[-1]
-    assert claim.verdict == WITHIN_CHANCE
-    assert "(26.7 BLEU) is 1.02 times as fast" in claim.figures
 
 
 def test_the_first_seed_is_the_one_that_is_timed(paper: TablePlan) -> None:
@@ -352,28 +174,6 @@ def test_times_without_a_column_are_the_hosts(
     assert "host: what is in no other column" in report(paper, read_lines(paper), [])
 
 
-def test_threads_that_others_disturbed_have_no_clocks(make_plan: Make) -> None:
-    names = ("device", "batch_size", "threads", "sentences_per_s", "largest")
-    found = [
-        ("cpu", 1, 1, 270, None),
-        ("cpu", 1, 2, 21, None),
-        ("cpu", 8, 2, 300, None),
-    ]
-    line = entry(make_plan(), 1.0, 1.0, clocks=[dict(zip(names, c)) for c in found])
-    assert (
-        clocks_table([line]).splitlines()[-1]
-        == "| NAT + distillation | 270 | – | 300 |"
-    )
-    assert crowded_clocks(line.timed) == ["cpu, 2 thr., batch 1"]
-
-
-def test_codes_of_the_reference_win_nothing(paper: TablePlan, write_row: Write) -> None:
-    before = winners(read_lines(paper))
-    write_row(paper, "vq-em10-true-codes", 99.0, **ms(1.0))
-    write_row(paper, "codes-512", 98.0, **ms(1.0))
-    assert winners(read_lines(paper)) == before
-
-
 def test_the_report_is_made_of_rows_alone(paper: TablePlan, write_row: Write) -> None:
     write_row(paper, "vq-em10", 26.7, other_test_sets={"later": {"bleu": 12.3}})
     write_row(paper, "nat", 17.7, config="of old", **ms(21.2))
@@ -411,31 +211,6 @@ def test_a_seed_more_is_a_mean_and_a_range(paper: TablePlan) -> None:
     assert "| 27.4 (26.4–29.4) | 26.4 |" in report(paper, read_lines(paper), [])
 
 
-def entry(plan: TablePlan, bleu: float, median: float, **rest: Any) -> Line:
-    """Returns a line of one row."""
-    rate = {"sentences_per_s": 100.0, "batch_size": 64}
-    row = {"bleu": bleu, "throughput": rate, "threads": 1, **ms(median), **rest}
-    return line_of(plan.table, "nat", [row])
-
-
-def test_the_front_has_what_none_beats_in_both(make_plan: Make) -> None:
-    plan = make_plan()
-    points = [(10, 5), (20, 9), (15, 9), (20, 9.5), (12, 4), (30, 30)]
-    lines = [entry(plan, bleu, median) for bleu, median in points]
-    front = pareto_front(lines, by_latency)
-    assert [(line.bleu, line.latency) for line in front] == [(12, 4), (20, 9), (30, 30)]
-
-
-def test_the_best_batch_is_the_fastest_on_as_many_threads(make_plan: Make) -> None:
-    found = [("cpu", 32, 1, 250), ("cpu", 128, 1, 200), ("cpu", 64, 8, 900)]
-    found.append(("cuda", 64, 1, 9000))
-    names = ("device", "batch_size", "threads", "sentences_per_s")
-    clocks = [dict(zip(names, clock)) for clock in found]
-    line = entry(make_plan(), 1.0, 1.0, device="cpu", clocks=clocks)
-    assert line.best_speed == Speed(250, 32)
-    assert by_best_batch(line) == pytest.approx(1000 / 250)
-
-
 def test_clocks_have_a_column_each(make_plan: Make, write_row: Write) -> None:
     plan = make_plan()
     names = ("device", "batch_size", "threads", "sentences_per_s", "largest")
@@ -465,67 +240,6 @@ def test_the_difference_to_greedy_has_the_largest_p_value(
     assert "| 0.0 (p = 0.400) |" in report(paper, read_lines(paper), [])
 
 
-@pytest.mark.parametrize(
-    ("bleu", "p", "verdict"),
-    [
-        (26.9, 0.01, HELD),
-        (26.9, 0.2, WITHIN_CHANCE),
-        (26.0, 0.2, WITHIN_CHANCE),
-        (26.0, 0.01, NOT_HELD),
-    ],
-)
-def test_a_difference_that_may_be_chance_holds_no_claim(
-    paper: TablePlan, write_row: Write, bleu: float, p: float, verdict: str
-) -> None:
-    write_row(paper, "vq-em10", bleu, **ms(81.0))
-    compare_rows(paper, p)
-    claim = judge(read_lines(paper))[1]
-    assert claim.verdict == verdict
-    assert f"{bleu - 26.4:+.1f} (p = {p:.3f})" in claim.figures
-
-
-def test_seeds_that_contradict_each_other_hold_no_claim(paper: TablePlan) -> None:
-    path = paper.rows / "vq-em10.seed2.json"
-    row = json.loads(path.read_text())
-    row["against_rows"]["vq"]["bleu"] = -2.0
-    path.write_text(json.dumps(row))
-    assert verdicts(paper)[1] == WITHIN_CHANCE
-
-
-def test_ours_on_a_cpu_compare_with_theirs_on_a_cpu(
-    paper: TablePlan, write_row: Write
-) -> None:
-    """A line on another device is faster, and says nothing of these."""
-    write_row(paper, "vq-em10", 26.7, device="cuda", **ms(1.0))
-    write_row(paper, "tuned-onnx", 26.0, engine="onnx", **ms(60.0))
-    write_row(paper, "vq-em10-nc4", 25.4, device="cuda", **ms(1.0))
-    claim = judge(read_lines(paper))[6]
-    assert claim.verdict == NOT_MEASURED  # for the paper's setting
-    assert "(26.0 BLEU) is 1.50 times as fast with engine onnx" in claim.figures
-
-
-def test_the_headline_is_about_the_papers_setting_then_about_variants(
-    paper: TablePlan, write_row: Write
-) -> None:
-    write_row(paper, "vq", 26.0, **ms(331 / 4.08))
-    claim = judge(read_lines(paper))[5]
-    assert claim.verdict == HELD
-    assert claim.figures.startswith("the paper's setting, “VQ-VAE with EM (n_s = 10)")
-    assert claim.figures.endswith("”: 98.9% at 4.08 times; no variant reaches it")
-    write_row(paper, "vq-em10", 25.0, updates=1000, engine="torch", **ms(80.0))
-    more = {"updates": 4000, "engine": "onnx", "decoding": {"compute_type": "int8"}}
-    write_row(paper, "tuned-onnx-int8", 26.9, **more, **ms(20.0))
-    claim = judge(read_lines(paper))[5]
-    assert claim.verdict == NOT_HELD
-    setting, variants = claim.figures.split("; reached by ")
-    assert setting.endswith("”: 92.6% at 4.14 times")
-    assert variants == (
-        "“ours, tuned, in ONNX Runtime, int8”, 99.6% at 16.55 times, which has engine "
-        "onnx (against torch), updates 4,000 (against 1,000), decoding compute_type "
-        "int8 (against None)"
-    )
-
-
 def test_what_the_reference_gave_away_has_no_times(
     paper: TablePlan, write_row: Write
 ) -> None:
@@ -539,31 +253,3 @@ def test_lines_come_in_the_order_of_the_table(paper: TablePlan) -> None:
     names = list(by_name(read_lines(paper)))
     assert names == [name for name in paper.table.rows if name in names]
     assert names[:2] == ["teacher-beam4", "teacher-greedy"]
-
-
-def log_line(kind: str, updates: int, **values: float) -> str:
-    """Writes a line as fairseq-train does."""
-    prefix = {"train_inner": "", "valid": "valid_"}[kind]
-    known = {"num_updates": updates, **values}
-    found = {f"{prefix}{name}": str(value) for name, value in known.items()}
-    return f"2026-01-01 00:00:00 | INFO | {kind} | {json.dumps(found)}\n"
-
-
-def test_curves_are_thin_and_know_of_repetitions(tmp_path: Path) -> None:
-    lines = [
-        log_line("train_inner", n, loss=n / 10, lr=1.0) for n in range(10, 1010, 10)
-    ]
-    lines.insert(51, log_line("train_inner", 500, loss=99.0))
-    lines += [log_line("valid", 500, bleu=3.0), log_line("train_inner", 20, loss=7.0)]
-    log = tmp_path / "train.log"
-    log.write_text("".join(lines))
-    curves = read_curves(log)
-    training = curves["training"]
-    assert len(training) == 40
-    assert training[-1] == {"updates": 1000, "loss": 99.5}  # the mean of two
-    assert training[0] == {"updates": 20, "loss": 4.0}  # of update 10, and 20 as later
-    assert curves["validation"] == [{"updates": 500, "bleu": 3.0}]
-    assert [point["updates"] for point in training] == sorted(
-        point["updates"] for point in training
-    )
-    assert thin(training) == training

@@ -1,0 +1,62 @@
+"""Who wins where, from made-up rows."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from table_rows import ms
+
+from examples.paper_table.claims import WITHIN_CHANCE, judge
+from examples.paper_table.lines import read_lines
+from examples.paper_table.plan import TablePlan
+from vq_nat.results.winners import winners
+
+Make = Callable[..., TablePlan]
+Write = Callable[..., None]
+TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
+
+
+def test_the_paragraph_says_where_we_lose(paper: TablePlan) -> None:
+    text = winners(read_lines(paper))
+    assert (
+        "**Quality:** we lose; our best is “VQ-VAE with EM (n_s = 10) + distillation” "
+        "with 26.7 BLEU, the best other system is “autoregressive teacher, beam 4” "
+        "with 28.1 (-1.4)." in text
+    )
+    assert "**Speed, one sentence at a time:** we lose; our fastest is “VQ-VAE" in text
+    assert "no other system is both better and faster" in text
+
+
+def test_the_paragraph_says_where_we_win(paper: TablePlan, write_row: Write) -> None:
+    write_row(paper, "tuned", 29.0, **ms(5.0))
+    write_row(paper, "teacher-greedy", 27.0, **ms(70.0))
+    text = winners(read_lines(paper))
+    assert "**Quality:** we win; our best is “ours, tuned" in text and "(+0.9)" in text
+    assert "**Speed, one sentence at a time:** we win; our fastest is “ours" in text
+    assert "1 of 1 systems are ours" in text
+    assert (
+        "(26.7 BLEU, 81.1 ms) by “autoregressive teacher, greedy” (27.0, 70.0" in text
+    )
+
+
+def test_what_chance_may_have_made_is_no_win(
+    paper: TablePlan, write_row: Write
+) -> None:
+    for name in list(paper.table.rows):
+        if (paper.rows / f"{name}.json").exists() and name.startswith("nat"):
+            (paper.rows / f"{name}.json").unlink()
+    write_row(paper, "vq-em10-nc4", 28.12, **ms(331 / 5.71))
+    write_row(paper, "vq-em10", 26.7, **ms(331 / 5.7))
+    write_row(paper, "ct2-teacher-greedy-int8", 26.9, **ms(59.0))
+    text = winners(read_lines(paper))
+    assert "**Quality:** we draw; our best" in text
+    assert "**Speed, one sentence at a time:** we draw; our fastest" in text
+    claim = judge(read_lines(paper))[-1]
+    assert claim.verdict == WITHIN_CHANCE
+    assert "(26.7 BLEU) is 1.02 times as fast" in claim.figures
+
+
+def test_codes_of_the_reference_win_nothing(paper: TablePlan, write_row: Write) -> None:
+    before = winners(read_lines(paper))
+    write_row(paper, "vq-em10-true-codes", 99.0, **ms(1.0))
+    write_row(paper, "codes-512", 98.0, **ms(1.0))
+    assert winners(read_lines(paper)) == before
