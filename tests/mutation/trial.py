@@ -162,7 +162,8 @@ class Trial:
             mutation: the broken line.
             reach: what the tests do on whole code.
             everyone: also run the tests of other files than those of the tests that
-                enter the broken function.
+                enter the broken function; done in any case where it is in none, and
+                nothing tells who reads it.
 
         Returns:
             The test that noticed, "" if none by itself did (an import that fails, a run
@@ -174,7 +175,7 @@ class Trial:
         files = list(dict.fromkeys(test.split("::")[0] for test in near))
         target.write_text(mutation.source, encoding="utf-8")
         runs = [(files, First(near))] if files else []
-        if everyone:
+        if everyone or not mutation.door and not near:  # a file without functions
             known = (test for test in reach.times if test.split("::")[0] in files)
             runs.append((self.tests, First([], known)))
         try:

@@ -53,6 +53,15 @@ def test_the_batch_is_the_same_on_any_number_of_gpus(corpus: Path) -> None:
     assert "batch-tokens" not in several and "average" not in several
 
 
+@pytest.mark.parametrize("gpus", [0, 1, 2, 3])
+def test_torchrun_starts_a_process_for_each_of_several_gpus(
+    corpus: Path, gpus: int
+) -> None:
+    words = command("wmt14", corpus, gpus)
+    assert ("torch.distributed.run" in words) == (gpus > 1)
+    assert (f"--nproc_per_node={gpus}" in words) == (gpus > 1)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

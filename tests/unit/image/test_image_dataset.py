@@ -78,12 +78,3 @@ def test_a_mirrored_image_has_its_columns_reversed() -> None:
 def test_a_batch_size_is_needed() -> None:
     with pytest.raises(ValueError, match="`batch_size` must be given"):
         build().batch_by_size(torch.arange(3).numpy())
-
-
-def test_a_dataset_begins_in_its_first_epoch() -> None:
-    begun, told = build(flip=True), build(flip=True)
-    told.set_epoch(1)
-    assert (begun.ordered_indices() == told.ordered_indices()).all()
-    ids = list(range(COUNT))
-    images = (one.collater(ids)["net_input"]["images"] for one in (begun, told))
-    assert torch.equal(*images)

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from vq_nat.translation import IterativeLatentGenerator
-from vq_nat.translation.decoding.generator import largest
+from vq_nat.translation.decoding.generator import different, largest
 from vq_nat.translation.decoding.lengths import LengthRule
 from vq_nat.translation.decoding.limits import SearchOptions
 from vq_nat.translation.decoding.rescoring import ChrfConsensus
-from vq_nat.translation.flow import LatentCodes
+from vq_nat.translation.flow import Candidate, LatentCodes
 
 PAD, EOS = 1, 2
 
@@ -335,3 +335,19 @@ def test_a_sentence_that_stands_still_is_finished(
         assert found.steps <= 2  # the second pass finds that nothing changes
         assert len(found.history) == found.steps + 1
     assert len(passes) <= 3
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
+def test_of_equal_wordings_the_most_probable_codes_are_kept(order) -> None:
+    """Whichever comes first; its number of copies is told."""
+    said = {0: ([5, EOS], -3.0), 1: ([5, EOS], -1.0), 2: ([5, EOS], -2.0)}
+    said[3] = ([6, EOS], -9.0)
+    rows = [
+        Candidate(
+            torch.tensor(words), torch.zeros(2), score, 0.0, torch.tensor([[row]]), 0
+        )
+        for row, (words, score) in said.items()
+    ]
+    found = {one.tokens[0].item(): one for one in different([rows[i] for i in order])}
+    assert (found[5].score, found[5].codes.item(), found[5].copies) == (-1.0, 1, 3)
+    assert (found[6].score, found[6].codes.item(), found[6].copies) == (-9.0, 3, 1)
