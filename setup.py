@@ -60,7 +60,8 @@ class BuildEngine(build_ext):
         """Compiles what changed; a failure is said once and breaks nothing."""
         compile_one, link = self.compiler._compile, self.compiler.link_shared_object
         files: list[Future[None]] = []  # compiled side by side
-        shared = [*ENGINE.glob("*.h"), ROOT / "setup.py", *map(Path, ext.include_dirs)]
+        pybind11 = Path(ext.include_dirs[-1])
+        shared = [*ENGINE.glob("*.h"), ROOT / "setup.py", pybind11]
         changed = max(path.stat().st_mtime for path in shared)
 
         def compile_changed(obj, source, suffix, cc_args, extra, pp_opts):

@@ -6,6 +6,8 @@
 # VQ_NAT_TEST_WORKERS   processes that test side by side, of one thread each; default: 2.
 #                       With 1, as with `-p no:xdist`, pytest does all by itself.
 # OMP_NUM_THREADS       threads of a process; default: 1, or 2 where there is but one.
+# VQ_NAT_TEST_WHEEL     if it is set, the wheel is built and tried as well: tests/wheel.sh,
+#                       with what is compiled already.
 # VQ_NAT_VENV, PYTHON and VQ_NAT_TORCH are those of examples/install.sh.
 set -euo pipefail
 
@@ -27,10 +29,16 @@ step ruff check .
 step ruff format --check .
 
 # Types are checked meanwhile: mypy has one process, and the tests wait now and then.
-types=$(mktemp)
-trap 'rm -f "$types"' EXIT
-mypy >"$types" 2>&1 &
-mypy=$!
+checks=$(mktemp)
+trap 'rm -f "$checks"' EXIT
+check() {
+    local failed=0
+    step mypy || failed=1
+    [[ -z ${VQ_NAT_TEST_WHEEL:-} ]] || OBJECTS=build step bash tests/wheel.sh || failed=1
+    return "$failed"
+}
+check >"$checks" 2>&1 &
+checking=$!
 
 # Files go to one process each, so that a fixture is made once; long ones come first.
 tests=(-q --system --durations=15 --threads "$OMP_NUM_THREADS")
@@ -39,7 +47,6 @@ tests+=(-o "testpaths=tests/system tests/integration tests/unit")
 failed=0
 # Through Python, so that the repository is on the path whatever is installed.
 step python -m pytest "${tests[@]}" "$@" || failed=$?
-echo "tests: mypy"
-wait "$mypy" || failed=1
-cat "$types"
+wait "$checking" || failed=1
+cat "$checks"
 exit "$failed"

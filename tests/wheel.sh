@@ -3,6 +3,7 @@
 #
 #   bash tests/wheel.sh [OUT]      where the two files go (default: they are not kept)
 #   WHEEL=FILE bash tests/wheel.sh     one that was built before
+#   OBJECTS=build bash tests/wheel.sh  links the engine from what is compiled there
 #
 # The first environment is fresh, with what the extra `engine` names and no torch: an
 # exported model translates. The second borrows torch and fairseq from the Python that
@@ -19,9 +20,32 @@ unset PYTHONPATH
 step() { echo "wheel: $*"; }
 fail() { echo "error: $*" >&2; exit 1; }
 
+# pip works from outside: putting it into each environment takes longer than the tests.
+pip_in() {  # ENVIRONMENT REQUIREMENT ...
+    "$python" -m pip --disable-pip-version-check --python "$work/$1" install -q \
+        --no-compile "${@:2}"
+}
+
 install() {  # ENVIRONMENT: the wheel alone
-    "$python" -m venv "$work/$1"
-    "$work/$1/bin/python" -m pip install -q --no-deps "$wheel"
+    "$python" -m venv --without-pip "$work/$1"
+    pip_in "$1" --no-deps "$wheel"
+}
+
+build() {  # all anew, in an environment of its own
+    "$python" -m build --outdir "$work/dist" "$root"
+}
+
+# From a copy: setuptools would work in the tree itself, where tests may run meanwhile.
+link() {  # the source distribution, and the wheel from it and from OBJECTS
+    mkdir -p "$work/copy" "$work/unpacked/build" &&
+        tar -c -C "$root" --exclude='*.so' --exclude=__pycache__ vq_nat data_prep \
+            examples tests .ci setup.py pyproject.toml MANIFEST.in CHANGELOG.md \
+            CITATION.cff LICENSE README.md | tar -x -C "$work/copy" &&
+        (cd "$work/copy" && "$python" setup.py -q sdist --dist-dir "$work/dist") &&
+        tar -xzf "$work"/dist/*.tar.gz -C "$work/unpacked" --strip-components 1 &&
+        cp -rp "$OBJECTS"/temp.* "$work/unpacked/build/" &&
+        "$python" -m pip wheel --disable-pip-version-check --no-deps \
+            --no-build-isolation --wheel-dir "$work/dist" "$work/unpacked"
 }
 
 translates() {  # ENVIRONMENT MODEL: as the version that made the model did
@@ -43,7 +67,9 @@ PYTHON
 wheel=${WHEEL:+$(realpath "$WHEEL")}
 if [[ -z $wheel ]]; then
     step "build"
-    "$python" -m build --outdir "$work/dist" "$root" >"$work/build.log" 2>&1 ||
+    maker=build
+    [[ -z ${OBJECTS:-} ]] || { maker=link; OBJECTS=$(realpath "$OBJECTS"); }
+    $maker >"$work/build.log" 2>&1 ||
         { tail -n 30 "$work/build.log" >&2; fail "the build failed."; }
     wheel=$(echo "$work"/dist/*.whl)
     [[ -z ${1:-} ]] || { mkdir -p "$1" && cp "$work"/dist/* "$1/"; }
@@ -62,7 +88,7 @@ from importlib.metadata import requires
 parts = [line.partition(";") for line in requires("vq-nat")]
 print(*(need for need, _, when in parts if "engine" in when), sep="\n")
 PYTHON
-"$work/engine/bin/python" -m pip install -q -r "$work/needs"
+pip_in engine -r "$work/needs"
 "$work/engine/bin/python" -c "import importlib.util as u; exit(bool(u.find_spec('torch')))" ||
     fail "torch must not be there."
 translates engine exported
