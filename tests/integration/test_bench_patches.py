@@ -1,8 +1,9 @@
 """examples/bench_patches.py on a toy corpus, two updates a run."""
 
 import subprocess
-import sys
 from pathlib import Path
+
+from warm_python import warm_python
 
 from vq_nat.fairseq_side.patches import PATCHES
 
@@ -10,7 +11,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "bench_patches.py"
 
 
 def test_every_speed_up_is_measured(tmp_corpus: Path) -> None:
-    command = [sys.executable, str(SCRIPT), "--data", str(tmp_corpus), "--rounds", "1"]
+    command = [warm_python(), str(SCRIPT), "--data", str(tmp_corpus), "--rounds", "1"]
     command += ["--updates", "2", "--arch", "vq_em_transformer_tiny"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

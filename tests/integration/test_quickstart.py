@@ -4,10 +4,10 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from warm_python import warm_python
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "quickstart.py"
@@ -20,7 +20,7 @@ def quickstart(
     *arguments: object, cwd: Path, preset: Path = TOY
 ) -> subprocess.CompletedProcess[str]:
     """Runs the quickstart as a user does, on one thread."""
-    command = [sys.executable, SCRIPT, "--preset", preset, "--threads", 1, *arguments]
+    command = [warm_python(), SCRIPT, "--preset", preset, "--threads", 1, *arguments]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     return subprocess.run(
         [str(word) for word in command],
