@@ -29,9 +29,11 @@ from data_prep.lib.steps import UserError
 from vq_nat.text import quotes
 from vq_nat.text.lines import NotUTF8Error, clean, lines_of
 from vq_nat.text.lines import decode_line as decode
+from vq_nat.text.subwords import BytePairs
 
 LINES_PER_CHUNK = 2_000
 MARKS = set(quotes.MARKS)
+LONG_WORD = 200  # letters
 BLANK = "\u2581"  # how SentencePiece writes a blank
 
 
@@ -173,6 +175,8 @@ def load_bpe(codes: Path) -> BPE:
 
 def apply_bpe(words: str, codes: Path) -> str:
     """Splits words into subwords, each but the last of a word marked by `@@`."""
+    if len(max(words.split(" "), key=len)) > LONG_WORD:
+        return BytePairs(codes).encode(words)  # the same, in less than quadratic time
     return load_bpe(codes).process_line(words)
 
 

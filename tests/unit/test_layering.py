@@ -115,6 +115,7 @@ TABLE = {
     "cli*": "cli* light translated text.lines engine.folder bench* results* explain* "
     "serve* translation.* image.sampling",
     "data_prep.lib*": "data_prep.lib* results.* text.lines text.folder text.quotes "
+    "text.subwords "
     "fairseq_side.* image translation translation.binding translation.ctranslate2 "
     "translation.scores",
     "data_prep*": "data_prep.lib.* results.*",

@@ -32,7 +32,9 @@ def compare(
 
     Returns:
         Differences of BLEU and chrF with their p-values, the number of resamples, and
-        the share of sentences that are the `same`.
+        the share of sentences that are the `same`. sacrebleu's p-values are one-sided
+        in effect, as Koehn's: how often a difference this large, in the direction that
+        was seen, comes by chance. For a difference in either direction, double them.
     """
     systems: list[tuple[str, Sequence[str]]] = [("baseline", baseline), ("o", outputs)]
     metrics = {"BLEU": bleu_of(language), "chrF": CHRF()}

@@ -38,9 +38,10 @@ def read_entry(line: str) -> LogEntry | None:
 def as_number(value: object) -> float | None:
     """Returns a number; fairseq writes most of them as strings."""
     try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        found = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
         return None
+    return found
 
 
 class TrainingLog(NamedTuple):

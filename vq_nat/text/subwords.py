@@ -1,5 +1,6 @@
 """Subwords: byte-pair encoding as subword-nmt writes it, and SentencePiece."""
 
+import heapq
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,20 +78,7 @@ class BytePairs:
         if len(word) == 1:
             return [word]
         letters = [*word[:-1], word[-1] + END] if self.joins_end else [*word, END]
-        rank_of, never = self.ranks.get, len(self.ranks)
-        ranks = [rank_of(pair, never) for pair in zip(letters, letters[1:])]
-        while ranks and (best := min(ranks)) < never:
-            place = ranks.index(best)
-            pair = letters[place], letters[place + 1]
-            if ranks.count(best) > 1:
-                letters = merged(letters, pair)
-                ranks = [rank_of(pair, never) for pair in zip(letters, letters[1:])]
-                continue
-            letters[place : place + 2] = [pair[0] + pair[1]]
-            del ranks[place]
-            for start in (place - 1, place):  # the pairs that have changed
-                if 0 <= start < len(ranks):
-                    ranks[start] = rank_of((letters[start], letters[start + 1]), never)
+        letters = merged(letters, self.ranks)
         if letters[-1] == END:
             letters.pop()
         elif letters[-1].endswith(END):
@@ -98,17 +86,45 @@ class BytePairs:
         return [*(letter + JOINER for letter in letters[:-1]), letters[-1]]
 
 
-def merged(letters: list[str], pair: tuple[str, ...]) -> list[str]:
-    """Merges every occurrence of a pair, from the left."""
-    found, place = [], 0
-    while place < len(letters):
-        if tuple(letters[place : place + 2]) == pair:
-            found.append(letters[place] + letters[place + 1])
-            place += 2
-        else:
-            found.append(letters[place])
-            place += 1
-    return found
+def merged(letters: list[str], ranks: dict[tuple[str, ...], int]) -> list[str]:
+    """Merges pairs, in time that grows with the length as sorting does.
+
+    Of all pairs that stand side by side, those of the least rank go first, from the
+    left; what was merged stands in the place of the first, and nothing in the other.
+
+    Args:
+        letters: of a word.
+        ranks: of the pairs that are merged.
+    """
+    found, end = list(letters), len(letters)
+    after, before = [*range(1, end + 1)], [*range(-1, end - 1)]
+
+    def rank_at(place: int) -> int | None:
+        if place < 0 or not found[place] or after[place] == end:
+            return None
+        return ranks.get((found[place], found[after[place]]))
+
+    ranked = ((rank_at(place), place) for place in range(end))
+    waiting = [(rank, place) for rank, place in ranked if rank is not None]
+    heapq.heapify(waiting)
+    while waiting:
+        best = waiting[0][0]
+        places = []
+        while waiting and waiting[0][0] == best:
+            places.append(heapq.heappop(waiting)[1])
+        for place in places:
+            if rank_at(place) != best:
+                continue  # one of the two has been merged with another
+            other = after[place]
+            found[place], found[other] = found[place] + found[other], ""
+            after[place] = after[other]
+            if after[place] < end:
+                before[after[place]] = place
+            for start in (before[place], place):  # the pairs that have changed
+                rank = rank_at(start)
+                if rank is not None:
+                    heapq.heappush(waiting, (rank, start))
+    return [letter for letter in found if letter]
 
 
 class SentencePieces:

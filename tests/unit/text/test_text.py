@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from argparse import Namespace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sacremoses import MosesPunctNormalizer
 from sacremoses import MosesTokenizer as SlowTokenizer
 from subword_nmt.apply_bpe import BPE
 
+from data_prep.lib.text import apply_bpe
 from vq_nat.text import characters
 from vq_nat.text.codec import IndexCodec
 from vq_nat.text.detokenizer import OTHERS, MosesDetokenizer
@@ -167,6 +169,34 @@ def test_words_are_cut_as_by_subword_nmt(
     pairs = BytePairs(path)
     assert pairs.pieces([word]) == expected
     assert pairs.decode(" ".join(expected)) == word
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    merges=st.lists(st.sampled_from(["a b", "b a", "ab a", "a a", "aa a", "b b</w>"])),
+    word=st.text("ab", min_size=1, max_size=30),
+)
+def test_any_merges_in_any_order_are_those_of_subword_nmt(
+    tmp_path_factory: pytest.TempPathFactory, merges: list[str], word: str
+) -> None:
+    """A pair may stand twice; the first place counts."""
+    path = tmp_path_factory.mktemp("bpe") / "bpe.codes"
+    path.write_text("\n".join(["#version: 0.2", *merges, "x y", ""]))
+    with open(path, encoding="utf-8") as file:
+        expected = BPE(file).segment_tokens([word])
+    assert BytePairs(path).pieces([word]) == expected
+
+
+def test_a_word_without_end_is_cut_in_time(codes: Path) -> None:
+    """A million letters take a second; quadratic time would be hours."""
+    word = "banlow" * (10**6 // 6)
+    start = time.process_time()
+    pieces = BytePairs(codes).pieces([word])
+    assert time.process_time() - start < 60
+    assert "".join(piece.removesuffix("@@") for piece in pieces) == word
+    assert apply_bpe(f"low {word[:3000]}", codes).split() == [
+        *BytePairs(codes).pieces(["low", word[:3000]])
+    ]
 
 
 def test_merges_that_are_none_are_refused(codes: Path) -> None:

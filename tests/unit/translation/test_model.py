@@ -8,6 +8,7 @@ import torch
 from fairseq.data import Dictionary
 
 from vq_nat.translation import LatentPredictionCriterion, VQEMTransformer
+from vq_nat.translation.flow import align_left, pad_to_chunks
 
 PAD, EOS = 1, 2
 
@@ -33,6 +34,30 @@ def test_padded_loss_equals_trimmed(make_model, make_batch, repad, assign, side)
     padded, padded_size, _ = loss_of(
         model, repad(source, side, 5), repad(target, side, 9)
     )
+    assert padded_size == size
+    torch.testing.assert_close(padded, loss)
+
+
+def keep_surplus(model) -> None:
+    """Takes from a model what cuts off a batch's chunks of padding alone."""
+    model.to_chunks = lambda target: pad_to_chunks(
+        align_left(target, PAD), model.chunk, PAD
+    )
+
+
+@pytest.mark.parametrize("assign", ["hard", "soft"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_whole_chunks_of_padding_change_no_loss(
+    make_model, make_batch, repad, assign, side
+):
+    # If it is soft, the exact expectation: draws would be others for another shape.
+    model = make_model(vq_assign=assign, vq_num_samples=0 if assign == "soft" else 1)
+    source, target = make_batch([9, 4, 6]), make_batch([17, 3, 8])
+    loss, size, _ = loss_of(model, source, target)
+    keep_surplus(model)
+    longer = repad(target, side, 25)
+    assert model.to_chunks(longer).size(1) >= target.size(1) + 24
+    padded, padded_size, _ = loss_of(model, source, longer)
     assert padded_size == size
     torch.testing.assert_close(padded, loss)
 

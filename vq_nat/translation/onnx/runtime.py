@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...files import check_hashes, read_json, reading
+from ...files import BadFile, check_hashes, read_json, reading, sentence
 from ..decoding.limits import NEVER, CodeBounds
 from ..flow import (
     DecodedWords,
@@ -44,6 +44,7 @@ SIZES = (
 )
 FORMAT = 3  # of the folder, raised when its graphs or what it says of them changes
 WHAT = "the description of a model that `vq-nat export` wrote"
+GRAPH = "a graph that `vq-nat export` wrote"
 MOST_HALVINGS = 16
 MOST = 2**20  # of every size there is
 Array = NDArray[Any]
@@ -70,7 +71,11 @@ class Sessions:
         """Runs a graph on named arrays."""
         if self.threads != torch.get_num_threads():
             self._open(torch.get_num_threads())
-        return self.sessions[graph].run(None, inputs)
+        try:
+            return self.sessions[graph].run(None, inputs)
+        except Exception as error:  # of ONNX Runtime's own types
+            path = self.folder / f"{graph}.onnx"
+            raise BadFile(sentence(path, GRAPH, error)) from error
 
     def _open(self, threads: int) -> None:
         runtime = require("onnxruntime")
@@ -85,10 +90,11 @@ class Sessions:
     @staticmethod
     def _session(runtime: Any, path: Path, options: Any) -> Any:
         """Opens one graph."""
-        with reading(path, "a graph that `vq-nat export` wrote"):
-            return runtime.InferenceSession(
+        with reading(path, GRAPH):
+            session = runtime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
+        return session
 
 
 class ExportedState(NamedTuple):
