@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from vq_nat.files import BadFile
 from vq_nat.translation.decoding.ancestral import ancestral
 from vq_nat.translation.decoding.generator import IterativeLatentGenerator
 from vq_nat.translation.decoding.limits import GREEDY, CodeBounds, SearchOptions
@@ -181,3 +182,11 @@ def test_an_export_writes_nothing_to_standard_error(pair, capfd):
 def test_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="export.json does not exist"):
         ExportedModel(tmp_path)
+
+
+def test_a_graph_that_fails_while_it_runs_is_named(pair):
+    _, exported = pair()
+    with pytest.raises(
+        BadFile, match=r"encode\.onnx must be a graph that .* wrote, bu"
+    ):
+        exported.sessions.run("encode", tokens=torch.zeros(1, 2))  # no whole numbers
