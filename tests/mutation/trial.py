@@ -7,7 +7,6 @@ those have made; and to all the rest only where that is asked for.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import resource
@@ -138,13 +137,6 @@ class Trial:
     def __init__(self, place: Path, tests: list[str]) -> None:
         self.copy, self.place, self.tests = place / "copy", place, tests
         shutil.copytree(ROOT, self.copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
-
-    def fingerprint(self) -> str:
-        """Returns a hash of all code and of what is tested by what."""
-        found = hashlib.sha256("\n".join(self.tests).encode())
-        for path in sorted(self.copy.rglob("*.py")):
-            found.update(path.read_bytes())
-        return found.hexdigest()
 
     def reach(self) -> Reach:
         """Runs all tests on whole code.
