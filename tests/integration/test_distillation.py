@@ -5,11 +5,11 @@ import os
 import random
 import re
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from warm_python import warm_python
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "data_prep"
@@ -43,7 +43,7 @@ SIZES = ["--train", "150", "--valid", "6", "--test", "6"]
 
 
 def script(name: str, *arguments: object) -> list[str]:
-    return [sys.executable, str(SCRIPTS / name), *map(str, arguments)]
+    return [warm_python(), str(SCRIPTS / name), *map(str, arguments)]
 
 
 def environment() -> dict[str, str]:
@@ -54,7 +54,7 @@ def environment() -> dict[str, str]:
 
 
 def run_checked(command: list[str]) -> None:
-    env = environment() | {"PYTHON": sys.executable}
+    env = environment() | {"PYTHON": warm_python()}
     result = subprocess.run(command, env=env, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
 
@@ -180,7 +180,7 @@ def test_a_finished_teacher_is_reused(work: Path) -> None:
     command += ["--data", str(work / "corpus"), "--preset", str(work / "tiny.yaml")]
     command += ["--out", str(work / "teacher"), "--gpus", "0"]
     extra = ["--", "--cpu", "--num-workers", "0"]
-    env = environment() | {"PYTHON": sys.executable}
+    env = environment() | {"PYTHON": warm_python()}
     again = subprocess.run([*command, *extra], env=env, capture_output=True, text=True)
     assert again.returncode == 0 and "trained: already done" in again.stderr
     other = subprocess.run(command, env=env, capture_output=True, text=True)
@@ -201,7 +201,7 @@ def test_what_is_no_teacher_is_refused(work: Path, tmp_path: Path) -> None:
 
 
 def test_decoders_are_compared_on_the_same_sentences(work: Path) -> None:
-    command = [sys.executable, str(ROOT / "examples" / "bench_distill.py")]
+    command = [warm_python(), str(ROOT / "examples" / "bench_distill.py")]
     command += ["--teacher", str(work / "teacher" / "teacher.pt")]
     command += ["--data", str(work / "corpus"), "--name", "tiny", "--split", "test"]
     command += ["--sentences", "4", "--threads", "1", "--out", str(work / "rows")]

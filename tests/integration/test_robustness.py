@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fairseq.logging import metrics
+from warm_python import warm_python
 
 from data_prep.lib.steps import UserError
 from examples import robustness
@@ -29,7 +29,7 @@ GRID = ("--sizes", "4", "8", "--assign", "hard", "soft-exact", "--seeds", "1")
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs the script as a user does."""
-    command = [str(word) for word in (sys.executable, SCRIPT, *arguments)]
+    command = [str(word) for word in (warm_python(), SCRIPT, *arguments)]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     return subprocess.run(
         command, capture_output=True, text=True, timeout=600, env=environment
