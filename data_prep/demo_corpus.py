@@ -14,8 +14,8 @@ from pathlib import Path
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from data_prep.lib.demo_draws import Draw
 from data_prep.lib.demo_frames import Sentence, draw_sentence, english_text, references
-from data_prep.lib.demo_phrases import Draw
 from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, tell
 from data_prep.lib.text import write_lines
 

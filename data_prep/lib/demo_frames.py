@@ -9,7 +9,8 @@ from itertools import product
 from string import Formatter
 from typing import NamedTuple
 
-from data_prep.lib.demo_phrases import SLOTS, Draw, Phrase
+from data_prep.lib.demo_draws import Draw, Phrase
+from data_prep.lib.demo_phrases import SLOTS
 
 
 class Frame(NamedTuple):

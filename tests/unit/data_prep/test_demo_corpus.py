@@ -11,18 +11,7 @@ import pytest
 from corpus_helpers import read_folder
 
 from data_prep import demo_corpus
-from data_prep.lib.demo_frames import (
-    FRAMES,
-    Sentence,
-    draw_sentence,
-    english_text,
-    references,
-    slots_of,
-)
-from data_prep.lib.demo_phrases import (
-    SLOTS,
-    Draw,
-    Phrase,
+from data_prep.lib.demo_clocks import (
     at_evening,
     at_known_clock,
     at_morning,
@@ -32,6 +21,16 @@ from data_prep.lib.demo_phrases import (
     german_colloquial,
     german_twelve_hour,
 )
+from data_prep.lib.demo_draws import Draw, Phrase
+from data_prep.lib.demo_frames import (
+    FRAMES,
+    Sentence,
+    draw_sentence,
+    english_text,
+    references,
+    slots_of,
+)
+from data_prep.lib.demo_phrases import SLOTS
 from data_prep.lib.text import detokenize, tokenize
 
 SIZES = ["--train", "400", "--valid", "60", "--test", "60"]
