@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from urllib.request import urlopen
 
+from vq_nat.processes import command_group
+
 ROOT = Path(__file__).resolve().parents[2]
-END = 60  # seconds that it may need to end
 
 
 class Service:
@@ -22,12 +23,13 @@ class Service:
 
     def __init__(self, model: Path, *options: str) -> None:
         command = [sys.executable, "-m", "vq_nat.cli", "serve", str(model)]
-        self.process = subprocess.Popen(
+        self._group = command_group(
             [*command, "--port", "0", *options],
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
+        self.process = self._group.__enter__()
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
@@ -44,8 +46,7 @@ class Service:
 
     def end(self) -> None:
         """Ends the process."""
-        self.process.terminate()
-        self.process.wait(END)
+        self._group.__exit__(None, None, None)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
