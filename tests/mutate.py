@@ -59,15 +59,23 @@ def trials_of(tests: list[str], options: argparse.Namespace) -> Iterator[Trials]
     import fairseq  # noqa: F401  once for all children, as torch is
 
     with tempfile.TemporaryDirectory() as place:
-        trial, told = Trial(Path(place), tests), options.reach
-        if told and told.is_file():
-            reach = Reach(*json.loads(told.read_text(encoding="utf-8")))
-        else:
-            reach = trial.reach()
-        if told:
-            told.write_text(json.dumps(reach), encoding="utf-8")
+        trial = Trial(Path(place), tests)
+        reach = reach_of(trial, options.reach)
         print(f"{len(reach.times)} tests in {reach.seconds:.0f} s", flush=True)
         yield Trials(trial, reach, options.everyone)
+
+
+def reach_of(trial: Trial, kept: Path | None) -> Reach:
+    """Runs the tests on whole code, or reads what a run of the same code has told."""
+    code = trial.fingerprint()
+    if kept and kept.is_file():
+        before, *told = json.loads(kept.read_text(encoding="utf-8"))
+        if before == code:
+            return Reach(*told)
+    reach = trial.reach()
+    if kept:
+        kept.write_text(json.dumps([code, *reach]), encoding="utf-8")
+    return reach
 
 
 def python_files(folder: str) -> list[Path]:
@@ -93,10 +101,10 @@ def commit() -> str:
 
 def room(options: argparse.Namespace) -> None:
     """Draws in a room."""
-    start, state = time.monotonic(), commit()
-    drawn = draw(options.folder, options.count, options.seed)
+    drawn, state = draw(options.folder, options.count, options.seed), commit()
     reasons = rows.reasons(options.keep)  # nobody can notice these
     with trials_of(options.tests, options) as trials:
+        start = time.monotonic() - trials.reach.seconds
         found = [
             {**rows.tried(mutation, None), "reason": reasons[mutation.key]}
             if mutation.key in reasons
@@ -177,9 +185,7 @@ def main() -> int:
     parser.add_argument("--named", action="store_true", help="break lines by name")
     parser.add_argument("--again", default="", help="a row whose survivors are tried")
     parser.add_argument("--everyone", action="store_true", help="ask all tests at last")
-    parser.add_argument(
-        "--reach", type=Path, help="keep here what tests do, or read it"
-    )
+    parser.add_argument("--reach", type=Path, help="keep what tests do, or read it")
     parser.add_argument("--table", action="store_true", help="write all rows")
     options = parser.parse_args()
     if options.table:

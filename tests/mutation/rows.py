@@ -9,7 +9,8 @@ from typing import Any, NotRequired, TypedDict
 from .change import Mutation
 
 ROWS = Path(__file__).resolve().parent / "rows"
-ORDER = ("bottleneck", "translation", "bench", "data_prep", "image", "named")
+ROOMS = ("bottleneck", "translation", "bench", "data_prep", "image")
+ORDER = (*ROOMS, "image-2", "named")
 HEAD = """\
 | room | broken | noticed | and since then | survivors | seconds | commit |
 |---|---|---|---|---|---|---|

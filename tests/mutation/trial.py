@@ -7,6 +7,7 @@ those have made; and to all the rest only where that is asked for.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
@@ -24,7 +25,7 @@ import pytest
 
 from .change import ROOT, Mutation
 
-LEFT_OUT = (".git", "runs", "__pycache__", ".venv", "build")
+LEFT_OUT = (".git", "runs", "build", ".venv", "__pycache__", ".*_cache")
 MEMORY = 8 * 2**30  # bytes of a child: what grows without end must not take them all
 PATIENCE = 60.0  # seconds a run may take beyond three times those of all tests
 
@@ -137,6 +138,13 @@ class Trial:
     def __init__(self, place: Path, tests: list[str]) -> None:
         self.copy, self.place, self.tests = place / "copy", place, tests
         shutil.copytree(ROOT, self.copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
+
+    def fingerprint(self) -> str:
+        """Returns a hash of all code and of what is tested by what."""
+        found = hashlib.sha256("\n".join(self.tests).encode())
+        for path in sorted(self.copy.rglob("*.py")):
+            found.update(path.read_bytes())
+        return found.hexdigest()
 
     def reach(self) -> Reach:
         """Runs all tests on whole code.
