@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from string import Template
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -82,14 +83,18 @@ def add_watching(app: FastAPI) -> None:
 
 def add_pages(app: FastAPI) -> None:
     """Adds the pages, which come from the package alone."""
+    frame = Template((STATIC / "frame.html").read_text("utf-8"))
 
-    def add(path: str, file: str) -> None:
+    def add(path: str, name: str, title: str) -> None:
+        body = (STATIC / f"{name}.html").read_text("utf-8")
+        text = frame.substitute(name=name, title=title, body=body)
+
         @app.get(path, include_in_schema=False)
-        async def page() -> FileResponse:
-            return FileResponse(STATIC / file, headers={"Cache-Control": "no-cache"})
+        async def page() -> HTMLResponse:
+            return HTMLResponse(text, headers={"Cache-Control": "no-cache"})
 
-    add("/", "index.html")
-    add("/docs", "docs.html")
+    add("/", "page", "sentences and their codes")
+    add("/docs", "docs", "the API")
     app.mount("/static", StaticFiles(directory=STATIC))
 
 
