@@ -77,15 +77,15 @@ def check_leaks(corpus: Corpus) -> Iterator[str]:
         if split == "train":
             continue
         tested = {digest(line): n for n, line in enumerate(read_lines(path), start=1)}
-        found = [
+        shared = [
             (number, tested[key])
             for number, key in enumerate(map(digest, read_lines(train)), start=1)
             if key in tested
         ]
-        if not found:
+        if not shared:
             continue
-        text = f"{train} holds {len(found)} sentences of {path}: "
-        text += f"line {found[0][0]} is its line {found[0][1]}"
+        text = f"{train} holds {len(shared)} sentences of {path}: "
+        text += f"line {shared[0][0]} is its line {shared[0][1]}"
         if split.startswith("test"):
             yield f"{text}."
         else:
@@ -186,11 +186,11 @@ def verify(corpus: Corpus) -> list[str]:
     wrong = []
     for name, check in CHECKS.items():
         try:
-            found = list(check(corpus))
+            faults = list(check(corpus))
         except UserError as error:
-            found = [str(error)]
-        tell(f"{name}: {'FAILED' if found else 'ok'}")
-        wrong += found
+            faults = [str(error)]
+        tell(f"{name}: {'FAILED' if faults else 'ok'}")
+        wrong += faults
     return wrong
 
 

@@ -141,7 +141,7 @@ def decoded(content: Iterable[bytes], path: Path, member: str) -> Iterator[str]:
 def segments(lines: Iterable[str]) -> Iterator[str]:
     """Yields the sentences of an SGML file, left as they are like in sacreBLEU."""
     for line in lines:
-        yield from (found.strip() for found in SEGMENT.findall(line))
+        yield from (segment.strip() for segment in SEGMENT.findall(line))
 
 
 def write(path: Path, lines: Iterable[str]) -> None:

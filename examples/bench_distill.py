@@ -139,8 +139,8 @@ def run_pool(backend: str, precision: str, setting: Setting, folder: Path) -> li
     job = pool.DecodingJob(checkpoint, setting.data / "bin", decoding, store, devices)
     os.environ["OMP_NUM_THREADS"] = str(setting.threads)
     pool.decode(job, chunks, 0)
-    found = [json.loads(row) for chunk in chunks for row in store.read(chunk) or []]
-    return [row[0][1].replace("@@ ", "") for row in found]
+    outputs = [json.loads(row) for chunk in chunks for row in store.read(chunk) or []]
+    return [row[0][1].replace("@@ ", "") for row in outputs]
 
 
 def systems(setting: Setting) -> dict[str, Callable[[Setting, Path], list[str]]]:

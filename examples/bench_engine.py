@@ -112,8 +112,8 @@ def measure_cell(
         "instruction_set": engine().instruction_set(),
         "calibration": {**before, "operators_ms_after": calibrate()["operators_ms"]},
         "systems": {
-            system: {**opened[system][0]._asdict(), **found}
-            for system, found in times.items()
+            system: {**opened[system][0]._asdict(), **spans}
+            for system, spans in times.items()
         },
     }
     if threads == 1:
@@ -121,13 +121,13 @@ def measure_cell(
     return row
 
 
-def check_lengths(system: str, found: list[int], words: int) -> None:
+def check_lengths(system: str, counts: list[int], words: int) -> None:
     """Refuses a comparison of translations of different lengths.
 
     Raises:
         ValueError: naming the system.
     """
-    wrong = [count for count in found if not words <= count <= words + 1]
+    wrong = [count for count in counts if not words <= count <= words + 1]
     if wrong:
         raise ValueError(
             f"translations of {system} must have {words} words, but one has "
@@ -145,15 +145,15 @@ def measure_stages(
     from examples.lib.engine_limits import limits_of, measure_speeds, stage_rows
     from examples.lib.engine_systems import OursRunner
 
-    speeds, found = measure_speeds(size), {}
+    speeds, stages = measure_speeds(size), {}
     for kind, runner in opened.values():
         plain = (kind.number_format, kind.beam, kind.shortlist) == ("int8", 1, False)
         if not plain or not isinstance(runner, OursRunner):
             continue
         times = [runner.stages(sources, words) for _ in range(CALLS_OF_STAGES)]
         limits = limits_of(size, kind.model, words, len(sources), speeds)
-        found[kind.model] = stage_rows(times[1:], limits)
-    return {"stages": found, "speeds": speeds._asdict()} if found else {}
+        stages[kind.model] = stage_rows(times[1:], limits)
+    return {"stages": stages, "speeds": speeds._asdict()} if stages else {}
 
 
 def measure(args: argparse.Namespace) -> None:

@@ -150,9 +150,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--compare", action="store_true", help="with other libraries")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
-    found = []
+    rows = []
     for row in rows_of(options):
-        found.append(row)
+        rows.append(row)
         print(
             f"{row['inputs']:5}x{row['outputs']:<6} {row['rows']:4} rows "
             f"{row['system']:17} {row['us']:11.2f} µs {row['gop_per_s']:8.1f} Gop/s",
@@ -163,7 +163,7 @@ def main(arguments: list[str] | None = None) -> None:
             "machine": platform.processor() or platform.machine()
         }
         machine["load"] = os.getloadavg()[0]
-        options.out.write_text(json.dumps({**machine, "rows": found}, indent=1) + "\n")
+        options.out.write_text(json.dumps({**machine, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

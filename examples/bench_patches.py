@@ -34,7 +34,7 @@ SPEED_UPS = [patch.name for patch in PATCHES if patch.speed_up]
 
 def flags(options: argparse.Namespace, folder: str) -> list[str]:
     """Returns the arguments of fairseq-train."""
-    found = [
+    command = [
         *(options.data, "--user-dir", str(ROOT / "vq_nat"), "--save-dir", folder),
         *("--task", "discrete_latent_translation", "--no-save", "--num-workers", "0"),
         *("--arch", options.arch, "--criterion", "latent_prediction"),
@@ -42,7 +42,7 @@ def flags(options: argparse.Namespace, folder: str) -> list[str]:
         *("--max-tokens", str(options.max_tokens), "--disable-validation"),
         *("--max-update", str(options.updates + WARM_UP), "--log-format", "none"),
     ]
-    return [*found, "--cpu"] if options.device == "cpu" else found
+    return [*command, "--cpu"] if options.device == "cpu" else command
 
 
 def train(options: argparse.Namespace) -> None:
@@ -59,11 +59,11 @@ def train(options: argparse.Namespace) -> None:
 
     def timed(self: Any, *args: Any, **kwargs: Any) -> Any:
         start = clock()
-        found = train_step(self, *args, **kwargs)
+        logged = train_step(self, *args, **kwargs)
         if gpu:
             torch.cuda.synchronize()
         times.append(1000 * (clock() - start))
-        return found
+        return logged
 
     Trainer.train_step = timed
     with tempfile.TemporaryDirectory() as folder:
@@ -94,10 +94,10 @@ def table(options: argparse.Namespace) -> str:
     every = [patch.name for patch in PATCHES]
     rounds: list[dict[str, float]] = []
     for _ in range(options.rounds):
-        found = {"": run(options, every)}
+        times = {"": run(options, every)}
         for name in SPEED_UPS:
-            found[name] = run(options, [one for one in every if one != name])
-        rounds.append(found)
+            times[name] = run(options, [one for one in every if one != name])
+        rounds.append(times)
     whole = median(one[""] for one in rounds)
     lines = [
         f"An update with all: {whole:.2f} ms ({options.arch}, {options.max_tokens} "

@@ -55,8 +55,8 @@ def measure(
     threads = ("--threads", str(options.threads))
     with Service(options.model, *threads, *bounds) as service:
         times = (options.warm_up, options.seconds)
-        found = asyncio.run(load(service.port, requests, clients, *times))
-        return {**found.summary(), "sentences_per_batch": service.mean_batch()}
+        loaded = asyncio.run(load(service.port, requests, clients, *times))
+        return {**loaded.summary(), "sentences_per_batch": service.mean_batch()}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -74,12 +74,12 @@ def main(arguments: list[str] | None = None) -> None:
     }
     figures = {}
     for name, (clients, bounds) in modes.items():
-        found = measure(options, requests, clients, *bounds)
-        figures[name] = {"clients": clients, "options": " ".join(bounds), **found}
+        figure = measure(options, requests, clients, *bounds)
+        figures[name] = {"clients": clients, "options": " ".join(bounds), **figure}
         print(
-            f"{name}: {found['requests_per_s']:,.0f} requests/s, p50 "
-            f"{found['p50_ms']:.2f} ms, p99 {found['p99_ms']:.2f} ms, "
-            f"{found['sentences_per_batch']:.1f} sentences a batch",
+            f"{name}: {figure['requests_per_s']:,.0f} requests/s, p50 "
+            f"{figure['p50_ms']:.2f} ms, p99 {figure['p99_ms']:.2f} ms, "
+            f"{figure['sentences_per_batch']:.1f} sentences a batch",
             flush=True,
         )
     if options.out is not None:
@@ -99,13 +99,13 @@ def installed(names: tuple[str, ...]) -> dict[str, str]:
     """Returns the versions of packages; those that are missing are left out."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {}
+    versions = {}
     for name in names:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 if __name__ == "__main__":

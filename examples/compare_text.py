@@ -106,8 +106,8 @@ class Own:
 def timed(process: Process, lines: Iterable[str]) -> tuple[list[Any], float]:
     """Returns what a process makes of lines, and the seconds."""
     start = time.process_time()
-    found = [process(line) for line in lines]
-    return found, time.process_time() - start
+    outputs = [process(line) for line in lines]
+    return outputs, time.process_time() - start
 
 
 def compare(path: Path, data: Path, limit: int) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def compare(path: Path, data: Path, limit: int) -> dict[str, Any]:
         ours, seconds = timed(getattr(own, door), inputs)
         theirs, theirs_seconds = timed(getattr(reference, door), inputs)
         if name == "encode":
-            subwords = [found[0] for found in theirs]
+            subwords = [output[0] for output in theirs]
         wrong = [trio for trio in zip(inputs, ours, theirs) if trio[1] != trio[2]]
         for given, found, wanted in wrong[:SHOWN]:
             print(f"{name}: {given!r}\n  {found!r}\n  {wanted!r}", file=sys.stderr)

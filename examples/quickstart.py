@@ -92,13 +92,13 @@ def select_checkpoint(plan: QuickstartPlan, name: str) -> str:
     decode = selection.decoder(
         plan.corpus / "bin", find_device(plan.device), valid.sources
     )
-    out, found = folder / "checkpoint_best.pt", []
+    out, chosen = folder / "checkpoint_best.pt", []
 
     def make() -> None:
-        found.append(selection.select(folder, number, valid, decode, out))
+        chosen.append(selection.select(folder, number, valid, decode, out))
 
     once(plan.stamp(f"{name}-selected"), recipe, out, make)
-    return f"done: {found[0]}" if found else "reused"
+    return f"done: {chosen[0]}" if chosen else "reused"
 
 
 def read_plan(args: argparse.Namespace) -> QuickstartPlan:

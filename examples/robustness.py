@@ -233,8 +233,8 @@ def table(rows: list[Survival], name: str, write: Callable[[float], str]) -> str
     def cell_of(size: int) -> Callable[[str], str]:
         def cell(assign: str) -> str:
             own = [row for row in rows if row["assign"] == assign]
-            found = [at(row, "final", name) for row in own if row["codes"] == size]
-            return report.mean_and_range(found, write)
+            values = [at(row, "final", name) for row in own if row["codes"] == size]
+            return report.mean_and_range(values, write)
 
         return cell
 

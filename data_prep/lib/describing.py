@@ -24,13 +24,13 @@ def describe_text(
     source: str, target: str, tokenizer: str, bpe: str, plain_quotes: bool = True
 ) -> dict[str, Any]:
     """Returns what `text.json` holds; `plain_quotes`: of the target, too."""
-    found: dict[str, Any] = {
+    description: dict[str, Any] = {
         "source_lang": source,
         "target_lang": target,
         "tokenizer": tokenizer,
         "bpe": bpe,
     }
-    return found if plain_quotes else {**found, QUOTES: [source]}
+    return description if plain_quotes else {**description, QUOTES: [source]}
 
 
 def write_text_file(folder: Path, recipe: dict[str, Any]) -> Path:

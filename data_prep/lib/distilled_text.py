@@ -65,8 +65,8 @@ def report_counts(counts: Counter[str], lines: dict[str, list[int]]) -> None:
 def all_pairs(task: Distillation, counts: Counter[str]) -> Iterator[Pair]:
     """Yields the teacher's pairs, those of extra text, and the share of human pairs."""
     for part, path in task.sources().items():
-        found = read_lines(task.out / "teacher" / f"{part}.jsonl")
-        rows = enumerate(zip(read_lines(path), found, strict=True), start=1)
+        written = read_lines(task.out / "teacher" / f"{part}.jsonl")
+        rows = enumerate(zip(read_lines(path), written, strict=True), start=1)
         for number, (source, row) in rows:
             counts[f"sources {part}"] += 1
             for rank, (score, target) in enumerate(json.loads(row)):

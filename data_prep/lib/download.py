@@ -114,10 +114,10 @@ def check(path: Path, checksum: str | None) -> None:
         return
     kind, _, expected = checksum.partition(":")
     with open(path, "rb") as file:
-        found = hashlib.file_digest(file, kind).hexdigest()
-    if found != expected:
+        actual = hashlib.file_digest(file, kind).hexdigest()
+    if actual != expected:
         raise UserError(
-            f"{path} must have the {kind} {expected}, but has {found} instead; delete "
+            f"{path} must have the {kind} {expected}, but has {actual} instead; delete "
             "it and run this again."
         )
 

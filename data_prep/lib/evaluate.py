@@ -59,8 +59,8 @@ def translate(teacher: Teacher, sources: list[str], max_tokens: int) -> list[str
     """Returns the best translations of lines of subwords."""
     texts = [""] * len(sources)
     for batch in batches_by_length(sources, max_tokens):
-        found = teacher.translate([sources[i] for i in batch], 1)
-        for i, hypotheses in zip(batch, found, strict=True):
+        outputs = teacher.translate([sources[i] for i in batch], 1)
+        for i, hypotheses in zip(batch, outputs, strict=True):
             texts[i] = hypotheses[0][1]
     return texts
 

@@ -47,14 +47,14 @@ def read_yaml(path: Path) -> Any:
             f"{path.stat().st_size:,}."
         )
     try:
-        found = yaml.load(path.read_text("utf-8"), PlainLoader)  # a SafeLoader
+        keys = yaml.load(path.read_text("utf-8"), PlainLoader)  # a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         place = " ".join(str(error).split())
         raise UserError(
             f"The preset {path} must be YAML, but is not: {place}"
         ) from None
-    refuse_code(found, path)
-    return found
+    refuse_code(keys, path)
+    return keys
 
 
 def refuse_code(value: Any, path: Path) -> None:

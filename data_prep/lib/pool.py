@@ -108,8 +108,8 @@ def decode_chunk(
     for number, batch in enumerate(batches):
         # Neither shard nor worker may change what is drawn.
         seed = hash((decoding.seed, chunk.index, number)) % 2**31
-        found = teacher.translate([lines[i] for i in batch], seed)
-        for i, of_one in zip(batch, found, strict=True):
+        outputs = teacher.translate([lines[i] for i in batch], seed)
+        for i, of_one in zip(batch, outputs, strict=True):
             best = of_one[: decoding.nbest]
             rows[i] = [(round(score, DIGITS), text) for score, text in best]
         count(len(batch))

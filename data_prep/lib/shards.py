@@ -38,8 +38,8 @@ class Chunk:
         """Returns the lines."""
         with open(self.path, "rb") as file:
             file.seek(self.offset)
-            found = enumerate(islice(file, self.lines), start=self.first)
-            return [decode_line(line, self.path, number) for number, line in found]
+            numbered = enumerate(islice(file, self.lines), start=self.first)
+            return [decode_line(line, self.path, number) for number, line in numbered]
 
 
 def cut(sources: Mapping[str, Path], size: int) -> list[Chunk]:
@@ -213,10 +213,10 @@ def find_shard(
         first = int(env.get("SLURM_ARRAY_TASK_MIN", "0"))
         index = (int(task) - first) // int(env.get("SLURM_ARRAY_TASK_STEP", "1"))
     elif count is not None and index is None:
-        found = rank if rank is not None else task
-        if found is None and count > 1:
+        number = rank if rank is not None else task
+        if number is None and count > 1:
             raise UserError("--shards must go with --shard, but that is missing.")
-        index = int(found or 0)
+        index = int(number or 0)
     if count is None or index is None:
         return None
     if not 0 <= index < count:

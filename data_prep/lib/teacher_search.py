@@ -91,10 +91,10 @@ class Search:
         )
         self.generator = torch.Generator(device).manual_seed(seed)
         state = self._start(len(sources), device)
-        found: list[list[Found]] = [[] for _ in sources]
+        ended: list[list[Found]] = [[] for _ in sources]
         while len(state.sentences):
-            self._step(state, encoded, limits.to(device), found)
-        return [sorted(of_one, key=lambda one: -one.score) for of_one in found]
+            self._step(state, encoded, limits.to(device), ended)
+        return [sorted(of_one, key=lambda one: -one.score) for of_one in ended]
 
     def _start(self, size: int, device: torch.device) -> State:
         dead = torch.zeros(size, self.width, dtype=torch.bool, device=device)
@@ -153,14 +153,14 @@ class Search:
         if features.device.type == "cpu":
             rows = max(1, BLOCK // self.model.decoder.output_projection.out_features)
         ends = at_limit.repeat_interleave(self.width)
-        found = []
+        best = []
         for block, only_end in zip(features.split(rows), ends.split(rows)):
             logits = self.model.decoder.output_layer(block).float()
             total = torch.logsumexp(logits, dim=-1, keepdim=True)
             self._forbid(logits, at_start, only_end)
             chosen, words = choose(logits)
-            found.append((chosen - total, words))
-        return torch.cat([s for s, _ in found]), torch.cat([w for _, w in found])
+            best.append((chosen - total, words))
+        return torch.cat([s for s, _ in best]), torch.cat([w for _, w in best])
 
     def _forbid(self, logits: Tensor, at_start: bool, only_end: Tensor) -> None:
         """Leaves only the words that may follow. An unknown word is no translation."""

@@ -36,10 +36,10 @@ def vector_quantize(**options: Any) -> Callable[[Namespace], torch.nn.Module]:
     def build(args: Namespace) -> torch.nn.Module:
         from vector_quantize_pytorch import VectorQuantize
 
-        found = {**PLAIN, "rotation_trick": False, **options}
-        if found.get("heads"):
-            found["codebook_dim"] = args.width // found["heads"]
-        return VectorQuantize(args.width, args.codes, **found)
+        arguments = {**PLAIN, "rotation_trick": False, **options}
+        if arguments.get("heads"):
+            arguments["codebook_dim"] = args.width // arguments["heads"]
+        return VectorQuantize(args.width, args.codes, **arguments)
 
     return build
 
@@ -167,9 +167,9 @@ def their_step(module: torch.nn.Module) -> Step:
     """Returns a step of one of their modules, whose loss, if any, comes third."""
 
     def step(z: torch.Tensor) -> None:
-        found = module(z.detach().requires_grad_())
-        losses = found[2].sum() if len(found) > 2 else 0.0
-        (found[0].sum() + losses).backward()
+        outputs = module(z.detach().requires_grad_())
+        losses = outputs[2].sum() if len(outputs) > 2 else 0.0
+        (outputs[0].sum() + losses).backward()
         module.zero_grad()
 
     return step

@@ -46,10 +46,10 @@ def write(folder: Path, order: list[str], collapsed: float) -> str:
     Raises:
         UserError: without rows.
     """
-    found = load_rows(folder, order)
-    if not found:
+    every = load_rows(folder, order)
+    if not every:
         raise UserError(f"{folder} must hold rows, but holds none.")
-    rows, others = alike(found)
+    rows, others = alike(every)
     parts = [table(rows), findings(rows), notes(rows, collapsed), left_out(others)]
     text = "\n\n".join(part for part in parts if part) + "\n"
     (folder / "report.md").write_text(text, encoding="utf-8")
@@ -65,12 +65,14 @@ def write(folder: Path, order: list[str], collapsed: float) -> str:
 def load_rows(folder: Path, order: list[str]) -> list[EMRow]:
     """Reads all rows with their priors, by setting and seed."""
     rows = {path: json_or_none(path) for path in sorted(folder.glob("*.json"))}
-    found = [
+    with_priors = [
         joined(row, folder / "priors" / path.name)
         for path, row in rows.items()
         if row and row.get("kind") == "cifar10_em"
     ]
-    return sorted(found, key=lambda row: (order.index(row["setting"]), row["seed"]))
+    return sorted(
+        with_priors, key=lambda row: (order.index(row["setting"]), row["seed"])
+    )
 
 
 def alike(rows: list[EMRow]) -> tuple[list[EMRow], list[EMRow]]:
@@ -148,8 +150,8 @@ def table(rows: list[EMRow]) -> str:
     def bits(name: str) -> Callable[[list[EMRow]], str]:
         def cell(own: list[EMRow]) -> str:
             values = [at(row, "bits_per_dim", name) for row in own]
-            found = [value for value in values if value is not None]
-            return report.mean_and_range(found, "{:.3f}".format)
+            known = [value for value in values if value is not None]
+            return report.mean_and_range(known, "{:.3f}".format)
 
         return cell
 
@@ -212,10 +214,10 @@ def gaps(
 
 def difference(rows: list[EMRow], baseline: list[EMRow]) -> str:
     """Writes the mean difference in bits/dim to hard EM of the same seeds."""
-    found = gaps(rows, baseline)
-    if not found or rows[0]["setting"] == BASELINE:
+    differences = gaps(rows, baseline)
+    if not differences or rows[0]["setting"] == BASELINE:
         return report.NOTHING
-    return report.mean_and_range(found, "{:+.3f}".format)
+    return report.mean_and_range(differences, "{:+.3f}".format)
 
 
 def findings(rows: list[EMRow]) -> str:
@@ -229,25 +231,27 @@ def findings(rows: list[EMRow]) -> str:
         for name in rivals
         if base in rivals and name not in (BASELINE, base)
     ]
-    found = [compare(rivals[name], rivals[base]) for name, base in pairs]
+    sentences = [compare(rivals[name], rivals[base]) for name, base in pairs]
     if rivals and not any(row["collapsed"] for own in rivals.values() for row in own):
-        found.append(
+        sentences.append(
             "- No training collapsed: whether one setting is more robust than another, "
             "these rows do not say."
         )
-    return "\n".join(line for line in found if line)
+    return "\n".join(line for line in sentences if line)
 
 
 def compare(rows: list[EMRow], baseline: list[EMRow]) -> str:
     """Says how a setting stands to another, empty without common seeds."""
-    found, learned = gaps(rows, baseline), gaps(rows, baseline, LEARNED)
-    if not found:
+    uniform, learned = gaps(rows, baseline), gaps(rows, baseline, LEARNED)
+    if not uniform:
         return ""
     labels = rows[0]["label"], baseline[0]["label"]
     more = f"; with a learned prior {difference_of(learned)}" if learned else ""
-    if not round(mean(found), 3):
+    if not round(mean(uniform), 3):
         return f"- {' and '.join(labels)} need equally many bits/dim{more}."
-    return f"- {labels[0]} against {labels[1]}, bits/dim: {difference_of(found)}{more}."
+    return (
+        f"- {labels[0]} against {labels[1]}, bits/dim: {difference_of(uniform)}{more}."
+    )
 
 
 def difference_of(gaps: list[float]) -> str:

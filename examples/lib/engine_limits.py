@@ -151,10 +151,10 @@ def limits_of(
     size: Size, model: str, words: int, batch: int, speeds: Speeds
 ) -> dict[str, float]:
     """Returns the least milliseconds of each stage."""
-    found = dict.fromkeys(STAGES, 0.0)
+    milliseconds = dict.fromkeys(STAGES, 0.0)
     for product in products_of(size, model, words, batch):
-        found[product.stage] += 1000 * speeds.seconds(product)
-    return found
+        milliseconds[product.stage] += 1000 * speeds.seconds(product)
+    return milliseconds
 
 
 def stage_rows(measured: list[list[float]], limits: dict[str, float]) -> list[Stage]:

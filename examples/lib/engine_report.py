@@ -148,10 +148,10 @@ def who_wins(rows: Sequence[EngineRow]) -> str:
         own = [r for r in rows if (r["threads"], r["batch_size"]) == (threads, batch)]
         own = sorted(own, key=lambda row: row["words"])
         where = f"Batch {batch}, {plural(threads, 'thread')}"
-        found = [duel(own, is_latent, is_foreign, "CTranslate2's fastest")]
-        found += [duel(own, is_latent, is_same_engine, "the autoregressive models in")]
-        found += [duel(own, is_same_engine, is_foreign, "ours against theirs")]
-        told = [one for one in found if one]
+        duels = [duel(own, is_latent, is_foreign, "CTranslate2's fastest")]
+        duels += [duel(own, is_latent, is_same_engine, "the autoregressive models in")]
+        duels += [duel(own, is_same_engine, is_foreign, "ours against theirs")]
+        told = [one for one in duels if one]
         if told:
             sentences.append(f"- **{where}**: {'; '.join(told)}.")
     growth = growths(rows)

@@ -66,16 +66,16 @@ class Kind(NamedTuple):
 def kinds_of(size: Size, engines: tuple[str, ...] = ENGINES) -> list[Kind]:
     """Returns all systems of a size, our latent models first."""
     even, deep = f"{size.layers}+{size.layers}", f"{size.deep}+1"
-    found = [Kind(OURS, "VQ"), Kind(OURS, "words"), Kind(OURS, "VQ", shortlist=True)]
-    found += [Kind(OURS, "VQ", "float32"), Kind(OURS, "words", "float32")]
+    kinds = [Kind(OURS, "VQ"), Kind(OURS, "words"), Kind(OURS, "VQ", shortlist=True)]
+    kinds += [Kind(OURS, "VQ", "float32"), Kind(OURS, "words", "float32")]
     for name in (OURS, CTRANSLATE2):
         for model in (even, deep):
-            found += [Kind(name, model), Kind(name, model, beam=BEAM)]
-            found += [Kind(name, model, shortlist=True), Kind(name, model, "float32")]
-    found += [Kind(CTRANSLATE2, model, workers=True) for model in (even, deep)]
-    found += [Kind(ONNX, "VQ"), Kind(ONNX, "VQ", "float32")]
-    found += [Kind(TORCH, "VQ", "float32"), Kind(TORCH, even, "float32")]
-    return [kind for kind in found if kind.engine in engines]
+            kinds += [Kind(name, model), Kind(name, model, beam=BEAM)]
+            kinds += [Kind(name, model, shortlist=True), Kind(name, model, "float32")]
+    kinds += [Kind(CTRANSLATE2, model, workers=True) for model in (even, deep)]
+    kinds += [Kind(ONNX, "VQ"), Kind(ONNX, "VQ", "float32")]
+    kinds += [Kind(TORCH, "VQ", "float32"), Kind(TORCH, even, "float32")]
+    return [kind for kind in kinds if kind.engine in engines]
 
 
 class Workshop:
@@ -178,8 +178,8 @@ class OursRunner(Runner):
         options = self.options(words, threads)
 
         def call() -> list[int]:
-            found = self.model.translate(sources, options, self.lexicon)
-            return [len(one[0].tokens) - 1 for one in found]
+            outputs = self.model.translate(sources, options, self.lexicon)
+            return [len(one[0].tokens) - 1 for one in outputs]
 
         return call
 
@@ -272,8 +272,8 @@ class LatentRunner(Runner):
         model, sample = self.open(), sample_of(sources)
 
         def call() -> list[int]:
-            found = generator.generate([model], sample)
-            return [len(one[0].tokens) - 1 for one in found]
+            outputs = generator.generate([model], sample)
+            return [len(one[0].tokens) - 1 for one in outputs]
 
         return call
 
@@ -323,8 +323,8 @@ class TorchRunner(LatentRunner):
 
         def call() -> list[int]:
             with torch.no_grad():
-                found = generator.generate([self.open()], sample)
-            return [len(one[0]["tokens"]) - 1 for one in found]
+                outputs = generator.generate([self.open()], sample)
+            return [len(one[0]["tokens"]) - 1 for one in outputs]
 
         return call
 

@@ -65,13 +65,13 @@ async def load(
     """
     start = time.perf_counter() + warm_up
     step = max(1, len(requests) // clients)
-    found = await asyncio.gather(
+    of_clients = await asyncio.gather(
         *(
             client(port, islice(cycle(requests), i * step, None), start, seconds)
             for i in range(clients)
         )
     )
-    return Figures([one for times in found for one in times], seconds)
+    return Figures([one for times in of_clients for one in times], seconds)
 
 
 def translation_request(sentence: str, source: str, target: str) -> bytes:

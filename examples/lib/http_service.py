@@ -59,6 +59,6 @@ class Service:
 
     def mean_batch(self) -> float:
         """Returns how many sentences were decoded together, in the mean."""
-        found = self.figures()
-        count = found["vq_nat_batch_sentences_count"]
-        return round(found["vq_nat_batch_sentences_sum"] / max(1, count), 2)
+        figures = self.figures()
+        count = figures["vq_nat_batch_sentences_count"]
+        return round(figures["vq_nat_batch_sentences_sum"] / max(1, count), 2)

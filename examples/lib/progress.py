@@ -78,10 +78,10 @@ class ForwardedBar:
 
     def __call__(self, line: str) -> bool:
         """Shows a line that is a bar, and tells whether it was one."""
-        found = BAR.search(line)
-        if found is None:
+        match = BAR.search(line)
+        if match is None:
             return False
-        name, done, total = found[1] or "", int(found[2]), int(found[3])
+        name, done, total = match[1] or "", int(match[2]), int(match[3])
         if self.bar is None or self.shown != (name, total):
             self.close()
             self.bar, self.shown = new_bar(total, "", name), (name, total)

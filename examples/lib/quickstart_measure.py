@@ -69,11 +69,11 @@ def read_systems(plan: QuickstartPlan) -> list[System]:
     """Returns the teacher, with a beam and without, and every student."""
     models = dict.fromkeys(TEACHERS, "teacher")
     models |= {name: name for name in plan.students}
-    found = []
+    systems = []
     for name, model in models.items():
         folder, decoder = plan.work / model, decoder_of(name)
         checkpoint = folder / "checkpoint_best.pt"
-        found.append(
+        systems.append(
             System(
                 name,
                 decoder.label,
@@ -82,7 +82,7 @@ def read_systems(plan: QuickstartPlan) -> list[System]:
                 decoding=decoder.decoding,
             )
         )
-    return found
+    return systems
 
 
 def decoder_of(name: str) -> Decoder:
@@ -179,10 +179,10 @@ def show_examples(plan: QuickstartPlan) -> str:
     student = vq_nat.load(plan.work / "student", device=find_device(plan.device))
     words_per_code = student.model.chunk
     sources = read_test_set(plan).sources[:EXAMPLES]
-    for source, found in zip(sources, student.hypotheses(sources), strict=True):
-        say(f"\n      {LANGS[0]}  {source}\n      {LANGS[1]}  {found.text}")
-        for index, code in enumerate(found.codes):
-            chunk = found.tokens[index * words_per_code :][:words_per_code]
+    for source, output in zip(sources, student.hypotheses(sources), strict=True):
+        say(f"\n      {LANGS[0]}  {source}\n      {LANGS[1]}  {output.text}")
+        for index, code in enumerate(output.codes):
+            chunk = output.tokens[index * words_per_code :][:words_per_code]
             name = "+".join(map(str, code))
             say(f"      {name:>10}  {join_subwords(chunk)}")
     say("")

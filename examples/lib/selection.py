@@ -40,16 +40,16 @@ def select(folder: Path, number: int, valid: TestSet, decode: Decode, out: Path)
     paths = last_checkpoints(folder, number)
     averaged = folder / AVERAGED
     average_checkpoints(paths, averaged)
-    found = {
+    scored = {
         path.name: score(decode(path), valid.references, valid.complete)
         for path in (averaged, *paths, folder / LAST)
     }
-    chosen = max(found, key=lambda name: merit(found[name]))  # of equals the mean
-    scores = {name: describe(one) for name, one in found.items()}
+    chosen = max(scored, key=lambda name: merit(scored[name]))  # of equals the mean
+    scores = {name: describe(one) for name, one in scored.items()}
     write_json({"chosen": chosen, "of": scores}, out.parent / SELECTION)
     with replacing(out) as temporary:
         shutil.copyfile(folder / chosen, temporary)
-    return f"{chosen}, {write(found[chosen])}"
+    return f"{chosen}, {write(scored[chosen])}"
 
 
 def merit(quality: Quality) -> tuple[float, float]:

@@ -76,8 +76,8 @@ def count_gpus(env: Mapping[str, str]) -> int:
     """Counts the GPUs that a program with this environment sees."""
     program = "import torch; print(torch.cuda.device_count())"
     command = [sys.executable, "-c", program]
-    found = subprocess.run(command, env=dict(env), capture_output=True, text=True)
-    return int(found.stdout.strip() or 0)
+    counted = subprocess.run(command, env=dict(env), capture_output=True, text=True)
+    return int(counted.stdout.strip() or 0)
 
 
 def recipe_of(

@@ -83,11 +83,11 @@ def run_translate(options: argparse.Namespace) -> None:
             given: dict[str, Any] = {}
             if references is not None:
                 given["references"] = references[done : done + len(batch)]
-            for found in translator.nbest(
+            for outputs in translator.nbest(
                 batch, batch_size=options.batch_size, **given
             ):
                 done += 1
-                for line in written(done, found, options):
+                for line in written(done, outputs, options):
                     print(line)
             sys.stdout.flush()
             progress.update(len(batch))
@@ -108,16 +108,16 @@ def line_counter() -> Any:
 
 
 def written(
-    number: int, found: Sequence[Any], options: argparse.Namespace
+    number: int, outputs: Sequence[Any], options: argparse.Namespace
 ) -> Iterator[str]:
     """Yields what is written for one line of input: one line, or with --nbest several.
 
     Args:
         number: of the line, from 1.
-        found: its translations, the best first.
+        outputs: its translations, the best first.
         options: of the command.
     """
-    kept = found[: options.nbest or 1]
+    kept = outputs[: options.nbest or 1]
     if options.json:
         translations = [
             {

@@ -104,17 +104,17 @@ def write_card(
 
 def front(languages: Sequence[str], about: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the head of the page; JSON is YAML as well."""
-    found: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "library_name": "vq-nat",
         "pipeline_tag": "translation",
         "language": list(languages),
         "tags": ["translation", "vq-nat", str(about.get("kind"))],
     }
     if about.get("licence"):
-        found["license"] = about["licence"]
+        metadata["license"] = about["licence"]
     result = about.get("result")
     if result:
-        found["model-index"] = [
+        metadata["model-index"] = [
             {
                 "name": title(languages, about),
                 "results": [
@@ -122,7 +122,7 @@ def front(languages: Sequence[str], about: Mapping[str, Any]) -> dict[str, Any]:
                 ],
             }
         ]
-    return found
+    return metadata
 
 
 def entry(

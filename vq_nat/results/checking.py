@@ -92,9 +92,9 @@ def _of_none(
     value: Any, kinds: tuple[Any, ...], name: str, whole: bool
 ) -> Iterator[str]:
     """Yields what is wrong with what fits none of several types."""
-    found = [first_fault(value, kind, name, whole) for kind in kinds]
-    if all(found):
-        yield next(fault for fault in found if fault)
+    faults = [first_fault(value, kind, name, whole) for kind in kinds]
+    if all(faults):
+        yield next(fault for fault in faults if fault)
 
 
 def _of_row(value: Any, kind: Any, name: str, whole: bool) -> Iterator[str]:

@@ -24,8 +24,8 @@ def has_clock(row: Timed, figure: str) -> bool:
 
 def clock_names(rows: Iterable[Timed]) -> list[str]:
     """Returns the names of all clocks, in the order of a table."""
-    found = {clock_name(clock): clock for row in rows for clock in clocks_of(row)}
-    return sorted(found, key=lambda name: clock_rank(found[name]))
+    clocks = {clock_name(clock): clock for row in rows for clock in clocks_of(row)}
+    return sorted(clocks, key=lambda name: clock_rank(clocks[name]))
 
 
 def clock_name(clock: ClockRow) -> str:

@@ -52,12 +52,12 @@ def read_curves(log: Path) -> Curves:
 
 def points(entries: Sequence[LogEntry], names: Sequence[str]) -> Curve:
     """Returns a point for each number of updates; of repeated ones the last."""
-    found: dict[int, dict[str, float]] = {}
+    curve: dict[int, dict[str, float]] = {}
     for entry in entries:
         updates = int(entry.values.get("num_updates", 0))
         known = {k: round(entry.values[k], 4) for k in names if k in entry.values}
-        found[updates] = {"updates": updates, **known}
-    return [found[updates] for updates in sorted(found)]
+        curve[updates] = {"updates": updates, **known}
+    return [curve[updates] for updates in sorted(curve)]
 
 
 def thin(curve: Curve, count: int = POINTS) -> Curve:
@@ -71,6 +71,6 @@ def thin(curve: Curve, count: int = POINTS) -> Curve:
 def average(curve: Curve) -> dict[str, float]:
     """Returns the mean of points, at the updates of the last."""
     names = [name for name in curve[-1] if name != "updates"]
-    found = {n: [point[n] for point in curve if n in point] for n in names}
-    means = {name: round(sum(v) / len(v), 4) for name, v in found.items()}
+    values = {n: [point[n] for point in curve if n in point] for n in names}
+    means = {name: round(sum(v) / len(v), 4) for name, v in values.items()}
     return {"updates": curve[-1]["updates"], **means}

@@ -23,25 +23,25 @@ class LogEntry(NamedTuple):
 
 def read_entry(line: str) -> LogEntry | None:
     """Returns what a line of the log says, None for a line that holds no figures."""
-    found = ENTRY.search(line)
-    if found is None:
+    match = ENTRY.search(line)
+    if match is None:
         return None
     try:
-        raw = json.loads(found[2])
+        raw = json.loads(match[2])
     except ValueError:  # a line cut off by a crash
         return None
-    prefix = f"{found[1]}_"
+    prefix = f"{match[1]}_"
     values = {name.removeprefix(prefix): as_number(raw[name]) for name in raw}
-    return LogEntry(found[1], {k: v for k, v in values.items() if v is not None})
+    return LogEntry(match[1], {k: v for k, v in values.items() if v is not None})
 
 
 def as_number(value: object) -> float | None:
     """Returns a number; fairseq writes most of them as strings."""
     try:
-        found = float(value)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return None
-    return found
+    return number
 
 
 class TrainingLog(NamedTuple):
@@ -59,10 +59,10 @@ def summarize(lines: Iterable[str]) -> TrainingLog:
     updates, seconds, seed, gpu = 0, 0.0, None, None
     best: dict[str, float] = {}
     for line in lines:
-        if seed is None and (found := SEED.search(line)):
-            seed = int(found[1])
-        if found := GPU.search(line):
-            gpu = found[1]
+        if seed is None and (match := SEED.search(line)):
+            seed = int(match[1])
+        if match := GPU.search(line):
+            gpu = match[1]
         entry = read_entry(line)
         if entry is None:
             continue

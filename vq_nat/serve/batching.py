@@ -26,7 +26,7 @@ class Waiting:
 
     key: Hashable
     item: Any
-    found: asyncio.Future[Any]
+    answer: asyncio.Future[Any]
     since: float = field(default_factory=time.monotonic)
 
 
@@ -104,7 +104,7 @@ class Batcher:
         self._arrived.set()
         try:
             async with asyncio.timeout(self.limits.seconds):
-                return [await one.found for one in waiting]
+                return [await one.answer for one in waiting]
         except TimeoutError:
             raise Refusal(
                 504,
@@ -117,12 +117,12 @@ class Batcher:
     def _forget(self, waiting: list[Waiting]) -> None:
         """Takes out of the queue what nobody waits for any more."""
         for one in waiting:
-            if not one.found.done():
-                one.found.cancel()
-            elif not one.found.cancelled():
-                one.found.exception()  # seen, or of no interest beside the first
-        if any(one.found.cancelled() for one in waiting):
-            self._queue = deque(x for x in self._queue if not x.found.cancelled())
+            if not one.answer.done():
+                one.answer.cancel()
+            elif not one.answer.cancelled():
+                one.answer.exception()  # seen, or of no interest beside the first
+        if any(one.answer.cancelled() for one in waiting):
+            self._queue = deque(x for x in self._queue if not x.answer.cancelled())
 
     # -- the loop ------------------------------------------------------------------
 
@@ -185,10 +185,10 @@ class Batcher:
                 return
             if not isinstance(error, ValueError):
                 log.exception("A batch could not be decoded.")
-            if not batch[0].found.done():
-                batch[0].found.set_exception(error)
+            if not batch[0].answer.done():
+                batch[0].answer.set_exception(error)
             return
         self.seen(len(batch), time.monotonic() - start)
         for one, result in zip(batch, results):
-            if not one.found.done():
-                one.found.set_result(result)
+            if not one.answer.done():
+                one.answer.set_result(result)

@@ -70,7 +70,7 @@ def form(body: bytes) -> dict[str, Any]:
         Refusal: if it is none.
     """
     try:
-        found = parse_qs(
+        fields = parse_qs(
             body.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
@@ -78,7 +78,7 @@ def form(body: bytes) -> dict[str, Any]:
         )
     except ValueError:
         raise Refusal(422, "the body must be a form in UTF-8, but is not.") from None
-    return {k: v[0] if len(v) == 1 else v for k, v in found.items()}
+    return {k: v[0] if len(v) == 1 else v for k, v in fields.items()}
 
 
 def check_token(request: Request, access: Access, field: object = None) -> None:

@@ -42,8 +42,8 @@ async def explain(request: Request) -> shapes.Explained:
     service: Service = request.app.state.service
     texts = wanted.q if isinstance(wanted.q, list) else [wanted.q]
     service.limits.check_texts(texts)
-    found = await service.explain(texts, wanted.alternatives, wanted.passes)
-    return shapes.Explained(sentences=found)
+    pictures = await service.explain(texts, wanted.alternatives, wanted.passes)
+    return shapes.Explained(sentences=pictures)
 
 
 @router.post("/swap", responses=FAILURES, openapi_extra=takes(shapes.Swap))

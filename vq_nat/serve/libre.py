@@ -41,34 +41,34 @@ async def translate(request: Request) -> JSONResponse:
     texts = wanted.q if isinstance(wanted.q, list) else [wanted.q]
     service.limits.check_texts(texts)
     languages = await detected(service, texts) if wanted.source == "auto" else []
-    found = await service.translate(
+    outputs = await service.translate(
         texts if not languages else blank(texts, languages, target),
         wanted.format == "html",
         wanted.alternatives,
     )
     for i, language in enumerate(languages):
         if language.language == target:
-            found[i] = Translation(texts[i], [])
-    return JSONResponse(answer(wanted, found, languages))
+            outputs[i] = Translation(texts[i], [])
+    return JSONResponse(answer(wanted, outputs, languages))
 
 
 def blank(texts: list[str], languages: list[Detected], target: str) -> list[str]:
     """Leaves out the texts that are in the target language."""
     return [
-        "" if found.language == target else text
-        for text, found in zip(texts, languages)
+        "" if language.language == target else text
+        for text, language in zip(texts, languages)
     ]
 
 
 def answer(
-    wanted: shapes.Translate, found: list[Translation], languages: list[Detected]
+    wanted: shapes.Translate, outputs: list[Translation], languages: list[Detected]
 ) -> dict[str, object]:
     """Puts an answer together: for one text without lists."""
-    fields: dict[str, list[object]] = {"translatedText": [one.text for one in found]}
+    fields: dict[str, list[object]] = {"translatedText": [one.text for one in outputs]}
     if languages:
         fields["detectedLanguage"] = [one._asdict() for one in languages]
     if wanted.alternatives:
-        fields["alternatives"] = [one.alternatives for one in found]
+        fields["alternatives"] = [one.alternatives for one in outputs]
     if isinstance(wanted.q, list):
         return {**fields}
     return {name: values[0] for name, values in fields.items()}
@@ -93,8 +93,8 @@ async def detect_language(request: Request) -> JSONResponse:
     wanted = await asked(request, shapes.Detect)
     service: Service = request.app.state.service
     service.limits.check_texts([wanted.q])
-    found = await asyncio.to_thread(detect, wanted.q, service.languages)
-    return JSONResponse([one._asdict() for one in found])
+    languages = await asyncio.to_thread(detect, wanted.q, service.languages)
+    return JSONResponse([one._asdict() for one in languages])
 
 
 @router.get("/languages")

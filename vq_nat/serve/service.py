@@ -77,10 +77,10 @@ class Service:
         parts = await self._parts(texts, html)
         sentences = [sentence for _, own in parts for sentence in own]
         kind = Kind("translate", alternatives)
-        found = iter(await self._submit(kind, sentences))
+        answers = iter(await self._submit(kind, sentences))
         results = []
         for frame, own in parts:
-            ranks = [next(found) for _ in own]
+            ranks = [next(answers) for _ in own]
             wordings = [
                 frame.fill([rank[min(i, len(rank) - 1)] for rank in ranks])
                 for i in range(max(map(len, ranks), default=1))
@@ -111,8 +111,8 @@ class Service:
             Refusal: see `explain`.
         """
         line = " ".join(sentence.split())
-        (found,) = await self._pictures([(line, codes)], alternatives, passes)
-        return found
+        (picture,) = await self._pictures([(line, codes)], alternatives, passes)
+        return picture
 
     async def compare(self, sentence: str, passes: int | None) -> shapes.Compared:
         """Translates a sentence by each model, by itself, and looks at the clock.
@@ -121,8 +121,8 @@ class Service:
             Refusal: see `translate`.
         """
         self._check_passes(passes)
-        (found,) = await self._submit(Kind("compare", passes=passes), [sentence])
-        return found
+        (both,) = await self._submit(Kind("compare", passes=passes), [sentence])
+        return both
 
     async def _pictures(
         self,
@@ -192,8 +192,8 @@ class Service:
         if kind.what == "compare":
             return [self._compare(sentence, kind.passes) for sentence in items]
         if kind.alternatives == 0:
-            found = self.translator.translate(items, batch_size=self.limits.batch)
-            return [[text] for text in found]
+            outputs = self.translator.translate(items, batch_size=self.limits.batch)
+            return [[text] for text in outputs]
         ranks = self.translator.nbest(
             items,
             batch_size=self.limits.batch,

@@ -192,6 +192,6 @@ def read(shape: Shape, values: dict[str, Any]) -> Any:
     if name not in values:
         raise Refusal(422, f"`{name}` must be given, but is not.")
     wanted = shape.model_fields[name].description
-    found = repr(values[name])
-    shown = found if len(found) <= 40 else f"{found[:40]}…"
+    written = repr(values[name])
+    shown = written if len(written) <= 40 else f"{written[:40]}…"
     raise Refusal(422, f"`{name}` must be {wanted}, but is {shown} instead.")

@@ -48,9 +48,9 @@ def take_apart(text: str, language: str, html: bool = False) -> tuple[Frame, lis
             between[-1] += piece
             continue
         for part in sentences_of(piece, language):
-            found = AROUND.fullmatch(part)
-            assert found is not None
-            before, sentence, behind = found.groups()
+            match = AROUND.fullmatch(part)
+            assert match is not None
+            before, sentence, behind = match.groups()
             between[-1] += before
             if sentence:
                 sentences.append(sentence)
