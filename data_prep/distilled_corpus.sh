@@ -10,26 +10,10 @@
 # DIR gets corpus, teacher and distilled. Run it again after an interruption.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-python=${PYTHON:-python}
-fail() { echo "error: $1" >&2; exit 1; }
-
-# ------------------------------------------------------------------ options
-corpus= work= data= preset= rest=()
-while (($#)); do
-    case $1 in
-        --corpus|--work|--data|--preset) (($# > 1)) || fail "$1 needs a value." ;;
-    esac
-    case $1 in
-        --corpus) corpus=$2; shift 2 ;;
-        --work) work=$2; shift 2 ;;
-        --data) data=$2; shift 2 ;;
-        --preset) preset=$2; shift 2 ;;
-        -h|--help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-        *) rest+=("$1"); shift ;;
-    esac
-done
-[[ -n $work ]] || fail "--work, the folder for everything, must be given."
+. "$(dirname "${BASH_SOURCE[0]}")/lib/options.sh"
+corpus= work= data= preset=
+read_options "corpus work data preset" "$@"
+require work "the folder for everything"
 case $corpus in
     multi30k|longtext) files=(${data:+--data "$data"}) ;;
     wmt14) files=(${data:+--mirror "$data"}) ;;

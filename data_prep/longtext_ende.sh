@@ -11,29 +11,14 @@
 # side has more than twice the subwords of the other, or if a sentence is in another set.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-python=${PYTHON:-python}
-fail() { echo "error: $1" >&2; exit 1; }
-
-# ------------------------------------------------------------------ options
-out= data= rest=() operations=16000
-while (($#)); do
-    case $1 in
-        --out|--data|--bpe-operations) (($# > 1)) || fail "$1 needs a value." ;;
-    esac
-    case $1 in
-        --out) out=$2; shift 2 ;;
-        --data) data=$2; shift 2 ;;
-        --bpe-operations) operations=$2; shift 2 ;;
-        -h|--help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-        *) rest+=("$1"); shift ;;
-    esac
-done
-[[ -n $out ]] || fail "--out, the folder to write to, must be given."
-[[ -n $data ]] || fail "--data, the folder of the text files, must be given."
+. "$(dirname "${BASH_SOURCE[0]}")/lib/options.sh"
+out= data= bpe_operations=16000
+read_options "out data bpe-operations" "$@"
+require out "the folder to write to"
+require data "the folder of the text files"
 
 # ------------------------------------------------------------------ prepare
 "$python" "$here/prepare.py" --out "$out" --source-lang en --target-lang de \
     --train "$data"/train.{en,de}.gz --valid "$data"/valid.{en,de}.gz \
     --test "$data"/test_docs.{en,de}.gz "$data"/newstest2014.{en,de}.gz \
-    --max-ratio 2 --bpe-operations "$operations" ${rest[@]+"${rest[@]}"}
+    --max-ratio 2 --bpe-operations "$bpe_operations" ${rest[@]+"${rest[@]}"}

@@ -8,29 +8,13 @@
 # Any other option goes to prepare.py.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-python=${PYTHON:-python}
+. "$(dirname "${BASH_SOURCE[0]}")/lib/options.sh"
 # At commit a3d2e0d or, if that has gone, the latest; the content is checked either way.
 urls=(https://raw.githubusercontent.com/multi30k/dataset/{a3d2e0d,master}/data/task1/raw)
 [[ -z ${MULTI30K_URL:-} ]] || urls=("$MULTI30K_URL")
-
-fail() { echo "error: $1" >&2; exit 1; }
-
-# ------------------------------------------------------------------ options
-out= data= rest=() operations=6000
-while (($#)); do
-    case $1 in
-        --out|--data|--bpe-operations) (($# > 1)) || fail "$1 needs a value." ;;
-    esac
-    case $1 in
-        --out) out=$2; shift 2 ;;
-        --data) data=$2; shift 2 ;;
-        --bpe-operations) operations=$2; shift 2 ;;
-        -h|--help) sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-        *) rest+=("$1"); shift ;;
-    esac
-done
-[[ -n $out ]] || fail "--out, the folder to write to, must be given."
+out= data= bpe_operations=6000
+read_options "out data bpe-operations" "$@"
+require out "the folder to write to"
 
 # ------------------------------------------------------------------ download
 fetch() { # URL FILE: continues a broken download, or starts again where that fails
@@ -60,5 +44,5 @@ fi
 # Straight quotation marks (183 of 29,000 captions have others): the rows are of that text.
 "$python" "$here/multi30k_raw.py" --data "$data" --out "$out" ${official[@]+"${official[@]}"}
 "$python" "$here/prepare.py" --raw "$out/raw" --out "$out" \
-    --source-lang en --target-lang de --bpe-operations "$operations" --plain-quotes \
+    --source-lang en --target-lang de --bpe-operations "$bpe_operations" --plain-quotes \
     ${rest[@]+"${rest[@]}"}

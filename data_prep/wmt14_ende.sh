@@ -11,27 +11,13 @@
 # more than 1.5 times as long as the other, or if a sentence is in newstest2013 or 2014.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-python=${PYTHON:-python}
-fail() { echo "error: $1" >&2; exit 1; }
-
-# ------------------------------------------------------------------ options
-out= mirror=() rest=()
-while (($#)); do
-    case $1 in
-        --out|--mirror) (($# > 1)) || fail "$1 needs a value." ;;
-    esac
-    case $1 in
-        --out) out=$2; shift 2 ;;
-        --mirror) mirror=(--mirror "$2"); shift 2 ;;
-        -h|--help) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-        *) rest+=("$1"); shift ;;
-    esac
-done
-[[ -n $out ]] || fail "--out, the folder to write to, must be given."
+. "$(dirname "${BASH_SOURCE[0]}")/lib/options.sh"
+out= mirror=
+read_options "out mirror" "$@"
+require out "the folder to write to"
 
 # ------------------------------------------------------------------ download, prepare
-"$python" "$here/wmt14_raw.py" --out "$out" ${mirror[@]+"${mirror[@]}"}
+"$python" "$here/wmt14_raw.py" --out "$out" ${mirror:+--mirror "$mirror"}
 "$python" "$here/prepare.py" --raw "$out/raw" --out "$out" \
     --source-lang en --target-lang de --max-length 250 --max-ratio 1.5 --drop-tested \
     ${rest[@]+"${rest[@]}"}

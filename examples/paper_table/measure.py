@@ -76,14 +76,7 @@ def measure_ready(plan: TablePlan, failed: dict[str, str]) -> None:
 def attempt(
     make: Callable[[], TableRow], plan: TablePlan, unit: Unit, failed: dict[str, str]
 ) -> TableRow | None:
-    """Writes a row that can be made; of one that cannot, the reason is kept.
-
-    Args:
-        make: measures.
-        plan: says where the row is kept.
-        unit: the row.
-        failed: gets the reason.
-    """
+    """Writes a row that can be made; of one that cannot, `failed` gets the reason."""
     try:
         row = make()
     except (ImportError, OSError, RuntimeError, ValueError) as error:

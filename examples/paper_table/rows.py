@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import NotRequired
 
 from vq_nat.results.curves import Curves
-from vq_nat.results.rows import Comparison, Row
-
-
-class Compared(Comparison):
-    """A comparison, and of which outputs."""
-
-    of: list[str]  # short hashes
+from vq_nat.results.rows import Row
 
 
 class TableRow(Row):
@@ -24,5 +18,3 @@ class TableRow(Row):
     inputs: dict[str, str]  # hashes
     measure_seconds: NotRequired[int]
     curves: Curves | None
-    against_greedy: NotRequired[Compared]
-    against_rows: NotRequired[dict[str, Compared]]

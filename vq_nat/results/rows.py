@@ -118,6 +118,12 @@ class Comparison(TypedDict):
     chrf_p: float
 
 
+class Compared(Comparison):
+    """A comparison, and of which outputs."""
+
+    of: list[str]  # short hashes
+
+
 class Scores(TypedDict):
     """Quality on a test set."""
 
@@ -231,6 +237,8 @@ class Row(ScoredOutputs, Sizes, Training, Times, TimedInTurn):
     engine: NotRequired[str]
     decoding: dict[str, Any]  # options of `vq_nat.load`
     teacher_passes: NotRequired[float | None]
+    against_greedy: NotRequired[Compared]
+    against_rows: NotRequired[dict[str, Compared]]  # by the name of the other row
     selection: NotRequired[dict[str, Any]]  # of a checkpoint that is not the log's best
 
 
