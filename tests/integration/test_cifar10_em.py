@@ -12,6 +12,7 @@ from image_commands import write_cifar
 
 from examples import cifar10_em
 from examples.lib import cifar10_em_report
+from examples.lib.cifar10_em_plan import ComparisonPlan, options_of, runs_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "cifar10_em.py"
@@ -50,7 +51,7 @@ def row(setting: str, seed: int, total: float, collapsed: bool = False) -> dict:
     }
 
 
-def plan_of(preset: Path, tmp_path: Path) -> cifar10_em.ComparisonPlan:
+def plan_of(preset: Path, tmp_path: Path) -> ComparisonPlan:
     arguments = ["--data", str(tmp_path), "--preset", str(preset)]
     return cifar10_em.read_plan(cifar10_em.build_parser().parse_args(arguments))
 
@@ -58,12 +59,12 @@ def plan_of(preset: Path, tmp_path: Path) -> cifar10_em.ComparisonPlan:
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_only_what_is_compared_differs(preset: Path, tmp_path: Path) -> None:
     plan = plan_of(preset, tmp_path)
-    runs = list(cifar10_em.runs_of(plan))
+    runs = list(runs_of(plan))
     assert len(runs) == len({one.name for one in runs}) == 6 * 3
-    first = cifar10_em.options_of(plan, runs[0])
+    first = options_of(plan, runs[0])
     varied = {"vq-assign", "vq-update", "vq-num-samples", "seed"}
     for one in runs:
-        options = cifar10_em.options_of(plan, one)
+        options = options_of(plan, one)
         differing = {k for k in options if options[k] != first.get(k)}
         sliced = set(plan.preset["slices"]) if one.setting == "slices" else set()
         assert differing <= varied | sliced
