@@ -47,6 +47,15 @@ def test_names_cover_neither_each_other_nor_points(axis: Any) -> None:
     assert all(box.harm([], frame) == pytest.approx(0, abs=1) for box in boxes)
 
 
+def test_a_line_to_a_far_name_is_thinner_than_a_curve(axis: Any) -> None:
+    lines = [line(f"vq-em10-number-{n}", 30, 5) for n in range(12)]
+    draw_front(axis, lines, by_latency)
+    place_names(axis)
+    joined = [one.arrow_patch for one in axis.texts if one.arrow_patch is not None]
+    curve = pyplot().rcParams["lines.linewidth"]
+    assert joined and all(arrow.get_linewidth() < curve for arrow in joined)
+
+
 def test_what_is_far_below_the_others_is_named_and_not_drawn() -> None:
     shown, low = divide([line("x", bleu, 1.0) for bleu in (40.0, 9.0, 27.0, 25.9)])
     assert [one.bleu for one in shown] == [40.0, 27.0]

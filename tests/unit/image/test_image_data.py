@@ -457,3 +457,20 @@ def test_what_is_transparent_is_refused(mode: str) -> None:
         image.save(file, "PNG")
     with pytest.raises(ValueError, match="a.png must have .* but is of mode RGBA"):
         decode("a.png", file.getvalue())
+
+
+@pytest.mark.parametrize(("count", "hidden"), [(999, True), (1000, None)])
+def test_a_bar_is_shown_for_a_thousand_images_and_more(
+    count: int, hidden: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None: if there is a terminal."""
+    asked = {}
+
+    def bar(images: list[tuple[str, bytes]], **options: object) -> list[object]:
+        asked.update(options)
+        return list(images)
+
+    monkeypatch.setattr("vq_nat.image.pixels.tqdm", bar)
+    (image,) = encode(draw_images(1))
+    decode_all([("x", image)] * count, count, "images")
+    assert (asked["disable"], asked["total"]) == (hidden, count)
