@@ -21,8 +21,7 @@ from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.speed import measure_beside
 from vq_nat.bench.systems import System
 from vq_nat.results.report import full_report
-from vq_nat.results.rows import Row, at, row_path, write_row
-from vq_nat.results.tables import mean_and_range
+from vq_nat.results.rows import Row, row_path, write_row
 from vq_nat.results.writing import json_or_none
 
 EXAMPLES = 5
@@ -58,7 +57,6 @@ def measure(plan: QuickstartPlan) -> str:
         speed = f"{row['latency_ms']['median']:.1f} ms/sentence"
         say(f"      {system.name}: BLEU {row['bleu']:.1f}, {speed} ({state})")
     tables = full_report(rows)
-    tables += f"\n\n{known_spread}" if (known_spread := spread(rows)) else ""
     path = plan.work / "results.md"
     path.write_text(tables + "\n", encoding="utf-8")
     say(f"\n{tables}\n")
@@ -91,22 +89,6 @@ def decoder_of(name: str) -> Decoder:
         return DECODERS[name]
     seed, same = name.removeprefix(SEED), DECODERS["student"]
     return same._replace(label=f"{same.label}, seed {seed}")
-
-
-def spread(rows: Sequence[Row]) -> str:
-    """Says how far apart students are that differ in their seed alone; or nothing."""
-    same = [row for row in rows if row["system"].split("-seed")[0] == "student"]
-    if len(same) < 2:
-        return ""
-    figures = [
-        f"{head} {mean_and_range([at(row, name) for row in same], write)}"
-        for head, name, write in (
-            ("correct", "correct", lambda share: f"{share:.1%}"),
-            ("BLEU", "bleu", lambda bleu: f"{bleu:.1f}"),
-        )
-        if all(at(row, name) is not None for row in same)
-    ]
-    return f"{len(same)} students that differ in their seed: {', '.join(figures)}."
 
 
 def measure_one(
