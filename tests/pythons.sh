@@ -13,13 +13,13 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 (($#)) || { sed -n '2,11s/^# \{0,1\}//p' tests/pythons.sh >&2; exit 2; }
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-commit=$(git describe --always --dirty 2>/dev/null || echo "no commit")
 summary=()
 failed=0
 
 for interpreter; do
     version=$("$interpreter" -c "import platform; print(platform.python_version())")
     venv=build/python-$version
+    commit=$(git describe --always --dirty 2>/dev/null || echo "no commit")
     # The engine lies in the package, one for each Python: sources alone are copied.
     copy=$venv/tree
     mkdir -p "$copy"

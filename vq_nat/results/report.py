@@ -81,14 +81,18 @@ def load_rows(folder: Path) -> list[Row]:
     return sorted(rows, key=lambda row: (row["corpus"], rank(row), row["system"]))
 
 
-def read_row(path: Path) -> Row:
+def read_row(path: Path, whole: bool = True) -> Row:
     """Reads one row.
+
+    Args:
+        path: of the file.
+        whole: whether all must be there that a table needs.
 
     Raises:
         BadFile: if the file is not a result row.
     """
     row = read_json(path, WHAT)
-    return cast(Row, row) if "kind" in row else read_checked(path, WHAT, Row)
+    return cast(Row, row) if "kind" in row else read_checked(path, WHAT, Row, whole)
 
 
 def rank(row: Row) -> int:

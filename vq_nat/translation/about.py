@@ -137,7 +137,7 @@ def result_of(path: Path, checkpoint: Optional[str]) -> dict[str, Any]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"the row {path} does not exist.")
-    row = read_row(path)
+    row = read_row(path, whole=False)
     inputs = row.get("inputs")
     measured = inputs.get("checkpoint") if isinstance(inputs, dict) else None
     if measured and checkpoint and measured != checkpoint:

@@ -25,6 +25,8 @@ def state():
         "files": type(checkpoint_utils.torch).__name__ == "GuardedTorch",
         "workers": distributed._infer_torch_distributed_launch_init.__name__ == "infer",
         "resuming": "resuming" in checkpoint_utils.load_checkpoint.__code__.co_filename,
+        "saving": "saving" in
+                  checkpoint_utils.torch_persistent_save.__code__.co_filename,
         "averages": hasattr(EMA._step_internal, "__wrapped__"),
         "tpu": fairseq.utils.get_tpu_device.__module__.startswith("vq_nat"),
         "options": hasattr(DictConfig.__getattr__, "__wrapped__"),
