@@ -3,11 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from warm_python import warm_python
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "paper_table" / "run.py"
@@ -20,7 +20,7 @@ Run = subprocess.CompletedProcess[str]
 def table(work: Path, *arguments: object) -> Run:
     """Runs the table as a user does, on one thread, in a folder of its own."""
     places = ["--work", work / "work", "--results", work / "results", "--threads", 1]
-    command = [sys.executable, SCRIPT, "toy", *places, *arguments]
+    command = [warm_python(), SCRIPT, "toy", *places, *arguments]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     return subprocess.run(
         [str(word) for word in command],
