@@ -15,7 +15,7 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -24,8 +24,34 @@ from examples.lib.http_clients import load, translation_request
 from examples.lib.http_service import Service
 from vq_nat.bench.machine import calibrate, describe_machine
 from vq_nat.files import read_json
+from vq_nat.results.rows import Calibration, Machine
 from vq_nat.results.writing import write_json
 from vq_nat.text.lines import read_lines
+
+
+class Load(TypedDict):
+    """What clients that ask at the same time see."""
+
+    clients: int
+    options: str  # of the service
+    requests: int
+    seconds: float
+    requests_per_s: float
+    p50_ms: float
+    p99_ms: float
+    sentences_per_batch: float
+
+
+class ServeRow(Machine):
+    """Of one model, by the way in which it is asked."""
+
+    kind: str
+    calibration: Calibration
+    packages: dict[str, str]
+    model: dict[str, Any]  # its description
+    sentences: int
+    modes: dict[str, Load]
+
 
 ONE_BY_ONE = ("--batch-size", "1", "--window", "0")
 PACKAGES = ("fastapi", "starlette", "uvicorn", "uvloop", "httptools", "pydantic")
@@ -50,13 +76,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def measure(
     options: argparse.Namespace, requests: list[bytes], clients: int, *bounds: str
-) -> dict[str, Any]:
+) -> Load:
     """Starts a service, loads it, and returns a mode's figures."""
     threads = ("--threads", str(options.threads))
     with Service(options.model, *threads, *bounds) as service:
         times = (options.warm_up, options.seconds)
         loaded = asyncio.run(load(service.port, requests, clients, *times))
-        return {**loaded.summary(), "sentences_per_batch": service.mean_batch()}
+        asked = {"clients": clients, "options": " ".join(bounds)}
+        batch = {"sentences_per_batch": service.mean_batch()}
+        return cast(Load, {**asked, **loaded.summary(), **batch})
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -74,8 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     figures = {}
     for name, (clients, bounds) in modes.items():
-        figure = measure(options, requests, clients, *bounds)
-        figures[name] = {"clients": clients, "options": " ".join(bounds), **figure}
+        figure = figures[name] = measure(options, requests, clients, *bounds)
         print(
             f"{name}: {figure['requests_per_s']:,.0f} requests/s, p50 "
             f"{figure['p50_ms']:.2f} ms, p99 {figure['p99_ms']:.2f} ms, "
@@ -83,7 +110,7 @@ def main(arguments: list[str] | None = None) -> None:
             flush=True,
         )
     if options.out is not None:
-        row = {
+        row: ServeRow = {
             "kind": "serve",
             **describe_machine("cpu", options.threads),
             "calibration": calibrate(),

@@ -14,6 +14,7 @@ from examples.bench_distill import Rate
 from examples.bench_image import TrainingSpeed
 from examples.bench_image_sampling import SamplingSpeed
 from examples.bench_memory import Memory
+from examples.bench_serve import ServeRow
 from examples.compare_engines import AgreementRow
 from examples.lib.cifar10_em_rows import EMRow, PriorRow
 from examples.lib.engine_rows import EngineRow
@@ -24,6 +25,7 @@ from vq_nat.results.rows import Row, at
 RESULTS = Path(__file__).resolve().parents[3] / "examples" / "results"
 TYPES: dict[str, Any] = {  # by the row's kind
     "bottleneck": Cost,
+    "bottleneck_members": Cost,
     "cifar10_em": EMRow,
     "complexity": Complexity,
     "cifar10_em_prior": PriorRow,
@@ -33,6 +35,7 @@ TYPES: dict[str, Any] = {  # by the row's kind
     "image-training": TrainingSpeed,
     "paper_table": TableRow,
     "robustness": Survival,
+    "serve": ServeRow,
 }
 
 
