@@ -65,7 +65,10 @@ def entropies(log_probs: Tensor) -> tuple[Tensor, Tensor]:
     """
     rows = max(1, log_probs.shape[1] * log_probs.shape[2])
     own = -(log_probs.exp() * log_probs).sum() / rows
-    return own, torch.special.entr(mean_posterior(log_probs)).sum(-1).mean()
+    mean = mean_posterior(log_probs)
+    # At 0, where a code's probability ends in floating point, the slope is infinite.
+    mean = mean.clamp_min(torch.finfo(mean.dtype).tiny)
+    return own, torch.special.entr(mean).sum(-1).mean()
 
 
 @register_bottleneck("lfq")

@@ -120,3 +120,14 @@ def test_the_temperature_follows_the_schedule(make: Make) -> None:
         q = posterior(z_e[0], bottleneck.codebook[0].detach(), tau)
         own = torch.special.entr(q).sum(-1).mean().item()
         assert found == pytest.approx(own, rel=1e-4)
+
+
+def test_codes_that_no_vector_may_have_harm_no_gradient() -> None:
+    """Their probability is 0 in floating point, where the entropy's slope has no end."""
+    numbers = torch.tensor([[[2.0, -2.0, 2.0], [2.0, -1.0, 0.001]]], requires_grad=True)
+    log_probs = lfq.bit_log_probs(numbers, 1.0, 0.01)
+    assert lfq.mean_posterior(log_probs).min() == 0
+    own, of_all = lfq.entropies(log_probs)
+    (own - of_all).backward()
+    assert numbers.grad is not None and numbers.grad.isfinite().all()
+    assert numbers.grad[0, 1, 2] != 0  # a bit that is not sure is moved still
