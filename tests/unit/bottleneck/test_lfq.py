@@ -123,8 +123,8 @@ def test_the_temperature_follows_the_schedule(make: Make) -> None:
 
 
 def test_codes_that_no_vector_may_have_harm_no_gradient() -> None:
-    """Their probability is 0 in floating point, where the entropy's slope has no end."""
-    numbers = torch.tensor([[[2.0, -2.0, 2.0], [2.0, -1.0, 0.001]]], requires_grad=True)
+    """Their probability ends at 0, where the entropy's slope has no end."""
+    numbers = torch.tensor([[[2.0, -2.0, 2.0], [2.0, -1.0, 0.001]]]).requires_grad_()
     log_probs = lfq.bit_log_probs(numbers, 1.0, 0.01)
     assert lfq.mean_posterior(log_probs).min() == 0
     own, of_all = lfq.entropies(log_probs)
