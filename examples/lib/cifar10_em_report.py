@@ -234,7 +234,7 @@ def findings(rows: list[EMRow]) -> str:
     sentences = [compare(rivals[name], rivals[base]) for name, base in pairs]
     if rivals and not any(row["collapsed"] for own in rivals.values() for row in own):
         sentences.append(
-            "- No training collapsed: whether one setting is more robust than another, "
+            "- None of these collapsed: whether one is more robust than another, "
             "these rows do not say."
         )
     return "\n".join(line for line in sentences if line)

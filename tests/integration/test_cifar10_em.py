@@ -91,7 +91,7 @@ def test_findings_tell_with_how_many_seeds_and_whether_any_collapsed() -> None:
         "seeds).",
         "- label of soft-5 against label of gradient, bits/dim: 0.150 fewer (with 1 of "
         "2 seeds).",
-        "- No training collapsed: whether one setting is more robust than another, "
+        "- None of these collapsed: whether one is more robust than another, "
         "these rows do not say.",
     ]
     for one in rows:
