@@ -66,8 +66,9 @@ def entropies(log_probs: Tensor) -> tuple[Tensor, Tensor]:
     rows = max(1, log_probs.shape[1] * log_probs.shape[2])
     own = -(log_probs.exp() * log_probs).sum() / rows
     mean = mean_posterior(log_probs)
-    # At 0, where a code's probability ends in floating point, the slope is infinite.
-    mean = mean.clamp_min(torch.finfo(mean.dtype).tiny)
+    # Of 0, where a probability ends in floating point, the slope is infinite. As of 0,
+    # the entropy of 1 is 0.
+    mean = torch.where(mean > 0, mean, 1.0)
     return own, torch.special.entr(mean).sum(-1).mean()
 
 
