@@ -75,19 +75,14 @@ def main(argv: list[str] | None = None) -> None:
             value = getattr(args, name)
             if value < 1:
                 raise UserError(f"--{name} must be at least 1, but is {value} instead.")
-        sides = [args.corpus / "bpe" / f"train.{lang}" for lang in langs_of(args)]
+        langs = read_manifest(args.corpus)["langs"]
+        sides = [args.corpus / "bpe" / f"train.{lang}" for lang in langs]
         pairs = list(islice(read_pairs(*sides), args.pairs))
         if not pairs:
             raise UserError(f"{sides[0]} must have sentences, but has none.")
         words = best_words(pairs, args.best)
         write_lines(args.out, lines_of(words, frequent_words(pairs, args.frequent)))
         print(args.out)
-
-
-def langs_of(args: argparse.Namespace) -> list[str]:
-    """Returns the languages of the corpus, the source first."""
-    langs: list[str] = read_manifest(args.corpus)["langs"]
-    return langs
 
 
 if __name__ == "__main__":

@@ -7,11 +7,10 @@ of the target; the line of an empty source has the words that are always allowed
 from pathlib import Path
 from typing import Any
 
-from ..files import BadFile, read_text, short
+from ..files import BadFile, short
 from ..text.dictionary import Vocabulary
+from ..text.lines import read_lines
 from . import engine
-
-WHAT = "a shortlist of words"
 
 
 def read_shortlist(path: Path, source: Vocabulary, target: Vocabulary) -> Any:
@@ -28,8 +27,7 @@ def read_shortlist(path: Path, source: Vocabulary, target: Vocabulary) -> Any:
     """
     words: dict[int, list[int]] = {}
     always: list[int] = []
-    lines = read_text(path, WHAT).split("\n")
-    for number, line in enumerate(lines[: -1 if not lines[-1] else None], start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         word, tab, allowed = line.partition("\t")
         where = f"line {number} of {path}"
         if not tab:

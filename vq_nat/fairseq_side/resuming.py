@@ -18,7 +18,7 @@ from fairseq import checkpoint_utils
 from fairseq.file_io import PathManager
 
 from .compat import Refused, load_task_state
-from .saving import unwritable
+from .saving import written_beside
 
 logger = logging.getLogger(__name__)
 
@@ -46,16 +46,10 @@ def copy_beside(src_path: str, dst_path: str, overwrite: bool = False) -> Any:
     """
     if PathManager.path_requires_pathmanager(dst_path):
         return _copy(src_path, dst_path, overwrite)
-    temporary = f"{dst_path}.tmp"
-    try:
+    with written_beside(dst_path) as temporary:
         shutil.copyfile(src_path, temporary)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, dst_path)
-    except OSError as error:
-        raise unwritable(dst_path, error) from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
     return dst_path
 
 

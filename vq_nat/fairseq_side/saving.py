@@ -5,6 +5,8 @@ file, and ends in a traceback. `apply` has it write through this.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +39,23 @@ def save_checkpoint(obj: Any, filename: str, async_write: bool = False) -> None:
     if async_write or PathManager.path_requires_pathmanager(filename):
         _save(obj, filename, async_write)
         return
-    temporary = Path(f"{filename}.tmp")
-    try:
+    with written_beside(filename) as temporary:
         save_state(obj, temporary)
-        os.replace(temporary, filename)
+
+
+@contextmanager
+def written_beside(path: PathLike) -> Iterator[Path]:
+    """Yields a path beside a checkpoint's place; what is written there moves to it.
+
+    Raises:
+        Refused: if it cannot be written; what was there before is there still.
+    """
+    temporary = Path(f"{path}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
     except OSError as error:
-        raise unwritable(filename, error) from error
+        raise unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
