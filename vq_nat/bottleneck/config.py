@@ -80,6 +80,13 @@ class BottleneckConfig:
             "0 = four times the width of a slice"
         },
     )
+    vq_bit_noise: float = field(
+        default=1.0,
+        metadata={
+            "help": "semhash: standard deviation of the noise that a bit is drawn by; "
+            "the paper has 1, the authors' later code 0.5"
+        },
+    )
     vq_code_dim: int = field(
         default=0,
         metadata={
@@ -208,7 +215,8 @@ class BottleneckConfig:
     vq_warmup_updates: int = field(
         default=0,
         metadata={
-            "help": "vq: first updates during which encoder outputs pass unquantized"
+            "help": "vq: first updates during which encoder outputs pass unquantized; "
+            "semhash: those over which the share of vectors shown as bits grows to 1/2"
         },
     )
 
@@ -281,6 +289,7 @@ class BottleneckConfig:
             self.vq_epsilon,
         )
         for name in (
+            "vq_bit_noise",
             "vq_commitment",
             "vq_diversity",
             "vq_entropy_weight",

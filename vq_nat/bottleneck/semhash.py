@@ -68,9 +68,11 @@ class BitsToVector(nn.Module):
 class SemanticHashing(BitBottleneck):
     """A code of log2 K bits, each the sign of a linear function of z_e.
 
-    In training v = W z_e + Gaussian noise. Gradients always go through
-    v1 = saturating_sigmoid(v); forward, half of the vectors show the decoder v1 and
-    half the bits v2 = 1[v > 0]. In evaluation there is no noise, and all show the bits.
+    In training v = W z_e + Gaussian noise of deviation `vq_bit_noise`. Gradients always
+    go through v1 = saturating_sigmoid(v); forward, half of the vectors show the decoder
+    v1 and half the bits v2 = 1[v > 0]. That half is reached step by step in the first
+    `vq_warmup_updates`, as in the authors' code. In evaluation there is no noise, and
+    all show the bits.
     Two hidden layers of `vq_hidden` lead from the bits to what the decoder sees, as in
     section 2.1 and the authors' code; `vq_hidden` 0 is their width, four times that of
     the slice.
@@ -94,7 +96,7 @@ class SemanticHashing(BitBottleneck):
         """
         clean = self.to_bits(split_slices(z, self.num_slices))  # (G, N, log2 K)
         self.check_finite(clean)
-        noisy = clean + torch.randn_like(clean) if self.training else clean
+        noisy = clean + self._noise(clean) if self.training else clean
         drawn = bits_to_codes(noisy > 0)  # (G, N)
         weights = one_hot(drawn, self.num_codes).transpose(0, 1)
         return BottleneckOutput(
@@ -109,9 +111,18 @@ class SemanticHashing(BitBottleneck):
         """Turns bits into what the decoder sees. Shape: (G, N, log2 K) → (G, N, D)."""
         return self.from_bits(bits)
 
+    @property
+    def share_of_bits(self) -> float:
+        """Share of the vectors that show their bits in training, now."""
+        done = (self.num_updates + 1) / max(1, self.config.vq_warmup_updates)
+        return 0.5 * min(1.0, done)
+
     def extra_repr(self) -> str:
         """The hyper-parameters on one line."""
         return f"{super().extra_repr()}, hidden={self.from_bits.first.bias.shape[-1]}"
+
+    def _noise(self, like: Tensor) -> Tensor:
+        return self.config.vq_bit_noise * torch.randn_like(like)
 
     def _bits(self, v: Tensor) -> Tensor:
         """v1 or v2, with the gradient of v1. Shape: (G, N, log2 K), kept."""
@@ -119,8 +130,8 @@ class SemanticHashing(BitBottleneck):
         hard = straight_through(soft, (v > 0).float())
         if not self.training:
             return hard
-        show_soft = torch.rand(v.shape[1], 1, device=v.device) < 0.5
-        return torch.where(show_soft, soft, hard)
+        show_hard = torch.rand(v.shape[1], 1, device=v.device) < self.share_of_bits
+        return torch.where(show_hard, hard, soft)
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *rest: Any
@@ -137,7 +148,8 @@ class SemanticHashing(BitBottleneck):
     @torch.no_grad()
     def _metrics(self, clean: Tensor, counts: Tensor) -> dict[str, float]:
         """Figures for the log. Shape: clean (G, N, log2 K), counts (G, K)."""
-        ones = torch.special.ndtr(clean)  # P(v + noise > 0)
+        deviation = max(self.config.vq_bit_noise, torch.finfo(clean.dtype).tiny)
+        ones = torch.special.ndtr(clean / deviation)  # P(v + noise > 0)
         entropies = torch.special.entr(ones) + torch.special.entr(1 - ones)
         num_rows = max(1, clean.shape[0] * clean.shape[1])
         return self.figures(counts, posterior_entropy=entropies.sum() / num_rows)

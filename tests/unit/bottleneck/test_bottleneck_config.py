@@ -62,6 +62,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
             "vq_kl_weight",
         )
     ),
+    (
+        {"vq_bit_noise": -0.5},
+        "`vq_bit_noise` must be at least 0 and finite, but is -0.5",
+    ),
     ({"vq_hidden": -1}, "`vq_hidden` must be at least 0, but is -1"),
     ({"vq_init": "0"}, "`vq_init` must be one of 'random', 'data', but is '0'"),
     (

@@ -47,6 +47,29 @@ def test_half_of_the_vectors_show_their_drawn_bits(make: Make) -> None:
     assert abs(hits.item() - 0.5) < 7 * 0.5 / 2000**0.5 + 0.02  # a few saturate
 
 
+@pytest.mark.parametrize(
+    ("updates", "share"), [(0, 0.05), (4, 0.25), (9, 0.5), (90, 0.5)]
+)
+def test_bits_are_shown_more_often_step_by_step(
+    make: Make, updates: int, share: float
+) -> None:
+    """Fails by chance once in 10^9 runs or less: a binomial of 4000 beyond 7 sigma."""
+    torch.seed()
+    bottleneck = make(kind="semhash", num_codes=64, warmup_updates=10)
+    bottleneck.set_num_updates(updates)
+    out = bottleneck(0.1 * torch.randn(1, 4000, 8))
+    shown = bottleneck.lookup(out.weights.argmax(-1))
+    hits = torch.isclose(out.quantized, shown, atol=1e-5).all(-1).float().mean()
+    assert abs(hits.item() - share) < 7 * 0.5 / 4000**0.5
+
+
+def test_without_noise_the_drawn_bits_are_the_codes(make: Make) -> None:
+    bottleneck = make(kind="semhash", bit_noise=0.0)
+    out = bottleneck(0.01 * torch.randn(3, 5, 8))
+    assert torch.equal(out.weights.argmax(-1), out.codes)
+    assert out.metrics["posterior_entropy"] == pytest.approx(0, abs=1e-6)
+
+
 def test_gradient_reaches_z_through_the_bits(make: Make) -> None:
     for training in (True, False):
         bottleneck = make(kind="semhash").train(training)
@@ -74,14 +97,16 @@ def test_an_m_step_moves_no_code(make: Make) -> None:
     assert all(torch.equal(t, before[n]) for n, t in bottleneck.named_parameters())
 
 
-def test_bits_are_drawn_by_noise_of_unit_variance(make: Make) -> None:
-    """P(bit = 1) = Phi(v); by Hoeffding's bound it fails once in 10^9 runs."""
+@pytest.mark.parametrize("noise", [1.0, 0.5])
+def test_bits_are_drawn_by_noise_of_that_deviation(make: Make, noise: float) -> None:
+    """P(bit = 1) = Phi(v / s); by Hoeffding's bound it fails once in 10^9 runs."""
     torch.seed()
-    bottleneck, draws = make(kind="semhash", num_codes=16), 20_000
+    bottleneck = make(kind="semhash", num_codes=16, bit_noise=noise)
+    draws = 20_000
     z = torch.randn(1, 1, 8)
     drawn = bottleneck(z.expand(1, draws, 8)).weights.argmax(-1)[0, :, 0]
     ones = bits.codes_to_bits(drawn, 4).mean(0)
-    expected = torch.special.ndtr(bottleneck.to_bits(z)[0, 0])
+    expected = torch.special.ndtr(bottleneck.to_bits(z)[0, 0] / noise)
     bound = math.sqrt(math.log(2 * 4 / 1e-9) / (2 * draws))
     assert (ones - expected).abs().max() <= bound
     assert ones.min() > 0 and ones.max() < 1
