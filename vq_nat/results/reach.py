@@ -104,8 +104,10 @@ def verdict(duel: Duel, where: str) -> str:
         return f"Ours and {named}, were not measured at the same lengths."
     if won := duel.won:
         rates = [gains[length] for length in won]
+        every = won[0].least == 1
+        where = "At every measured length" if every else f"From {won[0].least} words on"
         return (
-            f"From {won[0].least} words on ours is the faster one at equal quality: "
+            f"{where} ours is the faster one at equal quality: "
             f"{ours.quoted} is {min(rates):.1f} to {max(rates):.1f} times as fast as "
             f"{named}, with {percent(min(kept[length] for length in won))} or more of "
             "its BLEU at each length."

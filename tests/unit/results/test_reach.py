@@ -58,6 +58,13 @@ def test_the_sentence_names_the_length_from_which_ours_wins() -> None:
     assert "the fastest good one in CTranslate2" in found
 
 
+def test_the_sentence_is_of_every_length_where_ours_wins_them_all() -> None:
+    (verdict,) = verdicts(lines_of(lengths([40.0] * 5, [0.1] * 5)))
+    assert verdict.startswith(
+        "At every measured length ours is the faster one at equal quality"
+    )
+
+
 @pytest.mark.parametrize(
     ("bleu", "ms"),
     [
@@ -80,7 +87,7 @@ def test_ranges_of_few_sentences_do_not_count() -> None:
     (ours,) = [one for one in lines if one.name == OURS]
     assert bleu_at(ours, RANGES[-1]) is None and bleu_at(ours, RANGES[0]) == 40
     (found,) = verdicts(lines)
-    assert found.startswith("From 1 words on") and "2.0 to 8.0 times" in found
+    assert found.startswith("At every measured length") and "2.0 to 8.0 times" in found
 
 
 def test_a_rival_that_translates_badly_is_none() -> None:
