@@ -24,6 +24,8 @@ ENDS = {
     "raises": "raise ValueError('why')",
     "leaves": "import os; os._exit(4)",
     "is ended": "import os; os.kill(os.getpid(), 15)",
+    "is interrupted": "raise KeyboardInterrupt",
+    "exits with much": "raise SystemExit(256 + 7)",
 }
 
 
@@ -61,6 +63,21 @@ def test_a_script_ends_as_it_does_in_python(write, end: str) -> None:
     real, warm = (run(one, script) for one in (sys.executable, warm_python()))
     assert (warm.returncode, warm.stdout) == (real.returncode, real.stdout)
     assert warm.stderr.splitlines()[-1:] == real.stderr.splitlines()[-1:]
+
+
+def test_what_is_still_open_is_written(write, tmp_path: Path) -> None:
+    content = "left = open('made', 'w'); left.write('all of it')"
+    assert run(warm_python(), write(content), cwd=tmp_path).returncode == 0
+    assert (tmp_path / "made").read_text() == "all of it"
+
+
+def test_threads_are_waited_for(write) -> None:
+    content = (
+        "import threading, time\n"
+        "def late():\n    time.sleep(0.3)\n    print('late')\n"
+        "threading.Thread(target=late).start()\n"
+    )
+    assert run(warm_python(), write(content)).stdout == "late\n"
 
 
 def test_what_asks_python_itself_is_not_warm() -> None:

@@ -5,7 +5,9 @@ input. A command runs in a process and session of its own, with the files, folde
 environment and arguments of the one that asked. The asker's end is the command's.
 """
 
+import atexit
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -19,6 +21,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from warm_ending import Ending
+
 ROOT = str(Path(__file__).resolve().parents[2])
 
 
@@ -26,10 +30,14 @@ def import_all() -> None:
     """Imports the heavy modules, and undoes what importing does to a process."""
     path = list(sys.path)
     sys.path.insert(0, ROOT)
+    import torch._dynamo  # noqa: F401  (the first optimizer would, for over a second)
+
     import vq_nat.image
     import vq_nat.translation  # noqa: F401
 
     sys.path[:] = path
+    gc.collect()
+    gc.freeze()  # children look through what they make themselves
     for handler in list(logging.getLogger().handlers):  # a library has logged
         logging.getLogger().removeHandler(handler)
 
@@ -135,6 +143,8 @@ def main() -> None:
     # Of this start: its own folder, and what its PYTHONPATH names.
     own = [*filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     sys.path[:] = [place for place in sys.path[1:] if place not in own]
+    ending = Ending()
+    atexit.register(ending)  # before any other is, so that it comes last
     import_all()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(sys.argv[1])
@@ -153,9 +163,9 @@ def main() -> None:
     space.clear()  # what is run finds none of this file's names
     space |= new
     if words[0] == "-m":
-        run_module(words[1])
+        ending.run(lambda: run_module(words[1]))
     else:
-        exec(compile(content, words[0], "exec"), space)
+        ending.run(lambda: exec(compile(content, words[0], "exec"), space))
 
 
 if __name__ == "__main__":
