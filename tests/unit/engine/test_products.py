@@ -64,14 +64,14 @@ shapes = st.tuples(st.integers(1, 100), st.integers(1, 200), st.integers(1, 90))
 values = st.sampled_from(("random", "least", "largest", "opposite", "alternating"))
 
 
-def extreme(kind, shape, rng):
+def extreme(kind, shape, rng, least):
     """Returns int8 numbers that make sums as large as they can be."""
     if kind == "random":
-        return rng.integers(-128, 128, shape, dtype=np.int8)
+        return rng.integers(least, 128, shape, dtype=np.int8)
     if kind == "alternating":
         signs = np.indices(shape).sum(axis=0) % 2
-        return np.where(signs, 127, -128).astype(np.int8)
-    fill = {"least": -128, "largest": 127, "opposite": -127}[kind]
+        return np.where(signs, 127, least).astype(np.int8)
+    fill = {"least": least, "largest": 127, "opposite": -127}[kind]
     return np.full(shape, fill, np.int8)
 
 
@@ -80,8 +80,8 @@ def extreme(kind, shape, rng):
 def test_all_sets_give_the_exact_integers(shape, of_x, of_weights, seed):
     rows, inputs, outputs = shape
     rng = np.random.default_rng(seed)
-    x = extreme(of_x, (rows, inputs), rng)
-    whole = extreme(of_weights, (outputs, inputs), rng)
+    x = extreme(of_x, (rows, inputs), rng, -127)  # what rows are rounded to
+    whole = extreme(of_weights, (outputs, inputs), rng, -128)
     expected = x.astype(np.int64) @ whole.astype(np.int64).T
     matrix = weights_of(whole)
     for name in SETS:
@@ -183,8 +183,50 @@ def test_rows_are_rounded_by_their_largest_value(name):
     assert np.abs((found[:3, :70] - 128) * scales[:3, None] - x[:3]).max() < 0.02
 
 
+@pytest.mark.parametrize("name", SETS)
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 90), st.floats(-36, 37), st.integers(0, 2**32 - 1))
+def test_no_row_is_rounded_below_the_least_integer(name, inputs, exponent, seed):
+    engine().choose(name)
+    size = 10.0**exponent
+    x = np.random.default_rng(seed).uniform(-size, size, (4, inputs)).astype(np.float32)
+    x[0, 0] = -np.float32(size)
+    found, _ = engine().quantise(x)
+    assert found[:, :inputs].min() >= 1 and found[:, :inputs].max() <= 255
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_hostile_output_leaves_the_others_alone(name):
+    engine().choose(name)
+    whole = np.random.default_rng(1).integers(-127, 128, (20, 70), dtype=np.int8)
+    sums = whole.sum(axis=1, dtype=np.int32)
+    wanted = engine().linear(weights_of(whole), rows_of(5, 70))
+    sums[3], sums[17] = 2**31 - 1, -(2**31)
+    ones = np.ones(20, np.float32)
+    hostile = engine().Weights(70, packing.pack(whole), ones, sums)
+    found = engine().linear(hostile, rows_of(5, 70))
+    others = np.delete(np.arange(20), [3, 17])
+    assert np.array_equal(found[:, others], wanted[:, others])
+
+
+@pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("number_format", ["int8", "float32"])
-def test_a_shortlist_is_the_columns_it_names(number_format):
+def test_a_row_without_numbers_leaves_the_others_alone(name, number_format):
+    engine().choose(name)
+    matrix, _, _ = random_weights(37, 70, number_format)
+    x = rows_of(6, 70)
+    wanted, best = engine().linear(matrix, x), engine().argmax(matrix, x, True)
+    x[2], x[4, 5] = np.nan, np.inf
+    others = [0, 1, 3, 5]
+    assert np.array_equal(engine().linear(matrix, x)[others], wanted[others])
+    for one, before in zip(engine().argmax(matrix, x, True), best):
+        assert np.array_equal(one[others], before[others])
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("number_format", ["int8", "float32"])
+def test_a_shortlist_is_the_columns_it_names(name, number_format):
+    engine().choose(name)
     matrix, _, _ = random_weights(60, 100, number_format)
     x = rows_of(6, 100)
     columns = np.array([59, 0, 17, 3, 3, *range(20, 40)], np.int32)

@@ -37,7 +37,7 @@ struct Rows {
   int rows = 0, in = 0;
   const float* x = nullptr;               // float32: (R, stride)
   int stride = 0;
-  const std::uint8_t* values = nullptr;   // int8: (⌈R/16⌉·16, depth), shifted by 128
+  const std::uint8_t* values = nullptr;   // int8: (⌈R/16⌉·16, depth), x + 128, 1 … 255
   const float* scales = nullptr;          // (R) activation = (value − 128) · scale
   int depth() const { return round_up(in, kDepth); }
 };

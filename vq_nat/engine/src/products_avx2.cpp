@@ -1,42 +1,48 @@
-// Products with AVX2, exact: bytes become 16 bits wide, since the instruction that
-// multiplies bytes (vpmaddubsw) cuts sums of two at 32,767.
+// Products with AVX2, exact: the instruction that multiplies bytes (vpmaddubsw) cuts sums
+// of two at 32,767, which |w| · ±x stays below for |w| ≤ 128 and |x| ≤ 127.
 #include "lanes_avx2.h"
 #include "kernels.h"
 
 namespace vq {
 namespace {
 
-constexpr int kProductRows = 4, kProductBlocks = 1;  // 14 of 16 registers
+constexpr int kShift = 0;  // see `signed_rows`
+constexpr int kProductRows = 3, kProductBlocks = 1;  // more, and sums leave registers
 
-// Weights 0 and 2, and 1 and 3, of each column's four.
 struct Group {
-  I even, odd;
+  I weights, sizes;  // w, and |w| as unsigned bytes
 };
-
-inline __m256i even(__m256i bytes) {
-  return _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8);
-}
 
 inline Group group(const std::int8_t* weights) {
   const I bytes = loadi(reinterpret_cast<const std::int32_t*>(weights));
-  return {{even(bytes.a), even(bytes.b)},
-          {_mm256_srai_epi16(bytes.a, 8), _mm256_srai_epi16(bytes.b, 8)}};
+  return {bytes, {_mm256_abs_epi8(bytes.a), _mm256_abs_epi8(bytes.b)}};
 }
 
-inline __m256i pairs(__m256i sums, __m256i even_values, __m256i odd_values, __m256i even,
-                     __m256i odd) {
-  return _mm256_add_epi32(sums, _mm256_add_epi32(_mm256_madd_epi16(even_values, even),
-                                                 _mm256_madd_epi16(odd_values, odd)));
+inline __m256i four(__m256i sums, __m256i values, __m256i weights, __m256i sizes) {
+  const __m256i pairs = _mm256_maddubs_epi16(sizes, _mm256_sign_epi8(values, weights));
+  return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
 inline I multiply(I sums, const std::uint8_t* values, const Group& w) {
-  std::int32_t four;
-  std::memcpy(&four, values, 4);
-  const __m256i bytes = _mm256_set1_epi32(four);
-  const __m256i odd = _mm256_srli_epi16(bytes, 8);
-  const __m256i even = _mm256_and_si256(bytes, _mm256_set1_epi16(0xFF));
-  return {pairs(sums.a, even, odd, w.even.a, w.odd.a),
-          pairs(sums.b, even, odd, w.even.b, w.odd.b)};
+  std::int32_t bytes;
+  std::memcpy(&bytes, values, 4);
+  const __m256i x = _mm256_set1_epi32(bytes);
+  return {four(sums.a, x, w.weights.a, w.sizes.a), four(sums.b, x, w.weights.b, w.sizes.b)};
+}
+
+// The same rows without their shift: value − 128 as a signed byte.
+Rows signed_rows(const Rows& x) {
+  static thread_local Buffer<std::uint8_t> scratch;
+  const std::size_t size = static_cast<std::size_t>(x.rows) * x.depth();  // of whole 64
+  Rows found = x;
+  std::uint8_t* to = scratch.reserve(size);
+  found.values = to;
+  for (std::size_t i = 0; i < size; i += 32) {
+    const auto* from = reinterpret_cast<const __m256i*>(x.values + i);
+    const __m256i bytes = _mm256_xor_si256(_mm256_loadu_si256(from), _mm256_set1_epi8(-128));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), bytes);
+  }
+  return found;
 }
 
 }  // namespace
@@ -49,7 +55,7 @@ namespace {
 
 template <class Sink>
 void products(const Linear& w, const Rows& x, Sink& sink) {
-  vector_products(w, x, sink);
+  vector_products(w, signed_rows(x), sink);
 }
 
 }  // namespace

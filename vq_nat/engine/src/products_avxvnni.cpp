@@ -5,6 +5,7 @@
 namespace vq {
 namespace {
 
+constexpr int kShift = 128;  // unsigned bytes are multiplied
 constexpr int kProductRows = 3, kProductBlocks = 2;  // 12 of 16 registers
 using Group = I;
 

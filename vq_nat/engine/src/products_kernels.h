@@ -1,8 +1,9 @@
 // What all instruction sets do with sums: scales, bias, ReLU, residual, argmax.
 //
 // Included by each products_*.cpp behind its lanes and its own
+//   constexpr int kShift;   128 or 0
 //   template <class Sink> void products(const Linear&, const Rows&, Sink&),
-// which gives every sum Σ_k value[r, k] W[n, k], some rows of a block at a time, to
+// which gives every sum Σ_k (x[r, k] + kShift) W[n, k], some rows of a block at a time, to
 //   sink.take(first row, rows, sink.columns(block), sums), sums(r) being 16 lanes.
 // Sinks keep what they need in registers: a vector store may change any memory.
 #pragma once
@@ -19,14 +20,16 @@ namespace {
 // Of a block of 16 columns, ready in registers.
 struct Columns {
   int first, count;  // the last block may have fewer than 16
-  I correction;      // 128 Σ_k W: values are shifted by 128
+  I correction;      // kShift Σ_k W
   F scale, bias;
 };
 
 inline Columns columns_of(const Linear& w, int block) {
   const int first = block * kLanes;
   const int count = w.out - first < kLanes ? w.out - first : kLanes;
-  return {first, count, times128(loadi(w.sums + first, count)),
+  static_assert(kShift == 0 || kShift == 128);
+  const I shifted = kShift == 0 ? alli(0) : times128(loadi(w.sums + first, count));
+  return {first, count, shifted,
           load(w.scales + first, count),
           w.bias ? load(w.bias + first, count) : all(0.0f)};
 }

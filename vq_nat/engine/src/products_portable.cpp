@@ -5,6 +5,8 @@
 namespace vq {
 namespace {
 
+constexpr int kShift = 128;  // values are taken as they are
+
 // Σ_k value[k] W[n, k] for the 16 columns n of a block.
 inline I block_sums(const std::uint8_t* values, const std::int8_t* weights, int depth) {
   I sums = alli(0);

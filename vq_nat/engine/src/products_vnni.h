@@ -5,6 +5,7 @@
 namespace vq {
 namespace {
 
+constexpr int kShift = 128;  // unsigned bytes are multiplied
 constexpr int kProductRows = 6, kProductBlocks = 4;  // 24 sums in 32 registers
 using Group = __m512i;
 
