@@ -20,6 +20,7 @@ FLAGS += ["-fno-math-errno"]
 LINK_FLAGS = ["-pthread", "-s"]
 if sanitizers := os.environ.get("VQ_NAT_SANITIZE"):  # tests/sanitize.sh
     FLAGS += ["-O1", "-g1", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
+    FLAGS += ["-fno-wrapv", "-Wno-maybe-uninitialized"]  # Python's -fwrapv hides some
     LINK_FLAGS = ["-pthread", f"-fsanitize={sanitizers}"]
 AVX512 = [f"-mavx512{part}" for part in ("f", "bw", "dq", "vl", "vnni")] + ["-mfma"]
 DOORS = "bindings"  # what begins so needs no speed, but takes long to compile with it
