@@ -124,7 +124,7 @@ def two(begin: int, end: int) -> str:
 
 
 def write(path: Path, text: str, data: bytes = ONES, length: int | None = None) -> None:
-    encoded = text.encode()
+    encoded = text.encode(errors="surrogateescape")
     encoded += b" " * (-len(encoded) % 4)
     size = len(encoded) if length is None else length
     path.write_bytes(size.to_bytes(8, "little") + encoded + data)
@@ -161,6 +161,9 @@ HOSTILE = [
     (header(), NAN, "must hold finite numbers above 0 as x.scales, but does not"),
     (header(), bytes(8), "must hold finite numbers above 0 as x.scales"),
     ("{", b"", "in its header, but has not"),
+    ('{"\udcff":{}}', b"", "must have names of ASCII characters, but has not"),
+    (header().replace("F32", "\udcff"), ONES, "must have names of ASCII characters"),
+    (header().replace("shape", "\udcff"), ONES, "must have names of ASCII characters"),
     ("{} {}", b"", "one object for a header, but has more"),
     ("[" * 5000, b"", "must have '{' in its header"),
     (f"{header()[:-1]}, {header()[1:]}", ONES, "one tensor of a name, but has two"),

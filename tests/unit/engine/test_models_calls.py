@@ -1,5 +1,6 @@
 """Calls of whole models: batches, threads, extreme sentences, and what is refused."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.unit.translation.conftest import EOS, VOCABULARY, batch
 from vq_nat import engine
 
 UNK = 3
+SETS = engine.engine().supported() if engine.available() else []
 
 
 def result(found: Any) -> list[Any]:
@@ -154,6 +156,34 @@ def test_limits_beyond_all_numbers_are_the_nearest(
     )
 
 
+@pytest.mark.parametrize("search", ["greedy", "beam"])
+def test_the_least_length_may_be_any_number(
+    build_latent: Any, to_engine: Any, options_of: Any, search: str
+) -> None:
+    model, row = to_engine(build_latent()), [[5, 6, EOS]]
+    found, wanted = (
+        result(model.translate(row, options_of(search=search, min_length=length)))
+        for length in (2**31 - 1, 10**6)
+    )
+    assert found == wanted and len(found[0][0][0]) > 50
+
+
+def test_options_may_change_while_they_are_used(
+    build_latent: Any, to_engine: Any, options_of: Any
+) -> None:
+    model, rows = to_engine(build_latent()), sources(64)
+    limits = {"search": "sample", "max_len_b": 20}
+    options = options_of(**limits)
+    one, two = (
+        result(model.translate(rows, options_of(width=n, **limits))) for n in (1, 2)
+    )
+    with ThreadPoolExecutor(1) as pool:
+        calls = [pool.submit(model.translate, rows, options) for _ in range(20)]
+        while not all(call.done() for call in calls):
+            options.width = 3 - options.width
+    assert all(result(call.result()) in (one, two) for call in calls)
+
+
 def test_candidates_longer_than_a_teacher_reads_are_refused(
     build_latent: Any, teacher_of: Any, described: Any, options_of: Any
 ) -> None:
@@ -217,11 +247,25 @@ def lexicon(words: dict[int, list[int]], always: list[int]) -> Any:
 SEARCHES = [{}, {"search": "beam", "width": 3}]
 
 
+@pytest.fixture(params=SETS)
+def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Forces an instruction set."""
+    before = engine.engine().instruction_set()
+    engine.engine().choose(request.param)
+    yield request.param
+    engine.engine().choose(before)
+
+
 @pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("number_format", ["int8", "float32"])
 def test_a_shortlist_of_all_words_changes_nothing(
-    make: Any, options_of: Any, search: dict[str, Any]
+    make: Any,
+    options_of: Any,
+    instruction_set: str,
+    number_format: str,
+    search: dict[str, Any],
 ) -> None:
-    model, rows = make("float32"), sources(5)
+    model, rows = make(number_format), sources(5)
     options = options_of(max_len_b=20, **search)
     everything = lexicon({}, list(range(VOCABULARY)))
     found = model.translate(rows, options, everything)
@@ -243,6 +287,26 @@ def test_only_words_of_the_shortlist_are_written(
     assert all(set(h.tokens) <= {EOS, 10, 11, 12, 20} for h in second)
     (alone,) = model.translate([[6, 5, EOS]], options, allowed)
     assert result([second]) == result([alone])
+
+
+@pytest.mark.parametrize("number_format", ["int8", "float32"])
+def test_of_a_shortlist_the_word_with_the_best_score_is_written(
+    teacher_of: Any,
+    to_engine: Any,
+    options_of: Any,
+    instruction_set: str,
+    number_format: str,
+) -> None:
+    model, rows = to_engine(teacher_of(True), number_format), sources(3)
+    words, most = [5, 9, 12, 30, EOS], 8
+    options = options_of(max_len_b=most, max_len_a=0)
+    found = model.translate(rows, options, lexicon({}, words))
+    for row, (one,) in zip(rows, found, strict=True):
+        for place in range(min(len(one.tokens), most)):
+            here = words if place > 0 else words[:-1]  # no translation is empty
+            ways = [[*one.tokens[:place], word] for word in here]
+            scores = [line[-1] for line in model.score([row] * len(here), ways)]
+            assert one.tokens[place] == here[scores.index(max(scores))]
 
 
 def test_shortlists_that_cannot_be_are_refused(make: Any) -> None:

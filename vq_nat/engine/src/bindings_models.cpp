@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include <stdexcept>
+#include <type_traits>
 
 #include "model.h"
 
@@ -112,6 +113,19 @@ std::string search_name(const Options& options) {
   return "";
 }
 
+/// Options are copied while Python is locked: another thread may change them in a call.
+template <class T>
+using Kept = std::conditional_t<std::is_same_v<T, const Options&>, Options, T>;
+
+/// Makes a door to a method that runs without Python's lock.
+template <class Result, class... Arguments>
+auto unlocked(Result (Model::*method)(Arguments...) const) {
+  return [method](const Model& model, Kept<Arguments>... own) {
+    const py::gil_scoped_release release;
+    return (model.*method)(own...);
+  };
+}
+
 void bind_records(py::module_& module) {
   py::class_<Options>(module, "Options", "What a search is asked for; greedy at first.")
       .def(py::init<>())
@@ -163,7 +177,6 @@ void bind_records(py::module_& module) {
 }  // namespace
 
 void bind_models(py::module_& module) {
-  using Release = py::call_guard<py::gil_scoped_release>;
   bind_records(module);
   py::class_<Model>(module, "Model", "A model in a weights file, ready to translate.")
       .def(py::init([](const std::string& path, const py::dict& description) {
@@ -172,20 +185,20 @@ void bind_models(py::module_& module) {
              return std::make_unique<Model>(path, d);
            }),
            py::arg("path"), py::arg("description"))
-      .def("translate", &Model::translate, py::arg("sources"), py::arg("options") = Options(),
-           py::arg("lexicon") = nullptr, Release())
-      .def("stages", &Model::stages, py::arg("sources"), py::arg("options") = Options(),
-           py::arg("lexicon") = nullptr, Release(),
+      .def("translate", unlocked(&Model::translate), py::arg("sources"), py::arg("options") = Options(),
+           py::arg("lexicon") = nullptr)
+      .def("stages", unlocked(&Model::stages), py::arg("sources"), py::arg("options") = Options(),
+           py::arg("lexicon") = nullptr,
            "Seconds of encoding, codes, words, the vocabulary, and the rest.")
-      .def("translate_ranked", &Model::translate_ranked, py::arg("sources"),
-           py::arg("teacher"), py::arg("options"), py::arg("lexicon") = nullptr, Release())
-      .def("translate_verified", &Model::translate_verified, py::arg("sources"),
+      .def("translate_ranked", unlocked(&Model::translate_ranked), py::arg("sources"),
+           py::arg("teacher"), py::arg("options"), py::arg("lexicon") = nullptr)
+      .def("translate_verified", unlocked(&Model::translate_verified), py::arg("sources"),
            py::arg("teacher"), py::arg("options") = Options(),
-           py::arg("draft_options") = Options(), Release())
-      .def("inspect", &Model::inspect, py::arg("sources"), py::arg("codes"),
-           py::arg("rivals") = 0, py::arg("options") = Options(), Release())
-      .def("score", &Model::score, py::arg("sources"), py::arg("targets"),
-           py::arg("threads") = 1, Release());
+           py::arg("draft_options") = Options())
+      .def("inspect", unlocked(&Model::inspect), py::arg("sources"), py::arg("codes"),
+           py::arg("rivals") = 0, py::arg("options") = Options())
+      .def("score", unlocked(&Model::score), py::arg("sources"), py::arg("targets"),
+           py::arg("threads") = 1);
 }
 
 }  // namespace vq

@@ -50,9 +50,6 @@ inline F load(const float* p, int n) {
 inline I loadi(const std::int32_t* p, int n) {
   return each<I>([=](int i) { return i < n ? p[i] : 0; });
 }
-inline F load_bytes(const std::int8_t* p, int n) {
-  return each<F>([=](int i) { return i < n ? static_cast<float>(p[i]) : 0.0f; });
-}
 inline void store(const F& a, float* p) { std::memcpy(p, a.v, sizeof a); }
 inline void store(const I& a, std::int32_t* p) { std::memcpy(p, a.v, sizeof a); }
 inline void store(const F& a, float* p, int n) {
@@ -73,14 +70,17 @@ inline F operator-(const F& a, const F& b) {
 inline F operator*(const F& a, const F& b) {
   return each<F>([&](int i) { return a.v[i] * b.v[i]; });
 }
+// What does not fit begins again at the other end, as in registers: sums of a hostile
+// file, or what NaN becomes, must do no harm.
+inline std::uint32_t bits(std::int32_t a) { return static_cast<std::uint32_t>(a); }
 inline I plus(const I& a, const I& b) {
-  return each<I>([&](int i) { return a.v[i] + b.v[i]; });
+  return each<I>([&](int i) { return bits(a.v[i]) + bits(b.v[i]); });
 }
 inline I minus(const I& a, const I& b) {
-  return each<I>([&](int i) { return a.v[i] - b.v[i]; });
+  return each<I>([&](int i) { return bits(a.v[i]) - bits(b.v[i]); });
 }
 inline I times128(const I& a) {
-  return each<I>([&](int i) { return a.v[i] * 128; });
+  return each<I>([&](int i) { return bits(a.v[i]) * 128; });
 }
 inline F fma(const F& a, const F& b, const F& c) {
   return each<F>([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
@@ -105,17 +105,17 @@ inline F to_float(const I& a) {
 inline I to_int(const F& a) {
   return each<I>([&](int i) {
     const float shifted = a.v[i] + 12582912.0f;
-    std::int32_t bits;
-    std::memcpy(&bits, &shifted, 4);
-    return bits - 0x4B400000;
+    std::uint32_t found;
+    std::memcpy(&found, &shifted, 4);
+    return found - 0x4B400000u;
   });
 }
 // 2ⁿ for −126 ≤ n ≤ 127
 inline F power_of_two(const I& n) {
   F y;
   for (int i = 0; i < 16; ++i) {
-    const std::int32_t bits = (n.v[i] + 127) * (1 << 23);
-    std::memcpy(&y.v[i], &bits, 4);
+    const std::uint32_t biased = (bits(n.v[i]) + 127) << 23;
+    std::memcpy(&y.v[i], &biased, 4);
   }
   return y;
 }

@@ -108,7 +108,7 @@ void Model::check(const Options& options, const Lexicon* lexicon) const {
 void Model::check(const std::vector<Sentence>& sentences, int vocabulary, int longest,
                   const char* what) const {
   for (const Sentence& sentence : sentences) {
-    require(static_cast<int>(sentence.size()) <= longest,
+    require(sentence.size() <= static_cast<std::size_t>(longest),
             std::string("a ") + what + " must have at most " + std::to_string(longest) +
                 " tokens, but has " + std::to_string(sentence.size()) + " instead.");
     for (int token : sentence) {

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <numeric>
-#include <system_error>
 #include <thread>
 
 namespace vq {
@@ -85,18 +85,18 @@ Piece::Piece(const std::vector<std::vector<int>>& sentences, std::vector<int> me
 std::vector<Piece> cut_into_pieces(const std::vector<std::vector<int>>& sentences,
                                    int threads) {
   std::vector<int> order;
-  int total = 0;
+  std::int64_t total = 0;  // of as many sentences as there may be
   for (int i = 0; i < static_cast<int>(sentences.size()); ++i) {
     if (sentences[i].empty()) continue;
     order.push_back(i);
-    total += static_cast<int>(sentences[i].size());
+    total += static_cast<std::int64_t>(sentences[i].size());
   }
   const auto length = [&](int i) { return static_cast<int>(sentences[i].size()); };
   std::stable_sort(order.begin(), order.end(),
                    [&](int a, int b) { return length(a) > length(b); });
-  const int least = (total + kTokensOfPiece - 1) / kTokensOfPiece;
-  const int wanted = std::max({1, threads, least});  // pieces of about the same size
-  const int tokens = (total + wanted - 1) / wanted;
+  const std::int64_t least = (total + kTokensOfPiece - 1) / kTokensOfPiece;
+  const std::int64_t wanted = std::max<std::int64_t>({1, threads, least});
+  const std::int64_t tokens = (total + wanted - 1) / wanted;  // of pieces of one size
   std::vector<Piece> pieces;
   for (std::size_t first = 0, last = 0; first < order.size(); first = last) {
     int held = 0;
@@ -117,7 +117,7 @@ void for_each_piece(const std::vector<Piece>& pieces, int threads,
   others.reserve(count);
   try {
     for (int i = 1; i < count; ++i) others.emplace_back([&] { queue.work(); });
-  } catch (const std::system_error&) {  // no more threads to be had: fewer do the same
+  } catch (const std::exception&) {  // no thread or no memory for it: fewer do the same
   }
   queue.work();
   for (std::thread& one : others) one.join();

@@ -73,9 +73,9 @@ CodeBounds code_bounds(const Options& o, int length, int chunk, int max_latents)
     bounds.least = bounds.most = codes_for(words * static_cast<float>(o.length_ratio), chunk);
     bounds.ends = false;
   } else {
-    const int room = o.min_length + (o.min_length > 1 ? 1 : 0);  // for the end as well
+    const float end = o.min_length > 1 ? 1.0f : 0.0f;  // has room as well
     const float least = std::max(words * static_cast<float>(o.min_length_ratio),
-                                 static_cast<float>(room));
+                                 static_cast<float>(o.min_length) + end);
     float most = longest(o, words);
     if (o.guarded) most = std::min(most, std::max(2 * words + 20, least));
     bounds.least = codes_for(least, chunk);

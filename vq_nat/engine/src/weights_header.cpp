@@ -48,6 +48,15 @@ class Reader {
     return text;
   }
 
+  // A string that is said in a sentence if it is refused.
+  std::string name() {
+    const std::string text = string();
+    const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+    if (!std::all_of(text.begin(), text.end(), is_ascii))
+      refuse("must have names of ASCII characters, but has not");
+    return text;
+  }
+
   std::uint64_t number() {
     skip_space();
     const char* start = here_;
@@ -130,11 +139,11 @@ Entry read_entry(Reader& reader, const std::string& name) {
   std::set<std::string> seen;
   reader.expect('{');
   do {
-    const std::string key = reader.string();
+    const std::string key = reader.name();
     if (!seen.insert(key).second) refuse("must name " + key + " once, but does twice");
     reader.expect(':');
     if (key == "dtype") {
-      entry.dtype = dtype_of(reader.string());
+      entry.dtype = dtype_of(reader.name());
     } else if (key == "shape") {
       for (const std::uint64_t size : reader.numbers(kMostDimensions))
         entry.shape.push_back(static_cast<std::int64_t>(size));
@@ -171,7 +180,7 @@ std::vector<Entry> read_entries(Reader& reader) {
   reader.expect('{');
   if (reader.accept('}')) return entries;
   do {
-    const std::string name = reader.string();
+    const std::string name = reader.name();
     if (name.empty() || name.size() > 256)
       refuse("must have names of 1 to 256 bytes for tensors, but has not");
     if (!names.insert(name).second)
