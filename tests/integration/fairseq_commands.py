@@ -11,6 +11,7 @@ from unittest import mock
 
 import torch
 from fairseq import checkpoint_utils
+from warm_python import warm_python
 
 import vq_nat
 
@@ -65,9 +66,17 @@ def train_together(folder: Path, arguments: list[str]) -> list[dict[str, torch.T
         arguments: of fairseq-train, but for the folder.
     """
     folder.mkdir()
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    run += ["--local-addr", "127.0.0.1", "--nproc-per-node", "2", str(WORKER)]
-    run += [str(folder), *arguments, "--save-dir", str(folder)]
+    run = [warm_python(), "-m", "torch.distributed.run", "--standalone"]
+    run += ["--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
+    run += [
+        "--no-python",
+        warm_python(),
+        str(WORKER),
+        str(folder),
+        *arguments,
+        "--save-dir",
+        str(folder),
+    ]
     run += ["--distributed-backend", "gloo", "--ddp-backend", "legacy_ddp"]
     run += ["--distributed-world-size", "2"]
     env = {**os.environ, "PYTHONPATH": str(Path(USER_DIR).parent)}

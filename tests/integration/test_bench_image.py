@@ -1,10 +1,12 @@
 """The benchmark of image training: the table, and the whole of it at toy length."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from warm_python import warm_python
 
 from examples import bench_image
 
@@ -28,7 +30,10 @@ def test_the_table_is_relative_to_the_plain_loop() -> None:
     assert "abc123" in lines[-1]
 
 
-def test_all_sides_are_measured(tmp_path: Path) -> None:
+def test_all_sides_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", warm_python())
     sizes = ["--updates", "2", "--warm-up", "1", "--repeats", "1", "--threads", "1"]
     sizes += ["--batch-size", "8", "--images", "100", "--autocast", "none"]
     bench_image.main([*sizes, "--results", str(tmp_path)])

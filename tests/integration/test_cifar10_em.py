@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from image_commands import write_cifar
+from warm_python import warm_python
 
 from examples import cifar10_em
 from examples.lib import cifar10_em_report
@@ -24,7 +24,7 @@ GRID = ("--settings", "soft-exact", "slices", "--seeds", "1", "--threads", "1")
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs the script as a user does."""
-    command = [str(word) for word in (sys.executable, SCRIPT, *arguments)]
+    command = [str(word) for word in (warm_python(), SCRIPT, *arguments)]
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     return subprocess.run(
         command, capture_output=True, text=True, timeout=600, env=environment

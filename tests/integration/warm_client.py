@@ -13,7 +13,8 @@ import socket
 import sys
 
 # Modules and lines that are run; of scripts every one.
-STARTS = {"-m": ("fairseq_cli.", "vq_nat.cli"), "-c": ("import torch;",)}
+MODULES = ("fairseq_cli.", "torch.distributed.run", "vq_nat.cli")
+STARTS = {"-m": MODULES, "-c": ("import torch;",)}
 # They matter before the first import; PYTHONPATH and PYTHONUTF8 can be made up for.
 EARLY = ("PYTHONHASHSEED", "PYTHONWARNINGS", "PYTHONOPTIMIZE", "LD_PRELOAD")
 HANDED_OVER = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
