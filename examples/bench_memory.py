@@ -28,9 +28,7 @@ from typing import NotRequired, TypedDict
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from examples.lib import training_memory
 from examples.lib.places import ROOT
-from vq_nat.bench.machine import describe_machine
 from vq_nat.results.tables import Column, markdown
 from vq_nat.results.writing import write_text
 
@@ -84,6 +82,8 @@ class Memory(TypedDict):
 
 def measure(pairs: int, operations: int, workers: int) -> Memory:
     """Returns the row of one size."""
+    from vq_nat.bench.machine import describe_machine  # with torch: only here
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_corpus(folder / "raw", pairs)
@@ -117,7 +117,7 @@ def table(rows: list[Memory]) -> str:
     return markdown(columns, rows)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -130,7 +130,7 @@ def main() -> None:
     add("--data", type=Path, help="a corpus that prepare.py made, for --updates")
     add("--out", type=Path, help="default: examples/results/{prepare,training}/")
     add("--inside", help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if (args.updates is None) != (args.data is None):
         parser.error("--updates and --data must be given together.")
     if args.updates is not None:
@@ -144,6 +144,8 @@ def main() -> None:
 
 def train(args: argparse.Namespace) -> None:
     """Trains with few products and with many, each in a process of its own."""
+    from examples.lib import training_memory  # with torch
+
     if args.inside is not None:
         one = training_memory.train(args.data, args.updates, args.inside == "many")
         print(json.dumps(one))

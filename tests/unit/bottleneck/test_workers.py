@@ -3,12 +3,12 @@
 import importlib.util
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from warm_python import warm_python
 
 import vq_nat.bottleneck
 
@@ -37,7 +37,7 @@ def ends(
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen(
-            [sys.executable, WORKER, str(rank), str(world), folder], env=env
+            [warm_python(), WORKER, str(rank), str(world), folder], env=env
         )
         for rank in range(world)
     ]
