@@ -115,7 +115,8 @@ trap 'rm -rf "$built"; ((${#running[@]} == 0)) || kill "${running[@]}" || true' 
 step "build tools (cython, ninja, $numpy, $pybind11, setuptools, wheel)"
 # A setuptools that torch takes: it would be exchanged while the engine compiles.
 pip_install cython ninja "$numpy" "$pybind11" "setuptools>=77" wheel
-compile_engine() { cd "$root" && "$python" setup.py -q build_ext; }
+# It waits for nobody, but all wait for fairseq: whose compiler comes first, therefore.
+compile_engine() { cd "$root" && nice "$python" setup.py -q build_ext; }
 aside engine compile_engine
 if has_torch; then
     step "torch is there already"
