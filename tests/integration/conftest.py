@@ -4,10 +4,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from fairseq.data import Dictionary
 from fairseq_commands import OPTIMIZER, STUDENT, TEACHER, call, task
+from image_trainings import AUTOENCODER, PRIOR, UPDATES
+from image_trainings import train as train_on_images
+from PIL import Image
 
 from tests.unit.translation.conftest import build
 from vq_nat.engine.export import export
@@ -85,3 +89,34 @@ def exported_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     languages = {"en": words, "de": words}
     export(build(), languages, root, root / "out", "float32", "1.0")
     return root / "out"
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of images of 16 × 16 pixels, each of one colour and some noise."""
+    root, draw = tmp_path_factory.mktemp("pictures"), numpy.random.default_rng(1)
+    for split, count in {"train": 48, "valid": 16, "test": 20}.items():
+        (root / split).mkdir()
+        for index in range(count):
+            colour = draw.integers(0, 240, (1, 1, 3))
+            pixels = colour + draw.integers(0, 16, (16, 16, 3))
+            image = Image.fromarray(pixels.astype(numpy.uint8))
+            image.save(root / split / f"{index:02}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def autoencoder(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An autoencoder of a few updates, to read only."""
+    folder = tmp_path_factory.mktemp("autoencoder")
+    return train_on_images(pictures, folder, *AUTOENCODER, "--max-update", str(UPDATES))
+
+
+@pytest.fixture(scope="session")
+def prior(
+    pictures: Path, autoencoder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A prior of a few updates, to read only."""
+    folder = tmp_path_factory.mktemp("prior")
+    where = ["--autoencoder", str(autoencoder), "--max-update", str(UPDATES)]
+    return train_on_images(pictures, folder, *PRIOR, *where)

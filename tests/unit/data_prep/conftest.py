@@ -1,16 +1,20 @@
 """What the tests of the corpus scripts share: a tiny corpus and a fast binariser."""
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from corpus_helpers import ENGLISH, GERMAN
+from corpus_helpers import ENGLISH, GERMAN, SIZE
+from stub_teacher import StubTeacher
 
-from data_prep import prepare
-from data_prep.lib import binarise, steps
+from data_prep import distill, prepare
+from data_prep.lib import binarise, steps, teachers
 from data_prep.lib.plan import CorpusPlan
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "data_prep"
+
+Run = Callable[..., Path]
 
 
 @pytest.fixture
@@ -61,6 +65,41 @@ def run_prepare(tmp_path: Path, fast_binariser: None) -> Callable[..., Path]:
         arguments = ["--raw", str(raw), "--out", str(out), "--workers", "1"]
         arguments += ["--source-lang", "en", "--target-lang", "de"]
         prepare.main([*arguments, "--bpe-operations", "20", *options])
+        return out
+
+    return run
+
+
+@pytest.fixture
+def corpus(write_raw: Run, run_prepare: Run, tmp_path: Path) -> Path:
+    """Forty training pairs of different lengths, and three of each test set."""
+    (tmp_path / "teacher.pt").write_text("weights")
+    draw = random.Random(1)
+    english = [" ".join(draw.choices("abcdef", k=1 + n % 7)) for n in range(SIZE)]
+    german = [f"Satz {n}." for n in range(SIZE)]
+    raw = write_raw(train_en="\n".join(english), train_de="\n".join(german))
+    return run_prepare(raw)
+
+
+@pytest.fixture
+def teacher(monkeypatch: pytest.MonkeyPatch) -> StubTeacher:
+    stub = StubTeacher()
+    monkeypatch.setattr(teachers, "load_teacher", stub.load)
+    monkeypatch.setattr(teachers, "resolve_precision", lambda *_: "float32")
+    monkeypatch.setattr(teachers, "find_device", lambda _: "cpu")
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "SLURM_ARRAY_TASK_ID"):
+        monkeypatch.delenv(name, raising=False)
+    return stub
+
+
+@pytest.fixture
+def run_distill(corpus: Path, teacher: StubTeacher, tmp_path: Path) -> Run:
+    def run(*options: object, name: str = "distilled") -> Path:
+        out = tmp_path / name
+        arguments = ["--teacher", tmp_path / "teacher.pt", "--data", corpus]
+        arguments += ["--out", out, "--workers", 1, "--chunk-lines", 6]
+        arguments += ["--max-tokens", 12, "--no-evaluation", *options]
+        distill.main([str(argument) for argument in arguments])
         return out
 
     return run

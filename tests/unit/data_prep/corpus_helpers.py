@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+SIZE = 40  # training pairs of the corpus that is distilled
 ENGLISH = ["A man rides a bike.", "Two well-known dogs run.", 'She says "hello".']
 GERMAN = ["Ein Mann fährt Rad.", "Zwei bekannte Hunde rennen.", "Sie sagt „hallo“."]
 
@@ -19,3 +20,7 @@ def read_folder(folder: Path) -> dict[str, bytes]:
 def leftovers(folder: Path) -> list[str]:
     """Return the temporary names below a folder."""
     return [path.name for path in folder.rglob(".tmp-*")]
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text("utf-8").split("\n")[:-1]

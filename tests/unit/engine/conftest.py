@@ -1,5 +1,6 @@
 """Small models for the engine: those of the tests of translation."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,16 @@ from fairseq.data import Dictionary
 
 from tests.unit.translation.conftest import VOCABULARY, build, build_teacher
 from vq_nat import engine
+from vq_nat.engine.export import export
 from vq_nat.engine.packing import write_tensors
 from vq_nat.engine.weights import describe, tensors_of
+from vq_nat.translation.codec import TextCodec
+from vq_nat.translation.decoding.options import DecodingOptions
+from vq_nat.translation.task import (
+    DiscreteLatentTranslationConfig,
+    DiscreteLatentTranslationTask,
+)
+from vq_nat.translation.translator import Translator
 
 
 @pytest.fixture
@@ -69,5 +78,65 @@ def options_of() -> Callable[..., Any]:
         for name, value in values.items():
             setattr(options, name, value)
         return options
+
+    return make
+
+
+@pytest.fixture
+def letters() -> Dictionary:
+    """A dictionary of letters and digits, 40 symbols with the special ones."""
+    dictionary = Dictionary()
+    for symbol in "abcdefghijklmnopqrstuvwxyz0123456789":
+        dictionary.add_symbol(symbol)
+    return dictionary
+
+
+@pytest.fixture
+def data(tmp_path: Path, letters: Dictionary) -> Path:
+    """A folder of text processing."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for language in ("en", "de"):
+        letters.save(str(folder / f"dict.{language}.txt"))
+    (folder / "bpe.codes").write_text("#version: 0.2\na b</w>\n")
+    recipe = {"source_lang": "en", "target_lang": "de"}
+    recipe |= {"tokenizer": "moses", "bpe": "subword_nmt"}
+    (folder / "text.json").write_text(json.dumps(recipe))
+    return folder
+
+
+@pytest.fixture
+def exported(data: Path, letters: Dictionary) -> Any:
+    """Exports a model into a folder of a name."""
+
+    def make(
+        model: Any,
+        number_format: str = "float32",
+        name: str = "out",
+        trained: int | None = None,
+    ) -> Path:
+        out, both = data.parent / name, {"en": letters, "de": letters}
+        export(model, both, data, out, number_format, "1.0", trained)
+        return out
+
+    return make
+
+
+@pytest.fixture
+def by_torch(data: Path) -> Any:
+    """Returns the translator of a model that is not exported."""
+
+    def make(model: Any, judge: Any = None, **options: Any) -> Translator:
+        task = DiscreteLatentTranslationTask.setup_task(
+            DiscreteLatentTranslationConfig(
+                data=str(data),
+                source_lang="en",
+                target_lang="de",
+                max_source_positions=64,
+                max_target_positions=64,
+            )
+        )
+        codec = TextCodec(data, task.source_dictionary, task.target_dictionary)
+        return Translator(model, task, codec, DecodingOptions(**options), judge)
 
     return make

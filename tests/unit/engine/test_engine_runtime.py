@@ -5,7 +5,6 @@ import os
 import resource
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,8 @@ from fairseq.data import Dictionary
 
 import vq_nat
 from vq_nat import engine
-from vq_nat.engine.export import export
 from vq_nat.engine.folder import read_description
 from vq_nat.engine.runtime import EngineTranslator, load_folder
-from vq_nat.translation.codec import TextCodec
-from vq_nat.translation.decoding.options import DecodingOptions
-from vq_nat.translation.task import (
-    DiscreteLatentTranslationConfig,
-    DiscreteLatentTranslationTask,
-)
-from vq_nat.translation.translator import Translator
 
 pytestmark = pytest.mark.skipif(not engine.available(), reason="no engine")
 TEXTS = [
@@ -40,63 +31,9 @@ TEXTS = [
 
 
 @pytest.fixture
-def words() -> Dictionary:
-    """A dictionary of letters and digits, 40 symbols with the special ones."""
-    dictionary = Dictionary()
-    for symbol in "abcdefghijklmnopqrstuvwxyz0123456789":
-        dictionary.add_symbol(symbol)
-    return dictionary
-
-
-@pytest.fixture
-def data(tmp_path: Path, words: Dictionary) -> Path:
-    """A folder of text processing."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    for language in ("en", "de"):
-        words.save(str(folder / f"dict.{language}.txt"))
-    (folder / "bpe.codes").write_text("#version: 0.2\na b</w>\n")
-    recipe = {"source_lang": "en", "target_lang": "de"}
-    recipe |= {"tokenizer": "moses", "bpe": "subword_nmt"}
-    (folder / "text.json").write_text(json.dumps(recipe))
-    return folder
-
-
-@pytest.fixture
-def exported(data: Path, words: Dictionary) -> Any:
-    """Exports a model into a folder of a name."""
-
-    def make(
-        model: Any,
-        number_format: str = "float32",
-        name: str = "out",
-        trained: int | None = None,
-    ) -> Path:
-        out, both = data.parent / name, {"en": words, "de": words}
-        export(model, both, data, out, number_format, "1.0", trained)
-        return out
-
-    return make
-
-
-@pytest.fixture
-def by_torch(data: Path) -> Any:
-    """Returns the translator of a model that is not exported."""
-
-    def make(model: Any, judge: Any = None, **options: Any) -> Translator:
-        task = DiscreteLatentTranslationTask.setup_task(
-            DiscreteLatentTranslationConfig(
-                data=str(data),
-                source_lang="en",
-                target_lang="de",
-                max_source_positions=64,
-                max_target_positions=64,
-            )
-        )
-        codec = TextCodec(data, task.source_dictionary, task.target_dictionary)
-        return Translator(model, task, codec, DecodingOptions(**options), judge)
-
-    return make
+def words(letters: Dictionary) -> Dictionary:
+    """Letters and digits, of the teacher as well."""
+    return letters
 
 
 def same(found: list[Any], expected: list[Any]) -> None:
@@ -215,63 +152,6 @@ def test_a_teacher_ranks(build_latent: Any, teacher_of: Any, exported: Any) -> N
         )
 
 
-SHORT = ["a b c", "d e f g h a b", "k", "t s r q p"]
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"vq_slices": 2}, {"vq_kind": "words", "words_per_code": 2}],
-    ids=str,
-)
-def test_translations_are_taken_apart_as_before(
-    build_latent: Any, exported: Any, by_torch: Any, options: dict[str, Any]
-) -> None:
-    model = build_latent(shown_sentences=0.5, **options)
-    torch.nn.init.normal_(model.hidden_word)
-    ours, theirs = vq_nat.load(exported(model)), by_torch(model)
-    given: list[Any] = [None] * len(SHORT)
-    for _ in range(2):
-        found = ours.inspect(SHORT, given, rivals=3, passes=2)
-        for own, other in zip(found, theirs.inspect(SHORT, given, 3, 2), strict=True):
-            assert (own.text, own.tokens) == (other.text, other.tokens)
-            assert own.passes == other.passes and own.passes[-1] == own.tokens
-            assert own.score == pytest.approx(other.score, abs=1e-3)
-            assert own.words_per_code == other.words_per_code == model.chunk
-            named = [one.code_name(own.codes[0][0]) for one in (ours, theirs)]
-            words = options.get("vq_kind") == "words"
-            assert named == [own.tokens[model.chunk - 1] if words else None] * 2
-            for step, same in zip(own.steps, other.steps, strict=True):
-                figures = [r.probability for r in step.rivals]
-                assert [r.codes for r in step.rivals] == [r.codes for r in same.rivals]
-                wanted = [r.probability for r in same.rivals]
-                assert figures == pytest.approx(wanted, rel=1e-4)
-                assert figures == sorted(figures, reverse=True) and len(figures) == 3
-                assert step.probability == pytest.approx(same.probability, rel=1e-4)
-        given = [[*o.codes[:-1], o.steps[-1].rivals[0].codes] for o in found]
-        assert [one.codes for one in found] != given
-
-
-@pytest.mark.parametrize(
-    "options", [{"vq_slices": 2}, {"vq_kind": "words", "words_per_code": 2}], ids=str
-)
-def test_what_is_taken_apart_is_what_is_translated(
-    build_latent: Any, exported: Any, options: dict[str, Any]
-) -> None:
-    translator = load_folder(exported(build_latent(**options)), candidates=3)
-    found = translator.inspect(SHORT, rivals=2)
-    for one, hypothesis in zip(found, translator.hypotheses(SHORT), strict=True):
-        assert (one.text, one.codes) == (hypothesis.text, hypothesis.codes)
-        assert one.tokens == hypothesis.tokens
-        assert one.score == pytest.approx(hypothesis.score, abs=1e-4)
-        place = len(one.steps) - 1
-        for rival in one.steps[place].rivals:  # what it would be if it were taken
-            codes = [*one.codes[:place], rival.codes]
-            (other,) = translator.inspect([SHORT[found.index(one)]], [codes], 0)
-            assert other.steps[place].probability == pytest.approx(rival.probability)
-            for before, same in zip(one.steps[:-1], other.steps[:-1], strict=True):
-                assert same.probability == pytest.approx(before.probability)
-
-
 def test_the_history_is_kept_if_it_is_asked_for(
     build_latent: Any, exported: Any, by_torch: Any
 ) -> None:
@@ -282,38 +162,6 @@ def test_the_history_is_kept_if_it_is_asked_for(
     theirs = by_torch(model, **asked).hypotheses(TEXTS)
     assert [h.history for h in ours] == [h.history for h in theirs]
     assert len(ours[0].history) == ours[0].passes + 1
-
-
-def not_taken_apart(
-    translator: Any, message: str, sentences: list[str], *codes: Any
-) -> None:
-    """Expects a refusal of sentences, with codes or without."""
-    with pytest.raises(ValueError, match=message):
-        translator.inspect(sentences, codes or None)
-
-
-def test_what_cannot_be_taken_apart_is_refused(
-    build_latent: Any, teacher_of: Any, exported: Any, by_torch: Any
-) -> None:
-    model = build_latent(vq_slices=2)
-    words = build_latent(vq_kind="words", words_per_code=2)
-    long = "a b " * 70
-    for one in (load_folder(exported(model)), by_torch(model)):
-        refused = partial(not_taken_apart, one)
-        refused("sentence 2 must have words, but has none", ["a", " "])
-        refused("sentence 1 must be short enough .* cut into 3 pieces", [long])
-        refused("`codes` must be for each of 2 sentences, but are for 1", ["a"] * 2, [])
-        refused("must have from 1 to 8 steps, but have 0", ["a"], [])
-        refused("must have from 1 to 8 steps, but have 9", ["a"], [[0, 0]] * 9)
-        refused("must have 2 codes, one of each slice, but one has 1", ["a"], [[1]])
-        refused("must be from 0 to 15, but one is 16", ["a"], [[0, 16]])
-        assert one.inspect([]) == []
-    for one in (load_folder(exported(words, name="words")), by_torch(words)):
-        with pytest.raises(ValueError, match="39 and not 0 or 1, but one is 1"):
-            one.inspect(["a"], [[[1]]])
-    teacher = load_folder(exported(teacher_of(True), name="teacher"))
-    with pytest.raises(ValueError, match="the model must have codes, but has none"):
-        teacher.inspect(["a"])
 
 
 def test_threads_and_number_formats_change_no_order(

@@ -7,58 +7,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.unit.serve.doors import Served, refused
 from tests.unit.serve.fakes import FakeTranslator, settings, wordings
-from vq_nat.serve.access import Access
-from vq_nat.serve.app import create_app
 from vq_nat.serve.service import Service
-
-TOKEN = "a-token-of-many-letters"
-
-
-class Served:
-    """A service in this process, and what it is made of."""
-
-    def __init__(self, token: str | None = None, **options: Any) -> None:
-        meanings = options.pop("meanings", None)
-        self.translator = FakeTranslator()
-        self.teacher = FakeTranslator() if options.pop("teacher", False) else None
-        self.service = Service(
-            self.translator, settings(**options), self.teacher, meanings
-        )
-        app = create_app(self.service, Access("127.0.0.1", token))
-        self.client = TestClient(
-            app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False
-        )
-
-    def __enter__(self) -> "Served":
-        self.client.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.translator.gate.set()
-        self.client.__exit__(*error)
-
-    def translate(self, q: Any, **changes: Any) -> Any:
-        """Asks for a translation."""
-        body = {"q": q, "source": "en", "target": "de", **changes}
-        return self.client.post("/translate", json=body)
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    """A service without a token."""
-    with Served() as one:
-        yield one
-
-
-def refused(response: Any, status: int) -> str:
-    """Returns the sentence of a refusal: one, and nothing else."""
-    assert response.status_code == status, response.text
-    answer = response.json()
-    assert list(answer) == ["error"]
-    assert answer["error"].endswith(".")
-    return answer["error"]
-
 
 # -- translations ------------------------------------------------------------------
 
@@ -294,63 +245,6 @@ def test_addresses_that_are_none_are_told(served: Served) -> None:
     assert "nothing at this address" in refused(served.client.get("/x"), 404)
     assert "another method" in refused(served.client.get("/translate"), 405)
     refused(served.client.get("/static/../service.py"), 404)
-
-
-# -- access ------------------------------------------------------------------------
-
-
-def test_work_is_done_for_the_token_alone() -> None:
-    with Served(TOKEN) as served:
-        assert "must be given" in refused(served.translate("a"), 401)
-        wrong = served.translate("a", api_key=TOKEN + "x")
-        assert "is another" in refused(wrong, 403)
-        assert served.translate("a", api_key=TOKEN).status_code == 200
-        for bearer, status in ((TOKEN, 200), ("ünsinn" * 4, 403)):
-            headers = {"Authorization": f"Bearer {bearer}".encode()}
-            assert served.client.get("/metrics", headers=headers).status_code == status
-        refused(served.client.get("/metrics"), 401)
-        for path in ("explain", "swap", "compare"):
-            refused(served.client.post(f"/v1/{path}", json={"q": "a"}), 401)
-        refused(served.client.post("/detect", json={"q": "a"}), 401)
-        assert len(served.translator.calls) == 1
-        for path in ("/", "/docs", "/health", "/languages", "/v1/model"):
-            assert served.client.get(path).status_code == 200
-
-
-def test_a_strangers_name_does_not_reach_a_service_without_a_token() -> None:
-    with Served() as served:
-        for host in ("evil.example", "evil.example:8000", "127.0.0.1.evil.example"):
-            response = served.client.get("/v1/model", headers={"Host": host})
-            assert "asked as localhost" in refused(response, 403)
-        for host in ("localhost:8000", "127.0.0.1", "[::1]:8000", "LOCALHOST"):
-            response = served.client.get("/v1/model", headers={"Host": host})
-            assert response.status_code == 200
-    with Served(TOKEN) as served:
-        response = served.client.get("/health", headers={"Host": "name.example"})
-        assert response.status_code == 200
-
-
-ADDRESSES = [
-    ("0.0.0.0", None, "a token must be given to listen on 0.0.0.0"),
-    ("::", None, "a token must be given"),
-    ("name.example", None, "a token must be given"),
-    ("127.0.0.1", "short", "must have at least 16 ASCII characters and no space"),
-    ("127.0.0.1", "a token with spaces in it", "no space, but has not"),
-    ("127.0.0.1", "tökentökentökentöken", "ASCII"),
-]
-
-
-@pytest.mark.parametrize(("host", "token", "sentence"), ADDRESSES, ids=str)
-def test_an_open_door_without_a_good_token_is_refused(
-    host: str, token: str | None, sentence: str
-) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        Access(host, token)
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_this_machine_needs_no_token(host: str) -> None:
-    assert Access(host).allows("")
 
 
 # -- pages and figures -------------------------------------------------------------
