@@ -85,14 +85,14 @@ def told_by(checkpoint: Path, model: Any) -> dict[str, Any]:
 
 def option(cfg: dict[str, Any], group: str, name: str) -> Any:
     """Returns an option of a checkpoint, None if it has none of this name."""
-    found = cfg.get(group) or {}
-    return (found if isinstance(found, dict) else vars(found)).get(name)
+    options = cfg.get(group) or {}
+    return (options if isinstance(options, dict) else vars(options)).get(name)
 
 
 def best_of(state: dict[str, Any]) -> Optional[float]:
     """Returns the best figure of validation, of which the checkpoint tells."""
-    found = (state.get("extra_state") or {}).get("best")
-    return round(float(found), 4) if isinstance(found, (int, float)) else None
+    best = (state.get("extra_state") or {}).get("best")
+    return round(float(best), 4) if isinstance(best, (int, float)) else None
 
 
 def kind_of(model: nn.Module) -> str:
@@ -112,15 +112,15 @@ def text_of(corpus: Path) -> Optional[dict[str, Any]]:
     path = corpus / MANIFEST
     if not path.is_file():
         return None
-    found = read_json(path, "the manifest of a corpus")
-    teacher = found.get("teacher")
-    counts = found.get("counts")
+    manifest = read_json(path, "the manifest of a corpus")
+    teacher = manifest.get("teacher")
+    counts = manifest.get("counts")
     pairs = counts.get("pairs") if isinstance(counts, dict) else None
     return {
         "manifest": sha256(path),
         "pairs": pairs.get("kept train") if isinstance(pairs, dict) else None,
         "teacher": teacher.get("sha256") if isinstance(teacher, dict) else None,
-        "decoding": found.get("decoding"),
+        "decoding": manifest.get("decoding"),
     }
 
 

@@ -110,7 +110,7 @@ def fingerprint(dictionary: Symbols) -> str:
 
 def check_text(
     trained: dict[str, list[str]],
-    found: dict[str, list[str]],
+    present: dict[str, list[str]],
     folder: object,
     who: str = "the checkpoint",
 ) -> None:
@@ -118,20 +118,20 @@ def check_text(
 
     Args:
         trained: what the checkpoint keeps.
-        found: what there is now.
+        present: what there is now.
         folder: where the dictionaries stand, for the message.
         who: the checkpoint, for the message.
 
     Raises:
         OtherTextError: naming what differs.
     """
-    languages = found["languages"]
+    languages = present["languages"]
     if trained["languages"] == languages[::-1] != languages:
         raise OtherTextError(
             f"{who} must translate from {languages[0]} to {languages[1]}, but was "
             f"trained from {languages[1]} to {languages[0]} instead."
         )
-    pairs = zip(languages, trained["dictionaries"], found["dictionaries"])
+    pairs = zip(languages, trained["dictionaries"], present["dictionaries"])
     for language, before, now in pairs:
         if before != now:
             raise OtherTextError(

@@ -113,9 +113,9 @@ class LatentPredictionCriterion(SummedCriterion):
         """Cross-entropy of the hidden words, as if all W words had been hidden."""
         if out.aligned is not None:
             return aligned_losses(out.aligned, self.word_smoothing)
-        found = smoothed(out.word_logits, out.word_targets, self.word_smoothing)
+        losses = smoothed(out.word_logits, out.word_targets, self.word_smoothing)
         share = out.word_positions / max(1, out.word_targets.numel())
-        return Losses(found.loss * share, found.nll * share)
+        return Losses(losses.loss * share, losses.nll * share)
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: Iterable[dict[str, Any]]) -> None:

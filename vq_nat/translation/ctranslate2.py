@@ -225,7 +225,7 @@ class CTranslate2Translator:
 
     def run_engine(self, rows: list[list[str]], batch_size: int) -> list[Result]:
         """Translates subwords; all that the engine itself does."""
-        found: list[Result] = self.engine.translate_batch(
+        results: list[Result] = self.engine.translate_batch(
             rows,
             max_batch_size=batch_size,
             beam_size=self.beam,
@@ -234,7 +234,7 @@ class CTranslate2Translator:
             max_decoding_length=LONGEST,
             use_vmap=self.listed is not None,
         )
-        return found
+        return results
 
 
 def longest_source(checkpoint: Path) -> int:

@@ -100,10 +100,10 @@ class MendedRefinementGenerator(IterativeRefinementGenerator):
         together = [model] if self.teacher is None else [model, self.teacher]
         if not isinstance(model, LevenshteinTransformerModel):
             return self._generate(together, source)
-        found = []
+        candidates = []
         for row in source:
-            found += self._generate(together, row[row.ne(self.pad)].unsqueeze(0))
-        return found
+            candidates += self._generate(together, row[row.ne(self.pad)].unsqueeze(0))
+        return candidates
 
     def _generate(
         self, models: Sequence[object], source: Tensor

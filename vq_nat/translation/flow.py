@@ -297,12 +297,12 @@ def pieces(lengths: Tensor, vocabulary: int, logits: int = 0) -> list[Tensor]:
         The numbers of the rows of each piece, the longest first.
     """
     order = lengths.argsort(descending=True, stable=True)
-    sizes, found, start = lengths[order].tolist(), [], 0
+    sizes, parts, start = lengths[order].tolist(), [], 0
     while start < len(sizes):
         end = start + rows_at_once(lengths.device, sizes[start], vocabulary, logits)
-        found.append(order[start:end])
+        parts.append(order[start:end])
         start = end
-    return found
+    return parts
 
 
 def device_of(model: object) -> torch.device:

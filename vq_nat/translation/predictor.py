@@ -252,9 +252,9 @@ class WordPredictor(CausalPredictor):
     def log_probs(self, logits: Tensor) -> Tensor:
         """Normalises in float32. Shape: (…, 1, V) → (…, 1, V + 1), the end behind."""
         words = torch.log_softmax(logits.float(), dim=-1)
-        found = torch.cat([words, words[..., self.last_code, None]], dim=-1)
-        found[..., [self.last_code, *self.never]] = -float("inf")
-        return found
+        log_probs = torch.cat([words, words[..., self.last_code, None]], dim=-1)
+        log_probs[..., [self.last_code, *self.never]] = -float("inf")
+        return log_probs
 
 
 def soft_targets(weights: Tensor, mask: Tensor, end: int) -> Tensor:

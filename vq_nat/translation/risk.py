@@ -164,18 +164,18 @@ class MinimumRiskCriterion(LatentPredictionCriterion):
         codes = search(model.predictor, source, bounds._replace(keys=keys), options)
         rows = torch.arange(len(keys), device=keys.device)
         source = take(source, rows.repeat_interleave(self.samples))
-        found = self.generator.from_codes(model, codes, source)
-        words = [candidate.tokens for candidate in found]
+        candidates = self.generator.from_codes(model, codes, source)
+        words = [candidate.tokens for candidate in candidates]
         model.train()
         return Draws(codes, source, self.rewards(words, sample["target"]))
 
     def rewards(self, words: list[Tensor], target: Tensor) -> Tensor:
         """Scores B · S outputs by chrF against B targets. Shape: (B, S), 0 … 1."""
         wanted = [ngrams(self.to_text(row)) for row in target]
-        found = [ngrams(self.to_text(row)) for row in words]
+        outputs = [ngrams(self.to_text(row)) for row in words]
         scores = [
             chrf(one, wanted[number // self.samples]) / 100
-            for number, one in enumerate(found)
+            for number, one in enumerate(outputs)
         ]
         return target.new_tensor(scores, dtype=torch.float32).view(-1, self.samples)
 

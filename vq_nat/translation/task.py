@@ -140,8 +140,8 @@ class DiscreteLatentTranslationTask(
         if not isinstance(generator, (IterativeLatentGenerator, ReferenceScorer)):
             with autocast(self.cfg.autocast, device_of(models[0])):
                 return super().inference_step(generator, models, sample, **options)
-        found = self.candidates(generator, models, sample, **options)
-        return [[as_fairseq(one) for one in of_sentence] for of_sentence in found]
+        candidates = self.candidates(generator, models, sample, **options)
+        return [[as_fairseq(one) for one in of_sentence] for of_sentence in candidates]
 
     def candidates(
         self,
@@ -182,14 +182,14 @@ def refuse_more(nbest: int, candidates: int) -> None:
 
 def as_fairseq(candidate: Candidate) -> dict[str, Any]:
     """Returns a candidate as fairseq's commands read it."""
-    found: dict[str, Any] = candidate._asdict()
+    fields: dict[str, Any] = candidate._asdict()
     if candidate.rank_score is None:
-        del found["rank_score"]
+        del fields["rank_score"]
     if not candidate.history:
-        del found["history"]
+        del fields["history"]
     else:
-        found["history"] = [{"tokens": words} for words in candidate.history]
-    return {**found, "alignment": None, "attention": None}
+        fields["history"] = [{"tokens": words} for words in candidate.history]
+    return {**fields, "alignment": None, "attention": None}
 
 
 def log_bleu(logs: list[dict[str, Any]], prefix: str, name: str) -> None:

@@ -19,8 +19,8 @@ def layers_of(weights: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     """
     start = f"{part}."
     part_of = {k: t for k, t in weights.items() if k.startswith(start)}
-    found = {k.removeprefix(start): t for k, t in part_of.items()}
-    return {name: t for name, t in found.items() if name.startswith(LAYERS)}
+    weights_of_part = {k.removeprefix(start): t for k, t in part_of.items()}
+    return {name: t for name, t in weights_of_part.items() if name.startswith(LAYERS)}
 
 
 def for_student(teacher: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -163,7 +163,7 @@ class Translator(TextDoor):
             targets = None
         else:
             rows, owners, targets = self._pairs(list(sentences), references)
-        found: list[list[Hypothesis]] = [[EMPTY]] * len(rows)
+        hypotheses: list[list[Hypothesis]] = [[EMPTY]] * len(rows)
         by_length = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         for batch in chunks(by_length, asked.batch_size):
             of_batch = self._translate(
@@ -171,9 +171,9 @@ class Translator(TextDoor):
                 [rows[i] for i in batch],
                 None if targets is None else [targets[i] for i in batch],
             )
-            for i, hypotheses in zip(batch, of_batch):
-                found[i] = hypotheses
-        return [join([found[i] for i in pieces]) for pieces in owners]
+            for i, of_row in zip(batch, of_batch):
+                hypotheses[i] = of_row
+        return [join([hypotheses[i] for i in pieces]) for pieces in owners]
 
     @property
     def needs_references(self) -> bool:
@@ -265,8 +265,8 @@ class Translator(TextDoor):
         targets: Optional[list[torch.Tensor]] = None,
     ) -> list[list[Hypothesis]]:
         start = time.perf_counter()
-        found = self._generate(generator, rows, targets)
-        read = [[self._read(h) for h in hypotheses] for hypotheses in found]
+        candidates = self._generate(generator, rows, targets)
+        read = [[self._read(h) for h in hypotheses] for hypotheses in candidates]
         seconds = (time.perf_counter() - start) / len(rows)
         return [[h._replace(seconds=seconds) for h in of_one] for of_one in read]
 
@@ -293,10 +293,10 @@ class Translator(TextDoor):
             pad = self.task.target_dictionary.pad()
             batch["target"] = collate_tokens(targets, pad).to(device)
         if isinstance(generator, IterativeLatentGenerator):
-            found: list[list[Candidate]] = self.task.candidates(
+            candidates: list[list[Candidate]] = self.task.candidates(
                 generator, [self.model], batch
             )
-            return found
+            return candidates
         theirs = self.task.inference_step(generator, [self.model], batch)
         return [[candidate_of(one) for one in of_sentence] for of_sentence in theirs]
 
@@ -317,7 +317,7 @@ class Translator(TextDoor):
                 getattr(predictor, "never", ()),
             )
         tokens = collate_tokens(rows, self.task.source_dictionary.pad())
-        found = decode_given(
+        decoded = decode_given(
             self._inspector(passes),
             self.model,
             tokens.to(device_of(self.model)),
@@ -333,7 +333,7 @@ class Translator(TextDoor):
                 candidate.score,
                 [self.codec.subwords(words) for words in candidate.history],
             )
-            for candidate, steps in found
+            for candidate, steps in decoded
         ]
 
     def _inspector(self, passes: Optional[int]) -> IterativeLatentGenerator:

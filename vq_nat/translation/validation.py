@@ -29,8 +29,8 @@ class BleuByLanguage:
         self, generator: Any, sample: dict[str, Any], model: Any
     ) -> Any:
         """Decodes a batch, and scores it against its targets."""
-        found = self.inference_step(generator, [model], sample, prefix_tokens=None)  # type: ignore[attr-defined]
-        outputs = [self.words(one[0]["tokens"], UNKNOWN_OUTPUT) for one in found]
+        candidates = self.inference_step(generator, [model], sample, prefix_tokens=None)  # type: ignore[attr-defined]
+        outputs = [self.words(one[0]["tokens"], UNKNOWN_OUTPUT) for one in candidates]
         pad = self.target_dictionary.pad()
         references = [
             self.words(utils.strip_pad(target, pad), UNKNOWN_REFERENCE)

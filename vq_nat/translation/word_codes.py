@@ -103,12 +103,12 @@ class WordCodeTransformer(VQEMTransformer, kind=WORDS):
         seen = given if shown is None else given | shown
         states, mask = self.fill(tokens, seen, latents.mask, source)
         hidden = mask & ~given
-        found = self.project(states[hidden])
+        predicted = self.project(states[hidden])
         going_on = word_mask(latents.states.squeeze(-1).ne(EOS), self.chunk)[hidden]
-        found[:, [EOS, self.pad]] -= going_on.unsqueeze(-1) * -NEVER
-        logits = found.new_full((*mask.shape, found.size(-1)), NEVER)
+        predicted[:, [EOS, self.pad]] -= going_on.unsqueeze(-1) * -NEVER
+        logits = predicted.new_full((*mask.shape, predicted.size(-1)), NEVER)
         logits = logits.scatter_(-1, codes.unsqueeze(-1), 0.0)  # of what is given
-        logits[hidden] = found
+        logits[hidden] = predicted
         return DecodedWords(logits, mask)
 
     def place(self, latents: Latents) -> tuple[Tensor, Tensor]:

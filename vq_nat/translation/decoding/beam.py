@@ -9,7 +9,7 @@ from ..flow import CodePredictor, EncodedSource, LatentCodes
 from .limits import NEVER, CodeBounds, Limits, SearchOptions, picked
 
 
-class Found(NamedTuple):
+class Finished(NamedTuple):
     """Sequences of codes; W for each sentence, the best first."""
 
     rank: Tensor  # (B, W) score / steps^penalty; -inf where there is none
@@ -52,8 +52,8 @@ class BeamSearch:
         lengths = self.rows.new_zeros(size, self.width)
         longest = self.limits.longest
         codes = self.rows.new_zeros(size, self.width, longest, predictor.slices)
-        self.found = Found(empty, empty, codes, lengths)
-        self.results = self.found
+        self.finished = Finished(empty, empty, codes, lengths)
+        self.results = self.finished
         self.ends = self.rows.new_zeros(size)
 
     def run(self) -> LatentCodes:
@@ -101,18 +101,18 @@ class BeamSearch:
 
     def _finish(self, scores: Tensor, length: int, steps: int) -> None:
         """Lets the live sequences end. Shape: scores (B, w), -inf where they do not."""
-        found, width = self.found, scores.size(1)
-        codes = found.codes.new_zeros(len(scores), width, *found.codes.shape[2:])
+        finished, width = self.finished, scores.size(1)
+        codes = finished.codes.new_zeros(len(scores), width, *finished.codes.shape[2:])
         codes[:, :, :length] = self.prefix
-        ended = Found(
+        ended = Finished(
             scores / steps**self.penalty,
             scores,
             codes,
-            torch.full_like(found.lengths[:, :1], length).expand(-1, width),
+            torch.full_like(finished.lengths[:, :1], length).expand(-1, width),
         )
-        both = Found(*(torch.cat(pair, dim=1) for pair in zip(found, ended)))
+        both = Finished(*(torch.cat(pair, dim=1) for pair in zip(finished, ended)))
         rank, index = both.rank.topk(self.width, dim=1)
-        self.found = Found(
+        self.finished = Finished(
             rank,
             both.score.gather(1, index),
             both.codes.gather(
@@ -133,37 +133,37 @@ class BeamSearch:
         steps = (most + self.bounds.ends).float()
         hope = self.live[:, 0] / steps**self.penalty  # if nothing more had to be paid
         done = most.le(position + (not self.bounds.ends)) | self.ends.ge(self.width)
-        done = done | self.found.rank[:, -1].ge(hope)
+        done = done | self.finished.rank[:, -1].ge(hope)
         if not bool(done.any()):
             return parents.flatten()
         gone = self.rows[done]
-        self.results = Found(
+        self.results = Finished(
             *(
                 all_rows.index_copy(0, gone, here[done])
-                for all_rows, here in zip(self.results, self.found)
+                for all_rows, here in zip(self.results, self.finished)
             )
         )
         stay = ~done
         self.rows, self.ends = self.rows[stay], self.ends[stay]
         self.live, self.prefix = self.live[stay], self.prefix[stay]
-        self.found = Found(*(t[stay] for t in self.found))
+        self.finished = Finished(*(t[stay] for t in self.finished))
         return parents[stay].flatten()
 
     def _results(self) -> LatentCodes:
-        found = self.results
-        missing = found.rank.eq(NEVER)
+        results = self.results
+        missing = results.rank.eq(NEVER)
         index = torch.arange(self.width, device=missing.device).expand_as(missing)
         index = index.masked_fill(missing, 0)  # the best once more
-        lengths = found.lengths.gather(1, index).flatten()
-        codes = found.codes.gather(
-            1, index[:, :, None, None].expand_as(found.codes)
+        lengths = results.lengths.gather(1, index).flatten()
+        codes = results.codes.gather(
+            1, index[:, :, None, None].expand_as(results.codes)
         ).flatten(0, 1)
         places = torch.arange(int(lengths.max()), device=lengths.device)
         mask = places < lengths.unsqueeze(1)
         return LatentCodes(
             codes[:, : mask.size(1)] * mask.unsqueeze(-1),
             mask,
-            found.score.gather(1, index).flatten(),
+            results.score.gather(1, index).flatten(),
         )
 
 

@@ -148,15 +148,17 @@ class IterativeLatentGenerator:
             source = take(source, index.repeat_interleave(copies))
         passes, steps = self._passes(model, source, codes)
         rows = self._candidates(passes, steps)
-        found = [different(rows[i : i + copies]) for i in range(0, len(rows), copies)]
-        return self._ranked(src_tokens, found, copies)
+        candidates = [
+            different(rows[i : i + copies]) for i in range(0, len(rows), copies)
+        ]
+        return self._ranked(src_tokens, candidates, copies)
 
     def _ranked(
-        self, src_tokens: Tensor, found: list[list[Candidate]], copies: int = 1
+        self, src_tokens: Tensor, candidates: list[list[Candidate]], copies: int = 1
     ) -> list[list[Candidate]]:
         if copies > 1 or self.rescorer.rewrites:
-            return self.rescorer.rank(src_tokens, found)
-        return found
+            return self.rescorer.rank(src_tokens, candidates)
+        return candidates
 
     def from_codes(
         self, model: LatentModel, codes: LatentCodes, source: EncodedSource
@@ -381,13 +383,13 @@ class IterativeLatentGenerator:
 
 def different(rows: list[Candidate]) -> list[Candidate]:
     """Keeps one candidate for each wording, that of the highest score."""
-    found: dict[tuple[int, ...], Candidate] = {}
+    kept: dict[tuple[int, ...], Candidate] = {}
     for row in rows:
         key = tuple(row.tokens.tolist())
-        same = found.get(key)
+        same = kept.get(key)
         best = row if same is None or row.score > same.score else same
-        found[key] = best._replace(copies=1 if same is None else same.copies + 1)
-    return list(found.values())
+        kept[key] = best._replace(copies=1 if same is None else same.copies + 1)
+    return list(kept.values())
 
 
 def largest(logits: Tensor) -> Tensor:

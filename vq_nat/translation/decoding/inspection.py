@@ -78,11 +78,11 @@ def as_batch(codes: Sequence[Codes], source: EncodedSource) -> LatentCodes:
 def step_of(logp: Tensor, codes: list[int], rivals: int) -> CodeStep:
     """Judges one step. Shape: logp (G, K + 1)."""
     code = torch.tensor(codes, device=logp.device)
-    found = best_rivals(logp, code, rivals)
+    others = best_rivals(logp, code, rivals)
     return CodeStep(
         list(codes),
         probability(logp, code),
-        [Rival(rival.tolist(), probability(logp, rival)) for rival in found],
+        [Rival(rival.tolist(), probability(logp, rival)) for rival in others],
     )
 
 
@@ -96,15 +96,15 @@ def best_rivals(logp: Tensor, code: Tensor, count: int) -> list[Tensor]:
     """
     gains = logp[:, :-1] - logp.gather(1, code.unsqueeze(1))  # (G, K)
     gains = gains.scatter(1, code.unsqueeze(1), -float("inf"))
-    found = []
+    rivals = []
     best = gains.flatten().topk(min(count, gains.numel() - len(code)))
     for gain, index in zip(best.values, best.indices):
         if gain == -float("inf"):
             break  # what no step has
         rival = code.clone()
         rival[index // gains.size(1)] = index % gains.size(1)
-        found.append(rival)
-    return found
+        rivals.append(rival)
+    return rivals
 
 
 def probability(logp: Tensor, code: Tensor) -> float:

@@ -279,9 +279,9 @@ _FIELDS = {one.name: one for one in fields(DecodingOptions)}
 
 def default_of(name: str) -> object:
     """Returns the default of an option."""
-    found = _FIELDS[name].default
-    assert found is not MISSING
-    return found
+    default = _FIELDS[name].default
+    assert default is not MISSING
+    return default
 
 
 def type_of(name: str) -> type:

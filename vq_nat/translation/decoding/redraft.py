@@ -101,15 +101,15 @@ class Redrafter:
         predictor = ForcedPredictor(model.predictor, codes, lengths // chunk)
         bounds = self.generator.lengths.bounds(source, chunk)
         least = torch.maximum(bounds.least, lengths // chunk + 1)
-        found = search(predictor, source, bounds._replace(least=least))
-        width = found.mask.size(1) * chunk
+        latents = search(predictor, source, bounds._replace(least=least))
+        width = latents.mask.size(1) * chunk
         words = known.new_full((len(rows), width), pad)
         size = min(width, known.size(1))
         words[:, :size] = known[:, :size]
         shown = words.ne(pad) if model.sees_words else None
         guess = self.generator._decode(
             model,
-            model.lookup(found),
+            model.lookup(latents),
             source,
             words if shown is not None else None,
             shown,

@@ -63,7 +63,7 @@ class ReferenceScorer:
         logp = model.decode(latents, source).logits.float().log_softmax(dim=-1)
         words = target[:, : logp.size(1)]
         scores = logp[:, : words.size(1)].gather(2, words.unsqueeze(2)).squeeze(2)
-        found = []
+        candidates = []
         for row, length in enumerate(words.ne(self.pad).sum(dim=1).tolist()):
             of_words = scores[row, :length].clone()
             of_codes = 0.0 if codes is None else float(codes.score[row])
@@ -71,7 +71,7 @@ class ReferenceScorer:
             of_row = (
                 words.new_zeros(real, 0) if codes is None else codes.codes[row, :real]
             )
-            found.append(
+            candidates.append(
                 [
                     Candidate(
                         tokens=words[row, :length].clone(),
@@ -83,7 +83,7 @@ class ReferenceScorer:
                     )
                 ]
             )
-        return found
+        return candidates
 
     def _codes(
         self, model: LatentModel, target: Tensor, source: EncodedSource

@@ -116,14 +116,14 @@ class TeacherScore:
         rows = [one.tokens for of_one in candidates for one in of_one]
         totals = iter(self.scores(src_tokens, rows, owners).sum(dim=1).tolist())
         seconds = (now(src_tokens.device) - start) / len(candidates)
-        found = []
+        rankings = []
         for of_one in candidates:
             scored = [
                 one._replace(teacher_score=next(totals), teacher_seconds=seconds)
                 for one in of_one
             ]
-            found.append(ranked(scored, [self._per_word(one) for one in scored]))
-        return found
+            rankings.append(ranked(scored, [self._per_word(one) for one in scored]))
+        return rankings
 
     def _per_word(self, candidate: Candidate) -> float:
         words = len(self._words(candidate.tokens))
@@ -152,8 +152,8 @@ class TeacherScore:
         scores = torch.zeros(words.shape, device=words.device)
         for part in pieces(lengths, self.vocabulary, self.logits_at_once):
             longest = int(lengths[part].max())
-            found = self._score(encoded, words[part, :longest], index[part])
-            scores[part, :longest] = found
+            of_part = self._score(encoded, words[part, :longest], index[part])
+            scores[part, :longest] = of_part
         return scores
 
     def _words(self, tokens: Tensor) -> Tensor:
@@ -259,10 +259,10 @@ def chrf(
 ) -> float:
     """Returns the F_β of character n-grams, 0 … 100, over the orders both have."""
     figures = []
-    for found, wanted in zip(output, reference):
-        counts = found.total(), wanted.total()
+    for written, wanted in zip(output, reference):
+        counts = written.total(), wanted.total()
         if all(counts):
-            hits = (found & wanted).total()
+            hits = (written & wanted).total()
             figures.append((hits / counts[0], hits / counts[1]))
     if not figures:
         return 0.0

@@ -74,11 +74,11 @@ def search_within(
 
 def with_last(codes: LatentCodes, code: int) -> LatentCodes:
     """Adds the last chunk's code. Shape: (R, L, G) → (R, L + 1, G)."""
-    found = torch.nn.functional.pad(codes.codes, (0, 0, 0, 1))
-    rows = torch.arange(len(found), device=found.device)
-    found[rows, codes.mask.sum(dim=1)] = code
+    longer = torch.nn.functional.pad(codes.codes, (0, 0, 0, 1))
+    rows = torch.arange(len(longer), device=longer.device)
+    longer[rows, codes.mask.sum(dim=1)] = code
     mask = torch.nn.functional.pad(codes.mask, (1, 0), value=True)
-    return LatentCodes(found, mask, codes.score)
+    return LatentCodes(longer, mask, codes.score)
 
 
 def neighbours(

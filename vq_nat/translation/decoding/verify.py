@@ -113,7 +113,7 @@ class Verifier:
         drafts = [self._ended(draft[:n]) for draft, n in zip(drafts, most)]
         gained: list[list[int]] = [[] for _ in drafts]
         known = [0] * len(drafts)
-        found: dict[int, Verified] = {}
+        verified: dict[int, Verified] = {}
         rows = list(range(len(drafts)))
         while rows:
             words = nn.utils.rnn.pad_sequence(
@@ -135,13 +135,13 @@ class Verifier:
                 if int(drafts[row][now - 1]) == self.eos:
                     tokens = drafts[row][:now]
                     scores = own[:now].gather(1, tokens.unsqueeze(1)).squeeze(1)
-                    found[row] = Verified(tokens, scores, tuple(gained[row]))
-            rows = [row for row in rows if row not in found]
+                    verified[row] = Verified(tokens, scores, tuple(gained[row]))
+            rows = [row for row in rows if row not in verified]
             if redraft is not None and rows:
                 again = redraft(rows, [drafts[row][: known[row]] for row in rows])
                 for row, draft in zip(rows, again):
                     drafts[row] = self._ended(draft[: most[row]])
-        return [found[row] for row in range(len(drafts))]
+        return [verified[row] for row in range(len(drafts))]
 
     def _longest(self, src_tokens: Tensor) -> list[int]:
         """Returns how many words each output may have, its end not counted."""

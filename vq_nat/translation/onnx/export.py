@@ -161,13 +161,13 @@ def quiet_warnings_of_cpp() -> Iterator[None]:
 
 def arguments(graph: Graph) -> tuple[Any, ...]:
     """Returns the inputs by position, numbered ones together as a list."""
-    found: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
     for name, tensor in graph.inputs.items():
         if name[-1].isdigit():
-            found.setdefault(name.rstrip("0123456789"), []).append(tensor)
+            inputs.setdefault(name.rstrip("0123456789"), []).append(tensor)
         else:
-            found[name] = tensor
-    return tuple(found.values())
+            inputs[name] = tensor
+    return tuple(inputs.values())
 
 
 def export_checkpoint(

@@ -115,7 +115,7 @@ def plain_norm(norm: nn.LayerNorm) -> nn.LayerNorm:
 
 def joined(layers: list[nn.Linear]) -> nn.Linear:
     """Returns one linear layer that computes several, their outputs side by side."""
-    found = nn.Linear(layers[0].in_features, sum(x.out_features for x in layers))
-    found.weight = nn.Parameter(torch.cat([x.weight.detach() for x in layers]))
-    found.bias = nn.Parameter(torch.cat([x.bias.detach() for x in layers]))
-    return found
+    layer = nn.Linear(layers[0].in_features, sum(x.out_features for x in layers))
+    layer.weight = nn.Parameter(torch.cat([x.weight.detach() for x in layers]))
+    layer.bias = nn.Parameter(torch.cat([x.bias.detach() for x in layers]))
+    return layer

@@ -28,14 +28,14 @@ def quantize(path: Path) -> None:
     weights = {tensor.name: tensor for tensor in graph.initializer}
     nodes = list(graph.node)
     rewriter = Rewriter(onnx)
-    found: list[Any] = []
+    rewritten: list[Any] = []
     for node in nodes:
         fixed = node.op_type in ("MatMul", "Gemm") and node.input[1] in weights
-        found += rewriter.rewrite(node, weights) if fixed else [node]
+        rewritten += rewriter.rewrite(node, weights) if fixed else [node]
     del graph.node[:]
-    graph.node.extend(found)
+    graph.node.extend(rewritten)
     graph.initializer.extend(rewriter.constants)
-    read = {name for node in found for name in node.input}
+    read = {name for node in rewritten for name in node.input}
     kept = [tensor for tensor in graph.initializer if tensor.name in read]
     del graph.initializer[:]
     graph.initializer.extend(kept)

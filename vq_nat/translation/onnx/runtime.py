@@ -285,11 +285,11 @@ class ExportedModel(nn.Module):
 
         Shape: (B, L, G) → (B, L + 1, G, K + 1).
         """
-        state, found = self.predictor.start(source), []
+        state, log_probs = self.predictor.start(source), []
         for previous in (None, *codes.unbind(dim=1)):
             logp, state = self.predictor.step(state, previous)
-            found.append(logp)
-        return torch.stack(found, dim=1)
+            log_probs.append(logp)
+        return torch.stack(log_probs, dim=1)
 
     def score_codes(self, codes: LatentCodes, source: EncodedSource) -> Tensor:
         """Computes log p(codes, end of codes | source). Shape: (B,)."""
