@@ -102,15 +102,15 @@ def find_largest(
     while True:
         before = resident_bytes()
         try:
-            found = read(size, rules, synchronize)
+            reading = read(size, rules, synchronize)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             torch.cuda.empty_cache()
             return best or find_fitting(read, rules, synchronize), TOO_LARGE
-        if best is not None and found.rate < FASTER * best.rate:
+        if best is not None and reading.rate < FASTER * best.rate:
             return best, "a larger batch is not faster"
-        best, size, now = found, 2 * size, resident_bytes()
+        best, size, now = reading, 2 * size, resident_bytes()
         if now + (now - before) > rules.memory_limit:
             return best, "a larger batch would exceed the limit of memory"
         if size > LAST_LARGE:
@@ -162,13 +162,13 @@ def measure_clock(
     """
     limit = None
     if clock.batch_size == LARGEST:
-        found, limit = find_largest(translate, sentences, rules, synchronize)
+        reading, limit = find_largest(translate, sentences, rules, synchronize)
     else:
-        found = read_clock(translate, sentences, clock.batch_size, rules, synchronize)
-    each = sorted(1000 * time / found.batch_size for time in found.times)
-    words = sum(len(line.split()) for line in found.outputs)
+        reading = read_clock(translate, sentences, clock.batch_size, rules, synchronize)
+    each = sorted(1000 * time / reading.batch_size for time in reading.times)
+    words = sum(len(line.split()) for line in reading.outputs)
     return {
-        "batch_size": found.batch_size,
+        "batch_size": reading.batch_size,
         "threads": clock.threads,
         "device": clock.device,
         "largest": limit,
@@ -176,9 +176,9 @@ def measure_clock(
             "median": round(median(each), 4),
             "p90": round(percentile(each, 0.9), 4),
         },
-        "sentences_per_s": round(found.rate, 2),
-        "words_per_s": round(words / sum(found.times), 1),
-        "sentences": len(found.outputs),
+        "sentences_per_s": round(reading.rate, 2),
+        "words_per_s": round(words / sum(reading.times), 1),
+        "sentences": len(reading.outputs),
         "repeats": rules.repeats,
         "warm_up": rules.warm_up,
         "includes": INCLUDES,

@@ -79,15 +79,15 @@ class Mode:
 
 def modes() -> list[Mode]:
     """Returns all modes, the plain one first."""
-    found = [Mode(PLAIN, "plain: greedy codes, one pass")]
+    all_modes = [Mode(PLAIN, "plain: greedy codes, one pass")]
     kinds = {"mask": "words again", "latent": "new codes", "both": "both"}
     for kind, label in kinds.items():
         for passes in (1, 2, 4):
             options = {"passes": passes, "refinement": kind}
             plural = "es" if passes > 1 else ""
             text = f"{passes} pass{plural}, {label}"
-            found.append(Mode(f"{kind}-{passes}", text, options))
-    found += [
+            all_modes.append(Mode(f"{kind}-{passes}", text, options))
+    all_modes += [
         Mode("ratio", "fixed length, 2 × source", {"length_mode": "ratio"}),
         several("beam-4", "beam 4, own score", 4),
         several("beam-10", "beam 10, own score", 10),
@@ -100,12 +100,12 @@ def modes() -> list[Mode]:
             rescore="chrf",
         ),
     ]
-    found.append(
+    all_modes.append(
         Mode("verify", "draft, verified by the teacher", {"verify": True}, True)
     )
     for count in (2, 4, 10):
-        found.append(several(f"npd-{count}", f"beam {count}, teacher", count, True))
-    found += [
+        all_modes.append(several(f"npd-{count}", f"beam {count}, teacher", count, True))
+    all_modes += [
         several("npd-lengths-3", "3 lengths, teacher", 3, True, code_search="lengths"),
         several(
             "npd-samples-10",
@@ -124,7 +124,7 @@ def modes() -> list[Mode]:
             refinement="both",
         ),
     ]
-    return found
+    return all_modes
 
 
 def several(
@@ -229,7 +229,7 @@ def measure_times(
     """Times single sentences, and batches of several sizes."""
     wait = synchronizer(conditions.device)
     sentences = spread(sources, conditions.timed_sentences)
-    found = measure_latency(
+    latency = measure_latency(
         translator.translate, sentences, conditions.warm_up, conditions.repeats, wait
     )
     many = spread(sources, 2 * max(BATCH_SIZES))
@@ -246,12 +246,12 @@ def measure_times(
     ]
     return {
         "latency_ms": {
-            "median": round(found.median, 3),
-            "p90": round(found.p90, 3),
+            "median": round(latency.median, 3),
+            "p90": round(latency.p90, 3),
             "batch_size": 1,
-            "sentences": found.sentences,
+            "sentences": latency.sentences,
             "warm_up": conditions.warm_up,
-            "repeats": found.repeats,
+            "repeats": latency.repeats,
             "includes": INCLUDES,
         },
         "teacher_ms": round(median(in_teacher), 3) if teacher else None,

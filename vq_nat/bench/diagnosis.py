@@ -89,14 +89,16 @@ def diagnose(
     taught = teacher.hypotheses(sources, batch_size)
     texts = [one.text for one in taught]
     targets = {OF_TEACHER: texts, OF_REFERENCE: test_set.targets}
-    found = {TEACHER: taught}
+    outputs = {TEACHER: taught}
     for name, options in origins(width, translator.options.autocast).items():
         judge = teacher.model if name == RANKED else None
         way = Translator(
             translator.model, translator.task, translator.codec, options, judge
         )
-        found[name] = way.hypotheses(sources, batch_size, references=targets.get(name))
-    rows = [describe(name, one, taught, test_set) for name, one in found.items()]
+        outputs[name] = way.hypotheses(
+            sources, batch_size, references=targets.get(name)
+        )
+    rows = [describe(name, one, taught, test_set) for name, one in outputs.items()]
     return {
         "test_set": test_set.name,
         "sentences": len(sources),
@@ -125,12 +127,12 @@ def origins(width: int, autocast: str = "none") -> dict[str, DecodingOptions]:
 
 def describe(
     name: str,
-    found: Sequence[Hypothesis],
+    hypotheses: Sequence[Hypothesis],
     taught: Sequence[Hypothesis],
     test_set: TestSet,
 ) -> Decoded:
     """Scores outputs, and tells how far they are the teacher's."""
-    texts, wanted = [one.text for one in found], [[one.text] for one in taught]
+    texts, wanted = [one.text for one in hypotheses], [[one.text] for one in taught]
     language = test_set.target_lang
     quality = score(texts, test_set.references, test_set.complete, language)
     return {
@@ -138,13 +140,13 @@ def describe(
         "bleu": round(quality.bleu, 2),
         "chrf": round(quality.chrf, 2),
         "bleu_of_teacher": round(score(texts, wanted, language=language).bleu, 2),
-        "agreement": agreement(found, taught),
+        "agreement": agreement(hypotheses, taught),
         "broken_words": measure_broken_words(texts, test_set),
     }
 
 
 def agreement(
-    found: Sequence[Hypothesis], taught: Sequence[Hypothesis]
+    hypotheses: Sequence[Hypothesis], taught: Sequence[Hypothesis]
 ) -> list[float | None]:
     """Returns the share of subwords that are the teacher's, for each of `PLACES`.
 
@@ -155,7 +157,7 @@ def agreement(
     for start, end in PLACES:
         pairs = [
             pair
-            for one, other in zip(found, taught, strict=True)
+            for one, other in zip(hypotheses, taught, strict=True)
             for pair in zip_longest(one.tokens[start:end], other.tokens[start:end])
         ]
         hits = sum(a == b for a, b in pairs)

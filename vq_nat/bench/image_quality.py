@@ -126,12 +126,12 @@ class InceptionFeatures:
         if not path.is_file():
             raise FileNotFoundError(f"the Inception network {path} does not exist.")
         content = read_bytes(path, "the Inception network")
-        found = hashlib.sha256(content).hexdigest()
-        if found not in PUBLISHED:
+        digest = hashlib.sha256(content).hexdigest()
+        if digest not in PUBLISHED:
             raise BadFile(
                 f"{path} must be inception-2015-12-05.pt as NVIDIA publishes it "
                 f"(SHA-256 {PUBLISHED[0][:12]}…), but is another file "
-                f"({found[:12]}…) instead: it is not run."
+                f"({digest[:12]}…) instead: it is not run."
             )
         with reading(path, "a TorchScript module"):
             self.network: Any = torch.jit.load(BytesIO(content), map_location=device)

@@ -149,7 +149,7 @@ def nats_per_bit_per_dim(autoencoder: Any) -> float:
 
 
 def describe_bits(
-    autoencoder: Any, found: Measured, prior: Prior | None, conditions: Conditions
+    autoencoder: Any, measured: Measured, prior: Prior | None, conditions: Conditions
 ) -> Bits:
     """Returns bits per dimension: reconstruction, priors and their sums.
 
@@ -157,12 +157,12 @@ def describe_bits(
     cannot be said is None: priors without codes, and a learned one if there is none.
     """
     unit = nats_per_bit_per_dim(autoencoder)
-    reconstruction = float(found.nats.mean()) / unit
+    reconstruction = float(measured.nats.mean()) / unit
 
     def bits_of(one: Prior | None) -> tuple[float | None, float | None]:
         if one is None:
             return None, None
-        bits = float(code_nats(one, found.codes, conditions).mean()) / unit
+        bits = float(code_nats(one, measured.codes, conditions).mean()) / unit
         return round(bits, 5), round(reconstruction + bits, 5)
 
     codes = autoencoder.has_codes
@@ -329,8 +329,8 @@ def finite_mean(values: Tensor) -> float | None:
     Shape:
         (N,).
     """
-    found = values[values.isfinite()]
-    return round(float(found.mean()), 4) if found.numel() else None
+    finite = values[values.isfinite()]
+    return round(float(finite.mean()), 4) if finite.numel() else None
 
 
 def measure(
@@ -350,17 +350,17 @@ def measure(
         conditions: device, threads and batch size.
     """
     with pinned_threads(conditions.threads):
-        found = measure_images(autoencoder, images, conditions)
-        bits = describe_bits(autoencoder, found, prior, conditions)
+        measured = measure_images(autoencoder, images, conditions)
+        bits = describe_bits(autoencoder, measured, prior, conditions)
     return {
         "kind": "image",
         "data": images.name,
         "split": split,
         "images": len(images),
         "bits_per_dim": bits,
-        "psnr": finite_mean(found.psnr),
-        "ssim": finite_mean(found.ssim),
-        "codebook": describe_codebook(autoencoder, found.codes),
+        "psnr": finite_mean(measured.psnr),
+        "ssim": finite_mean(measured.ssim),
+        "codebook": describe_codebook(autoencoder, measured.codes),
         "fid": None,
         "sampling": None,
         **describe_model(autoencoder),

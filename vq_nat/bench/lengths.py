@@ -21,10 +21,10 @@ from .timing import Synchronize, Translate, percentile
 
 def places_by_length(test_set: TestSet) -> list[list[int]]:
     """Returns the places of the sentences of each of `RANGES`."""
-    found: list[list[int]] = [[] for _ in RANGES]
+    places: list[list[int]] = [[] for _ in RANGES]
     for place, target in enumerate(test_set.targets):
-        found[range_of(len(target.split()))].append(place)
-    return found
+        places[range_of(len(target.split()))].append(place)
+    return places
 
 
 def quality_by_length(outputs: Sequence[str], test_set: TestSet) -> list[LengthScores]:
@@ -76,8 +76,8 @@ def latency_by_length(
         if not chosen:
             continue
         sources = [test_set.sources[place] for place in chosen]
-        found = read_clock(translate, sources, 1, rules, synchronize)
-        times = sorted(1000 * time for time in found.times)
+        reading = read_clock(translate, sources, 1, rules, synchronize)
+        times = sorted(1000 * time for time in reading.times)
         words = mean(len(test_set.targets[place].split()) for place in chosen)
         rows.append(
             {

@@ -137,9 +137,9 @@ def draw_lengths(lines: Sequence[Line], path: Path) -> bool:
 def times(line: Line) -> Points:
     """Returns words and milliseconds of each range that was timed."""
     return [
-        (words_at(line, length), found)
+        (words_at(line, length), ms)
         for length in RANGES
-        if (found := ms_at(line, length)) is not None
+        if (ms := ms_at(line, length)) is not None
     ]
 
 

@@ -53,13 +53,13 @@ def code_use(log: Path) -> list[LogEntry]:
     with open(log, encoding="utf-8", errors="replace") as lines:
         entries = [entry for line in lines if (entry := read_entry(line)) is not None]
     for kind in ("train_inner", "train"):
-        found = {
+        entry_of_update = {
             entry.values["num_updates"]: entry
             for entry in entries
             if entry.kind == kind and "vq_perplexity" in entry.values
         }
-        if len(found) > 1 or (found and kind == "train"):
-            return [found[update] for update in sorted(found)]
+        if len(entry_of_update) > 1 or (entry_of_update and kind == "train"):
+            return [entry_of_update[update] for update in sorted(entry_of_update)]
     raise ValueError(
         f"{log} must be a log of `fairseq-train --log-format json` for a model with "
         "codes, but holds no `vq_perplexity`."

@@ -104,8 +104,8 @@ def comet(
         ) from None
     parts = zip(sources, outputs, references)
     data = [{"src": s, "mt": o, "ref": r} for s, o, r in parts]
-    found = load_from_checkpoint(model).predict(data, gpus=0, progress_bar=False)
-    return float(found.system_score)
+    prediction = load_from_checkpoint(model).predict(data, gpus=0, progress_bar=False)
+    return float(prediction.system_score)
 
 
 def check(outputs: list[str], references: list[list[str]]) -> None:

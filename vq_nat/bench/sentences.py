@@ -129,10 +129,10 @@ def known_renderings(path: Path, targets: list[str]) -> list[list[str]]:
     return lists
 
 
-def are_texts(found: object) -> bool:
+def are_texts(value: object) -> bool:
     """Tells whether it is what a sentence may be translated by."""
-    texts = isinstance(found, list) and all(isinstance(one, str) for one in found)
-    return texts and bool(found)
+    texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return texts and bool(value)
 
 
 def spread(items: list[Item], count: int) -> list[Item]:

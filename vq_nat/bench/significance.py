@@ -41,7 +41,7 @@ def compare(
     test = PairedTest(systems, metrics, reference_streams(references), "bs")
     signatures, scores = test()
     same = same_share(baseline, outputs)
-    found: dict[str, tuple[float, float]] = {}
+    gains: dict[str, tuple[float, float]] = {}
     for key in signatures:
         before, after = cast(list[Result], scores[key])
         # Where nothing differs, sacrebleu finds every resample as extreme as any.
@@ -49,14 +49,14 @@ def compare(
         if same < 1 and after.p_value is not None:
             p_value = float(after.p_value)
         gain = round(after.score - before.score, 3)
-        found[key.lower().rstrip("2")] = gain, round(p_value, 4)
+        gains[key.lower().rstrip("2")] = gain, round(p_value, 4)
     return {
         "resamples": test.n_samples,
         "same": round(same, 4),
-        "bleu": found["bleu"][0],
-        "bleu_p": found["bleu"][1],
-        "chrf": found["chrf"][0],
-        "chrf_p": found["chrf"][1],
+        "bleu": gains["bleu"][0],
+        "bleu_p": gains["bleu"][1],
+        "chrf": gains["chrf"][0],
+        "chrf_p": gains["chrf"][1],
     }
 
 

@@ -146,17 +146,17 @@ def profile_stages(
 def doors(translator: Any) -> list[tuple[Any, str, str]]:
     """Returns what is timed: owner, attribute and the stage's name."""
     codec = translator.codec
-    found = [(codec, "pieces", "tokenise"), (codec, "decode", "detokenise")]
+    timed = [(codec, "pieces", "tokenise"), (codec, "decode", "detokenise")]
     if hasattr(translator, "run_engine"):
-        return [*found, (translator, "run_engine", "engine")]
+        return [*timed, (translator, "run_engine", "engine")]
     model = translator.model
     if is_latent(model):
-        found.append((generator, "search", "predict"))
-        return found + [(model, door, name) for name, door in LATENT_DOORS.items()]
+        timed.append((generator, "search", "predict"))
+        return timed + [(model, door, name) for name, door in LATENT_DOORS.items()]
     if hasattr(model, "forward_encoder"):
-        return found + [(model, door, name) for name, door in PARALLEL_DOORS.items()]
+        return timed + [(model, door, name) for name, door in PARALLEL_DOORS.items()]
     parts = [(getattr(model, part), name) for name, part in OTHER_DOORS.items()]
-    return found + [(part, "forward", name) for part, name in parts]
+    return timed + [(part, "forward", name) for part, name in parts]
 
 
 def profile_one(watch: Stopwatch, translator: Any, sentence: str) -> dict[str, float]:
@@ -164,19 +164,19 @@ def profile_one(watch: Stopwatch, translator: Any, sentence: str) -> dict[str, f
     watch.reset()
     watch.synchronize()
     start = time.perf_counter()
-    found = translator.hypotheses([sentence])[0]
+    hypothesis = translator.hypotheses([sentence])[0]
     watch.synchronize()
     total = time.perf_counter() - start
     times = {
         name: 1000 * watch.seconds[name]
         for name in ("tokenise", "encode", "predict", "decode", "recode", "detokenise")
     }
-    times["rescore"] = 1000 * found.teacher_seconds
+    times["rescore"] = 1000 * hypothesis.teacher_seconds
     latent = bool(watch.calls["predict"])
     if latent:
         steps = max(1, watch.calls["step"])
     elif hasattr(translator.model, "forward_encoder"):  # once for each pass
-        steps = 1 + found.passes
+        steps = 1 + hypothesis.passes
     else:
         steps = max(1, watch.calls["decode"])
     stepped = times["predict"] if latent else times["decode"]

@@ -58,20 +58,20 @@ def measure_verified(
     sources = test_set.sources
     ways = {"verified": verified, "greedy": greedy, "draft": draft}
     with pinned_threads(threads):
-        found = {
+        hypotheses = {
             name: way.hypotheses(sources, batch_size) for name, way in ways.items()
         }
         clocks = {name: median_ms(way, test_set, timed) for name, way in ways.items()}
-    outputs = {name: [h.text for h in of_one] for name, of_one in found.items()}
+    outputs = {name: [h.text for h in of_one] for name, of_one in hypotheses.items()}
     same = [a == b for a, b in zip(outputs["verified"], outputs["greedy"])]
-    passes = sum(h.passes for h in found["verified"])
+    passes = sum(h.passes for h in hypotheses["verified"])
     return {
         "test_set": test_set.name,
         "sentences": len(sources),
         "exact": round(sum(same) / len(same), 4),
         "passes": round(passes / len(sources), 3),
         "words_per_pass": round(
-            sum(len(h.tokens) for h in found["verified"]) / max(1, passes), 3
+            sum(len(h.tokens) for h in hypotheses["verified"]) / max(1, passes), 3
         ),
         "ways": {
             name: {

@@ -42,12 +42,12 @@ def broken_words(
         sources: of each.
         known: words of the target side of the training text.
     """
-    found = []
+    broken = []
     for output, source in zip(outputs, sources, strict=True):
         own = words_of(source)
         strange = [word for word in words_of(output) if word not in known]
-        found.append([word for word in strange if word not in own])
-    return found
+        broken.append([word for word in strange if word not in own])
+    return broken
 
 
 def broken_share(
