@@ -149,6 +149,6 @@ def nearest(z: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         z (N, D), codes (K, D) → (N,) and (N,) int64.
     """
     parts = squared_distances(z.unsqueeze(0), codes.unsqueeze(0))
-    found = [distances[0].min(-1) for distances in parts]
-    distances = torch.cat([part.values for part in found])
-    return distances, torch.cat([part.indices for part in found])
+    pairs = [distances[0].min(-1) for distances in parts]
+    distances = torch.cat([part.values for part in pairs])
+    return distances, torch.cat([part.indices for part in pairs])

@@ -29,8 +29,8 @@ def replace_some(
         return quantized
     nearest = min(nearest, codes.shape[1])
     parts = squared_distances(z[:, chosen], codes)
-    found = [part.topk(nearest, dim=-1, largest=False).indices for part in parts]
-    candidates = torch.cat(found, dim=1)  # (G, n, nearest)
+    neighbours = [part.topk(nearest, dim=-1, largest=False).indices for part in parts]
+    candidates = torch.cat(neighbours, dim=1)  # (G, n, nearest)
     draws = torch.randint(nearest, candidates.shape[:2], device=z.device)
     drawn = candidates.gather(-1, draws.unsqueeze(-1)).squeeze(-1)  # (G, n)
     vectors = look_up(codes, drawn.t()).view(len(chosen), len(codes), -1)

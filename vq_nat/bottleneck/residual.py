@@ -27,24 +27,24 @@ def assign_in_turn(
     The residuals have the gradient of z: what a slice takes away is a constant.
 
     Shape:
-        z (1, N, D), codes (G, K, D) → residuals (G, N, D), and what is found of them.
+        z (1, N, D), codes (G, K, D) → residuals (G, N, D), and their assignments.
     """
-    residuals, found = [z], []
+    residuals, assignments = [z], []
     for index in range(len(codes)):
-        found.append(e_step(residuals[-1].detach(), index))
-        taken = found[-1].weights.mix(codes[index : index + 1].detach())
+        assignments.append(e_step(residuals[-1].detach(), index))
+        taken = assignments[-1].weights.mix(codes[index : index + 1].detach())
         residuals.append(residuals[-1] - taken)
-    return torch.cat(residuals[:-1]), joined(found)
+    return torch.cat(residuals[:-1]), joined(assignments)
 
 
-def joined(found: list[Assignment]) -> Assignment:
-    """Joins what was found of slices, one each."""
+def joined(assignments: list[Assignment]) -> Assignment:
+    """Joins the assignments of several slices, one of each."""
     return Assignment(
-        codes=torch.cat([one.codes for one in found]),
-        distances=torch.cat([one.distances for one in found]),
-        second_distances=torch.cat([one.second_distances for one in found]),
-        weights=join([one.weights for one in found]),
-        entropy=torch.stack([one.entropy for one in found]).mean(),
+        codes=torch.cat([one.codes for one in assignments]),
+        distances=torch.cat([one.distances for one in assignments]),
+        second_distances=torch.cat([one.second_distances for one in assignments]),
+        weights=join([one.weights for one in assignments]),
+        entropy=torch.stack([one.entropy for one in assignments]).mean(),
     )
 
 
@@ -58,8 +58,8 @@ def cluster_in_turn(
     """
     codes, counts = [], []
     for index in range(num_slices):
-        found, sizes = cluster(z.unsqueeze(0), num_codes, seed + index)
-        z = z - found[0][nearest(z, found[0])[1]]
-        codes.append(found)
+        of_slice, sizes = cluster(z.unsqueeze(0), num_codes, seed + index)
+        z = z - of_slice[0][nearest(z, of_slice[0])[1]]
+        codes.append(of_slice)
         counts.append(sizes)
     return torch.cat(codes), torch.cat(counts)

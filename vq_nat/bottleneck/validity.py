@@ -30,7 +30,7 @@ def read_options(text: str, defaults: Mapping[str, Option]) -> dict[str, Option]
     Raises:
         ValueError: if there is no such option, or its value is of another type.
     """
-    found = dict(defaults)
+    options = dict(defaults)
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, value = part.partition("=")
         name, value = name.strip(), value.strip()
@@ -38,11 +38,11 @@ def read_options(text: str, defaults: Mapping[str, Option]) -> dict[str, Option]
         require(name in defaults, f"`vq_options` must name {listed}", repr(part))
         kind = type(defaults[name])
         try:
-            found[name] = kind(value)
+            options[name] = kind(value)
         except ValueError:
             sentence = f"`{name}` of `vq_options` must be of type {kind.__name__}"
             raise ValueError(f"{sentence}, but is {value!r} instead.") from None
-    return found
+    return options
 
 
 def one_of(name: str, value: str, choices: Sequence[str]) -> None:

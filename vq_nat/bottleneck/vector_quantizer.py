@@ -131,12 +131,13 @@ class VectorQuantizer(Bottleneck):
         """Does the same with a prior of the codes, (G, N, K)."""
         z = self.space.enter(z)  # (P, N, code width)
         codes = self._codes
-        seen, found, temperature = self._assign(z, codes, prior)  # (G, N, code width)
-        self.check_finite(found.distances)
-        quantized = found.weights.mix(codes)
-        metrics = self._metrics(z, self.space.merge(quantized), found, temperature)
+        # what each slice sees: (G, N, code width)
+        seen, assigned, temperature = self._assign(z, codes, prior)
+        self.check_finite(assigned.distances)
+        quantized = assigned.weights.mix(codes)
+        metrics = self._metrics(z, self.space.merge(quantized), assigned, temperature)
         if self.gathers:
-            self._gather(z.detach(), seen.detach(), found)
+            self._gather(z.detach(), seen.detach(), assigned)
         loss = self._loss(seen, quantized)
         if prior is not None:
             bits = rate(seen, codes, temperature, prior.log_probs)
@@ -154,8 +155,8 @@ class VectorQuantizer(Bottleneck):
             merged = gradient(z, merged, self.config.vq_gradient_noise)
         return BottleneckOutput(
             quantized=self.space.leave(merged),
-            codes=found.codes.t(),
-            weights=found.weights.dense(),
+            codes=assigned.codes.t(),
+            weights=assigned.weights.dense(),
             loss=loss,
             metrics=metrics,
         )
@@ -179,24 +180,24 @@ class VectorQuantizer(Bottleneck):
         """Makes the E-step, for all slices at once or one after the other.
 
         Shape:
-            z (P, N, D), codes (G, K, D) → what each slice sees (G, N, D), what is
-            found of it, and the temperatures (G,).
+            z (P, N, D), codes (G, K, D) → what each slice sees (G, N, D), its
+            assignment, and the temperatures (G,).
         """
         added = None if prior is None else prior.weight * prior.log_probs
         scale = self.table.distance_scale
         if not self.config.adds_slices:
             with torch.no_grad():
-                found = self._e_step(z, codes, scale, added)
-            return z, *found
+                assigned = self._e_step(z, codes, scale, added)
+            return z, *assigned
         temperatures = []
 
         @torch.no_grad()
         def e_step(rest: Tensor, index: int) -> assign.Assignment:
             one = slice(index, index + 1)
             own = None if added is None else added[one]
-            found, temperature = self._e_step(rest, codes[one], scale[one], own)
+            assigned, temperature = self._e_step(rest, codes[one], scale[one], own)
             temperatures.append(temperature)
-            return found
+            return assigned
 
         seen, joined = assign_in_turn(z, codes, e_step)
         return seen, joined, torch.cat(temperatures)
@@ -205,8 +206,8 @@ class VectorQuantizer(Bottleneck):
         self, z: Tensor, codes: Tensor, scale: Tensor, added: Tensor | None
     ) -> tuple[assign.Assignment, Tensor]:
         temperature = self._temperature(z, codes, scale)
-        found = assign.e_step(z, codes, temperature, self.num_samples, added)
-        return found, temperature
+        assigned = assign.e_step(z, codes, temperature, self.num_samples, added)
+        return assigned, temperature
 
     def _temperature(self, z: Tensor, codes: Tensor, scale: Tensor) -> Tensor:
         """tau, or tau times the scale of distances. Shape: z (G, N, D) → (G,)."""
@@ -229,10 +230,10 @@ class VectorQuantizer(Bottleneck):
             loss = loss + _mean_square(z.detach(), quantized)
         return loss
 
-    def _gather(self, z: Tensor, seen: Tensor, found: assign.Assignment) -> None:
+    def _gather(self, z: Tensor, seen: Tensor, assigned: assign.Assignment) -> None:
         """Keeps what the M-step needs. Shape: z (P, N, D), seen (G, N, D)."""
         if not self.passes_through:
-            self.table.gather_(seen, found.weights, found.second_distances)
+            self.table.gather_(seen, assigned.weights, assigned.second_distances)
         elif not self._initialized:
             self.recent.add(join_slices(z))
 
@@ -254,16 +255,16 @@ class VectorQuantizer(Bottleneck):
         self,
         z: Tensor,
         quantized: Tensor,
-        found: assign.Assignment,
+        assigned: assign.Assignment,
         temperature: Tensor,
     ) -> dict[str, float]:
         """Figures for the log, of this batch and of the last updates."""
-        counts = found.weights.counts()  # (G, K)
+        counts = assigned.weights.counts()  # (G, K)
         metrics = usage.as_floats(
             {
                 "perplexity": usage.perplexity(counts),
-                "used_codes": usage.used_share(found.weights.use()),
-                "posterior_entropy": found.entropy,
+                "used_codes": usage.used_share(assigned.weights.use()),
+                "posterior_entropy": assigned.entropy,
                 "quantization_error": usage.quantization_error(z, quantized),
                 "temperature": temperature.mean(),
                 "window_perplexity": usage.perplexity(self.table.ema_counts),
