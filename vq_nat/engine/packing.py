@@ -143,9 +143,9 @@ def read_tensors(path: Path) -> dict[str, Array]:
     data = path.read_bytes()
     end = 8 + int.from_bytes(data[:8], "little")
     types = {short: name for name, short in DTYPES.items()}
-    found = {}
+    tensors = {}
     for name, entry in json.loads(data[8:end]).items():
         begin, stop = (end + offset for offset in entry["data_offsets"])
         tensor = numpy.frombuffer(data[begin:stop], dtype=types[entry["dtype"]])
-        found[name] = tensor.reshape(entry["shape"])
-    return found
+        tensors[name] = tensor.reshape(entry["shape"])
+    return tensors

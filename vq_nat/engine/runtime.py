@@ -188,10 +188,10 @@ class EngineTranslator(TextDoor):
         options = self._options(asked.candidates, asked.passes, asked.references)
         rows, owners = self._pieces(sentences)
         start = time.perf_counter()
-        found = self._run(rows, options)
+        candidates = self._run(rows, options)
         seconds = (time.perf_counter() - start) / max(1, len(rows))
         judged = self._judges(options)
-        read = [[self._read(one, seconds, judged) for one in row] for row in found]
+        read = [[self._read(one, seconds, judged) for one in row] for row in candidates]
         return [join([read[row] for row in own]) or [EMPTY] for own in owners]
 
     def _texts(self, sentences: Iterator[str], asked: Asked) -> list[str]:
@@ -200,8 +200,8 @@ class EngineTranslator(TextDoor):
         options.want_scores = options.width > 1 or options.passes > 0
         rows, owners = self._pieces(sentences)
         texts = [
-            self.codec.sentence(found[0].tokens)
-            for found in self._run(rows, options, scores=False)
+            self.codec.sentence(candidates[0].tokens)
+            for candidates in self._run(rows, options, scores=False)
         ]
         return [" ".join(filter(None, texts[own.start : own.stop])) for own in owners]
 
@@ -289,13 +289,13 @@ class EngineTranslator(TextDoor):
             check_codes(of_one, most, slices, kinds, never)
         options = self._options(1, passes)
         options.search, options.keep_history = "greedy", True
-        found = self.parts.model.inspect(
+        inspected = self.parts.model.inspect(
             rows,
             [[code for step in of_one for code in step] for of_one in codes],
             rivals,
             options,
         )
-        return [self._taken_apart(one, own) for one, own in zip(found, codes)]
+        return [self._taken_apart(one, own) for one, own in zip(inspected, codes)]
 
     def _taken_apart(self, one: Any, codes: Codes) -> Inspection:
         tokens, names = one.translation.tokens, self.codec.names
@@ -335,18 +335,18 @@ class EngineTranslator(TextDoor):
         kind = self.description["kind"]
         home.refuse_others(options, names, f"an exported model that is {kind}")
         self._refuse_passes(options.passes)
-        found = engine().Options()
+        settings = engine().Options()
         for name, own in names.items():
             if own:
-                setattr(found, own, getattr(options, name))
-        found.threads = self.threads
-        found.search = search_of(options, self.parallel)
-        found.length_penalty = found.rank_penalty = options.length_penalty
-        found.normalise = not options.unnormalized
+                setattr(settings, own, getattr(options, name))
+        settings.threads = self.threads
+        settings.search = search_of(options, self.parallel)
+        settings.length_penalty = settings.rank_penalty = options.length_penalty
+        settings.normalise = not options.unnormalized
         if options.length_mode == "ratio":
-            found.length_ratio = options.length_ratio
-        found.guarded = self.parallel and not options.max_length_ratio
-        return found
+            settings.length_ratio = options.length_ratio
+        settings.guarded = self.parallel and not options.max_length_ratio
+        return settings
 
     def _refuse_passes(self, passes: int) -> None:
         """Refuses passes that a model has not learned.

@@ -183,8 +183,8 @@ def positions(model: Any) -> Tensors:
         yield "positions.table", numpy.zeros((rows, width), numpy.float32)
         return
     first = table.padding_idx + 1
-    found = table.get_embedding(first + rows, width, table.padding_idx)
-    yield "positions.table", array(found)[first:]
+    vectors = table.get_embedding(first + rows, width, table.padding_idx)
+    yield "positions.table", array(vectors)[first:]
 
 
 def is_learned(positions: Any) -> bool:

@@ -83,11 +83,11 @@ def code_grid(autoencoder: Any) -> CodeGrid:
 
 def _load(path: PathLike, name: str, what: str, device: str) -> Any:
     path = checkpoint_path(path)
-    found = _model_name(load_config(path)["model"])
-    if found != name:
+    model_name = _model_name(load_config(path)["model"])
+    if model_name != name:
         raise ValueError(
             f"{path} must be the checkpoint of {what}, "
-            f"but is that of a model {found!r} instead."
+            f"but is that of a model {model_name!r} instead."
         )
     models, _, _ = load_models(path)
     return models[0].to(device).eval().requires_grad_(False)

@@ -79,11 +79,11 @@ def open_images(
     pixels = _split(root, split)
     if pixels is None:
         raise ValueError(f"{path} must hold a {split} split, but does not.")
-    found = pixels.shape[2:]
-    if size is not None and found != size:
+    shape = pixels.shape[2:]
+    if size is not None and shape != size:
         raise ValueError(
             f"The {split} images in {root} must be of {size[1]} × {size[0]} pixels "
-            f"like those of the model, but are of {found[1]} × {found[0]} instead."
+            f"like those of the model, but are of {shape[1]} × {shape[0]} instead."
         )
     return ImageSet(pixels, f"{root.name}/{split}")
 

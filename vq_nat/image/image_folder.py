@@ -19,8 +19,8 @@ FOLDERS = {  # of each split, the first that is there
 
 def files(folder: Path) -> list[Path]:
     """Lists the image files in a folder and in those below it, in order."""
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS)
-    return sorted(path for path in found if path.is_file())
+    images = (p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS)
+    return sorted(path for path in images if path.is_file())
 
 
 def folder_of(root: Path, split: str) -> Path | None:

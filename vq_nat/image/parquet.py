@@ -23,8 +23,8 @@ WHAT = "a Parquet file of images"
 def files(root: Path, split: str) -> list[Path]:
     """Lists the files of a split in order."""
     pattern = f"{PATTERNS[split]}.parquet"
-    found = (sorted((root / folder).glob(pattern)) for folder in FOLDERS)
-    return next((paths for paths in found if paths), [])
+    by_folder = (sorted((root / folder).glob(pattern)) for folder in FOLDERS)
+    return next((paths for paths in by_folder if paths), [])
 
 
 def holds(root: Path) -> bool:

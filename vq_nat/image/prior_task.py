@@ -98,12 +98,12 @@ class ImageCodesTask(LatentTraining, FairseqTask):
             ValueError: if the autoencoder is not that of the prior, or cannot read
                 these images.
         """
-        found = fingerprint(self.autoencoder)
-        if found != self.fingerprint:
+        given = fingerprint(self.autoencoder)
+        if given != self.fingerprint:
             raise ValueError(
                 f"`--autoencoder` must be the one of the prior "
                 f"({self.fingerprint[:12]}), but {self.cfg.autoencoder} is another "
-                f"({found[:12]}) instead."
+                f"({given[:12]}) instead."
             )
         images = open_images(self.cfg.data, split, self.autoencoder.image_size)
         codes = encode_images(

@@ -55,8 +55,8 @@ def read(root: Path, split: str) -> numpy.ndarray | None:
     if kinds.get("X", "uint8") != "uint8":  # a nest of cells, for instance
         raise BadFile(f"X in {path} must be uint8, but is {kinds['X']} instead.")
     with reading(path, WHAT):
-        found = loadmat(content, variable_names=["X"]).get("X")
-    return to_images(found, path)
+        array = loadmat(content, variable_names=["X"]).get("X")
+    return to_images(array, path)
 
 
 def unpack(path: Path) -> io.BytesIO:
@@ -65,12 +65,12 @@ def unpack(path: Path) -> io.BytesIO:
     Raises:
         ValueError: if it is another file, cut off, or has more bytes than the bound.
     """
-    found = io.BytesIO()
+    unpacked = io.BytesIO()
     with open(path, "rb") as file:
         header = file.read(HEADER)
         if header[-2:] not in ORDERS or len(header) < HEADER:
             raise ValueError("it begins otherwise")
-        found.write(header)
+        unpacked.write(header)
         tag = struct.Struct(ORDERS[header[-2:]] + "II")
         for _ in range(MOST_VARIABLES):
             begin = file.read(tag.size)
@@ -78,13 +78,13 @@ def unpack(path: Path) -> io.BytesIO:
                 break
             kind, size = tag.unpack(begin)
             if kind != PACKED:
-                found.write(begin)
+                unpacked.write(begin)
             for block in blocks(file, size, kind == PACKED):
-                found.write(block)
-                if found.tell() > MOST_BYTES:
+                unpacked.write(block)
+                if unpacked.tell() > MOST_BYTES:
                     raise ValueError(f"it unpacks to more than {MOST_BYTES:,} bytes")
-    found.seek(0)
-    return found
+    unpacked.seek(0)
+    return unpacked
 
 
 def blocks(file: io.BufferedReader, size: int, packed: bool) -> Iterator[bytes]:

@@ -51,13 +51,13 @@ def currency(character: str) -> bool:
 
 def ranges(characters: str) -> str:
     """Writes sorted characters as a class of a regular expression, without brackets."""
-    found: list[list[int]] = []
+    spans: list[list[int]] = []
     for code in sorted(map(ord, characters)):
-        if found and code == found[-1][1] + 1:
-            found[-1][1] = code
+        if spans and code == spans[-1][1] + 1:
+            spans[-1][1] = code
         else:
-            found.append([code, code])
-    return "".join(f"\\U{start:08x}-\\U{end:08x}" for start, end in found)
+            spans.append([code, code])
+    return "".join(f"\\U{start:08x}-\\U{end:08x}" for start, end in spans)
 
 
 LETTERS = ranges("".join(filter(letter, KNOWN)))

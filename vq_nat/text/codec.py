@@ -180,11 +180,11 @@ class IndexCodec:
     ) -> list[int]:
         if self.spaced:  # a piece may depend on the whole line
             tokens = self.bpe.pieces(tokens)
-        found: list[int] = []
+        indices: list[int] = []
         for token in tokens:
-            found += numbers[token]
-        found.append(dictionary.eos())
-        return found
+            indices += numbers[token]
+        indices.append(dictionary.eos())
+        return indices
 
     def _remembered(self, dictionary: Vocabulary) -> Memo[str, list[int]]:
         return Memo(lambda token: self._numbers(token, dictionary))
@@ -221,15 +221,15 @@ class IndexCodec:
 
         Every piece ends in an end of sentence; without words there is no piece.
         """
-        words, found = indices[:-1], []
+        words, pieces = indices[:-1], []
         while words:
             end = len(words)
             if end >= size:
                 ends = range(size - 1, size // 2, -1)
                 end = next((i for i in ends if self._word_ends(words, i)), size - 1)
-            found.append([*words[:end], *indices[-1:]])
+            pieces.append([*words[:end], *indices[-1:]])
             words = words[end:]
-        return found
+        return pieces
 
     def _word_ends(self, words: list[int], place: int) -> bool:
         """Tells whether a word ends before `place`."""

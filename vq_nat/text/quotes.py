@@ -66,7 +66,7 @@ def opening(tokens: Sequence[str], language: str) -> list[bool]:
         tokens: of a line, each mark one of them.
         language: of the text.
     """
-    found: list[bool] = []
+    openings: list[bool] = []
     stack: list[str] = []
     for place, mark in enumerate(tokens):
         if mark not in MARKS:
@@ -77,8 +77,8 @@ def opening(tokens: Sequence[str], language: str) -> list[bool]:
             stack.append(mark)
         elif fitting:
             del stack[fitting[-1] :]
-        found.append(opens)
-    return found
+        openings.append(opens)
+    return openings
 
 
 def _opens(tokens: Sequence[str], place: int, language: str) -> bool:

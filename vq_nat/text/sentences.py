@@ -53,8 +53,8 @@ def split(text: str, language: str) -> list[str]:
         raise
     if sum(lengths) != len(text):
         return [text]
-    found, start = [], 0
+    sentences, start = [], 0
     for length in lengths:
-        found.append(text[start : start + length])
+        sentences.append(text[start : start + length])
         start += length
-    return found
+    return sentences

@@ -96,13 +96,13 @@ def merged(letters: list[str], ranks: dict[tuple[str, ...], int]) -> list[str]:
         letters: of a word.
         ranks: of the pairs that are merged.
     """
-    found, end = list(letters), len(letters)
+    units, end = list(letters), len(letters)
     after, before = [*range(1, end + 1)], [*range(-1, end - 1)]
 
     def rank_at(place: int) -> int | None:
-        if place < 0 or not found[place] or after[place] == end:
+        if place < 0 or not units[place] or after[place] == end:
             return None
-        return ranks.get((found[place], found[after[place]]))
+        return ranks.get((units[place], units[after[place]]))
 
     ranked = ((rank_at(place), place) for place in range(end))
     waiting = [(rank, place) for rank, place in ranked if rank is not None]
@@ -116,7 +116,7 @@ def merged(letters: list[str], ranks: dict[tuple[str, ...], int]) -> list[str]:
             if rank_at(place) != best:
                 continue  # one of the two has been merged with another
             other = after[place]
-            found[place], found[other] = found[place] + found[other], ""
+            units[place], units[other] = units[place] + units[other], ""
             after[place] = after[other]
             if after[place] < end:
                 before[after[place]] = place
@@ -124,7 +124,7 @@ def merged(letters: list[str], ranks: dict[tuple[str, ...], int]) -> list[str]:
                 rank = rank_at(start)
                 if rank is not None:
                     heapq.heappush(waiting, (rank, start))
-    return [letter for letter in found if letter]
+    return [unit for unit in units if unit]
 
 
 class SentencePieces:

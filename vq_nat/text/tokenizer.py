@@ -96,7 +96,7 @@ class MosesTokenizer:
         if unknown(text):
             return self._by_sacremoses(text).split()
         words = text.split()
-        found: list[str] = []
+        all_tokens: list[str] = []
         for number, word in enumerate(words):
             tokens = self._tokens[word]
             if tokens is None:
@@ -106,8 +106,8 @@ class MosesTokenizer:
                 follower = kind(after[0][0]) if after else ""
                 place = Place(word, not number, not after, follower)
                 tokens = self._tokens_there[place]
-            found += tokens
-        return found
+            all_tokens += tokens
+        return all_tokens
 
     def _of_word(self, word: str) -> list[str] | None:
         """Returns the tokens of a word, or None if they depend on its place."""
