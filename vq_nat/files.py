@@ -129,13 +129,13 @@ def read_json(
     """
     text = read_text(path, what, most)
     with reading(path, what):
-        found = json.loads(text)
-    if not isinstance(found, kind):
+        value = json.loads(text)
+    if not isinstance(value, kind):
         raise BadFile(
             f"{path} must be {what}, a JSON {kind.__name__}, but is a "
-            f"{type(found).__name__} instead."
+            f"{type(value).__name__} instead."
         )
-    return found
+    return value
 
 
 def sha256(path: PathLike) -> str:

@@ -29,8 +29,8 @@ def fetch(place: str) -> Path:
         ModuleNotFoundError: without the package `huggingface_hub`.
         OSError: if it cannot be fetched.
     """
-    found = PLACE.fullmatch(place)
-    if found is None:
+    match = PLACE.fullmatch(place)
+    if match is None:
         raise ValueError(
             f'`path` must be "hf://OWNER/NAME" or "hf://OWNER/NAME@REVISION", but is '
             f'"{place}" instead.'
@@ -39,7 +39,7 @@ def fetch(place: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        folder = snapshot_download(found[1], revision=found[2], allow_patterns=FILES)
+        folder = snapshot_download(match[1], revision=match[2], allow_patterns=FILES)
     except (HfHubHTTPError, LocalEntryNotFoundError) as error:
         said = " ".join(str(error).split())
         raise OSError(f"{place} cannot be fetched: {said}") from error

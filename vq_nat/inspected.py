@@ -54,15 +54,15 @@ def given_for(
     Raises:
         ValueError: if they are for more or fewer sentences.
     """
-    found: list[Codes | None] = [None] * len(sentences)
+    per_sentence: list[Codes | None] = [None] * len(sentences)
     if codes is not None:
-        found = list(codes)
-    if len(found) != len(sentences):
+        per_sentence = list(codes)
+    if len(per_sentence) != len(sentences):
         raise ValueError(
             f"`codes` must be for each of {len(sentences)} sentences, but are for "
-            f"{len(found)} instead."
+            f"{len(per_sentence)} instead."
         )
-    return found
+    return per_sentence
 
 
 def check_codes(

@@ -38,15 +38,15 @@ class Registry(Generic[C]):
             ValueError: if another class has the name (by the decorator).
         """
 
-        def add(found: C) -> C:
-            known = self._classes.setdefault(name, found)
-            if _path(known) != _path(found):
+        def add(cls: C) -> C:
+            known = self._classes.setdefault(name, cls)
+            if _path(known) != _path(cls):
                 raise ValueError(
                     f"`{self.option}` {name!r} must be the name of one class, but is "
                     f"that of {_path(known)} already."
                 )
-            self._classes[name] = found  # the same one may be imported again
-            return found
+            self._classes[name] = cls  # the same one may be imported again
+            return cls
 
         return add
 
@@ -73,15 +73,15 @@ class Registry(Generic[C]):
     def _points(self) -> list[EntryPoint]:
         return list(entry_points(group=self.group))
 
-    def _refusal(self, name: str, found: list[str]) -> str:
-        if found:
+    def _refusal(self, name: str, offers: list[str]) -> str:
+        if offers:
             return (
                 f"`{self.option}` {name!r} must be offered by one package, but is by "
-                f"{' and '.join(found)}."
+                f"{' and '.join(offers)}."
             )
         listed = ", ".join(repr(known) for known in self.names())
         return f"`{self.option}` must be one of {listed}, but is {name!r} instead."
 
 
-def _path(found: type) -> str:
-    return f"{found.__module__}.{found.__qualname__}"
+def _path(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

@@ -96,7 +96,7 @@ class TextDoor:
 
     def _texts(self, sentences: Iterator[str], asked: Asked) -> list[str]:
         """Returns the best translations alone; may be faster than `_nbest`."""
-        return [found[0].text for found in self._nbest(sentences, asked)]
+        return [hypotheses[0].text for hypotheses in self._nbest(sentences, asked)]
 
     def translate(
         self,
@@ -211,8 +211,8 @@ class TextDoor:
         references: Sequence[str] | None = None,
     ) -> list[Hypothesis]:
         """Translates raw sentences and keeps tokens, codes and scores."""
-        found = self.nbest(sentences, batch_size, candidates, passes, references)
-        return [hypotheses[0] for hypotheses in found]
+        lists = self.nbest(sentences, batch_size, candidates, passes, references)
+        return [hypotheses[0] for hypotheses in lists]
 
 
 def read_meanings(inventory: str | Path) -> dict[tuple[int, int], str]:
@@ -233,11 +233,11 @@ def join(pieces: list[list[Hypothesis]]) -> list[Hypothesis]:
         return [EMPTY]
     if len(pieces) == 1:
         return pieces[0]
-    found = []
+    joined = []
     for parts in zip(*pieces):
         scores = [part.teacher_score for part in parts]
         known = [score for score in scores if score is not None]
-        found.append(
+        joined.append(
             Hypothesis(
                 " ".join(part.text for part in parts if part.text),
                 [token for part in parts for token in part.tokens],
@@ -251,7 +251,7 @@ def join(pieces: list[list[Hypothesis]]) -> list[Hypothesis]:
                 joined_history([part.history for part in parts]),
             )
         )
-    return found
+    return joined
 
 
 def joined_history(parts: list[tuple[str, ...]]) -> tuple[str, ...]:

@@ -124,11 +124,11 @@ def some_sentences(translator: Translator, split: str, count: int = 3) -> list[s
 
 def count_codes(chunks: Iterator[Chunk]) -> Inventory:
     """Counts what each code of each slice occurs with."""
-    found: Inventory = {}
+    inventory: Inventory = {}
     for chunk in chunks:
         for key in enumerate(chunk.codes):
-            found.setdefault(key, CodeCounts()).add(chunk)
-    return found
+            inventory.setdefault(key, CodeCounts()).add(chunk)
+    return inventory
 
 
 def mean(counts: Counter[int]) -> float:

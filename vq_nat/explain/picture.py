@@ -59,14 +59,16 @@ def draw(
     Raises:
         ValueError: if the model has no codes, or a sentence no words.
     """
-    found = translator.inspect(sentences, codes, swaps, passes)
+    inspections = translator.inspect(sentences, codes, swaps, passes)
     texts, given = [], []
-    for sentence, one in zip(sentences, found):
+    for sentence, one in zip(sentences, inspections):
         for swapped in swapped_codes(one):
             texts.append(sentence)
             given.append(swapped)
     others = iter(translator.inspect(texts, given, 0, passes) if texts else [])
-    return [picture(sentence, one, others) for sentence, one in zip(sentences, found)]
+    return [
+        picture(sentence, one, others) for sentence, one in zip(sentences, inspections)
+    ]
 
 
 def swapped_codes(one: Inspection) -> Iterator[Codes]:
@@ -88,12 +90,12 @@ def picture(sentence: str, one: Inspection, others: Iterator[Inspection]) -> Pic
     parts = parts_of(one.tokens, len(one.steps), one.words_per_code)
     steps = []
     for step, words in zip(one.steps, parts):
-        found = []
+        offered = []
         for rival in step.rivals:
             other = next(others)
             code = tuple(rival.codes)
-            found.append(Swap(code, rival.probability, other.tokens, other.text))
-        steps.append(Step(tuple(step.codes), step.probability, words, found))
+            offered.append(Swap(code, rival.probability, other.tokens, other.text))
+        steps.append(Step(tuple(step.codes), step.probability, words, offered))
     return Picture(
         sentence,
         one.text,

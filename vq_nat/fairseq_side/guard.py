@@ -68,8 +68,8 @@ def check_archive(path: PathLike) -> None:
     Raises:
         BadFile: naming the part.
     """
-    found = os.stat(path)
-    _check_archive(str(path), found.st_size, found.st_mtime_ns)
+    status = os.stat(path)
+    _check_archive(str(path), status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=16)
@@ -131,10 +131,10 @@ def load_dictionary(kind: Any, file: Any, *rest: Any, **options: Any) -> Any:
     if not isinstance(file, (str, Path)):
         return _load_dictionary(kind, file, *rest, **options)
     with reading(file, WORDS):
-        found = _load_dictionary(kind, str(file), *rest, **options)
-    if len(found) == found.nspecial:
+        dictionary = _load_dictionary(kind, str(file), *rest, **options)
+    if len(dictionary) == dictionary.nspecial:
         raise BadFile(f"{file} must be {WORDS}, but holds no symbol.")
-    return found
+    return dictionary
 
 
 @in_data_folder()

@@ -72,16 +72,16 @@ def combined(operator: ast.operator, left: Any, right: Any) -> Any:
         TypeError: if there is no such sum.
     """
     if isinstance(operator, ast.Add):
-        found = left + right
+        value = left + right
     elif isinstance(operator, ast.Mult) and isinstance(left, (list, tuple)):
         if not isinstance(right, int) or len(left) * right > LARGEST:
             raise ValueError("too large")
-        found = left * right
+        value = left * right
     else:
         raise ValueError("no literal")
-    if isinstance(found, (list, tuple)) and len(found) > LARGEST:
+    if isinstance(value, (list, tuple)) and len(value) > LARGEST:
         raise ValueError("too large")
-    return found
+    return value
 
 
 def replace_eval() -> None:

@@ -88,8 +88,8 @@ def listed(inner: Rule) -> Rule:
     """Returns the rule of lists whose elements have one."""
 
     def passes(value: Any) -> bool:
-        found = isinstance(value, (list, tuple)) and len(value) <= MOST_ITEMS
-        return found and all(map(inner.allows, value))
+        fits = isinstance(value, (list, tuple)) and len(value) <= MOST_ITEMS
+        return fits and all(map(inner.allows, value))
 
     return Rule(passes, f"a list, each element {inner.said}")
 

@@ -212,8 +212,8 @@ def stamp_of(path: Path) -> tuple[int, int]:
     """Returns what changes when a file does; of none, nothing."""
     if not path.is_file():
         return (0, 0)
-    found = path.stat()
-    return (found.st_size, found.st_mtime_ns)
+    status = path.stat()
+    return (status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=16)

@@ -184,9 +184,9 @@ def on_host(logs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         for key, value in log.items():
             if torch.is_tensor(value) and value.numel() == 1:
                 places.setdefault((value.dtype, value.device), []).append((log, key))
-    for found in places.values():
-        numbers = torch.stack([log[key].reshape(()) for log, key in found]).tolist()
-        for (log, key), number in zip(found, numbers):
+    for entries in places.values():
+        numbers = torch.stack([log[key].reshape(()) for log, key in entries]).tolist()
+        for (log, key), number in zip(entries, numbers):
             log[key] = number
     return logs
 
@@ -217,12 +217,12 @@ def gathering(model: torch.nn.Module, dummy: bool = False) -> Iterator[None]:
 
 def totals(logs: Iterable[dict[str, Any]]) -> dict[str, float]:
     """Adds up the figures of logging outputs by name; what none of them has is 0."""
-    found: dict[str, float] = defaultdict(float)
+    sums: dict[str, float] = defaultdict(float)
     for log in logs:
         for key, value in log.items():
             if not torch.is_tensor(value) or value.numel() == 1:
-                found[key] += float(value)
-    return found
+                sums[key] += float(value)
+    return sums
 
 
 def log_bottleneck(total: dict[str, float], known: Iterable[str] = ()) -> None:

@@ -76,8 +76,8 @@ def load_rows(folder: Path) -> list[Row]:
     Raises:
         ValueError: if a file is not a result row.
     """
-    found = [read_row(path) for path in folder.rglob("*.json")]
-    rows = [row for row in found if "kind" not in row]
+    all_rows = [read_row(path) for path in folder.rglob("*.json")]
+    rows = [row for row in all_rows if "kind" not in row]
     return sorted(rows, key=lambda row: (row["corpus"], rank(row), row["system"]))
 
 

@@ -12,8 +12,8 @@ UNKNOWN = "unknown"
 def installed(packages: Sequence[str]) -> dict[str, str]:
     """Returns the versions of Python and of those packages that are installed."""
     known = {name: distribution_version(name) for name in packages}
-    found = {name: version for name, version in known.items() if version != UNKNOWN}
-    return {"python": platform.python_version(), **found}
+    versions = {name: version for name, version in known.items() if version != UNKNOWN}
+    return {"python": platform.python_version(), **versions}
 
 
 def distribution_version(*names: str) -> str:

@@ -29,12 +29,12 @@ def identifier(codes: tuple[str, ...]) -> Any:
     """
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    found = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-    known = [code for code in codes if code in found.labels]
+    model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    known = [code for code in codes if code in model.labels]
     if len(known) < 2:
         return None
-    found.set_languages(known)
-    return found
+    model.set_languages(known)
+    return model
 
 
 def detect(text: str, languages: tuple[str, str]) -> list[Detected]:

@@ -152,12 +152,12 @@ class Service:
         """Takes texts apart; long ones in another thread, so that others go on."""
 
         def apart() -> list[tuple[Frame, list[str]]]:
-            found, count = [], 0
+            parts, count = [], 0
             for text in texts:
-                found.append(take_apart(text, self.languages[0], html))
-                count += len(found[-1][1])
+                parts.append(take_apart(text, self.languages[0], html))
+                count += len(parts[-1][1])
                 self.limits.check_sentences(count)
-            return found
+            return parts
 
         if sum(map(len, texts)) < LONG:
             return apart()

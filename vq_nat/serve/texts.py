@@ -74,10 +74,10 @@ def pieces_of_html(text: str) -> list[tuple[str, bool]]:
     A tag that does not end is text. The time grows with the length alone, whatever
     stands in it.
     """
-    found, start = [], 0
+    pieces, start = [], 0
     for match in NO_TEXT.finditer(text):
-        found.append((unescape(text[start : match.start()]), True))
-        found.append((match[0], False))
+        pieces.append((unescape(text[start : match.start()]), True))
+        pieces.append((match[0], False))
         start = match.end()
-    found.append((unescape(text[start:]), True))
-    return found
+    pieces.append((unescape(text[start:]), True))
+    return pieces
