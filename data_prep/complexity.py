@@ -47,13 +47,13 @@ def read_triples(human: Path, distilled: Path, langs: list[str]) -> Iterator[Tri
         if part != "train" or rank != "0":
             continue
         while number < int(line):
-            found = next(pairs, None)
-            if found is None:
+            numbered = next(pairs, None)
+            if numbered is None:
                 raise UserError(
                     f"{sides[0]} must be the corpus that {distilled} was made from, "
                     f"but has {number} lines where line {line} is asked for."
                 )
-            number, pair = found
+            number, pair = numbered
         yield undo_bpe(pair[0]), undo_bpe(pair[1]), undo_bpe(target)
 
 
@@ -78,10 +78,10 @@ def divergences(human: Table, other: Table, vocabulary: int) -> Floats:
     keys = other[0] * width + other[1]  # ascending: they come from `unique`
     wanted = source * width + target
     places = numpy.searchsorted(keys, wanted).clip(max=len(keys) - 1)
-    found = numpy.where(keys[places] == wanted, other[2][places], 0.0)
+    other_counts = numpy.where(keys[places] == wanted, other[2][places], 0.0)
     other_totals = sums(other[0], other[2], len(totals))[source]
     ratio = smoothed(counts, totals[source], width) / smoothed(
-        found, other_totals, width
+        other_counts, other_totals, width
     )
     shares = counts / totals[source]
     terms = sums(source, shares * numpy.log(ratio))

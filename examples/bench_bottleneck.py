@@ -245,9 +245,11 @@ def measure(args: argparse.Namespace) -> list[Cost]:
 
 def machine(args: argparse.Namespace) -> Machine:
     """Names the device, the versions and the commit."""
-    found = describe_machine(args.device, args.threads, ("python", "torch", "vq_nat"))
-    found["versions"][BASELINE] = importlib.metadata.version(BASELINE)
-    return found
+    described = describe_machine(
+        args.device, args.threads, ("python", "torch", "vq_nat")
+    )
+    described["versions"][BASELINE] = importlib.metadata.version(BASELINE)
+    return described
 
 
 def folder_of(rows: list[Cost], results: Path) -> Path:

@@ -146,15 +146,15 @@ def run_pool(backend: str, precision: str, setting: Setting, folder: Path) -> li
 def systems(setting: Setting) -> dict[str, Callable[[Setting, Path], list[str]]]:
     """Returns what is compared, by name."""
     fast = resolve_precision("auto", setting.device)
-    found: dict[str, Callable[[Setting, Path], list[str]]] = {BASELINE: run_fairseq}
-    found["distill.py, float32"] = partial(run_pool, "fairseq", "float32")
+    runners: dict[str, Callable[[Setting, Path], list[str]]] = {BASELINE: run_fairseq}
+    runners["distill.py, float32"] = partial(run_pool, "fairseq", "float32")
     if fast != "float32":
-        found[f"distill.py, {fast}"] = partial(run_pool, "fairseq", fast)
+        runners[f"distill.py, {fast}"] = partial(run_pool, "fairseq", fast)
     for precision in ("float32", "int8"):
-        found[f"distill.py, CTranslate2 {precision}"] = partial(
+        runners[f"distill.py, CTranslate2 {precision}"] = partial(
             run_pool, "ctranslate2", precision
         )
-    return found
+    return runners
 
 
 def measure(setting: Setting, name: str, repeats: int) -> list[Rate]:

@@ -127,8 +127,8 @@ def compare(path: Path, data: Path, limit: int) -> dict[str, Any]:
         if name == "encode":
             subwords = [output[0] for output in theirs]
         wrong = [trio for trio in zip(inputs, ours, theirs) if trio[1] != trio[2]]
-        for given, found, wanted in wrong[:SHOWN]:
-            print(f"{name}: {given!r}\n  {found!r}\n  {wanted!r}", file=sys.stderr)
+        for given, written, wanted in wrong[:SHOWN]:
+            print(f"{name}: {given!r}\n  {written!r}\n  {wanted!r}", file=sys.stderr)
         count = max(1, len(lines))
         row[name] = {
             "different": len(wrong),

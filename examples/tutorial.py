@@ -52,17 +52,17 @@ options = parser.parse_args([] if "ipykernel" in sys.modules else None)
 translator = vq_nat.load(options.model)
 sentence = options.sentence
 codes = translator.codes([sentence])[0]  # L steps of G codes
-(found,) = translator.inspect([sentence])
-chunks = parts_of(found.tokens, len(codes), found.words_per_code)
+(inspection,) = translator.inspect([sentence])
+chunks = parts_of(inspection.tokens, len(codes), inspection.words_per_code)
 
-print(f"{sentence!r} becomes {found.text!r}")
-for step, words in zip(found.steps, chunks):
+print(f"{sentence!r} becomes {inspection.text!r}")
+for step, words in zip(inspection.steps, chunks):
     print(f"  code {step.codes}, probability {step.probability:.2f}: {words}")
 
 # The codes are all that lies between source and words, so giving them back changes
 # nothing.
-assert found.codes == codes
-assert translator.inspect([sentence], codes=[codes])[0].text == found.text
+assert inspection.codes == codes
+assert translator.inspect([sentence], codes=[codes])[0].text == inspection.text
 
 # %% [markdown]
 # Now each code is swapped, one at a time, for those that the predictor found next best.
@@ -70,7 +70,7 @@ assert translator.inspect([sentence], codes=[codes])[0].text == found.text
 # %%
 swaps = [
     (place, rival.codes)
-    for place, step in enumerate(found.steps)
+    for place, step in enumerate(inspection.steps)
     for rival in step.rivals
 ]
 others = translator.inspect(

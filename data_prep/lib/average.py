@@ -19,19 +19,19 @@ def last_checkpoints(folder: Path, number: int) -> list[Path]:
         UserError: if there are fewer.
     """
     for pattern in (BY_UPDATES, BY_EPOCH):
-        found = {
+        checkpoints = {
             int(match[1]): path
             for path in folder.glob("checkpoint*.pt")
             if (match := pattern.fullmatch(path.name))
         }
-        if found:
+        if checkpoints:
             break
-    if len(found) < number:
+    if len(checkpoints) < number:
         raise UserError(
             f"{folder} must hold {number} checkpoints to be averaged, but holds "
-            f"{len(found)} instead; save more of them."
+            f"{len(checkpoints)} instead; save more of them."
         )
-    return [found[key] for key in sorted(found)[-number:]]
+    return [checkpoints[key] for key in sorted(checkpoints)[-number:]]
 
 
 def average_checkpoints(paths: list[Path], out: Path) -> None:

@@ -80,15 +80,15 @@ class Store:
 
     def others(self) -> dict[str, list[str]]:
         """Returns, for each folder of another recipe, in what that differs."""
-        found = {}
+        different = {}
         for path in sorted(self.root.glob("*/recipe.json")):
             if path.parent.name != self.name:
                 try:
                     other = json.loads(path.read_text("utf-8"))
                 except ValueError:
                     other = {}
-                found[path.parent.name] = list(differences(self.recipe, other))
-        return found
+                different[path.parent.name] = list(differences(self.recipe, other))
+        return different
 
     def path(self, chunk: Chunk) -> Path:
         """Returns the file of a finished chunk."""

@@ -20,7 +20,7 @@ BLOCK = 1 << 18  # logits computed at a time on a CPU: a megabyte
 MAX_LENGTH_FACTOR, MAX_LENGTH_EXTRA = 2, 20  # a teacher caught in a loop is cut off
 
 
-class Found(NamedTuple):
+class Translation(NamedTuple):
     """One translation: log-probability per subword, and the subwords' indices."""
 
     score: float
@@ -75,7 +75,7 @@ class Search:
                 module.set_beam_size(width)
 
     @torch.inference_mode()
-    def __call__(self, sources: list[Tensor], seed: int = 0) -> list[list[Found]]:
+    def __call__(self, sources: list[Tensor], seed: int = 0) -> list[list[Translation]]:
         """Returns the hypotheses of each sentence, the best first.
 
         Args:
@@ -91,10 +91,10 @@ class Search:
         )
         self.generator = torch.Generator(device).manual_seed(seed)
         state = self._start(len(sources), device)
-        ended: list[list[Found]] = [[] for _ in sources]
+        translations: list[list[Translation]] = [[] for _ in sources]
         while len(state.sentences):
-            self._step(state, encoded, limits.to(device), ended)
-        return [sorted(of_one, key=lambda one: -one.score) for of_one in ended]
+            self._step(state, encoded, limits.to(device), translations)
+        return [sorted(of_one, key=lambda one: -one.score) for of_one in translations]
 
     def _start(self, size: int, device: torch.device) -> State:
         dead = torch.zeros(size, self.width, dtype=torch.bool, device=device)
@@ -110,7 +110,11 @@ class Search:
         )
 
     def _step(
-        self, state: State, encoded: Any, limits: Tensor, found: list[list[Found]]
+        self,
+        state: State,
+        encoded: Any,
+        limits: Tensor,
+        translations: list[list[Translation]],
     ) -> None:
         """Extends every hypothesis by a word, and takes out what is finished."""
         done_words = state.tokens.size(1) - 1
@@ -126,9 +130,9 @@ class Search:
         ended = words.eq(self.symbols.eos) & scores.isfinite()
         # As in fairseq, only an end among the K best candidates counts.
         complete = ended[:, : self.width] & ~state.dead
-        self._collect(state, complete, scores, beams, found)
+        self._collect(state, complete, scores, beams, translations)
         keep = torch.tensor(
-            [len(found[i]) < self.width for i in state.sentences.tolist()],
+            [len(translations[i]) < self.width for i in state.sentences.tolist()],
             device=scores.device,
         )
         self._continue(state, keep & ~at_limit, scores, words, beams, ended)
@@ -213,7 +217,7 @@ class Search:
         complete: Tensor,
         scores: Tensor,
         beams: Tensor,
-        found: list[list[Found]],
+        translations: list[list[Translation]],
     ) -> None:
         """Writes down the hypotheses that are complete."""
         places = complete.nonzero()
@@ -225,8 +229,8 @@ class Search:
         values = (scores[rows, columns] / length).tolist()
         sentences = state.sentences[rows].tolist()
         for sentence, value, text in zip(sentences, values, texts, strict=True):
-            if len(found[sentence]) < self.width:
-                found[sentence].append(Found(value, text))
+            if len(translations[sentence]) < self.width:
+                translations[sentence].append(Translation(value, text))
 
     def _continue(
         self,

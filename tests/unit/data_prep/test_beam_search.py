@@ -10,7 +10,7 @@ from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerModel, base_architecture
 from fairseq.sequence_generator import SequenceGenerator
 
-from data_prep.lib.teacher_search import Found, Search, Symbols, pad_left
+from data_prep.lib.teacher_search import Search, Symbols, Translation, pad_left
 
 WORDS, WIDTH = 30, 16
 
@@ -52,7 +52,7 @@ def symbols(dictionary: Dictionary) -> Symbols:
     return Symbols(dictionary.pad(), dictionary.eos(), dictionary.unk())
 
 
-def texts(found: list[list[Found]]) -> list[list[list[int]]]:
+def texts(found: list[list[Translation]]) -> list[list[list[int]]]:
     return [[one.tokens for one in of_one] for of_one in found]
 
 
