@@ -26,21 +26,21 @@ def is_bare(annotation: ast.expr) -> bool:
 
 def count(folder: Path) -> tuple[list[str], int]:
     """Returns the functions with a bare `Any`, and the number of all functions."""
-    found, every = [], 0
+    bare, every = [], 0
     for path in sorted(folder.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 every += 1
                 if any(map(is_bare, annotations(node))):
-                    found.append(f"{path}:{node.lineno}: {node.name}")
-    return found, every
+                    bare.append(f"{path}:{node.lineno}: {node.name}")
+    return bare, every
 
 
 def main() -> None:
     """Prints the functions and their share."""
-    found, every = count(Path(sys.argv[1]))
-    print(*found, sep="\n")
-    print(f"{len(found)} of {every} functions: {len(found) / every:.1%}")
+    bare, every = count(Path(sys.argv[1]))
+    print(*bare, sep="\n")
+    print(f"{len(bare)} of {every} functions: {len(bare) / every:.1%}")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def python_files(folder: str) -> list[Path]:
 
 def draw(folder: str, count: int, seed: int) -> list[Mutation]:
     """Draws changes among all that a folder allows."""
-    every = [found for path in python_files(folder) for found in places(path)]
+    every = [one for path in python_files(folder) for one in places(path)]
     drawn = random.Random(seed).sample(every, min(count, len(every)))
     return [broken(place) for place in drawn]
 
@@ -105,7 +105,7 @@ def room(options: argparse.Namespace) -> None:
     reasons = rows.reasons(options.keep)  # nobody can notice these
     with trials_of(options.tests, options) as trials:
         start = time.monotonic() - trials.reach.seconds
-        found = [
+        tried = [
             {**rows.tried(mutation, None), "reason": reasons[mutation.key]}
             if mutation.key in reasons
             else trials.attempt(mutation)
@@ -118,14 +118,14 @@ def room(options: argparse.Namespace) -> None:
         "command": " ".join(["python tests/mutate.py", *words]),
         "commit": state,
         "seconds": round(time.monotonic() - start),
-        "tried": found,
+        "tried": tried,
     }
     finish(row, options.keep)
 
 
 def named(options: argparse.Namespace) -> None:
     """Breaks the lines that have a name, each before the tests of its room."""
-    start, state, found = time.monotonic(), commit(), []
+    start, state, tried = time.monotonic(), commit(), []
     wanted = json.loads(NAMED.read_text(encoding="utf-8"))
     for tests in dict.fromkeys(one["tests"] for one in wanted):
         with trials_of(tests.split(), options) as trials:
@@ -134,13 +134,13 @@ def named(options: argparse.Namespace) -> None:
                     where = ROOT / one["file"]
                     mutation = replaced(where, one["before"], one["after"])
                     result = trials.attempt(mutation, f"{one['name']}: ")
-                    found.append({**result, "name": one["name"]})
+                    tried.append({**result, "name": one["name"]})
     row: rows.Row = {
         "room": "by name",
         "command": "python tests/mutate.py --named",
         "commit": state,
         "seconds": round(time.monotonic() - start),
-        "tried": found,
+        "tried": tried,
     }
     finish(row, options.keep)
 
@@ -157,7 +157,7 @@ def again(options: argparse.Namespace) -> None:
             key = one["file"], one["before"], one["after"]
             every = map(broken, places(ROOT / one["file"]))
             same = [mutation for mutation in every if mutation.key == key]
-            nearest = min(same, key=lambda found: abs(found.line - one["line"]))
+            nearest = min(same, key=lambda m: abs(m.line - one["line"]))
             result = trials.attempt(nearest)
             one["by"], one["line"] = result["by"], result["line"]
             if one["by"] is not None:

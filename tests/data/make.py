@@ -69,8 +69,10 @@ def make(out: Path, work: Path) -> None:
     expected = {}
     for name in ("checkpoint", "packed", "exported"):
         translator = vq_nat.load(out / name)
-        found = translator.hypotheses(LINES)
-        expected[name] = [[one.text, one.codes, round(one.score, 3)] for one in found]
+        hypotheses = translator.hypotheses(LINES)
+        expected[name] = [
+            [one.text, one.codes, round(one.score, 3)] for one in hypotheses
+        ]
     content = json.dumps({"lines": LINES, **expected}, indent=1)
     (out / "expected.json").write_text(content + "\n")
 

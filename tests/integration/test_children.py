@@ -37,7 +37,7 @@ class Family:
 
     def members(self) -> dict[int, str]:
         """Returns what runs now: number of the process and its command."""
-        found = {}
+        commands = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 environment = (folder / "environ").read_bytes().split(b"\0")
@@ -45,8 +45,8 @@ class Family:
             except OSError:  # of somebody else, or gone meanwhile
                 continue
             if self.mark.encode() in environment and command:
-                found[int(folder.name)] = command
-        return found
+                commands[int(folder.name)] = command
+        return commands
 
     def wait_for(self, ready: Callable[[dict[int, str]], bool]) -> None:
         """Waits until what runs is as it should be."""

@@ -84,8 +84,8 @@ def test_findings_tell_with_how_many_seeds_and_whether_any_collapsed() -> None:
     rows = [row("gradient", 1, 5.2), row("gradient", 2, 5.3)]
     rows += [row("hard", 1, 5.5), row("hard", 2, 5.0)]
     rows += [row("soft-5", 1, 5.4), row("soft-5", 2, 4.8), row("slices", 1, 7.0)]
-    found = cifar10_em_report.findings(rows).splitlines()
-    assert found == [
+    sentences = cifar10_em_report.findings(rows).splitlines()
+    assert sentences == [
         "- label of gradient and label of hard need equally many bits/dim.",
         "- label of soft-5 against label of hard, bits/dim: 0.150 fewer (with 2 of 2 "
         "seeds).",
@@ -154,16 +154,16 @@ def test_a_toy_comparison_keeps_rows_and_is_not_repeated(tmp_path: Path) -> None
     paths = sorted((tmp_path / "results").glob("*.json"))
     names = ["slices-seed1", "soft-exact-seed1"]
     assert [path.stem for path in paths] == names
-    found: dict[str, Any] = json.loads(paths[0].read_text())
-    assert [point["updates"] for point in found["curve"]] == [2, 4]
-    assert found["codebook"]["slices"] == 2 and found["prior"] is None
-    bits = found["bits_per_dim"]
+    measured: dict[str, Any] = json.loads(paths[0].read_text())
+    assert [point["updates"] for point in measured["curve"]] == [2, 4]
+    assert measured["codebook"]["slices"] == 2 and measured["prior"] is None
+    bits = measured["bits_per_dim"]
     assert bits["prior_uniform"] == pytest.approx(64 * 2 * 3 / 3072, abs=1e-4)
     total = bits["reconstruction"] + bits["prior_uniform"]
     assert bits["total_uniform"] == pytest.approx(total, abs=1e-4)
     before = [path.stat().st_mtime_ns for path in paths]
     prior = json.loads((tmp_path / "results" / "priors" / paths[0].name).read_text())
-    assert prior["fingerprint"] == found["fingerprint"]
+    assert prior["fingerprint"] == measured["fingerprint"]
     assert 0 < prior["bits_per_dim"] < 2 * bits["prior_uniform"]
     again = run(*arguments)
     assert again.returncode == 0 and again.stdout.count("reused: ") == 4

@@ -81,11 +81,11 @@ def test_every_bottleneck_is_within_reach_of_flags(
 def test_batch_size_does_not_change_what_is_generated(train, generate, tmp_path):
     train(tmp_path, 4, "--disable-validation")
     last = tmp_path / "checkpoint_last.pt"
-    found = [
+    by_size = [
         hypotheses(generate(last, *PLAIN, "--batch-size", size))
         for size in ("1", "8", "64")
     ]
-    assert found[0] == found[1] == found[2]
+    assert by_size[0] == by_size[1] == by_size[2]
 
 
 @pytest.mark.parametrize("stops", [(3,), (4, 9)])
@@ -125,12 +125,12 @@ def test_half_a_checkpoint_is_passed_over(train, tmp_path) -> None:
     last = tmp_path / "torn" / "checkpoint_last.pt"
     last.write_bytes(last.read_bytes()[:5000])
     train(tmp_path / "torn", 5, *options)
-    found, wanted = (
+    resumed, wanted = (
         load_weights(tmp_path / name / "checkpoint_last.pt")
         for name in ("torn", "whole")
     )
     for name, tensor in wanted.items():
-        assert torch.equal(found[name], tensor), name
+        assert torch.equal(resumed[name], tensor), name
 
 
 def test_the_same_seed_gives_the_same_bits(train, tmp_path) -> None:

@@ -77,7 +77,7 @@ def refused(words: list[str], name: str, capsys: pytest.CaptureFixture[str]) -> 
 def test_a_damaged_file_is_named(
     damage: str, student: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    change, found = DAMAGES[damage], []
+    change, refusals = DAMAGES[damage], []
     page = ["codes", str(student), str(student), "--sentence", "a b", "--out"]
     export = ["export", "--data", str(student), str(student)]
     for name in ("checkpoint_best.pt", *DATA, *BINARY):
@@ -86,11 +86,11 @@ def test_a_damaged_file_is_named(
         path.write_bytes(change(whole))
         if name not in BINARY:
             door = [*export, str(tmp_path / f"export-{name}")]
-            found.append(refused(door, name, capsys))
+            refusals.append(refused(door, name, capsys))
         door = [*page, str(tmp_path / "out")]
-        found.append(refused(door, name, capsys))
+        refusals.append(refused(door, name, capsys))
         path.write_bytes(whole)
     if damage in ("empty", "web page", "ones"):
-        assert all(found)
-    assert sum(found[:2]) == 2 or damage == "doubled"  # a checkpoint has check sums
+        assert all(refusals)
+    assert sum(refusals[:2]) == 2 or damage == "doubled"  # a checkpoint has check sums
     assert not refused([*page, str(tmp_path / "out")], "", capsys)

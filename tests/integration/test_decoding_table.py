@@ -32,13 +32,13 @@ def test_modes_are_measured_and_set_in_a_table(
     assert script.main([*arguments, "--repeats", "1"]) == 0
     printed = capsys.readouterr().out
     folder = tmp_path / "rows" / "copies" / "decoding"
-    found = {p.stem: json.loads(p.read_text()) for p in folder.glob("*.json")}
-    assert found.keys() == {"plain", "npd-2", "both-1"}
-    assert found["plain"]["against_plain"] is None
+    by_mode = {p.stem: json.loads(p.read_text()) for p in folder.glob("*.json")}
+    assert by_mode.keys() == {"plain", "npd-2", "both-1"}
+    assert by_mode["plain"]["against_plain"] is None
     assert load_rows(tmp_path / "rows") == []  # not among the systems
-    assert found["npd-2"]["teacher_ms"] > 0
-    assert found["npd-2"]["decoding"]["candidates"] == 2
-    assert found["npd-2"]["sentences"] == 6
+    assert by_mode["npd-2"]["teacher_ms"] > 0
+    assert by_mode["npd-2"]["decoding"]["candidates"] == 2
+    assert by_mode["npd-2"]["sentences"] == 6
     assert script.main([*rows, "--table-only"]) == 0
     assert capsys.readouterr().out == printed
 

@@ -49,9 +49,9 @@ def test_in_python(checkpoint: Path, teacher: str) -> None:
     for span in PYTHON:
         options = eval(f"dict({span})", {"TEACHER": teacher})
         translator = vq_nat.load(checkpoint, **{"max_len_b": 20, **options})
-        found = translator.nbest(LINES)
-        assert [len(of_one) >= 1 for of_one in found] == [True] * 3
-        assert translator.translate(LINES) == [of_one[0].text for of_one in found]
+        candidates = translator.nbest(LINES)
+        assert [len(of_one) >= 1 for of_one in candidates] == [True] * 3
+        assert translator.translate(LINES) == [of_one[0].text for of_one in candidates]
 
 
 def test_on_the_command_line(
@@ -71,10 +71,12 @@ def test_on_the_command_line(
 
 def scores(printed: str) -> dict[int, list[tuple[float, str]]]:
     """Reads the H- lines of fairseq-generate: log-probabilities and words."""
-    found: dict[int, list[tuple[float, str]]] = {}
+    by_sentence: dict[int, list[tuple[float, str]]] = {}
     for index, score, words in re.findall(r"H-(\d+)\t(\S+)\t(.*)\n", printed):
-        found.setdefault(int(index), []).append((float(score) * math.log(2), words))
-    return found
+        by_sentence.setdefault(int(index), []).append(
+            (float(score) * math.log(2), words)
+        )
+    return by_sentence
 
 
 @pytest.mark.parametrize("span", FAIRSEQ)
@@ -97,14 +99,14 @@ def test_scores_of_references_are_those_of_their_codes(
     student = checkpoint / "checkpoint_best.pt"
     plain = ("--iter-decode-max-iter", "0")
     printed = generate(student, *plain, "--score-reference")
-    found = scores(printed)
+    scored = scores(printed)
     translator = vq_nat.load(checkpoint)
     model = translator.model
     sources = dict(re.findall(r"S-(\d+)\t(.*)\n", printed))
     targets = dict(re.findall(r"T-(\d+)\t(.*)\n", printed))
     dictionary: Dictionary = translator.task.target_dictionary
-    for number in list(found)[:5]:
-        assert found[number][0][1] == targets[str(number)]
+    for number in list(scored)[:5]:
+        assert scored[number][0][1] == targets[str(number)]
         rows = [
             dictionary.encode_line(text, add_if_not_exist=False).long()[None]
             for text in (sources[str(number)], targets[str(number)])
@@ -115,7 +117,7 @@ def test_scores_of_references_are_those_of_their_codes(
             logp = model.decode(model.lookup(codes), source).logits.log_softmax(-1)
             of_words = logp[0].gather(1, rows[1].T)[: rows[1].size(1)].sum()
             expected = float(of_words + model.score_codes(codes, source))
-        assert found[number][0][0] == pytest.approx(expected, rel=1e-4)
+        assert scored[number][0][0] == pytest.approx(expected, rel=1e-4)
 
 
 def test_lengths_are_kept(checkpoint: Path, generate) -> None:

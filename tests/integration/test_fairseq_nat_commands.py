@@ -87,10 +87,10 @@ def test_fairseqs_models_translate_text(model, teacher) -> None:
     texts = ["a b c d e", "", "k", "t s r q p o n m l k", "a b"]
     passes = 0 if name.startswith("non") else 2
     translator = vq_nat.load(path, passes=passes)
-    found = translator.hypotheses(texts)
-    assert found[1].text == ""
+    together = translator.hypotheses(texts)
+    assert together[1].text == ""
     alone = [translator.hypotheses([text])[0] for text in texts]
-    assert [h.tokens for h in found] == [h.tokens for h in alone]
+    assert [h.tokens for h in together] == [h.tokens for h in alone]
     if name.startswith("non"):
         with pytest.raises(ValueError, match="must be 0, but is 9 instead: NATransf"):
             translator.translate(texts, passes=9)

@@ -115,10 +115,10 @@ def test_validation_repeats_what_the_model_says(
     with torch.no_grad():
         nats = -models[0].eval()(images).log_prob.mean().item()
     bits = nats / (3 * 32 * 32 * 0.6931471805599453)
-    found = {k.split("_", 1)[1]: v for k, v in figures.items() if "bits" in k}
-    assert found["reconstruction_bits"] == pytest.approx(bits, abs=1e-3)
+    bits_logged = {k.split("_", 1)[1]: v for k, v in figures.items() if "bits" in k}
+    assert bits_logged["reconstruction_bits"] == pytest.approx(bits, abs=1e-3)
     prior = 64 * 4 / (3 * 32 * 32)
-    assert found["bits_per_dim"] == pytest.approx(bits + prior, abs=1e-3)
+    assert bits_logged["bits_per_dim"] == pytest.approx(bits + prior, abs=1e-3)
 
 
 @pytest.mark.parametrize("options", [(), ("--vq-init", "data", "--flip")])

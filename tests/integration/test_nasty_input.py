@@ -57,9 +57,9 @@ def command(checkpoint: Path):
 )
 @given(FILE)
 def test_no_line_is_lost_or_added(command, lines) -> None:
-    found = command(b"\n".join(lines) + b"\n")
-    assert len(found) == LINES
-    for line, output in zip(lines, found, strict=True):
+    outputs = command(b"\n".join(lines) + b"\n")
+    assert len(outputs) == LINES
+    for line, output in zip(lines, outputs, strict=True):
         if not line.decode("utf-8", "replace").strip():
             assert output == ""
         assert len(output.splitlines()) <= 1
@@ -69,9 +69,9 @@ NASTY = ["", " ", "word " * 5000, "😀" * 5000, "x" * 5000, "a\x00b", "</s>", "
 
 
 def test_the_longest_lines_come_back(command) -> None:
-    found = command("\n".join(NASTY).encode())  # no line feed behind the last
-    assert len(found) == len(NASTY)
-    assert found[0] == found[1] == ""
+    outputs = command("\n".join(NASTY).encode())  # no line feed behind the last
+    assert len(outputs) == len(NASTY)
+    assert outputs[0] == outputs[1] == ""
 
 
 def test_what_is_written_as_json_can_be_read(command) -> None:

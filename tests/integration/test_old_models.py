@@ -27,7 +27,7 @@ def test_it_translates_as_it_did(version: str, kind: str) -> None:
     if kind == "exported" and not engine.available():
         pytest.skip("the engine is not compiled")
     expected = json.loads((DATA / version / "expected.json").read_text("utf-8"))
-    found = vq_nat.load(DATA / version / kind).hypotheses(expected["lines"])
-    for one, (text, codes, score) in zip(found, expected[kind], strict=True):
+    hypotheses = vq_nat.load(DATA / version / kind).hypotheses(expected["lines"])
+    for one, (text, codes, score) in zip(hypotheses, expected[kind], strict=True):
         assert (one.text, one.codes) == (text, codes)
         assert one.score == pytest.approx(score, abs=SCORE)

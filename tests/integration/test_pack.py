@@ -51,8 +51,8 @@ def same_files(one: Path, other: Path) -> bool:
 
 
 def test_it_translates_as_its_checkpoint(checkpoint: Path, packed: Path) -> None:
-    found, wanted = (vq_nat.load(path).nbest(LINES) for path in (packed, checkpoint))
-    for ours, theirs in zip(found, wanted, strict=True):
+    own, wanted = (vq_nat.load(path).nbest(LINES) for path in (packed, checkpoint))
+    for ours, theirs in zip(own, wanted, strict=True):
         for one, other in zip(ours, theirs, strict=True):
             assert one._replace(seconds=0) == other._replace(seconds=0)
 
@@ -75,9 +75,9 @@ def test_fairseq_reads_it_as_its_checkpoint(
 ) -> None:
     flags = ("--iter-decode-max-iter", "0", "--min-len", "3")
     wanted = generate(checkpoint / "checkpoint_best.pt", *flags)
-    found = generate(packed / "model.safetensors", *flags)
-    assert len(words_and_scores(found)) >= 80
-    assert words_and_scores(found) == words_and_scores(wanted)
+    printed = generate(packed / "model.safetensors", *flags)
+    assert len(words_and_scores(printed)) >= 80
+    assert words_and_scores(printed) == words_and_scores(wanted)
     path = ["--path", str(packed / "model.safetensors")]
     call("validate", [*task(tmp_corpus), *path, "--max-tokens", "500"])
 
@@ -121,8 +121,8 @@ def test_an_autoregressive_model_is_packed_and_both_start_others(
     assert (
         "decoder.embed_tokens.weight" in load_state(out / "model.safetensors")["model"]
     )
-    found, wanted = (vq_nat.load(p, beam=2).translate(LINES) for p in (out, checkpoint))
-    assert found == wanted
+    own, wanted = (vq_nat.load(p, beam=2).translate(LINES) for p in (out, checkpoint))
+    assert own == wanted
     judged = [vq_nat.load(packed, teacher=p, candidates=3) for p in (out, checkpoint)]
     assert judged[0].translate(LINES) == judged[1].translate(LINES)
     start = ("--init-from-teacher", str(out / "model.safetensors"))
@@ -199,8 +199,8 @@ def test_it_is_a_model_of_the_hub(
     (repository / "refs" / "main").write_text("abc")
     monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
-    found = vq_nat.load("hf://owner/name").translate(LINES)
-    assert found == vq_nat.load(packed).translate(LINES)
+    translations = vq_nat.load("hf://owner/name").translate(LINES)
+    assert translations == vq_nat.load(packed).translate(LINES)
     with pytest.raises(OSError, match="hf://owner/other cannot be fetched"):
         vq_nat.load("hf://owner/other")
     with pytest.raises(ValueError, match='must be "hf://OWNER/NAME"'):

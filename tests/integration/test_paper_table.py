@@ -47,14 +47,14 @@ def rows(work: Path) -> dict[str, Path]:
 def test_every_row_is_made_from_nothing(first_run: tuple[Path, Run]) -> None:
     work, run = first_run
     assert run.returncode == 0, run.stdout + run.stderr
-    found = {name: json.loads(path.read_text()) for name, path in rows(work).items()}
-    assert sorted(found) == sorted(SEEDED)
-    for name, row in found.items():
+    by_name = {name: json.loads(path.read_text()) for name, path in rows(work).items()}
+    assert sorted(by_name) == sorted(SEEDED)
+    for name, row in by_name.items():
         assert row["row"] == name.partition(".")[0] and row["latency_ms"]["median"] > 0
         latent = name.startswith(("vq", "semhash", "identity"))
         assert row["updates"] == (12 if latent else 8)
-    assert found["vq-em10.seed1"]["validation"]["bleu_true_codes"] is not None
-    assert found["vq-em10.seed1"]["curves"]["training"]
+    assert by_name["vq-em10.seed1"]["validation"]["bleu_true_codes"] is not None
+    assert by_name["vq-em10.seed1"]["curves"]["training"]
     report = (work / "results" / "toy" / "report.md").read_text()
     assert "Not measured yet" not in report and "## Who wins where" in report
 

@@ -30,10 +30,10 @@ def test_a_model_without_codes_is_validated_and_decoded(identity, tmp_corpus) ->
     assert float(last["valid_bleu"]) == float(last["valid_bleu_true_latents"])
     assert "valid_bleu_true_codes" not in last
     translator = vq_nat.load(identity, true_latents=True)
-    found = translator.hypotheses(TEXTS, references=TEXTS)
-    assert found[1].text == "" and [h.codes for h in found[2:3]] == [[[]]]
+    together = translator.hypotheses(TEXTS, references=TEXTS)
+    assert together[1].text == "" and [h.codes for h in together[2:3]] == [[[]]]
     alone = [translator.translate([t], references=[t])[0] for t in TEXTS]
-    assert alone == [h.text for h in found]
+    assert alone == [h.text for h in together]
     options = ["--path", str(identity / "checkpoint_best.pt"), "--true-latents"]
     options += ["--gen-subset", "test", "--num-workers", "0"]
     options += ["--iter-decode-max-iter", "0"]
@@ -48,9 +48,9 @@ def test_a_model_without_codes_predicts_none(identity) -> None:
 
 def test_true_codes_are_those_of_the_references(checkpoint: Path) -> None:
     translator = vq_nat.load(checkpoint, true_codes=True)
-    found = translator.hypotheses(TEXTS, references=TEXTS)
+    decoded = translator.hypotheses(TEXTS, references=TEXTS)
     # An end of sentence is a word as well, and a code holds four.
-    assert [len(h.codes) for h in found] == [2, 0, 1, 2]
+    assert [len(h.codes) for h in decoded] == [2, 0, 1, 2]
     other = translator.hypotheses(TEXTS, references=["a b c d e f g h"] * 4)
     assert [len(h.codes) for h in other] == [3, 0, 3, 3]
 

@@ -119,10 +119,10 @@ def test_a_toy_experiment_keeps_rows_and_is_not_repeated(
     assert [path.stem for path in paths] == [
         *("hard-4-seed1", "hard-8-seed1", "soft-exact-4-seed1", "soft-exact-8-seed1")
     ]
-    found = json.loads(paths[1].read_text())
-    assert [point["updates"] for point in found["curve"]] == [1, 2, 3, 4]
-    assert 1 <= found["final"]["used_codes"] <= 8
-    assert 0 <= found["final"]["word_accuracy"] <= 1
+    measured = json.loads(paths[1].read_text())
+    assert [point["updates"] for point in measured["curve"]] == [1, 2, 3, 4]
+    assert 1 <= measured["final"]["used_codes"] <= 8
+    assert 0 <= measured["final"]["word_accuracy"] <= 1
     table = (results / "copies" / "robustness.md").read_text()
     assert table in first.stdout + "\n" and "| hard EM |" in table
     before = [path.stat().st_mtime_ns for path in paths]

@@ -79,8 +79,8 @@ def test_a_client_of_libretranslate_gets_what_the_model_says(
     expected = vq_nat.load(exported_folder).translate(TEXTS)
     assert all(expected) and len({*expected}) == len(TEXTS)
     with ThreadPoolExecutor(len(TEXTS)) as pool:
-        found = list(pool.map(lambda text: client.translate(text, "en", "de"), TEXTS))
-    assert found == expected
+        answers = list(pool.map(lambda text: client.translate(text, "en", "de"), TEXTS))
+    assert answers == expected
     assert [one["code"] for one in client.languages()] == ["en", "de"]
     assert {one["language"] for one in client.detect("The house is old.")} == {
         "en",
@@ -90,11 +90,11 @@ def test_a_client_of_libretranslate_gets_what_the_model_says(
 
 def test_codes_are_those_of_the_model(running: Running, exported_folder: Path) -> None:
     translator = vq_nat.load(exported_folder)
-    found = running.post("v1/explain", q=TEXTS, alternatives=2)["sentences"]
-    assert [one["text"] for one in found] == translator.translate(TEXTS)
-    codes = [[step["codes"] for step in one["steps"]] for one in found]
+    explained = running.post("v1/explain", q=TEXTS, alternatives=2)["sentences"]
+    assert [one["text"] for one in explained] == translator.translate(TEXTS)
+    codes = [[step["codes"] for step in one["steps"]] for one in explained]
     assert codes == translator.codes(TEXTS)
-    first = found[0]
+    first = explained[0]
     for place, step in enumerate(first["steps"]):
         for other in step["alternatives"]:
             swapped = [*codes[0][:place], other["codes"], *codes[0][place + 1 :]]
@@ -116,8 +116,8 @@ def test_the_end_waits_for_what_was_taken(exported_folder: Path) -> None:
         while "vq_nat_queue_sentences 3.0" not in running.metrics():
             assert not asked.done()
         assert running.end() == 0  # while the sentences wait for others
-        found = asked.result()["translatedText"]
-    assert found.splitlines() == vq_nat.load(exported_folder).translate(TEXTS)
+        answer = asked.result()["translatedText"]
+    assert answer.splitlines() == vq_nat.load(exported_folder).translate(TEXTS)
 
 
 def test_a_checkpoint_and_its_teacher_are_opened_as_they_were_asked_for(

@@ -52,11 +52,11 @@ def address() -> Iterator[str]:
 def browser() -> Iterator[Any]:
     """Debian's Chromium, without a window."""
     with playwright.sync_playwright() as control:
-        found = control.chromium.launch(
+        chromium = control.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox"], timeout=120_000
         )
-        yield found
-        found.close()
+        yield chromium
+        chromium.close()
 
 
 class Watched:

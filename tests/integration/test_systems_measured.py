@@ -99,8 +99,8 @@ def test_rows_of_both_engines_have_the_same_names(teacher, test_set, tmp_path) -
     assert theirs["chrf_signature"].startswith("nrefs:1|case:mixed|")
     assert min(theirs["calibration"].values()) > 0
     paths = [tmp_path / f"{engine}.json" for engine in rows]
-    found = compare_rows(*paths, "test", test_set.references)
-    assert found.keys() >= {"bleu", "bleu_p", "same"}
+    compared = compare_rows(*paths, "test", test_set.references)
+    assert compared.keys() >= {"bleu", "bleu_p", "same"}
     outputs_path(paths[1], "test").write_text("one line\n")
     with pytest.raises(ValueError, match="must hold 10 lines, but holds 1 instead"):
         compare_rows(*paths, "test", test_set.references)
@@ -136,10 +136,10 @@ def test_candidates_of_a_nat_model_do_not_depend_on_the_batch(
     nat = tmp_path / "checkpoint_last.pt"
     decoding = {"candidates": 5, "teacher": teacher}
     judged = vq_nat.load(nat, **decoding)
-    found = judged.hypotheses(test_set.sources)
+    together = judged.hypotheses(test_set.sources)
     for size in (1, 3):
         again = judged.hypotheses(test_set.sources, batch_size=size)
-        assert [h.tokens for h in again] == [h.tokens for h in found]
+        assert [h.tokens for h in again] == [h.tokens for h in together]
     system = System("npd", "NPD 5", nat, decoding=decoding)
     row = measure_system(system, [test_set], CONDITIONS)
     assert (row["passes"], row["beam"], row["n_c"]) == (0, None, None)

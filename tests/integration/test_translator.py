@@ -25,12 +25,12 @@ def test_lines_are_kept_in_number_and_order(checkpoint: Path) -> None:
 
 def test_codes_stand_for_chunks_of_words(checkpoint: Path) -> None:
     translator = vq_nat.load(checkpoint)
-    found = translator.hypotheses(TEXTS)
-    assert found[1].codes == []
-    for hypothesis in found:
+    hypotheses = translator.hypotheses(TEXTS)
+    assert hypotheses[1].codes == []
+    for hypothesis in hypotheses:
         assert len(hypothesis.tokens) <= 4 * len(hypothesis.codes) + 1
         assert all(0 <= code < 16 for step in hypothesis.codes for code in step)
-    assert translator.codes(TEXTS) == [hypothesis.codes for hypothesis in found]
+    assert translator.codes(TEXTS) == [hypothesis.codes for hypothesis in hypotheses]
 
 
 def test_a_teacher_translates_through_the_same_door(
@@ -115,8 +115,8 @@ def test_settings_of_a_call_come_before_those_of_loading(checkpoint, options) ->
     plain = vq_nat.load(checkpoint, max_len_b=20, passes=1, **options)
     asked = {**options, "candidates": 3, "passes": 2}
     other = vq_nat.load(checkpoint, max_len_b=20, **asked)
-    found = translator.nbest(TEXTS, candidates=3, passes=2)
-    assert [made(of_one) for of_one in found] == [made(h) for h in other.nbest(TEXTS)]
+    of_call = translator.nbest(TEXTS, candidates=3, passes=2)
+    assert [made(of_one) for of_one in of_call] == [made(h) for h in other.nbest(TEXTS)]
     once = translator.hypotheses(TEXTS, passes=1)
     assert made(once) == made(plain.hypotheses(TEXTS))
     assert made(once) != made(other.hypotheses(TEXTS))
@@ -128,11 +128,11 @@ def test_a_teacher_chooses_and_its_time_is_told(
     train(tmp_path / "teacher", 2, "--disable-validation", model=teacher_model)
     path = tmp_path / "teacher" / "checkpoint_last.pt"
     translator = vq_nat.load(checkpoint, teacher=path, candidates=4, max_len_b=20)
-    for found in translator.nbest([text for text in TEXTS if text.strip()]):
-        ranks = [h.teacher_score / len(h.tokens) for h in found]
-        assert [h.rank_score for h in found] == pytest.approx(ranks)
+    for candidates in translator.nbest([text for text in TEXTS if text.strip()]):
+        ranks = [h.teacher_score / len(h.tokens) for h in candidates]
+        assert [h.rank_score for h in candidates] == pytest.approx(ranks)
         assert ranks == sorted(ranks, reverse=True)
-        assert all(0 < h.teacher_seconds < h.seconds for h in found)
+        assert all(0 < h.teacher_seconds < h.seconds for h in candidates)
     alone = translator.hypotheses(["a b"], candidates=1)[0]
     assert alone.teacher_score is None and alone.teacher_seconds == 0
 
@@ -154,8 +154,8 @@ def test_threads_read_from_one_translator(checkpoint: Path) -> None:
     translator = vq_nat.load(checkpoint, max_len_b=20, candidates=2)
     expected = made(translator.hypotheses(TEXTS))
     with ThreadPoolExecutor(4) as pool:
-        found = pool.map(lambda _: made(translator.hypotheses(TEXTS)), range(12))
-        assert all(one == expected for one in found)
+        results = pool.map(lambda _: made(translator.hypotheses(TEXTS)), range(12))
+        assert all(one == expected for one in results)
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ def test_the_path_is_kept_and_not_the_weights(
 
 def test_it_works_in_another_process(translator: Translator) -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        found = pool.submit(Translator.translate, translator, LINES).result()
-    assert found == translator.translate(LINES)
+        elsewhere = pool.submit(Translator.translate, translator, LINES).result()
+    assert elsewhere == translator.translate(LINES)
 
 
 def test_an_exported_one_travels_too(checkpoint: Path, tmp_path: Path) -> None:
@@ -82,11 +82,11 @@ def test_what_is_no_string_is_refused(
 
 
 def test_what_came_before_is_translated(translator: Translator) -> None:
-    found = []
+    translated = []
     with pytest.raises(ValueError, match="number 3 is of type NoneType"):
         for line in translator.stream(["a", "b", None]):
-            found.append(line)
-    assert found == translator.translate(["a", "b"])
+            translated.append(line)
+    assert translated == translator.translate(["a", "b"])
 
 
 def test_a_lost_data_folder_is_named(checkpoint: Path, tmp_path: Path) -> None:

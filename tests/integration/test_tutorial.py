@@ -24,12 +24,12 @@ def lesson() -> Iterator[dict[str, Any]]:
 
 
 def test_a_swapped_code_changes_the_words_of_its_chunk(lesson: dict[str, Any]) -> None:
-    found, width = lesson["found"], lesson["found"].words_per_code
+    inspection, width = lesson["inspection"], lesson["inspection"].words_per_code
     for (place, rival), other in zip(lesson["swaps"], lesson["others"], strict=True):
-        expected = [*found.codes[:place], rival, *found.codes[place + 1 :]]
-        assert other.codes == expected != found.codes
+        expected = [*inspection.codes[:place], rival, *inspection.codes[place + 1 :]]
+        assert other.codes == expected != inspection.codes
         chunk = slice(place * width, (place + 1) * width)
-        assert other.tokens[chunk] != found.tokens[chunk]
+        assert other.tokens[chunk] != inspection.tokens[chunk]
 
 
 def test_vectors_of_one_code_are_of_one_point(lesson: dict[str, Any]) -> None:

@@ -117,8 +117,8 @@ def test_what_a_script_starts_is_warm_and_two_draw_differently(write) -> None:
         "    for _ in range(2):\n"
         "        subprocess.run([sys.executable, __file__, 'x'], check=True)\n"
     )
-    found = run(warm_python(), write(twice)).stdout.split()
-    assert len({*found}) == 2
+    numbers = run(warm_python(), write(twice)).stdout.split()
+    assert len({*numbers}) == 2
 
 
 def test_a_module_is_run_by_its_name() -> None:

@@ -68,10 +68,10 @@ def read(path: Path) -> Row:
 def reasons(name: str) -> dict[tuple[str, str, str], str]:
     """Returns why survivors of a row that is kept need not be tried again."""
     path = ROWS / f"{name}.json"
-    found = read(path)["tried"] if name and path.is_file() else []
+    results = read(path)["tried"] if name and path.is_file() else []
     return {
         (one["file"], one["before"], one["after"]): one["reason"]
-        for one in found
+        for one in results
         if "reason" in one
     }
 

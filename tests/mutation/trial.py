@@ -49,12 +49,12 @@ class Reach(NamedTuple):
                 for file, line in self.doors[test]
             )
 
-        found = [test for test in self.times if enters(test)]
+        entering = [test for test in self.times if enters(test)]
         files: dict[str, float] = {}
-        for test in found:
+        for test in entering:
             file = test.split("::")[0]
             files[file] = files.get(file, 0.0) + self.times[test]
-        return sorted(found, key=lambda test: files[test.split("::")[0]])
+        return sorted(entering, key=lambda test: files[test.split("::")[0]])
 
 
 class Watcher:
@@ -141,10 +141,10 @@ class Trial:
 
     def fingerprint(self) -> str:
         """Returns a hash of all code and of what is tested by what."""
-        found = hashlib.sha256("\n".join(self.tests).encode())
+        digest = hashlib.sha256("\n".join(self.tests).encode())
         for path in sorted(self.copy.rglob("*.py")):
-            found.update(path.read_bytes())
-        return found.hexdigest()
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
 
     def reach(self) -> Reach:
         """Runs all tests on whole code.
@@ -236,8 +236,8 @@ def wait(child: int, limit: float | None) -> int:
     """Waits for a child and ends it with its own children at the limit."""
     end = None if limit is None else time.monotonic() + limit
     while end is not None and time.monotonic() < end:
-        found, status = os.waitpid(child, os.WNOHANG)
-        if found:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
             return status
         time.sleep(0.05)
     if end is not None:

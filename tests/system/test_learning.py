@@ -67,13 +67,13 @@ def test_copying_is_learned(copies: Path, tmp_path: Path, kind: str, seed: int):
     last = str(tmp_path / "checkpoint_last.pt")
     decoding = ["--path", last, "--gen-subset", "test", "--iter-decode-max-iter", "0"]
     printed = call("generate", [*task(copies), *decoding])
-    found = dict(re.findall(r"^H-(\d+)\t\S+\t(.*)$", printed, flags=re.MULTILINE))
+    outputs = dict(re.findall(r"^H-(\d+)\t\S+\t(.*)$", printed, flags=re.MULTILINE))
     wanted = dict(re.findall(r"^T-(\d+)\t(.*)$", printed, flags=re.MULTILINE))
     words = sum(len(line.split()) for line in wanted.values())
     hits = sum(
         a == b
         for index, line in wanted.items()
-        for a, b in zip(found[index].split(), line.split(), strict=False)
+        for a, b in zip(outputs[index].split(), line.split(), strict=False)
     )
-    assert len(found) == SIZES["test"]
+    assert len(outputs) == SIZES["test"]
     assert hits / words > 0.8

@@ -45,14 +45,14 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def test_all_speak_one_dialect() -> None:
-    found = [
+    broken = [
         f"{path.relative_to(REPOSITORY)}:{line}: {fault}"
         for house in HOUSES
         for path in sorted((REPOSITORY / house).rglob("*.py"))
         for line, text in docstrings(path)
         for fault in faults(text)
     ]
-    assert not found, "\n".join(found)
+    assert not broken, "\n".join(broken)
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,8 @@ def test_what_is_said_to_be_in_an_extra_is_there(extra: str) -> None:
     brought = {"fairseq": {"omegaconf", "hydra"}, "serve": {"starlette", "pydantic"}}
     names = {"fairseq-fixed": "fairseq", "subword-nmt": "subword_nmt", "pyyaml": "yaml"}
     names["prometheus-client"] = "prometheus_client"
-    found = {names.get(name, name) for name in own} | brought.get(extra, set())
-    assert found == set(EXTRAS[extra])
+    packages = {names.get(name, name) for name in own} | brought.get(extra, set())
+    assert packages == set(EXTRAS[extra])
 
 
 def test_a_package_of_no_extra_is_missing_as_python_says() -> None:

@@ -181,18 +181,18 @@ def violations(root: Path) -> list[str]:
     """Lists what breaks the table below a folder that holds the houses."""
     paths = source_files(root)
     known = {module_name(path, root) for path in paths}
-    found = []
+    sentences = []
     for path in paths:
         module = module_name(path, root)
         if row(module) is None:
-            found.append(f"{module} must have a row in the table, but has none.")
+            sentences.append(f"{module} must have a row in the table, but has none.")
             continue
-        found += [
+        sentences += [
             f"{path.relative_to(root)}:{line}: {module} must not import {name}."
             for line, name in imports(path, root, known)
             if not lawful(module, name)
         ]
-    return found
+    return sentences
 
 
 def test_all_keep_the_table() -> None:

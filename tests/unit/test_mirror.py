@@ -47,15 +47,15 @@ def files_named(module: str) -> list[Path]:
 def table() -> dict[str, list[str]]:
     """Returns the modules in the table, and the names of the tests beside each."""
     text = (TESTS / "README.md").read_text(encoding="utf-8")
-    found: dict[str, list[str]] = {}
+    tests_of: dict[str, list[str]] = {}
     for line in text[text.index("| modules | tests |") :].splitlines()[2:]:
         left, right = line.strip("| ").split(" | ")
         room, *names = CODE.findall(left)
         for name in names:
             module = f"{room}{name}.py"
-            assert module not in found, f"{module} stands in the table twice"
-            found[module] = CODE.findall(right)
-    return found
+            assert module not in tests_of, f"{module} stands in the table twice"
+            tests_of[module] = CODE.findall(right)
+    return tests_of
 
 
 @pytest.mark.parametrize("module", modules())
@@ -77,7 +77,7 @@ def test_what_the_table_names_is_there() -> None:
 def imports(path: Path) -> frozenset[Path]:
     """Returns the files of this repository that a file imports."""
     package = path.relative_to(ROOT).parts[:-1]
-    found: set[Path] = set()
+    files: set[Path] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         dotted: list[str] = []
         if isinstance(node, ast.Import):
@@ -88,19 +88,19 @@ def imports(path: Path) -> frozenset[Path]:
             dotted = [start, *(f"{start}.{alias.name}" for alias in node.names)]
         for name in dotted:
             file = ROOT.joinpath(*name.split("."))
-            found |= {file.with_suffix(".py"), file / "__init__.py"}
-    return frozenset(one for one in found if one.is_file())
+            files |= {file.with_suffix(".py"), file / "__init__.py"}
+    return frozenset(one for one in files if one.is_file())
 
 
 @cache
 def reached(start: Path) -> set[Path]:
     """Returns all files that are imported by way of one."""
-    found, waiting = {start}, [start]
+    seen, waiting = {start}, [start]
     while waiting:
-        new = imports(waiting.pop()) - found
-        found |= new
+        new = imports(waiting.pop()) - seen
+        seen |= new
         waiting += new
-    return found
+    return seen
 
 
 def starts(test: Path) -> set[Path]:
@@ -111,14 +111,14 @@ def starts(test: Path) -> set[Path]:
     beside = [test.with_name(f"{name}.py") for name in names]
     named = {name for name in re.findall(r"(\w+)\.(?:py|sh)\b", text)}
     scripts = [path for house in HOUSES[1:] for path in (ROOT / house).rglob("*.py")]
-    found = [test, *above, *beside, *(path for path in scripts if path.stem in named)]
-    return {path for path in found if path.is_file()}
+    files = [test, *above, *beside, *(path for path in scripts if path.stem in named)]
+    return {path for path in files if path.is_file()}
 
 
 @pytest.mark.parametrize("module", sorted(table()))
 def test_a_test_in_the_table_reaches_the_module(module: str) -> None:
     tests = [next(TESTS.rglob(f"test_{name}.py")) for name in table()[module]]
-    found = {
+    files = {
         file for test in tests for start in starts(test) for file in reached(start)
     }
-    assert ROOT / module in found
+    assert ROOT / module in files

@@ -79,8 +79,8 @@ def test_tests_that_enter_the_broken_function_come_first() -> None:
 
 
 def test_to_run_no_test_is_not_to_notice() -> None:
-    found = [Outcome(code, None).noticed for code in (0, 5, 1, 2, -1, -9)]
-    assert found == [False, False, True, True, True, True]
+    noticed = [Outcome(code, None).noticed for code in (0, 5, 1, 2, -1, -9)]
+    assert noticed == [False, False, True, True, True, True]
 
 
 def test_a_table_counts_who_noticed_and_names_the_others() -> None:

@@ -74,7 +74,7 @@ def test_an_error_ends_the_command_and_its_children() -> None:
 
 def test_a_command_says_how_it_ended() -> None:
     code = "import sys; print('a'); print('b', file=sys.stderr); sys.exit(3)"
-    found = run_group([sys.executable, "-c", code])
-    assert (found.returncode, found.stdout, found.stderr) == (3, "a\n", "b\n")
+    ended = run_group([sys.executable, "-c", code])
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "a\n", "b\n")
     killed = run_group([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
     assert killed.returncode == 128 + 9

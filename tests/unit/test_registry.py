@@ -19,9 +19,9 @@ class Other:
 @pytest.fixture
 def registry() -> Registry[type]:
     """A registry with one class."""
-    found: Registry[type] = Registry("kind", "vq_nat_test.things")
-    found.register("thing")(Thing)
-    return found
+    things: Registry[type] = Registry("kind", "vq_nat_test.things")
+    things.register("thing")(Thing)
+    return things
 
 
 @pytest.fixture
@@ -70,9 +70,9 @@ def test_an_entry_point_is_loaded_when_its_name_is_asked_for(
 ) -> None:
     install("outside_a", "a")
     assert registry.names() == ["a", "thing"] and "outside_a" not in sys.modules
-    found = registry.get("a")
-    assert (found.__module__, found.__name__) == ("outside_a", "Own")
-    assert registry.get("a") is found
+    loaded = registry.get("a")
+    assert (loaded.__module__, loaded.__name__) == ("outside_a", "Own")
+    assert registry.get("a") is loaded
 
 
 def test_an_entry_point_takes_no_name_of_the_package(

@@ -16,10 +16,10 @@ def tracked() -> list[str]:
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         pytest.skip("needs the repository")
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    found = subprocess.run(
+    listed = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=True
     )
-    return [name for name in found.stdout.split("\0") if (ROOT / name).is_file()]
+    return [name for name in listed.stdout.split("\0") if (ROOT / name).is_file()]
 
 
 def test_it_is_complete(tmp_path: Path) -> None:

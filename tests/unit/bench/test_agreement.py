@@ -19,9 +19,9 @@ def test_what_is_the_teachers_agrees_wherever_there_are_words() -> None:
 
 def test_the_longer_of_both_counts() -> None:
     """Two of six agree at the first places; one says nothing at the second ones."""
-    found, taught = said("a b c d", "x"), said("a x c y z", "w v")
-    assert agreement(found, taught)[:2] == [round(2 / 6, 4), 0.0]
-    assert agreement(taught, found) == agreement(found, taught)
+    ours, taught = said("a b c d", "x"), said("a x c y z", "w v")
+    assert agreement(ours, taught)[:2] == [round(2 / 6, 4), 0.0]
+    assert agreement(taught, ours) == agreement(ours, taught)
 
 
 def test_sentences_without_their_teachers_are_refused() -> None:

@@ -61,9 +61,9 @@ def test_a_clock_tells_time_per_sentence(employ) -> None:
 
 def test_a_tenth_of_a_microsecond_is_as_fine_as_a_row_is(employ) -> None:
     row = read(employ(lambda size: size / 3), Clock(2, 1))
-    for found in row["ms_per_sentence"].values():
-        assert found == pytest.approx(1000 / 3, abs=0.5e-4)
-        assert len(str(found).partition(".")[2]) <= 4
+    for ms in row["ms_per_sentence"].values():
+        assert ms == pytest.approx(1000 / 3, abs=0.5e-4)
+        assert len(str(ms).partition(".")[2]) <= 4
 
 
 def test_latency_is_what_the_clock_of_single_sentences_shows(employ) -> None:

@@ -36,17 +36,17 @@ def make_mode(make_row: Any) -> Any:
 
 
 def test_a_better_mode_is_better_by_more_than_chance() -> None:
-    found = against(BAD, GOOD, REFERENCES)
-    assert found["bleu"] > 20 and found["bleu_p"] < 0.01
-    assert found["chrf"] > 5 and found["chrf_p"] < 0.01
-    assert found["same"] == 0.0 and found["resamples"] == 1000
+    better = against(BAD, GOOD, REFERENCES)
+    assert better["bleu"] > 20 and better["bleu_p"] < 0.01
+    assert better["chrf"] > 5 and better["chrf_p"] < 0.01
+    assert better["same"] == 0.0 and better["resamples"] == 1000
     worse = against(GOOD, BAD, REFERENCES)
-    assert worse["bleu"] == -found["bleu"]
+    assert worse["bleu"] == -better["bleu"]
 
 
 def test_the_same_outputs_are_no_better() -> None:
-    found = against(BAD, list(BAD), REFERENCES)
-    assert (found["bleu"], found["bleu_p"], found["same"]) == (0.0, 1.0, 1.0)
+    equal = against(BAD, list(BAD), REFERENCES)
+    assert (equal["bleu"], equal["bleu_p"], equal["same"]) == (0.0, 1.0, 1.0)
     assert against(BAD, BAD, REFERENCES) is None  # plain itself
 
 

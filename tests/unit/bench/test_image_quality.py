@@ -27,9 +27,9 @@ def test_psnr_of_a_known_error() -> None:
     images = torch.full((2, 3, 4, 4), 100, dtype=torch.uint8)
     others = images.clone()
     others[0] += 5
-    found = psnr(images, others)
-    assert float(found[0]) == pytest.approx(20 * math.log10(255 / 5))
-    assert float(found[1]) == math.inf
+    decibels = psnr(images, others)
+    assert float(decibels[0]) == pytest.approx(20 * math.log10(255 / 5))
+    assert float(decibels[1]) == math.inf
 
 
 def ssim_by_definition(x: Tensor, y: Tensor) -> float:
@@ -37,7 +37,7 @@ def ssim_by_definition(x: Tensor, y: Tensor) -> float:
     places = torch.arange(11.0, dtype=torch.float64) - 5
     line = torch.exp(-places.square() / (2 * 1.5**2))
     weights = torch.outer(line, line) / torch.outer(line, line).sum()
-    found = []
+    values = []
     for channel in range(x.size(0)):
         for top in range(x.size(1) - 10):
             for left in range(x.size(2) - 10):
@@ -51,8 +51,8 @@ def ssim_by_definition(x: Tensor, y: Tensor) -> float:
                 cov = (weights * (a - mean_a) * (b - mean_b)).sum()
                 c1, c2 = 2.55**2, 7.65**2
                 one = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-                found.append(one * (2 * cov + c2) / (var_a + var_b + c2))
-    return float(torch.stack(found).mean())
+                values.append(one * (2 * cov + c2) / (var_a + var_b + c2))
+    return float(torch.stack(values).mean())
 
 
 def test_ssim_is_what_its_definition_says() -> None:
@@ -97,9 +97,9 @@ def test_the_distance_of_any_gaussians_is_that_of_the_matrix_root() -> None:
 
 def test_moments_are_those_of_the_features() -> None:
     features = torch.randn(50, 3)
-    found = Moments.of(features)
+    computed = Moments.of(features)
     centred = features.double() - features.double().mean(dim=0)
-    torch.testing.assert_close(found.covariance, centred.T @ centred / 49)
+    torch.testing.assert_close(computed.covariance, centred.T @ centred / 49)
     with pytest.raises(ValueError, match="at least 2 images, but are of 1"):
         Moments.of(features[:1])
 
@@ -134,10 +134,10 @@ def test_no_network_but_the_published_one_is_run(tmp_path: Path) -> None:
 def test_features_come_from_a_file(published: Callable[..., Path]) -> None:
     path = published(Averages())
     batches = [noise(4, 3, 5, 5), noise(2, 3, 5, 5)]
-    found = InceptionFeatures(path).moments(batches)
+    computed = InceptionFeatures(path).moments(batches)
     expected = Moments.of(torch.cat(batches).float().mean(dim=(2, 3)))
-    torch.testing.assert_close(found.covariance, expected.covariance)
-    assert found.images == 6
+    torch.testing.assert_close(computed.covariance, expected.covariance)
+    assert computed.images == 6
 
 
 def test_what_is_no_network_is_refused(tmp_path: Path) -> None:

@@ -78,14 +78,14 @@ def test_the_total_of_a_toy_is_the_one_computed_by_hand(pictures: ImageSet) -> N
     zeros = int((model.codes(pictures.images(slice(None))) == 0).sum())
     every = symbols * len(pictures)
     bits = zeros + (every - zeros) * math.log2(2 * (CODES - 1))
-    found = row["bits_per_dim"]
-    assert found["reconstruction"] == pytest.approx(8, abs=1e-5)
+    rates = row["bits_per_dim"]
+    assert rates["reconstruction"] == pytest.approx(8, abs=1e-5)
     uniform = symbols * 2 / dimensions
-    assert found["prior_uniform"] == pytest.approx(uniform, abs=1e-5)
-    assert found["total_uniform"] == pytest.approx(8 + uniform, abs=1e-5)
+    assert rates["prior_uniform"] == pytest.approx(uniform, abs=1e-5)
+    assert rates["total_uniform"] == pytest.approx(8 + uniform, abs=1e-5)
     learned = bits / len(pictures) / dimensions
-    assert found["prior_learned"] == pytest.approx(learned, abs=1e-5)
-    assert found["total_learned"] == pytest.approx(8 + learned, abs=1e-5)
+    assert rates["prior_learned"] == pytest.approx(learned, abs=1e-5)
+    assert rates["total_learned"] == pytest.approx(8 + learned, abs=1e-5)
 
 
 def test_a_batch_size_changes_no_figure(pictures: ImageSet) -> None:
@@ -177,9 +177,11 @@ def test_the_first_call_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(measuring, name, warming(name))
     monkeypatch.setattr(measuring.time, "perf_counter", lambda: clock[0])
     drawing, conditions = Drawing(6), Conditions(batch_size=3)
-    found = measuring.sample_images(autoencoder(mixtures=2), None, drawing, conditions)
-    assert (found.seconds_codes, found.seconds_pixels) == (0.25, 0.25)
-    assert len(found.images) == 6
+    sampled = measuring.sample_images(
+        autoencoder(mixtures=2), None, drawing, conditions
+    )
+    assert (sampled.seconds_codes, sampled.seconds_pixels) == (0.25, 0.25)
+    assert len(sampled.images) == 6
 
 
 def test_speeds_of_codes_and_pixels_are_of_their_own_seconds() -> None:
@@ -216,9 +218,9 @@ def test_a_picture_is_written_pixel_by_pixel(tmp_path: Path) -> None:
     picture = torch.randint(256, (3, 4, 5), dtype=torch.uint8)
     path = write_png(picture, tmp_path / "new" / "a.png", scale=3)
     with Image.open(path) as image:
-        found = torch.from_numpy(numpy.array(image)).permute(2, 0, 1)
-    assert torch.equal(found[:, ::3, ::3], picture)
-    assert torch.equal(found[:, 2::3, 2::3], picture)
+        pixels = torch.from_numpy(numpy.array(image)).permute(2, 0, 1)
+    assert torch.equal(pixels[:, ::3, ::3], picture)
+    assert torch.equal(pixels[:, 2::3, 2::3], picture)
 
 
 def test_a_picture_is_whole_or_as_it_was(
@@ -248,8 +250,8 @@ def test_the_use_of_codes_is_read_from_the_log(tmp_path: Path) -> None:
     path = tmp_path / "train.log"
     lines = [log_line("train_inner", 10 * n, n) for n in (1, 2, 3)]
     path.write_text("noise\n" + "".join(lines) + log_line("valid", 30, 9))
-    found = [entry.values["vq_perplexity"] for entry in code_use(path)]
-    assert found == [1, 2, 3]
+    perplexities = [entry.values["vq_perplexity"] for entry in code_use(path)]
+    assert perplexities == [1, 2, 3]
     picture = plot_code_use(path, tmp_path / "codes.png")
     assert picture.read_bytes().startswith(b"\x89PNG")
 

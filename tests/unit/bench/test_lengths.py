@@ -28,8 +28,8 @@ def test_ranges_follow_each_other_and_leave_out_nothing() -> None:
     for before, after in zip(RANGES, RANGES[1:]):
         assert before.most is not None and after.least == before.most + 1
     for words in range(1, 100):
-        found = RANGES[range_of(words)]
-        assert found.least <= words <= (found.most or words)
+        length_range = RANGES[range_of(words)]
+        assert length_range.least <= words <= (length_range.most or words)
     assert [one.name for one in RANGES[::4]] == ["1–10", f"{EDGES[-1] + 1} and more"]
 
 

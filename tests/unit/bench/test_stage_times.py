@@ -73,10 +73,10 @@ class Translator:
         model.decode()
         model.spend(self.teacher_seconds)
         self.codec.decode()
-        found = SimpleNamespace(
+        hypothesis = SimpleNamespace(
             codes=[[1], [2]], teacher_seconds=self.teacher_seconds, text=""
         )
-        return [found] * len(sentences)
+        return [hypothesis] * len(sentences)
 
     def translate(self, sentences: list[str]) -> list[str]:
         return [one.text for one in self.hypotheses(sentences)]

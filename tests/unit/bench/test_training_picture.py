@@ -40,10 +40,10 @@ def documented(run: Path, out: Path) -> list[Path]:
 
 def test_lines_are_those_of_the_log(tmp_path: Path) -> None:
     curves = read_curves(write_log(tmp_path, **LATENT) / "train.log")
-    found = {p.title: list(known(p, dict(curves))) for p in PANELS}  # type: ignore[arg-type]
-    assert ("words, bits each", [1, 2], [3.0, 3.0]) in found["loss in training"]
-    assert ("the target's codes", [2], [50.0]) in found["validation BLEU"]
-    assert found["entropy of the posterior, nats"] == []
+    lines = {p.title: list(known(p, dict(curves))) for p in PANELS}  # type: ignore[arg-type]
+    assert ("words, bits each", [1, 2], [3.0, 3.0]) in lines["loss in training"]
+    assert ("the target's codes", [2], [50.0]) in lines["validation BLEU"]
+    assert lines["entropy of the posterior, nats"] == []
 
 
 def test_pictures_are_whole_and_the_same_each_time(tmp_path: Path) -> None:

@@ -30,13 +30,13 @@ def test_a_prior_that_says_nothing_changes_nothing(assign, even) -> None:
     z, mask, log_probs = batch()
     weight = 2.0 if even else 0.0
     log_probs = torch.full_like(log_probs, -math.log(CODES)) if even else log_probs
-    found = []
+    outs = []
     for prior in (None, Prior(log_probs, weight)):
         torch.manual_seed(5)
-        found.append(make(vq_assign=assign)(z, mask, prior))
-    assert found[1].codes.equal(found[0].codes)
-    torch.testing.assert_close(found[1].quantized, found[0].quantized)
-    torch.testing.assert_close(found[1].loss, found[0].loss)
+        outs.append(make(vq_assign=assign)(z, mask, prior))
+    assert outs[1].codes.equal(outs[0].codes)
+    torch.testing.assert_close(outs[1].quantized, outs[0].quantized)
+    torch.testing.assert_close(outs[1].loss, outs[0].loss)
 
 
 @pytest.mark.parametrize("slices", [1, 2])

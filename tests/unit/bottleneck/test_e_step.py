@@ -55,12 +55,12 @@ def test_the_e_step_is_the_same_in_small_parts(
     monkeypatch: pytest.MonkeyPatch, num_samples: int | None
 ) -> None:
     z, codebook = torch.randn(2, 23, 4), torch.randn(2, 5, 4)
-    found = []
+    assignments = []
     for size in (2**20, 40):  # of all vectors, or of four
         monkeypatch.setattr(assign, "_MAX_DISTANCES", size)
-        found.append(assign.e_step(z, codebook, torch.ones(2), num_samples))
-        assert found[-1].weights.dense().shape == (23, 2, 5)
-    a, b = found
+        assignments.append(assign.e_step(z, codebook, torch.ones(2), num_samples))
+        assert assignments[-1].weights.dense().shape == (23, 2, 5)
+    a, b = assignments
     for name in ("codes", "distances", "second_distances", "entropy"):
         torch.testing.assert_close(getattr(a, name), getattr(b, name))
     if num_samples != 3:

@@ -37,19 +37,19 @@ def test_the_value_is_the_code_exactly(name: str) -> None:
 def test_rotation_is_the_papers_matrix() -> None:
     z, q = pair(scale=3.0)
     upstream = torch.randn(2, 5, 4)
-    (found,) = gradient(gradients.rotate(z, q), upstream, z)
+    (at_z,) = gradient(gradients.rotate(z, q), upstream, z)
     for index in range(10):
         one, code, up = (t.detach().view(10, 4)[index] for t in (z, q, upstream))
         matrix = code.norm() / one.norm() * rotation(one, code)
         torch.testing.assert_close(matrix @ one, code)
-        torch.testing.assert_close(found.view(10, 4)[index], matrix.t() @ up)
+        torch.testing.assert_close(at_z.view(10, 4)[index], matrix.t() @ up)
 
 
 def test_rotation_keeps_the_angle_between_gradient_and_vector() -> None:
     z, q = pair(scale=0.5)
     upstream = torch.randn(2, 5, 4)
-    (found,) = gradient(gradients.rotate(z, q), upstream, z)
-    angle = torch.cosine_similarity(found, z, dim=-1)
+    (at_z,) = gradient(gradients.rotate(z, q), upstream, z)
+    angle = torch.cosine_similarity(at_z, z, dim=-1)
     torch.testing.assert_close(angle, torch.cosine_similarity(upstream, q, dim=-1))
 
 
@@ -57,8 +57,8 @@ def test_vectors_at_zero_or_opposite_to_their_code_stay_finite() -> None:
     z = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]], requires_grad=True)
     q = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])
     for name, pass_on in gradients.GRADIENTS.items():
-        (found,) = gradient(pass_on(z, q, 0.0), torch.ones(3, 2), z)
-        assert found.isfinite().all(), name
+        (at_z,) = gradient(pass_on(z, q, 0.0), torch.ones(3, 2), z)
+        assert at_z.isfinite().all(), name
 
 
 def test_diveq_moves_as_far_as_the_code_is() -> None:
@@ -92,12 +92,12 @@ def test_the_bottleneck_passes_gradients_by_its_option(
     out = bottleneck(z_e)
     torch.testing.assert_close(out.quantized, bottleneck.lookup(out.codes))
     upstream = torch.randn(2, 5, 8)
-    (found,) = gradient(out.quantized, upstream, z_e)
+    (at_z,) = gradient(out.quantized, upstream, z_e)
     parts = 2 if options.get("slices") else 1
     sliced = [t.unflatten(-1, (parts, -1)) for t in (z_e, out.quantized.detach())]
     expected = gradients.GRADIENTS[name](*sliced, 0.0).flatten(-2)
-    torch.testing.assert_close(found, gradient(expected, upstream, z_e)[0])
-    assert not torch.allclose(found, upstream)
+    torch.testing.assert_close(at_z, gradient(expected, upstream, z_e)[0])
+    assert not torch.allclose(at_z, upstream)
 
 
 @pytest.mark.parametrize("name", ["straight", "rotation", "diveq"])
@@ -106,8 +106,8 @@ def test_evaluation_passes_straight_through(make: Make, name: str) -> None:
     z_e = torch.randn(2, 5, 8, requires_grad=True)
     out = bottleneck(z_e)
     assert torch.equal(out.quantized, bottleneck.lookup(out.codes))
-    (found,) = gradient(out.quantized, torch.ones(2, 5, 8), z_e)
-    assert torch.equal(found, torch.ones(2, 5, 8))
+    (at_z,) = gradient(out.quantized, torch.ones(2, 5, 8), z_e)
+    assert torch.equal(at_z, torch.ones(2, 5, 8))
 
 
 @pytest.mark.parametrize("update", ["gradient", "linear"])
@@ -119,5 +119,5 @@ def test_with_diveq_codes_learn_from_the_decoder_alone(make: Make, update: str) 
     error = (z_e - bottleneck.lookup(out.codes)).square().mean()
     torch.testing.assert_close(out.loss, 0.5 * error.detach())
     assert not out.loss.requires_grad  # nothing of it reaches a code
-    (found,) = gradient(out.quantized, torch.randn(2, 5, 8), learned)
-    assert found.abs().sum() > 0
+    (at_codes,) = gradient(out.quantized, torch.randn(2, 5, 8), learned)
+    assert at_codes.abs().sum() > 0

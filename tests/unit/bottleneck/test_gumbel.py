@@ -74,10 +74,10 @@ def test_the_loss_is_the_divergence_from_the_uniform_prior(make: Make) -> None:
     prior = torch.distributions.Categorical(logits=torch.zeros(8))
     expected = torch.distributions.kl_divergence(q, prior).sum(0).mean()
     torch.testing.assert_close(out.loss, 0.3 * expected)
-    found, wanted = (
+    slope, wanted = (
         torch.autograd.grad(loss, z_e)[0] for loss in (out.loss, 0.3 * expected)
     )
-    torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(slope, wanted)
     assert make(kind="gumbel")(z_e).loss.item() == 0
 
 

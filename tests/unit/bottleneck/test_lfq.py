@@ -59,8 +59,8 @@ def test_the_loss_is_that_of_the_paper(
     error = (u - out.quantized.detach().flatten(0, 1)).square().mean()
     loss = 0.2 * error + 0.3 * (own - 0.7 * of_all)
     torch.testing.assert_close(out.loss.double(), loss)
-    found, expected = (torch.autograd.grad(x, z_e)[0] for x in (out.loss, loss))
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+    slope, expected = (torch.autograd.grad(x, z_e)[0] for x in (out.loss, loss))
+    torch.testing.assert_close(slope, expected, rtol=1e-4, atol=1e-6)
     assert out.metrics["posterior_entropy"] == pytest.approx(own.item(), rel=1e-4)
 
 
@@ -68,10 +68,10 @@ def test_the_loss_is_that_of_the_paper(
 def test_the_mean_posterior_is_that_of_all_codes(bits: int) -> None:
     numbers = torch.randn(2, 7, bits)
     codes = 0.5 * (2 * lfq.codes_to_bits(torch.arange(2**bits), bits) - 1)
-    found = lfq.mean_posterior(lfq.bit_log_probs(numbers, 0.5, 1.3))
+    mean = lfq.mean_posterior(lfq.bit_log_probs(numbers, 0.5, 1.3))
     for index in range(2):
         q = posterior(numbers[index], codes, 1.3).mean(0).float()
-        torch.testing.assert_close(found[index].sort().values, q.sort().values)
+        torch.testing.assert_close(mean[index].sort().values, q.sort().values)
 
 
 def test_sure_and_spread_vectors_have_the_least_loss(make: Make) -> None:
@@ -116,10 +116,10 @@ def test_the_temperature_follows_the_schedule(make: Make) -> None:
     for update in range(3):
         bottleneck.set_num_updates(update)
         entropies.append(bottleneck(z_e).metrics["posterior_entropy"])
-    for found, tau in zip(entropies, (4.0, 1.0, 0.25)):
+    for entropy, tau in zip(entropies, (4.0, 1.0, 0.25)):
         q = posterior(z_e[0], bottleneck.codebook[0].detach(), tau)
         own = torch.special.entr(q).sum(-1).mean().item()
-        assert found == pytest.approx(own, rel=1e-4)
+        assert entropy == pytest.approx(own, rel=1e-4)
 
 
 def test_codes_that_no_vector_may_have_harm_no_gradient() -> None:

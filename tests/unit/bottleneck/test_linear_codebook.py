@@ -41,24 +41,24 @@ def test_the_loss_is_that_of_the_paper(make: Make) -> None:
     out = bottleneck(z_e)
     error = z_e - bottleneck.lookup(out.codes)
     assert out.loss.item() == pytest.approx(1.25 * error.square().mean().item())
-    (found,) = torch.autograd.grad(out.loss, z_e, retain_graph=True)
-    torch.testing.assert_close(found, 2 * 0.25 * error.detach() / error.numel())
-    (found,) = torch.autograd.grad(out.loss, bottleneck.table.basis)
+    (at_z,) = torch.autograd.grad(out.loss, z_e, retain_graph=True)
+    torch.testing.assert_close(at_z, 2 * 0.25 * error.detach() / error.numel())
+    (at_basis,) = torch.autograd.grad(out.loss, bottleneck.table.basis)
     chosen = bottleneck.table.points[0][out.codes[..., 0]]  # (2, 5, 8)
     slope = -2 / error.numel() * torch.einsum("bli,blj->ij", chosen, error.detach())
-    torch.testing.assert_close(found[0], slope)
+    torch.testing.assert_close(at_basis[0], slope)
 
 
 @pytest.mark.parametrize("slicing", ["product", "residual"])
 def test_a_codebook_from_data_is_that_of_averages(make: Make, slicing: str) -> None:
     vectors = torch.randn(1, 100, 8)
-    found = []
+    codebooks = []
     for update in ("ema", "linear"):
         bottleneck = make(update=update, init="data", slices=2, slicing=slicing)
         bottleneck(vectors)
         bottleneck.m_step()
-        found.append(bottleneck.codebook)
-    torch.testing.assert_close(*found)
+        codebooks.append(bottleneck.codebook)
+    torch.testing.assert_close(*codebooks)
 
 
 def test_restarts_are_refused(make: Make) -> None:

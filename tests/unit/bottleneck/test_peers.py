@@ -56,11 +56,11 @@ def check_grouped(make: Make, slices: int, metric: str) -> None:
         torch.testing.assert_close(out.quantized, quantized)
         assert torch.equal(out.codes, codes.view(out.codes.shape))
         torch.testing.assert_close(out.loss, loss.squeeze())
-        found, expected = (
+        own_gradient, expected = (
             torch.autograd.grad((q * upstream).sum() + own, z)[0]
             for q, own in ((out.quantized, out.loss), (quantized, loss.sum()))
         )
-        torch.testing.assert_close(found, expected)
+        torch.testing.assert_close(own_gradient, expected)
         bottleneck.m_step()
         if metric == "euclidean":  # theirs averages codes of length 1, ours vectors
             torch.testing.assert_close(bottleneck.codebook, theirs._codebook.embed)
@@ -114,10 +114,10 @@ def test_simvq(make: Make, rotation: bool) -> None:
     assert torch.equal(out.codes[..., 0], codes)
     torch.testing.assert_close(out.loss, loss)
     for find, other in (([z, table.basis], [z, theirs.code_transform.weight]),):
-        found = torch.autograd.grad((out.quantized * upstream).sum() + out.loss, find)
+        slopes = torch.autograd.grad((out.quantized * upstream).sum() + out.loss, find)
         expected = torch.autograd.grad((quantized * upstream).sum() + loss, other)
-        torch.testing.assert_close(found[0], expected[0])
-        torch.testing.assert_close(found[1][0], expected[1].t())
+        torch.testing.assert_close(slopes[0], expected[0])
+        torch.testing.assert_close(slopes[1][0], expected[1].t())
 
 
 @pytest.mark.parametrize("name", ["rotation", "diveq"])
@@ -133,10 +133,10 @@ def test_gradients_past_the_assignment(name: str) -> None:
         torch.manual_seed(3)
         value = function(z, q)
         total = (value * upstream).sum()
-        found = torch.autograd.grad(total, (z, q), allow_unused=True)
+        slopes = torch.autograd.grad(total, (z, q), allow_unused=True)
         if name == "rotation":  # theirs scales by |q|, of which there is no gradient
-            found = found[:1]
-        results.append([value, *found])
+            slopes = slopes[:1]
+        results.append([value, *slopes])
     for a, b in zip(*results):
         torch.testing.assert_close(a, b)
 
@@ -153,11 +153,11 @@ def test_finite_scalar_quantization(make: Make, squash: str) -> None:
     out, (quantized, codes) = bottleneck(z), theirs(scale * z)
     torch.testing.assert_close(out.quantized, quantized)
     assert torch.equal(out.codes[..., 0], codes.long())
-    found, expected = (
+    own_gradient, expected = (
         torch.autograd.grad((q * upstream).sum(), z)[0]
         for q in (out.quantized, quantized)
     )
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(own_gradient, expected)
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -184,8 +184,8 @@ def test_lookup_free_quantization(make: Make, metric: str) -> None:
     mirrored = (codes.unsqueeze(-1) >> torch.arange(4)) & 1  # highest bit first
     assert torch.equal(out.codes[..., 0], (mirrored << torch.arange(3, -1, -1)).sum(-1))
     torch.testing.assert_close(out.loss, loss)
-    found, expected = (
+    own_gradient, expected = (
         torch.autograd.grad((q * upstream).sum() + own, z)[0]
         for q, own in ((out.quantized, out.loss), (quantized, loss))
     )
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(own_gradient, expected, rtol=1e-4, atol=1e-5)

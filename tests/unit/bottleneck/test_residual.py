@@ -14,7 +14,7 @@ WIDTH = 8
 
 def chain(make: Make, whole: Bottleneck, **options: object) -> list[Bottleneck]:
     """Quantizers of one slice each, with the codes of a residual one."""
-    found = []
+    singles = []
     for index in range(whole.num_slices):
         single = make(**options)
         state = {
@@ -23,8 +23,8 @@ def chain(make: Make, whole: Bottleneck, **options: object) -> list[Bottleneck]:
             if "_extra" not in name
         }
         single.load_state_dict(state, strict=False)
-        found.append(single)
-    return found
+        singles.append(single)
+    return singles
 
 
 @pytest.mark.parametrize(

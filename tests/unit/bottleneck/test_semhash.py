@@ -19,10 +19,10 @@ def test_saturating_sigmoid_reaches_both_ends() -> None:
 
 def test_codes_and_bits_are_the_same_thing() -> None:
     codes = torch.arange(64).view(4, 16)
-    found = bits.codes_to_bits(codes, 6)
-    assert found.shape == (4, 16, 6)
-    assert torch.equal(bits.bits_to_codes(found), codes)
-    assert found[0, 6].tolist() == [0, 1, 1, 0, 0, 0]  # lowest first
+    all_bits = bits.codes_to_bits(codes, 6)
+    assert all_bits.shape == (4, 16, 6)
+    assert torch.equal(bits.bits_to_codes(all_bits), codes)
+    assert all_bits[0, 6].tolist() == [0, 1, 1, 0, 0, 0]  # lowest first
 
 
 def test_evaluation_shows_the_lookup_of_the_codes(make: Make) -> None:

@@ -50,8 +50,8 @@ def test_codes_are_the_nearest_of_their_space(
         near = torch.cosine_similarity(z.unsqueeze(2), codes.unsqueeze(1), dim=-1)
     else:
         near = -(z.unsqueeze(2) - codes.unsqueeze(1)).square().sum(-1)
-    found = bottleneck(z_e).codes.flatten(0, 1).t()
-    assert torch.equal(found, near.argmax(-1))
+    chosen = bottleneck(z_e).codes.flatten(0, 1).t()
+    assert torch.equal(chosen, near.argmax(-1))
 
 
 def test_cosine_ignores_the_length_of_vectors(make: Make) -> None:

@@ -308,8 +308,8 @@ def test_a_checkpoint_with_one_count_for_uses_and_restarts_loads(
     train(trained, [z_e] * 5)
     saved = {k: v for k, v in trained.state_dict().items() if ".use." not in k}
     loaded.load_state_dict(saved)
-    expected, found = trained(z_e).metrics, loaded(z_e).metrics
-    assert found["dead_codes"] == expected["dead_codes"] == 7 / 8
+    expected, figures = trained(z_e).metrics, loaded(z_e).metrics
+    assert figures["dead_codes"] == expected["dead_codes"] == 7 / 8
 
 
 def test_a_loaded_model_knows_that_its_warm_up_is_over(

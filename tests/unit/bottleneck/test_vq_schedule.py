@@ -151,7 +151,7 @@ def test_a_resumed_schedule_goes_on(make: Make, train: Callable) -> None:
     resumed.load_state_dict(unbroken.state_dict())
     z_e = torch.randn(2, 10, 8)
     expected = unbroken(z_e).metrics
-    found = resumed(z_e).metrics
+    figures = resumed(z_e).metrics
     for name in ("num_samples", "temperature"):
-        assert found[name] == expected[name]
-    assert 1 < found["num_samples"] < 10
+        assert figures[name] == expected[name]
+    assert 1 < figures["num_samples"] < 10

@@ -52,8 +52,8 @@ def symbols(dictionary: Dictionary) -> Symbols:
     return Symbols(dictionary.pad(), dictionary.eos(), dictionary.unk())
 
 
-def texts(found: list[list[Translation]]) -> list[list[list[int]]]:
-    return [[one.tokens for one in of_one] for of_one in found]
+def texts(translations: list[list[Translation]]) -> list[list[list[int]]]:
+    return [[one.tokens for one in of_one] for of_one in translations]
 
 
 Same = Callable[[Any, int], None]
@@ -71,10 +71,12 @@ def finds_the_same(
         )
         for row in sources:
             [expected] = reference({"net_input": net_input(row)})
-            [found] = Search(model, symbols, width)([row])
+            [translations] = Search(model, symbols, width)([row])
             scores = [float(one["score"]) for one in expected]
-            assert [one.score for one in found] == pytest.approx(scores, abs=1e-4)
-            assert [one.tokens for one in found] == [
+            assert [one.score for one in translations] == pytest.approx(
+                scores, abs=1e-4
+            )
+            assert [one.tokens for one in translations] == [
                 one["tokens"][:-1].tolist() for one in expected
             ]
 
@@ -112,8 +114,8 @@ def test_no_translation_is_empty_as_in_fairseq(
 ) -> None:
     finds_the_same(hasty, width)
     for hypotheses, temperature in ((width, None), (50, 1.0)):
-        found = Search(hasty, symbols, hypotheses, temperature)(sources)
-        assert all(one.tokens for of_one in found for one in of_one)
+        translations = Search(hasty, symbols, hypotheses, temperature)(sources)
+        assert all(one.tokens for of_one in translations for one in of_one)
 
 
 def net_input(row: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -136,8 +138,8 @@ def test_a_loop_is_cut_off(model: Any, symbols: Symbols) -> None:
         model.decoder.output_projection.weight[4:].add_(1)
     rows = [torch.tensor([5, 6, symbols.eos]), torch.tensor([7, symbols.eos])]
     for width in (1, 3):
-        found = Search(model, symbols, width)(rows)
-        for row, of_one in zip(rows, found):
+        translations = Search(model, symbols, width)(rows)
+        for row, of_one in zip(rows, translations):
             longest = max(len(one.tokens) for one in of_one)
             assert longest <= 2 * len(row) + 20
             assert len(of_one) == width
@@ -161,11 +163,11 @@ def test_drawn_words_have_the_models_frequencies(model: Any, symbols: Symbols) -
     """The score of a drawn sentence is the model's log-probability of it."""
     row = torch.tensor([5, 9, symbols.eos])
     number = 2_000
-    [found] = Search(model, symbols, number, temperature=1.0)([row], 3)
-    lengths = {tuple(one.tokens): one.score for one in found}
-    assert len(found) == number
-    common = max(set(lengths), key=[tuple(f.tokens) for f in found].count)
-    share = sum(tuple(one.tokens) == common for one in found) / number
+    [drawn] = Search(model, symbols, number, temperature=1.0)([row], 3)
+    lengths = {tuple(one.tokens): one.score for one in drawn}
+    assert len(drawn) == number
+    common = max(set(lengths), key=[tuple(f.tokens) for f in drawn].count)
+    share = sum(tuple(one.tokens) == common for one in drawn) / number
     probability = torch.tensor(lengths[common] * (len(common) + 1)).exp()
     assert share == pytest.approx(float(probability), abs=0.05)
 

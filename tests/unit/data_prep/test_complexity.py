@@ -63,8 +63,8 @@ def test_divergence_by_hand() -> None:
     first = 0.75 * math.log((3 + e) / (4 + v) / ((4 + e) / (4 + v)))
     first += 0.25 * math.log((1 + e) / (4 + v) / (e / (4 + v)))
     second = math.log((5 + e) / (5 + v) / (e / (5 + v)))
-    found = complexity.divergences(human, other, 3)
-    assert found == pytest.approx([first, second])
+    by_source = complexity.divergences(human, other, 3)
+    assert by_source == pytest.approx([first, second])
 
 
 def test_one_wording_is_easier_than_two() -> None:

@@ -81,8 +81,8 @@ def test_both_doors_clean_alike(tmp_path: Path, raw: str, lang: str) -> None:
 def test_lines_are_counted_as_in_measuring(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_bytes(b"one\rhalf\ntwo\x0b\xc2\x85\n\nfour")
-    found = lines.read_lines(path)
-    assert [line.strip() for line in found] == list(read_lines(path))
+    counted = lines.read_lines(path)
+    assert [line.strip() for line in counted] == list(read_lines(path))
     path.write_bytes(b"")
     assert lines.read_lines(path) == list(read_lines(path)) == []
 

@@ -104,9 +104,9 @@ def test_a_folder_made_elsewhere_is_described(own: Path, tmp_path: Path) -> None
     codes = tmp_path / "my.codes"
     codes.write_text("#version: 0.2\na b</w>\n")
     describe(own, "--bpe-codes", str(codes))
-    found = json.loads((own / "text.json").read_text())
-    assert set(found.pop("sha256")) == {"bpe.codes", "dict.en.txt", "dict.de.txt"}
-    assert found == {
+    described = json.loads((own / "text.json").read_text())
+    assert set(described.pop("sha256")) == {"bpe.codes", "dict.en.txt", "dict.de.txt"}
+    assert described == {
         "source_lang": "en",
         "target_lang": "de",
         "tokenizer": "moses",

@@ -110,8 +110,8 @@ def test_the_average_is_the_mean(tmp_path: Path) -> None:
 def test_the_newest_checkpoints_are_averaged(tmp_path: Path) -> None:
     for name in ("1_900", "1_1000", "2_1100", "_best", "_last"):
         save(tmp_path / f"checkpoint{'' if name[0] == '_' else '_'}{name}.pt", 1.0)
-    found = [path.name for path in average.last_checkpoints(tmp_path, 2)]
-    assert found == ["checkpoint_1_1000.pt", "checkpoint_2_1100.pt"]
+    names = [path.name for path in average.last_checkpoints(tmp_path, 2)]
+    assert names == ["checkpoint_1_1000.pt", "checkpoint_2_1100.pt"]
     with pytest.raises(UserError, match="must hold 4 checkpoints .* but holds 3"):
         average.last_checkpoints(tmp_path, 4)
 
@@ -119,8 +119,8 @@ def test_the_newest_checkpoints_are_averaged(tmp_path: Path) -> None:
 def test_epochs_are_averaged_if_there_are_no_others(tmp_path: Path) -> None:
     for name in ("9", "10", "_best"):
         save(tmp_path / f"checkpoint{name}.pt", 1.0)
-    found = [path.name for path in average.last_checkpoints(tmp_path, 2)]
-    assert found == ["checkpoint9.pt", "checkpoint10.pt"]
+    names = [path.name for path in average.last_checkpoints(tmp_path, 2)]
+    assert names == ["checkpoint9.pt", "checkpoint10.pt"]
 
 
 def test_different_models_are_refused(tmp_path: Path) -> None:

@@ -83,11 +83,11 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     }
     path = tmp_path / "x.safetensors"
     write_tensors(path, tensors)
-    found = read_tensors(path)
-    assert found.keys() == tensors.keys()
+    read = read_tensors(path)
+    assert read.keys() == tensors.keys()
     for name, tensor in tensors.items():
-        assert found[name].dtype == tensor.dtype
-        assert (found[name] == tensor).all() and found[name].shape == tensor.shape
+        assert read[name].dtype == tensor.dtype
+        assert (read[name] == tensor).all() and read[name].shape == tensor.shape
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
@@ -98,8 +98,8 @@ def test_the_format_is_that_of_the_package(tmp_path: Path) -> None:
     package = pytest.importorskip("safetensors.numpy")
     tensors = {"b": random(3, 5), "a": numpy.ones((2, 7), numpy.int8)}
     write_tensors(tmp_path / "x", tensors)
-    found = package.load_file(tmp_path / "x")
-    assert all((found[name] == tensors[name]).all() for name in tensors)
+    read = package.load_file(tmp_path / "x")
+    assert all((read[name] == tensors[name]).all() for name in tensors)
 
 
 def test_other_types_are_refused(tmp_path: Path) -> None:
@@ -263,8 +263,8 @@ def test_a_convolution_is_a_product_of_three_neighbours(build_latent: Any) -> No
     weight = torch.tensor(unpack_dense(dense, conv.out_channels))
     x = torch.randn(3, conv.in_channels)
     expected = conv(x.T.unsqueeze(0))[0, :, 1]
-    found = weight @ x.flatten() + conv.bias
-    assert found.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+    products = weight @ x.flatten() + conv.bias
+    assert products.tolist() == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_positions_are_those_of_the_model(build_latent: Any, teacher_of: Any) -> None:
@@ -278,12 +278,12 @@ def test_positions_are_those_of_the_model(build_latent: Any, teacher_of: Any) ->
 
 def test_a_model_is_described(build_latent: Any, words: Dictionary) -> None:
     model = build_latent(compression_steps=2)
-    found = describe(model, {"en": words, "de": words})
-    assert found["kind"] == "latent" and found["chunk"] == 4
-    assert found["vocabulary"] == {"source": 40, "target": 40}
-    assert found["special"] == {"bos": 0, "pad": 1, "eos": 2, "unk": 3}
-    assert found["languages"] == ["en", "de"]
-    assert json.loads(json.dumps(found)) == found
+    description = describe(model, {"en": words, "de": words})
+    assert description["kind"] == "latent" and description["chunk"] == 4
+    assert description["vocabulary"] == {"source": 40, "target": 40}
+    assert description["special"] == {"bos": 0, "pad": 1, "eos": 2, "unk": 3}
+    assert description["languages"] == ["en", "de"]
+    assert json.loads(json.dumps(description)) == description
 
 
 def test_what_the_engine_does_not_compute_is_refused(

@@ -21,18 +21,18 @@ def generate(
 ) -> list[Any]:
     """Returns what fairseq finds, one sentence at a time: its limits are a batch's."""
     generator = SequenceGenerator([model], words, **options)
-    found = []
+    hypotheses = []
     for source in sources:
         tokens = torch.tensor([source])
         lengths = torch.tensor([len(source)])
         sample = {"net_input": {"src_tokens": tokens, "src_lengths": lengths}}
-        found += generator.generate([model], sample)
-    return found
+        hypotheses += generator.generate([model], sample)
+    return hypotheses
 
 
-def agree(found: Any, wanted: Any) -> None:
+def agree(translations: Any, wanted: Any) -> None:
     """Checks words, and scores to 1e-4."""
-    for own, other in zip(found, wanted, strict=True):
+    for own, other in zip(translations, wanted, strict=True):
         assert [h.tokens for h in own] == [h["tokens"].tolist() for h in other]
         for hypothesis, same in zip(own, other, strict=True):
             assert hypothesis.score == pytest.approx(float(same["score"]), abs=1e-4)
@@ -81,8 +81,8 @@ def test_given_words_are_scored_as_the_model_scores_them(
 ) -> None:
     model = teacher_of(pre_norm)
     sources, targets = (sentences(batch(n)) for n in ([5, 2, 9], [4, 11, 1]))
-    found = to_engine(model).score(sources, targets)
-    for source, target, scores in zip(sources, targets, found, strict=True):
+    scored = to_engine(model).score(sources, targets)
+    for source, target, scores in zip(sources, targets, scored, strict=True):
         previous = torch.tensor([[EOS, *target[:-1]]])
         lengths = torch.tensor([len(source)])
         logits, _ = model(torch.tensor([source]), lengths, previous)
@@ -96,9 +96,9 @@ def test_the_teacher_ranks_the_candidates_of_a_latent_model(
     latent, teacher = to_engine(build_latent()), to_engine(teacher_of(True))
     sources = sentences(batch(LENGTHS))
     options = options_of(search="sample", width=6, max_length_ratio=1.5)
-    found = latent.translate_ranked(sources, teacher, options)
+    rankings = latent.translate_ranked(sources, teacher, options)
     candidates = latent.translate(sources, options)
-    for source, own, other in zip(sources, found, candidates, strict=True):
+    for source, own, other in zip(sources, rankings, candidates, strict=True):
         assert {tuple(h.tokens) for h in own} == {tuple(h.tokens) for h in other}
         ranks = [h.rank_score for h in own]
         assert ranks == sorted(ranks, reverse=True)
@@ -124,7 +124,7 @@ def test_verified_drafts_give_the_greedy_translations(
     sources = sentences(batch(LENGTHS))
     options = options_of(**limit)
     wanted = teacher.translate(sources, options)
-    found = latent.translate_verified(sources, teacher, options)
-    assert [h.tokens for (h,) in found] == [h.tokens for (h,) in wanted]
-    assert [h.score for (h,) in found] == [h.score for (h,) in wanted]
-    assert all(1 <= h.steps <= len(h.tokens) for (h,) in found)
+    verified = latent.translate_verified(sources, teacher, options)
+    assert [h.tokens for (h,) in verified] == [h.tokens for (h,) in wanted]
+    assert [h.score for (h,) in verified] == [h.score for (h,) in wanted]
+    assert all(1 <= h.steps <= len(h.tokens) for (h,) in verified)

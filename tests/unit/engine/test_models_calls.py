@@ -14,11 +14,11 @@ UNK = 3
 SETS = engine.engine().supported() if engine.available() else []
 
 
-def result(found: Any) -> list[Any]:
+def result(translations: Any) -> list[Any]:
     """Returns all that is known of translations, comparable."""
     return [
         [(h.tokens, h.codes, h.positional_scores, h.score, h.count) for h in sentence]
-        for sentence in found
+        for sentence in translations
     ]
 
 
@@ -49,10 +49,10 @@ def test_neither_batch_nor_order_nor_threads_change_anything(
     options = options_of(search=search, width=width, **limits)
     wanted = [result(model.translate([row], options))[0] for row in rows]
     for size in (7, len(rows)):
-        found = []
+        results = []
         for start in range(0, len(rows), size):
-            found += result(model.translate(rows[start : start + size], options))
-        assert found == wanted
+            results += result(model.translate(rows[start : start + size], options))
+        assert results == wanted
     assert result(model.translate(rows[::-1], options)) == wanted[::-1]
     options.threads = 8
     assert result(model.translate(rows, options)) == wanted
@@ -62,16 +62,18 @@ def test_concurrent_calls_do_not_disturb_each_other(make: Any) -> None:
     model, rows = make("int8"), sources(16)
     wanted = result(model.translate(rows))
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: result(model.translate(rows)), range(8)))
-    assert found == [wanted] * 8
+        results = list(pool.map(lambda _: result(model.translate(rows)), range(8)))
+    assert results == [wanted] * 8
 
 
 def test_extreme_sentences_are_translated(make: Any, options_of: Any) -> None:
     model = make("int8")
     longest = [4 + i % 30 for i in range(63)] + [EOS]
     rows = [[EOS], [5], [UNK] * 5 + [EOS], longest, [EOS] * 3]
-    found = model.translate(rows, options_of(max_len_a=1, max_len_b=10))
-    assert all(h.tokens[-1] == EOS and EOS not in h.tokens[:-1] for (h,) in found)
+    translations = model.translate(rows, options_of(max_len_a=1, max_len_b=10))
+    assert all(
+        h.tokens[-1] == EOS and EOS not in h.tokens[:-1] for (h,) in translations
+    )
     assert model.translate([]) == []
 
 
@@ -188,8 +190,8 @@ def test_candidates_longer_than_a_teacher_reads_are_refused(
     build_latent: Any, teacher_of: Any, described: Any, options_of: Any
 ) -> None:
     models = [
-        engine.engine().Model(path, {**found, "max_source": 10, "max_target": 10})
-        for path, found in map(described, (build_latent(), teacher_of(True)))
+        engine.engine().Model(path, {**description, "max_source": 10, "max_target": 10})
+        for path, description in map(described, (build_latent(), teacher_of(True)))
     ]
     options = options_of(length_ratio=5.0, min_length=60)
     sentence = "must read candidates of 1[1-9] tokens, but reads at most 10 instead"
@@ -203,8 +205,10 @@ def test_weights_too_large_to_compute_with_do_no_harm(
     model = build_latent()
     with torch.no_grad():
         model.predictor.output.weight.mul_(1e38)
-    found = to_engine(model).translate(sources(8), options_of(search="beam", width=40))
-    assert all(h.tokens[-1] == EOS for sentence in found for h in sentence)
+    translations = to_engine(model).translate(
+        sources(8), options_of(search="beam", width=40)
+    )
+    assert all(h.tokens[-1] == EOS for sentence in translations for h in sentence)
 
 
 def test_what_a_kind_of_model_cannot_do_is_refused(
@@ -268,9 +272,9 @@ def test_a_shortlist_of_all_words_changes_nothing(
     model, rows = make(number_format), sources(5)
     options = options_of(max_len_b=20, **search)
     everything = lexicon({}, list(range(VOCABULARY)))
-    found = model.translate(rows, options, everything)
+    translations = model.translate(rows, options, everything)
     wanted = model.translate(rows, options)
-    for own, other in zip(found, wanted, strict=True):
+    for own, other in zip(translations, wanted, strict=True):
         assert [h.tokens for h in own] == [h.tokens for h in other]
 
 

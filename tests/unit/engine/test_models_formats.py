@@ -26,7 +26,7 @@ def test_int8_chooses_what_float32_chooses(
     model = build_latent() if kind == "latent" else teacher_of(True)
     options, rows = options_of(min_length=20, max_len_b=30), sources()
     own, exact = (
-        [found for (found,) in to_engine(model, number).translate(rows, options)]
+        [best for (best,) in to_engine(model, number).translate(rows, options)]
         for number in ("int8", "float32")
     )
     pairs = list(zip(own, exact, strict=True))
@@ -56,9 +56,9 @@ def test_a_thousand_words_are_translated_as_by_the_model(
     generator = IterativeLatentGenerator(words, lengths=rule)
     ((wanted,),) = generator.generate([model], {"net_input": {"src_tokens": row}})
     options = options_of(min_length=MANY, max_len_b=MANY + 1)
-    ((found,),) = to_engine(model).translate(row.tolist(), options)
-    assert found.tokens == wanted.tokens.tolist() and len(found.tokens) > MANY
-    assert found.score == pytest.approx(wanted.score, rel=1e-5)
+    ((best,),) = to_engine(model).translate(row.tolist(), options)
+    assert best.tokens == wanted.tokens.tolist() and len(best.tokens) > MANY
+    assert best.score == pytest.approx(wanted.score, rel=1e-5)
     whole, one = to_engine(model, "int8"), [5, 6, 2]
     both = whole.translate([row[0].tolist(), one], options)
     assert both[1][0].tokens == whole.translate([one], options)[0][0].tokens
@@ -83,5 +83,5 @@ def test_sums_that_would_not_fit_into_32_bits_are_refused(
     wide = build_latent(encoder_embed_dim=4, encoder_ffn_embed_dim=most + 1)
     with pytest.raises(ValueError, match="at most 65793 inputs in int8, but has 65794"):
         to_engine(wide, "int8")
-    ((found,),) = to_engine(wide).translate([[5, 6, 2]], options_of(max_len_b=5))
-    assert found.tokens
+    ((best,),) = to_engine(wide).translate([[5, 6, 2]], options_of(max_len_b=5))
+    assert best.tokens

@@ -24,10 +24,10 @@ def generate(model: Any, words: Any, rows: torch.Tensor, **options: Any) -> Any:
     return generator.generate([model], {"net_input": {"src_tokens": rows}})
 
 
-def agree(found: Any, wanted: Any, ranked: bool = True) -> None:
+def agree(translations: Any, wanted: Any, ranked: bool = True) -> None:
     """Checks words and codes, and scores to 1e-4."""
-    assert len(found) == len(wanted)
-    for own, other in zip(found, wanted, strict=True):
+    assert len(translations) == len(wanted)
+    for own, other in zip(translations, wanted, strict=True):
         if ranked:
             assert [h.tokens for h in own] == [h.tokens.tolist() for h in other]
         by_words = {tuple(h.tokens.tolist()): h for h in other}
@@ -59,8 +59,8 @@ def test_greedy_codes_and_words_are_those_of_the_model(
 ) -> None:
     model = build_latent(**changes)
     rows = batch(LENGTHS)
-    found = to_engine(model).translate(sentences(rows))
-    agree(found, generate(model, words, rows))
+    translations = to_engine(model).translate(sentences(rows))
+    agree(translations, generate(model, words, rows))
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_lengths_keep_the_same_bounds(
         "shortest": "min_length",
     }
     options = options_of(**{names[name]: value for name, value in rule.items()})
-    found = to_engine(model).translate(sentences(rows), options)
-    agree(found, generate(model, words, rows, lengths=LengthRule(**rule)))
+    translations = to_engine(model).translate(sentences(rows), options)
+    agree(translations, generate(model, words, rows, lengths=LengthRule(**rule)))
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ def test_passes_of_refinement_are_those_of_the_generator(
     rows = batch(LENGTHS)
     wanted = generate(model, words, rows, max_iter=3, lengths=LengthRule(most=most))
     options = options_of(passes=3, max_length_ratio=most)
-    found = to_engine(model).translate(sentences(rows), options)
-    agree(found, wanted)
-    assert {h.steps for (h,) in found} - {0}
+    translations = to_engine(model).translate(sentences(rows), options)
+    agree(translations, wanted)
+    assert {h.steps for (h,) in translations} - {0}
 
 
 def test_scores_are_optional(

@@ -16,9 +16,9 @@ pytest.importorskip("vq_nat.translation.word_codes")
 @pytest.fixture(params=[2, 3, 4])
 def model(request: pytest.FixtureRequest, build_latent: Any) -> Any:
     """A model of k words a code, whose hidden word is seen."""
-    found = build_latent(vq_kind="words", words_per_code=request.param)
-    torch.nn.init.normal_(found.hidden_word)
-    return found
+    latent = build_latent(vq_kind="words", words_per_code=request.param)
+    torch.nn.init.normal_(latent.hidden_word)
+    return latent
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_greedy_codes_and_words_are_those_of_the_model(
     options: dict[str, Any],
 ) -> None:
     rows = batch(LENGTHS)
-    found = to_engine(model).translate(sentences(rows), options_of(**options))
-    agree(found, generate(model, words, rows, lengths=LengthRule(**rule)))
-    for (one,) in found:  # the words of codes stand where they belong
+    translations = to_engine(model).translate(sentences(rows), options_of(**options))
+    agree(translations, generate(model, words, rows, lengths=LengthRule(**rule)))
+    for (one,) in translations:  # the words of codes stand where they belong
         assert one.codes[-1] == EOS
         chunk = model.chunk
         places = range(chunk - 1, len(one.tokens) - 1, chunk)

@@ -42,10 +42,10 @@ def test_layer_norm(width):
     mean = x.mean(axis=1, keepdims=True, dtype=np.float64)
     variance = x.var(axis=1, keepdims=True, dtype=np.float64)
     expected = (x - mean) / np.sqrt(variance + 1e-5) * weight + bias
-    found = engine().layer_norm(x, weight, bias)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    normed = engine().layer_norm(x, weight, bias)
+    np.testing.assert_allclose(normed, expected, rtol=1e-4, atol=1e-5)
     one = engine().layer_norm(x[3:4], weight, bias)
-    assert np.array_equal(one, found[3:4])
+    assert np.array_equal(one, normed[3:4])
 
 
 @pytest.mark.parametrize("columns", [1, 5, 16, 33, 1000])
@@ -82,16 +82,16 @@ def test_attention(queries, keys, heads, size):
     width = heads * size
     q, k, v = (numbers(n, width, seed=n) for n in (queries, keys, keys))
     expected = attend(q, k, v, heads, 0.3, [keys] * queries)
-    found = engine().attention(q, k, v, heads, 0.3)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    attended = engine().attention(q, k, v, heads, 0.3)
+    np.testing.assert_allclose(attended, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_causal_attention_sees_what_came_before():
     q, k, v = (numbers(n, 32, seed=n) for n in (9, 20, 21))
     v = v[:20]
     expected = attend(q, k, v, 2, 1.0, range(5, 14))
-    found = engine().attention(q, k, v, 2, 1.0, causal=True, first_seen=4)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    attended = engine().attention(q, k, v, 2, 1.0, causal=True, first_seen=4)
+    np.testing.assert_allclose(attended, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_query_does_not_depend_on_the_others():
@@ -112,11 +112,11 @@ def test_steps_with_a_cache_equal_the_whole():
 
 
 def test_sinusoids_are_sines_then_cosines():
-    found = engine().sinusoids(2, 5, 8)
+    table = engine().sinusoids(2, 5, 8)
     rates = np.exp(-np.arange(4) * np.log(10000) / 3)
     angles = np.arange(2, 7)[:, None] * rates
     expected = np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(table, expected, atol=1e-5)
     assert not engine().sinusoids(0, 1, 7)[:, 6].any()  # an odd width
 
 

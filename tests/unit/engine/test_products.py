@@ -112,11 +112,11 @@ def test_a_linear_layer_is_its_equation(name, number_format, shape):
 def test_sets_with_fused_products_agree_to_the_bit(number_format):
     matrix, _, _ = random_weights(75, 200, number_format)
     x = rows_of(20, 200)
-    found = []
+    outputs = []
     for name in FUSED:
         engine().choose(name)
-        found.append(engine().linear(matrix, x, "relu"))
-    assert all(np.array_equal(found[0], other) for other in found[1:])
+        outputs.append(engine().linear(matrix, x, "relu"))
+    assert all(np.array_equal(outputs[0], other) for other in outputs[1:])
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -175,12 +175,12 @@ def test_rows_are_rounded_by_their_largest_value(name):
     x = rows_of(5, 70)
     x[3] = 0
     x[4] *= 1e-38  # too small to divide by
-    found, scales = engine().quantise(x)
+    numbers, scales = engine().quantise(x)
     assert np.array_equal(scales[:4], np.abs(x[:4]).max(axis=1) / np.float32(127))
-    assert np.array_equal(found[3:, :70], np.full((2, 70), 128))
-    assert not found[:, 70:].any()  # filled up to 128
-    assert np.abs(found[:3, :70] - 128).max(axis=1).tolist() == [127, 127, 127]
-    assert np.abs((found[:3, :70] - 128) * scales[:3, None] - x[:3]).max() < 0.02
+    assert np.array_equal(numbers[3:, :70], np.full((2, 70), 128))
+    assert not numbers[:, 70:].any()  # filled up to 128
+    assert np.abs(numbers[:3, :70] - 128).max(axis=1).tolist() == [127, 127, 127]
+    assert np.abs((numbers[:3, :70] - 128) * scales[:3, None] - x[:3]).max() < 0.02
 
 
 @pytest.mark.parametrize("name", SETS)

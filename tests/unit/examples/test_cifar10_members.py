@@ -55,5 +55,5 @@ def test_nothing_is_said_of_members_but_in_the_table() -> None:
         }
         for setting, bits in (("hard", 5.0), ("soft-5", 4.9), ("residual", 4.0))
     ]
-    found = cifar10_em_report.findings(rows)
-    assert "soft-5" in found and "residual" not in found
+    text = cifar10_em_report.findings(rows)
+    assert "soft-5" in text and "residual" not in text

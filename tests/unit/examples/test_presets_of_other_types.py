@@ -63,12 +63,12 @@ def places(keys: dict[str, Any], *above: str) -> Iterator[tuple[str, ...]]:
 
 def changed(keys: dict[str, Any], place: tuple[str, ...], value: Any) -> dict[str, Any]:
     """Returns a preset with another value at a place."""
-    found = copy.deepcopy(keys)
-    inner = found
+    copied = copy.deepcopy(keys)
+    inner = copied
     for name in place[:-1]:
         inner = inner[name]
     inner[place[-1]] = value
-    return found
+    return copied
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -77,11 +77,11 @@ def test_a_value_of_another_type_is_read_or_named(kind: str, tmp_path: Path) -> 
     keys = read_layers(ROOT / name)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "text.json").write_text("{}")
-    chance, found = random.Random(1), list(places(keys))
-    sections = [place for place in found if len(place) == 1]
+    chance, all_places = random.Random(1), list(places(keys))
+    sections = [place for place in all_places if len(place) == 1]
     path, refused = tmp_path / "preset.yaml", 0
     for _ in range(EACH):
-        place = chance.choice(chance.choice((found, sections)))
+        place = chance.choice(chance.choice((all_places, sections)))
         wrong = changed(keys, place, chance.choice(VALUES))
         path.write_text(yaml.safe_dump(wrong))
         try:

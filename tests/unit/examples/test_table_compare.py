@@ -33,8 +33,8 @@ def test_rows_are_compared_with_the_greedy_teacher_once(
         write_outputs(outputs, plan.rows / f"{name}.json", "test")
     write_row(plan, "gumbel")  # its outputs are not there
     table_compare.compare_all(plan)
-    found = json.loads((plan.rows / "nat.json").read_text())["against_greedy"]
-    assert found["bleu"] < 0 and 0 < found["bleu_p"] < 0.05
+    compared = json.loads((plan.rows / "nat.json").read_text())["against_greedy"]
+    assert compared["bleu"] < 0 and 0 < compared["bleu_p"] < 0.05
     for name in ("teacher-greedy", "gumbel"):
         assert "against_greedy" not in (plan.rows / f"{name}.json").read_text()
 
@@ -63,8 +63,8 @@ def test_rows_that_a_claim_sets_beside_each_other_are_compared(
         for seed in (1, 2, 3)
     }
     for seed, gains in ((1, (0, 1)), (2, (1, 1))):
-        found = rows[seed]["against_rows"]
-        assert [found[name]["bleu"] > 0 for name in ("vq", "semhash")] == list(gains)
+        compared = rows[seed]["against_rows"]
+        assert [compared[name]["bleu"] > 0 for name in ("vq", "semhash")] == list(gains)
     assert "against_rows" not in rows[3]  # its outputs are not there
     assert set(rows[1]["against_rows"]["vq"]) >= {"of", "bleu", "bleu_p"}
 

@@ -70,16 +70,16 @@ def test_the_table_of_a_gpu_has_the_same_trainings_and_rows_of_its_own() -> None
 
 
 def test_the_table_of_engines_has_rows_of_the_other_table_alone() -> None:
-    known, found = (
+    known, other = (
         read_table(TABLES / f"{n}.yaml") for n in ("multi30k", "multi30k-engine")
     )
-    assert (found.name, found.corpus) == ("multi30k-engine", known.corpus)
-    for name, row in found.rows.items():
+    assert (other.name, other.corpus) == ("multi30k-engine", known.corpus)
+    for name, row in other.rows.items():
         (seed, *_) = row.seeds or (None,)
         assert row == known.rows[name]
-        assert row_config(found, row, seed) == row_config(known, row, seed)
-    assert set(found.measure.in_turn) <= set(found.rows)
-    engines = {row.engine for row in found.rows.values()}
+        assert row_config(other, row, seed) == row_config(known, row, seed)
+    assert set(other.measure.in_turn) <= set(other.rows)
+    engines = {row.engine for row in other.rows.values()}
     assert {"ctranslate2", "vq-nat"} <= engines <= {*get_args(Engine)}
 
 

@@ -21,6 +21,6 @@ def test_fairseq_knows_the_flags(name: str) -> None:
         words = fairseq_train(Path("data"), Path("out"), flags)[3:]
         place = words.index("--user-dir")  # imported already
         del words[place : place + 2]
-        found = options.parse_args_and_arch(options.get_training_parser(), words)
-        assert found.arch == flags["arch"], model.name
-        assert found.max_update == model.updates
+        parsed = options.parse_args_and_arch(options.get_training_parser(), words)
+        assert parsed.arch == flags["arch"], model.name
+        assert parsed.max_update == model.updates

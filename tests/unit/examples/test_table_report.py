@@ -214,12 +214,12 @@ def test_a_seed_more_is_a_mean_and_a_range(paper: TablePlan) -> None:
 def test_clocks_have_a_column_each(make_plan: Make, write_row: Write) -> None:
     plan = make_plan()
     names = ("device", "batch_size", "threads", "sentences_per_s", "largest")
-    found = [
+    measured = [
         ("cpu", 512, 1, 450, "a larger batch is not faster"),
         ("cpu", 8, 1, 400, None),
         ("cpu", 1, 2, 100, None),
     ]
-    clocks = [dict(zip(names, clock)) for clock in found]
+    clocks = [dict(zip(names, clock)) for clock in measured]
     write_row(plan, "nat", clocks=clocks)
     write_row(plan, "teacher-beam4", clocks=clocks[2:])
     assert clocks_table(read_lines(plan)).splitlines() == [

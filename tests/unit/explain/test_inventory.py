@@ -54,8 +54,8 @@ def test_records_are_written_as_json_and_in_columns(tmp_path: Path) -> None:
 def test_rivals_differ_in_one_slice_and_are_the_most_probable() -> None:
     logp = torch.tensor([[0.5, 0.3, 0.2, 0.0], [0.1, 0.6, 0.3, 0.0]]).log()
     code = torch.tensor([0, 1])
-    found = [rival.tolist() for rival in best_rivals(logp, code, 3)]
-    assert found == [[1, 1], [0, 2], [2, 1]]
+    rivals = [rival.tolist() for rival in best_rivals(logp, code, 3)]
+    assert rivals == [[1, 1], [0, 2], [2, 1]]
     assert probability(logp, code) == pytest.approx(0.3)
     assert len(best_rivals(logp, code, 99)) == 4
 

@@ -221,9 +221,9 @@ def test_attention_trains_to_the_same_gradients_in_its_context() -> None:
             kernel = out.grad_fn.name()
         out.square().sum().backward()
         gradients.append((kernel, [leaf.grad for leaf in leaves]))
-    (fused, expected), (plain, found) = gradients
+    (fused, expected), (plain, own) = gradients
     assert fused != plain
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(own, expected)
 
 
 @pytest.mark.parametrize(

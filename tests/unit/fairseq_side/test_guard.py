@@ -84,8 +84,8 @@ def test_words_of_another_dictionary_are_refused(kind: type, tmp_path: Path) -> 
         data.add_symbol(symbol)
     assert len(data) == 10  # the last word there is
     read = data_utils.load_indexed_dataset
-    found = read(f"{tmp_path}/a", data)
-    assert [found[i].tolist() for i in range(2)] == words
+    rows = read(f"{tmp_path}/a", data)
+    assert [rows[i].tolist() for i in range(2)] == words
     smaller = Dictionary.load(io.StringIO("".join(f"{c} 1\n" for c in "abcde")))
     for given, named in (((smaller,), {}), ((), {"dictionary": smaller})):
         with pytest.raises(BadFile, match=r"a\.bin must hold .* of 9 symbols, .* 9:"):

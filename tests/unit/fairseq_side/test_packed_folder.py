@@ -43,15 +43,15 @@ def change(packed: Path, **changed: Any) -> None:
 def test_weights_come_back_and_shared_ones_are_one(tmp_path: Path) -> None:
     shared = torch.rand(3, 2)
     write_packed(state_of(shared), tmp_path, TEXT, {})
-    found = read_packed(tmp_path / WEIGHTS)
-    weights = found["model"]
+    state = read_packed(tmp_path / WEIGHTS)
+    weights = state["model"]
     assert weights.keys() == {"a", "b", "part", "n"}
     assert torch.equal(weights["b"], shared) and torch.equal(
         weights["part"], shared[1:]
     )
     assert weights["a"] is weights["b"] and weights["n"] == 3
-    assert found["optimizer_history"][-1]["num_updates"] == 7
-    assert found["task_state"] == {"trained_source": 9, "text": TEXT}
+    assert state["optimizer_history"][-1]["num_updates"] == 7
+    assert state["task_state"] == {"trained_source": 9, "text": TEXT}
 
 
 def test_options_come_back_but_for_places(packed: Path) -> None:

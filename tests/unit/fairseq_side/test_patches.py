@@ -65,8 +65,8 @@ def states(switch: str | None) -> list[list[str]]:
         text=True,
         check=True,
     )
-    found = json.loads(done.stdout.splitlines()[-1])
-    return [[name for name in NAMES if one[name]] for one in found]
+    switches = json.loads(done.stdout.splitlines()[-1])
+    return [[name for name in NAMES if one[name]] for one in switches]
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ def test_the_random_numbers_are_fairseqs(seed: int, updates: int, device) -> Non
     utils.set_torch_seed(seed + updates)
     expected = torch.rand(5), torch.rand(5, device=device)
     trainer.set_seed(a_trainer(seed, updates))
-    found = torch.rand(5), torch.rand(5, device=device)
-    assert all(f.equal(e) for f, e in zip(found, expected))
+    drawn = torch.rand(5), torch.rand(5, device=device)
+    assert all(f.equal(e) for f, e in zip(drawn, expected))
 
 
 def test_seeding_remembers_nothing() -> None:

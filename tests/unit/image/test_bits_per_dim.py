@@ -108,17 +108,17 @@ def test_what_passes_unquantized_is_no_bound() -> None:
     model = build_small(vq_warmup_updates=2)
     images = torch.from_numpy(draw_images(2, size=16))
     criterion = BitsPerDimCriterion(None, 1.0)
-    found = []
+    logs = []
     for update in range(4):
         model.set_num_updates(update)
         _, _, log = criterion(model.train(), sample_of(images))
         model.bottleneck.m_step()
-        found.append(log)
-    figures = [logged([log]) for log in found]
+        logs.append(log)
+    figures = [logged([log]) for log in logs]
     finite = [math.isfinite(figure["bits_per_dim"]) for figure in figures]
     assert finite == [False, False, True, True]
     assert all(math.isfinite(figure["reconstruction_bits"]) for figure in figures)
-    assert logged(found[1:3])["bits_per_dim"] == math.inf
+    assert logged(logs[1:3])["bits_per_dim"] == math.inf
 
 
 def test_dummy_logs_are_no_division_by_zero() -> None:

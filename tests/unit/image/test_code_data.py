@@ -38,9 +38,9 @@ class Pictures:
     ("codes", "kind"), [(30, torch.int16), (2**15 + 1, torch.int32)]
 )
 def test_all_images_are_encoded_in_order(codes: int, kind: torch.dtype) -> None:
-    found = encode_images(Doubler(codes), Pictures(), batch_size=2)
-    assert found.dtype == kind
-    assert found.flatten().tolist() == list(range(0, 30, 2))
+    encoded = encode_images(Doubler(codes), Pictures(), batch_size=2)
+    assert encoded.dtype == kind
+    assert encoded.flatten().tolist() == list(range(0, 30, 2))
 
 
 def test_epochs_have_orders_of_their_own_that_a_seed_decides() -> None:
@@ -77,9 +77,9 @@ def test_the_log_is_in_bits_per_dim_nats_and_perplexity() -> None:
         loss, size, log = criterion(prior, sample)
         assert float(loss / size) == pytest.approx(math.log(grid.codes))
         logs.append(log)
-    with metrics.aggregate(new_root=True) as found:
+    with metrics.aggregate(new_root=True) as aggregate:
         CodeNLLCriterion.reduce_metrics(logs)
-    values = found.get_smoothed_values()
+    values = aggregate.get_smoothed_values()
     symbols = grid.length * grid.slices
     assert values["loss"] == pytest.approx(math.log2(grid.codes), abs=1e-3)
     assert values["perplexity"] == pytest.approx(grid.codes, abs=1e-2)

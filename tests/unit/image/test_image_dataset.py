@@ -17,8 +17,8 @@ def build(**options: object) -> ImageDataset:
 
 def batches(dataset: ImageDataset, epoch: int, size: int = 4) -> list[list[int]]:
     dataset.set_epoch(epoch)
-    found = dataset.batch_by_size(dataset.ordered_indices(), max_sentences=size)
-    return [batch.tolist() for batch in found]
+    of_epoch = dataset.batch_by_size(dataset.ordered_indices(), max_sentences=size)
+    return [batch.tolist() for batch in of_epoch]
 
 
 def test_an_epoch_has_every_image_once_in_an_order_of_its_own() -> None:

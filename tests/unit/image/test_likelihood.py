@@ -116,8 +116,8 @@ def test_samples_follow_the_probabilities(likelihood: Likelihood) -> None:
     probabilities = likelihood.conditional(drawn[:500], params[:500]).exp()
     levels = torch.arange(LEVELS).view(1, 1, -1, 1, 1)
     expected = (probabilities * levels).sum(2).mean(0).flatten()
-    found = drawn.float().mean(0).flatten()
-    torch.testing.assert_close(found, expected, rtol=0, atol=6.0)
+    means = drawn.float().mean(0).flatten()
+    torch.testing.assert_close(means, expected, rtol=0, atol=6.0)
 
 
 @pytest.mark.parametrize("likelihood", FAMILY)

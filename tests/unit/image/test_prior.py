@@ -61,14 +61,14 @@ def test_no_code_sees_itself_or_what_follows(grid: CodeGrid) -> None:
     logits = prior(codes)
     for symbol in range(symbols):
         position, index = divmod(symbol, grid.slices)
-        found = torch.autograd.grad(
+        gradients = torch.autograd.grad(
             logits[0, position, index].square().sum(),
             embedded,
             retain_graph=True,
             allow_unused=True,
         )
         seen = torch.zeros(grid.length, grid.slices, dtype=torch.bool)
-        for gradient in found:
+        for gradient in gradients:
             if gradient is not None:
                 used = gradient[0].abs().sum(-1) > 0
                 seen[: used.size(0), : used.size(1)] |= used

@@ -21,15 +21,15 @@ def frequencies(options: SamplingOptions, draws: int = 20_000) -> Tensor:
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
 def test_codes_are_drawn_as_probable_as_they_are(temperature: float) -> None:
-    found = frequencies(SamplingOptions(temperature))
+    shares = frequencies(SamplingOptions(temperature))
     expected = (LOGITS / temperature).softmax(dim=0)
-    torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)
+    torch.testing.assert_close(shares, expected, atol=2e-4, rtol=0)
 
 
 def test_top_k_keeps_the_most_probable_and_their_ratio() -> None:
-    found = frequencies(SamplingOptions(top_k=2))
-    assert found[0] == found[2] == 0
-    assert float(found[1] / found[3]) == pytest.approx(2.71828, rel=1e-3)
+    shares = frequencies(SamplingOptions(top_k=2))
+    assert shares[0] == shares[2] == 0
+    assert float(shares[1] / shares[3]) == pytest.approx(2.71828, rel=1e-3)
 
 
 @pytest.mark.parametrize("options", [SamplingOptions(0.0), SamplingOptions(top_k=1)])
@@ -89,10 +89,10 @@ def test_samples_follow_the_prior() -> None:
     grid = CodeGrid(1, 2, 1, 3)
     prior, draws = tiny(grid), 20_000
     codes = sample_codes(prior, draws, batch_size=draws).flatten(1)
-    found = (codes[:, 0] * 3 + codes[:, 1]).bincount(minlength=9) / draws
+    shares = (codes[:, 0] * 3 + codes[:, 1]).bincount(minlength=9) / draws
     every = torch.cartesian_prod(torch.arange(3), torch.arange(3)).unsqueeze(-1)
     expected = prior.log_prob(every).exp().detach()
-    assert float((found - expected).abs().max()) < 0.015
+    assert float((shares - expected).abs().max()) < 0.015
 
 
 def test_the_uniform_prior_draws_all_codes_alike() -> None:

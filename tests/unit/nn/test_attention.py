@@ -31,17 +31,17 @@ def heads():
 @pytest.mark.parametrize("source", [1, 5, LEAST_KEYS - 1, LEAST_KEYS, LEAST_KEYS + 9])
 @pytest.mark.parametrize("masked", [False, True])
 def test_outputs_and_gradients_are_those_of_torch(heads, source, masked) -> None:
-    found, expected = heads(6, source), heads(6, source)
+    own, expected = heads(6, source), heads(6, source)
     lengths = torch.tensor([source, max(1, source // 2)])
     mask = torch.arange(source) < lengths[:, None]
     mask = mask[:, None, None, :] if masked else None
-    query, *memory = found
+    query, *memory = own
     out = attend_in_products(query, KeyValues(*memory), mask, causal=False)
     other = F.scaled_dot_product_attention(*expected, attn_mask=mask)
     torch.testing.assert_close(out, other)
     out.square().sum().backward()
     other.square().sum().backward()
-    for one, two in zip(found, expected):
+    for one, two in zip(own, expected):
         torch.testing.assert_close(one.grad, two.grad)
 
 

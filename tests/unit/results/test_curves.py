@@ -10,8 +10,8 @@ def log_line(kind: str, updates: int, **values: float) -> str:
     """Writes a line as fairseq-train does."""
     prefix = {"train_inner": "", "valid": "valid_"}[kind]
     known = {"num_updates": updates, **values}
-    found = {f"{prefix}{name}": str(value) for name, value in known.items()}
-    return f"2026-01-01 00:00:00 | INFO | {kind} | {json.dumps(found)}\n"
+    entry = {f"{prefix}{name}": str(value) for name, value in known.items()}
+    return f"2026-01-01 00:00:00 | INFO | {kind} | {json.dumps(entry)}\n"
 
 
 def test_curves_are_thin_and_know_of_repetitions(tmp_path: Path) -> None:

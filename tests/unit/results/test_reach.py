@@ -52,10 +52,10 @@ def lines_of(ours: dict[str, Any]) -> list[Line]:
 
 
 def test_the_sentence_names_the_length_from_which_ours_wins() -> None:
-    (found,) = verdicts(lines_of(lengths([40, 30, 39, 39, 39.2], [2, 1, 1, 1, 1])))
-    assert found.startswith("From 21 words on ours is the faster one at equal quality")
-    assert "3.0 to 5.0 times as fast" in found and "97.5 % or more of its BLEU" in found
-    assert "the fastest good one in CTranslate2" in found
+    (text,) = verdicts(lines_of(lengths([40, 30, 39, 39, 39.2], [2, 1, 1, 1, 1])))
+    assert text.startswith("From 21 words on ours is the faster one at equal quality")
+    assert "3.0 to 5.0 times as fast" in text and "97.5 % or more of its BLEU" in text
+    assert "the fastest good one in CTranslate2" in text
 
 
 def test_the_sentence_is_of_every_length_where_ours_wins_them_all() -> None:
@@ -75,9 +75,9 @@ def test_the_sentence_is_of_every_length_where_ours_wins_them_all() -> None:
 def test_the_sentence_says_so_where_ours_does_not_win(
     bleu: list[float], ms: list[float]
 ) -> None:
-    (found,) = verdicts(lines_of(lengths(bleu, ms)))
-    assert found.startswith("At no length is ours the faster one at equal quality")
-    assert "at 46 and more words" in found
+    (text,) = verdicts(lines_of(lengths(bleu, ms)))
+    assert text.startswith("At no length is ours the faster one at equal quality")
+    assert "at 46 and more words" in text
 
 
 def test_ranges_of_few_sentences_do_not_count() -> None:
@@ -86,8 +86,8 @@ def test_ranges_of_few_sentences_do_not_count() -> None:
     lines = lines_of(few)
     (ours,) = [one for one in lines if one.name == OURS]
     assert bleu_at(ours, RANGES[-1]) is None and bleu_at(ours, RANGES[0]) == 40
-    (found,) = verdicts(lines)
-    assert found.startswith("At every measured length") and "2.0 to 8.0 times" in found
+    (text,) = verdicts(lines)
+    assert text.startswith("At every measured length") and "2.0 to 8.0 times" in text
 
 
 def test_a_rival_that_translates_badly_is_none() -> None:

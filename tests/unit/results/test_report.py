@@ -151,11 +151,11 @@ def test_rows_are_found_below_a_folder(
         path = tmp_path / row["corpus"] / f"{row['system']}.json"
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(row))
-    found = load_rows(tmp_path)
-    assert [row["system"] for row in found] == [
+    loaded = load_rows(tmp_path)
+    assert [row["system"] for row in loaded] == [
         *("teacher-beam4", "teacher-greedy", "student")
     ]
-    assert main_table(found) == main_table(rows)
+    assert main_table(loaded) == main_table(rows)
 
 
 @pytest.mark.parametrize(

@@ -89,12 +89,12 @@ def committed() -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def test_committed_rows_are_of_their_types() -> None:
-    found = [
+    broken = [
         f"{path.relative_to(RESULTS)}: {fault}"
         for path, row in committed()
         for fault in faults(row, TYPES.get(row.get("kind", ""), Row))
     ]
-    assert not found, "\n".join(found)
+    assert not broken, "\n".join(broken)
 
 
 @pytest.mark.parametrize("name", ["bleu", "latency_ms", "curves", "versions"])
@@ -111,8 +111,8 @@ def test_a_row_of_another_type_is_found(name: str) -> None:
 )
 def test_rows_of_one_file_are_of_their_type(name: str, kind: Any) -> None:
     lines = (RESULTS / f"{name}.jsonl").read_text("utf-8").splitlines()
-    found = [fault for line in lines for fault in faults(json.loads(line), kind)]
-    assert lines and not found
+    broken = [fault for line in lines for fault in faults(json.loads(line), kind)]
+    assert lines and not broken
 
 
 def test_what_is_missing_deep_inside_is_none() -> None:

@@ -57,7 +57,7 @@ def test_without_a_calibration_a_row_compares_with_itself_alone() -> None:
 def test_most_rows_that_are_all_alike() -> None:
     states = [12.0, 9.0, 9.5, 9.9, 10.4, 10.6, None]
     rows = [row(1.0, state) for state in states]
-    found = alike(rows)
-    assert found == [1, 2, 3] or found == [2, 3, 4]
-    assert all(same_conditions(rows[a], rows[b]) for a in found for b in found)
+    chosen = alike(rows)
+    assert chosen == [1, 2, 3] or chosen == [2, 3, 4]
+    assert all(same_conditions(rows[a], rows[b]) for a in chosen for b in chosen)
     assert alike([]) == [] and alike([row(1.0, None)]) == [0]

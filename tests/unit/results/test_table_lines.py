@@ -30,10 +30,10 @@ def test_the_front_has_what_none_beats_in_both() -> None:
 
 
 def test_the_best_batch_is_the_fastest_on_as_many_threads() -> None:
-    found = [("cpu", 32, 1, 250), ("cpu", 128, 1, 200), ("cpu", 64, 8, 900)]
-    found.append(("cuda", 64, 1, 9000))
+    measured = [("cpu", 32, 1, 250), ("cpu", 128, 1, 200), ("cpu", 64, 8, 900)]
+    measured.append(("cuda", 64, 1, 9000))
     names = ("device", "batch_size", "threads", "sentences_per_s")
-    clocks = [dict(zip(names, clock)) for clock in found]
+    clocks = [dict(zip(names, clock)) for clock in measured]
     line = line_of(1.0, 1.0, device="cpu", clocks=clocks)
     assert line.best_speed == Speed(250, 32)
     assert by_best_batch(line) == pytest.approx(1000 / 250)
@@ -41,11 +41,11 @@ def test_the_best_batch_is_the_fastest_on_as_many_threads() -> None:
 
 def test_threads_that_others_disturbed_have_no_clocks() -> None:
     names = ("device", "batch_size", "threads", "sentences_per_s", "largest")
-    found = [
+    measured = [
         ("cpu", 1, 1, 270, None),
         ("cpu", 1, 2, 21, None),
         ("cpu", 8, 2, 300, None),
     ]
-    line = line_of(1.0, 1.0, clocks=[dict(zip(names, c)) for c in found])
+    line = line_of(1.0, 1.0, clocks=[dict(zip(names, c)) for c in measured])
     assert clocks_table([line]).splitlines()[-1] == "| NAT | 270 | – | 300 |"
     assert crowded_clocks(line.timed) == ["cpu, 2 thr., batch 1"]

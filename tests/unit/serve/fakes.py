@@ -69,7 +69,7 @@ class FakeTranslator(TextDoor):
         self, rows: list[str], codes: list[Codes], rivals: int, passes: int | None
     ) -> list[Inspection]:
         self.calls.append(rows)
-        found = []
+        inspections = []
         for own in codes:
             check_codes(own, 20, 1, KINDS)
             written = [self.word(code) for (code,) in own] + ["</s>"]
@@ -81,8 +81,10 @@ class FakeTranslator(TextDoor):
             ]
             drafts = [[*written[:-2], "Wx", "</s>"]] * (passes or 0)
             text = self.spelled(written)
-            found.append(Inspection(text, written, steps, 1, -1.5, [*drafts, written]))
-        return found
+            inspections.append(
+                Inspection(text, written, steps, 1, -1.5, [*drafts, written])
+            )
+        return inspections
 
 
 class EchoTranslator(FakeTranslator):

@@ -37,9 +37,9 @@ def test_requests_that_arrive_together_are_decoded_together(served: Served) -> N
         while len(served.service.batcher) < len(texts):
             pass
         served.translator.gate.set()
-        found = [other.result().json()["translatedText"] for other in others]
+        answers = [other.result().json()["translatedText"] for other in others]
         assert first.result().json() == {"translatedText": "W5"}
-    assert found == [wordings(text) for text in texts]
+    assert answers == [wordings(text) for text in texts]
     assert [sorted(call) for call in served.translator.calls] == [
         ["first"],
         sorted(texts),
@@ -73,8 +73,8 @@ def test_a_language_is_detected_and_its_text_left_alone(served: Served) -> None:
     ]
     answer = served.translate(texts, source="auto").json()
     assert answer["translatedText"] == [wordings(texts[0]), texts[1]]
-    found = [one["language"] for one in answer["detectedLanguage"]]
-    assert found == ["en", "de"]
+    languages = [one["language"] for one in answer["detectedLanguage"]]
+    assert languages == ["en", "de"]
     detected = served.client.post("/detect", json={"q": texts[1]}).json()
     assert detected[0]["language"] == "de" and detected[0]["confidence"] > 50
     languages = served.client.get("/languages").json()
@@ -103,9 +103,9 @@ def test_codes_are_shown_with_their_words_and_what_else_they_could_be() -> None:
 
 def test_a_sentence_is_decoded_from_other_codes(served: Served) -> None:
     body = {"q": "A dog. It", "codes": [[7], [9]], "alternatives": 0}
-    found = served.client.post("/v1/swap", json=body).json()
-    assert found["text"] == "W7 W9" and found["source"] == "A dog. It"
-    assert [step["codes"] for step in found["steps"]] == [[7], [9]]
+    swapped = served.client.post("/v1/swap", json=body).json()
+    assert swapped["text"] == "W7 W9" and swapped["source"] == "A dog. It"
+    assert [step["codes"] for step in swapped["steps"]] == [[7], [9]]
 
 
 BAD_CODES = [
@@ -137,12 +137,12 @@ def test_a_model_without_codes_says_so(served: Served) -> None:
 
 def test_models_are_compared_by_their_clocks() -> None:
     with Served(teacher=True) as served:
-        found = served.client.post("/v1/compare", json={"q": "A dog"}).json()
-        assert [one["model"] for one in found["clocks"]] == ["codes", "teacher"]
-        assert all(one["text"] == "W1 W3" for one in found["clocks"])
-        assert all(one["milliseconds"] >= 0 for one in found["clocks"])
+        compared = served.client.post("/v1/compare", json={"q": "A dog"}).json()
+        assert [one["model"] for one in compared["clocks"]] == ["codes", "teacher"]
+        assert all(one["text"] == "W1 W3" for one in compared["clocks"])
+        assert all(one["milliseconds"] >= 0 for one in compared["clocks"])
         assert served.teacher is not None
-        assert len(served.teacher.calls) == found["repeats"]
+        assert len(served.teacher.calls) == compared["repeats"]
 
 
 def test_a_teacher_of_other_languages_is_refused() -> None:

@@ -55,8 +55,8 @@ def test_what_arrives_together_is_decoded_in_one_call_and_in_order() -> None:
         texts = [[3], [1, 2], [5], [4]]
         return await asyncio.gather(*(batcher.submit("a", text) for text in texts))
 
-    decoder, found = served(work)
-    assert found == [[6], [2, 4], [10], [8]]
+    decoder, results = served(work)
+    assert results == [[6], [2, 4], [10], [8]]
     assert decoder.calls == [("a", [3, 1, 2, 5, 4])]
 
 
@@ -66,8 +66,8 @@ def test_who_comes_within_the_window_is_in_the_batch() -> None:
         await asyncio.sleep(0.02)
         return [*await batcher.submit("a", [2]), *await first]
 
-    decoder, found = served(work, window=0.3)
-    assert found == [4, 2]
+    decoder, results = served(work, window=0.3)
+    assert results == [4, 2]
     assert decoder.calls == [("a", [1, 2])]
 
 
@@ -75,8 +75,8 @@ def test_a_batch_is_no_larger_than_it_may_be() -> None:
     async def work(batcher: Batcher, _: Decoder) -> list[int]:
         return await batcher.submit("a", range(7))
 
-    decoder, found = served(work, batch=3)
-    assert found == [0, 2, 4, 6, 8, 10, 12]
+    decoder, results = served(work, batch=3)
+    assert results == [0, 2, 4, 6, 8, 10, 12]
     assert [len(items) for _, items in decoder.calls] == [3, 3, 1]
 
 
@@ -85,8 +85,8 @@ def test_kinds_are_not_mixed_and_the_oldest_is_first() -> None:
         wanted = [("a", [1]), ("b", [2]), ("a", [3])]
         return await asyncio.gather(*(batcher.submit(*one) for one in wanted))
 
-    decoder, found = served(work)
-    assert found == [[2], [4], [6]]
+    decoder, results = served(work)
+    assert results == [[2], [4], [6]]
     assert decoder.calls == [("a", [1, 3]), ("b", [2])]
 
 
@@ -101,8 +101,8 @@ def test_while_one_batch_is_decoded_the_next_gathers_without_a_window() -> None:
         decoder.gate.set()
         return [await task for task in (first, *others)]
 
-    decoder, found = served(work)
-    assert found == [[2], [4], [6], [8]]
+    decoder, results = served(work)
+    assert results == [[2], [4], [6], [8]]
     assert [items for _, items in decoder.calls] == [[1], [2, 3, 4]]
 
 
@@ -143,8 +143,8 @@ def test_a_full_queue_refuses_a_request_whole() -> None:
         decoder.gate.set()
         return [*await first, *await second, *await third]
 
-    decoder, found = served(work, queue=3)
-    assert found == [2, 4, 6, 12]
+    decoder, results = served(work, queue=3)
+    assert results == [2, 4, 6, 12]
     assert 4 not in sum((items for _, items in decoder.calls), [])
 
 
@@ -181,8 +181,8 @@ def test_the_end_finishes_what_waits_and_takes_no_more() -> None:
         await closing
         return [await task for task in tasks]
 
-    decoder, found = served(work)
-    assert found == [[2], [4], [6]]
+    decoder, results = served(work)
+    assert results == [[2], [4], [6]]
     assert decoder.calls == [("a", [1, 2]), ("b", [3])]
 
 

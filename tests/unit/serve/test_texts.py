@@ -18,15 +18,15 @@ PARTED = [
 
 @pytest.mark.parametrize(("text", "sentences"), PARTED, ids=repr)
 def test_what_is_taken_apart_can_be_put_together(text: str, sentences: object) -> None:
-    frame, found = take_apart(text, "en")
-    assert frame.fill(found) == text
-    assert sentences is None or found == sentences
-    assert all(one == one.strip() and one for one in found)
+    frame, parts = take_apart(text, "en")
+    assert frame.fill(parts) == text
+    assert sentences is None or parts == sentences
+    assert all(one == one.strip() and one for one in parts)
 
 
 def test_an_abbreviation_ends_no_sentence() -> None:
-    _, found = take_apart("Dr. Smith left at 2.30 p.m. He slept.", "en")
-    assert found == ["Dr. Smith left at 2.30 p.m.", "He slept."]
+    _, parts = take_apart("Dr. Smith left at 2.30 p.m. He slept.", "en")
+    assert parts == ["Dr. Smith left at 2.30 p.m.", "He slept."]
 
 
 HTML = (
@@ -36,17 +36,17 @@ HTML = (
 
 
 def test_html_keeps_all_that_is_no_text() -> None:
-    frame, found = take_apart(HTML, "en", html=True)
-    assert found == ["A <b> dog.", "Two", "cats."]
-    assert frame.fill(found) == HTML
+    frame, parts = take_apart(HTML, "en", html=True)
+    assert parts == ["A <b> dog.", "Two", "cats."]
+    assert frame.fill(parts) == HTML
     filled = frame.fill(["<script>", "&", "x"])
     assert "<p class='a>b'>&lt;script&gt;\n <b>&amp;</b> x<br/></p>" in filled
 
 
 @pytest.mark.parametrize("text", ["<", "<p", "</", "a < b", "<!--x", "<![x"])
 def test_broken_html_is_no_error(text: str) -> None:
-    frame, found = take_apart(text, "en", html=True)
-    assert "<script" not in frame.fill(["<script>"] * len(found))
+    frame, parts = take_apart(text, "en", html=True)
+    assert "<script" not in frame.fill(["<script>"] * len(parts))
 
 
 BEGUN = ["<a ", "<a '", '<a "', "<!--", "<!", "<script>", "<![CDATA[", "</a", "<"]
@@ -54,8 +54,8 @@ BEGUN = ["<a ", "<a '", '<a "', "<!--", "<!", "<script>", "<![CDATA[", "</a", "<
 
 @pytest.mark.parametrize("begun", BEGUN)
 def test_tags_that_never_end_are_read_to_the_end(begun: str) -> None:
-    frame, found = take_apart(begun * 5_000, "en", html=True)
-    assert begun.strip() in unescape(frame.fill(found))
+    frame, parts = take_apart(begun * 5_000, "en", html=True)
+    assert begun.strip() in unescape(frame.fill(parts))
 
 
 def test_a_language_has_a_name_if_it_is_known() -> None:

@@ -61,10 +61,10 @@ def test_a_line_without_end_is_not_read_to_it(
     with pytest.raises(BadFile, match="text, line 2 must have at most 4 bytes"):
         read_lines(path)
     file = io.BytesIO(b"abc\n" + bytes(100))
-    found = decode_lines(file, "x")
-    assert next(found) == "abc"
+    lines = decode_lines(file, "x")
+    assert next(lines) == "abc"
     with pytest.raises(BadFile, match="x, line 2 must have"):
-        next(found)
+        next(lines)
     assert file.tell() == 4 + 5
 
 
@@ -79,19 +79,19 @@ def test_what_comes_before_a_failure_is_not_lost(size: int) -> None:
         yield from "abcd"
         raise NotUTF8Error("no more")
 
-    found: list[str] = []
+    batched: list[str] = []
     with pytest.raises(NotUTF8Error, match="no more"):
         for batch in in_batches(items(), size):
             assert len(batch) <= size
-            found += batch
-    assert found == list("abcd")
+            batched += batch
+    assert batched == list("abcd")
 
 
 @given(st.lists(st.integers()), st.integers(1, 5))
 def test_batches_are_full_but_for_the_last(items: list[int], size: int) -> None:
-    found = list(in_batches(items, size))
-    assert [item for batch in found for item in batch] == items
-    assert all(len(batch) == size for batch in found[:-1])
+    batches = list(in_batches(items, size))
+    assert [item for batch in batches for item in batch] == items
+    assert all(len(batch) == size for batch in batches[:-1])
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,9 @@ def texts() -> st.SearchStrategy[str]:
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(text=texts(), language=st.sampled_from(LANGUAGES))
 def test_sentences_joined_are_the_line(text: str, language: str) -> None:
-    found = split(text, language)
-    assert "".join(found) == text
-    assert all(found) or not text
+    sentences = split(text, language)
+    assert "".join(sentences) == text
+    assert all(sentences) or not text
 
 
 def test_ends_are_those_of_the_language() -> None:
@@ -144,8 +144,8 @@ def test_pieces_hold_all_of_a_line_once(
     assert all(1 < len(piece) <= most for piece in pieces)
     assert all(piece[-1] == 2 and 2 not in piece[:-1] for piece in pieces)
     words = "".join(codec.source[index] for piece in pieces for index in piece[:-1])
-    found = words.replace("@-@", "-").replace("@@", "")
-    assert found == letters(normalise(clean(line)))
+    joined = words.replace("@-@", "-").replace("@@", "")
+    assert joined == letters(normalise(clean(line)))
 
 
 def test_sentences_are_taken_one_by_one(codec: IndexCodec) -> None:

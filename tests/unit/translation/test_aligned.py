@@ -48,14 +48,14 @@ def test_the_loss_is_that_of_all_alignments(smoothing: float) -> None:
         row[: len(target)] = torch.tensor(target)
     mask = torch.arange(5) < torch.tensor(lengths).unsqueeze(1)
     counts = torch.tensor([len(target) for target in targets])
-    found = aligned_losses(AlignedWords(logits, mask, words, counts), smoothing)
+    losses = aligned_losses(AlignedWords(logits, mask, words, counts), smoothing)
     logp = logits.log_softmax(dim=-1)
     rows = zip(logp, lengths, targets)
     expected = sum(by_force(row[:length], target) for row, length, target in rows)
-    assert found.nll == pytest.approx(float(expected), rel=1e-4)
+    assert losses.nll == pytest.approx(float(expected), rel=1e-4)
     even = -logp.mean(dim=-1)[mask].mean() * counts.sum()
     total = (1 - smoothing) * float(expected) + smoothing * float(even)
-    assert float(found.loss) == pytest.approx(total, rel=1e-4)
+    assert float(losses.loss) == pytest.approx(total, rel=1e-4)
 
 
 def test_words_that_do_not_fit_count_nothing() -> None:
@@ -85,17 +85,20 @@ def guess_of(rows: list[list[int]], scores: Tensor) -> WordGuess:
 def test_runs_become_one_word_and_blanks_none() -> None:
     rows = [[7, 7, BLANK, 7, 8, 8], [BLANK, BLANK, 5], [BLANK] * 4, [4, EOS, BLANK]]
     scores = torch.randn(4, 6)
-    found = collapse(guess_of(rows, scores), PAD, EOS)
+    guess = collapse(guess_of(rows, scores), PAD, EOS)
     for number, row in enumerate(rows):
         words = collapsed(tuple(row))
-        assert found.tokens[number][found.mask[number]].tolist() == [*words]
-        assert found.tokens[number, len(words) :].eq(PAD).all()
+        assert guess.tokens[number][guess.mask[number]].tolist() == [*words]
+        assert guess.tokens[number, len(words) :].eq(PAD).all()
         if words:  # every position's score is some word's
             whole = scores[number, : len(row)].sum()
-            assert found.scores[number].sum() == pytest.approx(float(whole), abs=1e-5)
+            assert guess.scores[number].sum() == pytest.approx(float(whole), abs=1e-5)
     expected = [scores[0, :2].sum(), scores[0, 2:4].sum(), scores[0, 4:].sum()]
-    assert torch.allclose(found.scores[0, :3], torch.stack(expected))
-    assert found.ends[3].tolist()[:2] == [0.0, float(found.scores[3, 1])]
+    assert torch.allclose(guess.scores[0, :3], torch.stack(expected))
+    assert guess.ends[3].tolist()[:2] == [
+        0.0,
+        float(guess.scores[3, 1]),
+    ]
 
 
 @pytest.mark.parametrize("options", [CTC, NONE], ids=str)
@@ -128,8 +131,8 @@ def test_no_output_depends_on_its_batch(
 
     def translate(rows: Tensor) -> list[list[int]]:
         sample = {"net_input": {"src_tokens": rows}}
-        found = generator.generate([model], sample)
-        return [[*one.tokens.tolist(), len(one.codes)] for (one,) in found]
+        candidates = generator.generate([model], sample)
+        return [[*one.tokens.tolist(), len(one.codes)] for (one,) in candidates]
 
     together = translate(source)
     for row, expected in zip(source, together):

@@ -185,12 +185,12 @@ def test_logs_of_two_batches_are_means_over_both() -> None:
     logs = [loss_of(output(hidden=hidden))[2] for hidden in (4, WORDS)]
     with metrics.aggregate() as kept:
         LatentPredictionCriterion.reduce_metrics(logs)
-        found = kept.get_smoothed_values()
+        figures = kept.get_smoothed_values()
     codes = 2 * (LATENTS + SENTENCES)
     bits = sum(float(log["code_nll"]) for log in logs) / codes / math.log(2)
     words = sum(float(log["word_nll"]) for log in logs) / (2 * WORDS) / math.log(2)
     hits = sum(int(log["word_hits"]) for log in logs) / (4 + WORDS)
-    assert found["code_nll"] == pytest.approx(bits, abs=1e-3)
-    assert found["word_nll"] == pytest.approx(words, abs=1e-3)
-    assert found["vq_loss"] == pytest.approx(BOTTLENECK_LOSS, abs=1e-3)
-    assert found["word_accuracy"] == pytest.approx(hits, abs=1e-4)
+    assert figures["code_nll"] == pytest.approx(bits, abs=1e-3)
+    assert figures["word_nll"] == pytest.approx(words, abs=1e-3)
+    assert figures["vq_loss"] == pytest.approx(BOTTLENECK_LOSS, abs=1e-3)
+    assert figures["word_accuracy"] == pytest.approx(hits, abs=1e-4)

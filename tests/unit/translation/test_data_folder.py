@@ -20,12 +20,12 @@ WORDS = ("bpe.codes", "dict.en.txt", "dict.de.txt")
 @pytest.fixture
 def folder(tmp_corpus: Path, tmp_path: Path) -> Path:
     """A copy of a data folder's text processing, with the hashes of its parts."""
-    found = tmp_path / "bin"
-    found.mkdir()
+    copy = tmp_path / "bin"
+    copy.mkdir()
     for name in (*WORDS, "text.json"):
-        shutil.copyfile(tmp_corpus / name, found / name)
-    describe(found, sha256={name: sha256(found / name) for name in WORDS})
-    return found
+        shutil.copyfile(tmp_corpus / name, copy / name)
+    describe(copy, sha256={name: sha256(copy / name) for name in WORDS})
+    return copy
 
 
 def describe(folder: Path, **changes: Any) -> None:

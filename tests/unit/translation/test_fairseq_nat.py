@@ -90,7 +90,7 @@ def generate(task, models, source, **options):
     options = {"iter_decode_max_iter": 0, **options}
     generator = task.build_generator(models, Namespace(**options))
     sample = {"net_input": {"src_tokens": source}}
-    return [found[0] for found in generator.generate(models, sample)]
+    return [candidates[0] for candidates in generator.generate(models, sample)]
 
 
 @pytest.mark.parametrize("arch", PASSES)
@@ -107,13 +107,13 @@ def test_outputs_do_not_depend_on_the_batch(
         options["iter_decode_with_external_reranker"] = True
     options |= {"iter_decode_max_iter": PASSES[arch], "iter_decode_with_beam": beam}
     together = generate(task, models, source, **options)
-    assert len({len(found["tokens"]) for found in together}) > 1
+    assert len({len(best["tokens"]) for best in together}) > 1
     for side in ("left", "right"):
         for size in (1, 3):
-            found = []
+            alone = []
             for rows in repad(source, side, extra=2).split(size):
-                found += generate(task, models, rows, **options)
-            for one, other in zip(together, found, strict=True):
+                alone += generate(task, models, rows, **options)
+            for one, other in zip(together, alone, strict=True):
                 assert one["tokens"].equal(other["tokens"])
 
 
@@ -126,9 +126,9 @@ def test_a_masked_model_leaves_no_masks(task, build, make_batch, dictionary) -> 
         model.decoder.layers[-1].final_layer_norm.bias[0] = 10.0
     words = make_batch([2, 3, 4, 5, 6, 7])
     source = torch.cat([torch.full((6, 1), BOS), words], dim=1)
-    for found in generate(task, [model], source, iter_decode_max_iter=7):
-        assert not found["tokens"].eq(dictionary.unk()).any()
-        assert found["steps"] == 7
+    for best in generate(task, [model], source, iter_decode_max_iter=7):
+        assert not best["tokens"].eq(dictionary.unk()).any()
+        assert best["steps"] == 7
 
 
 def test_the_teachers_score_decides(
@@ -145,12 +145,12 @@ def test_the_teachers_score_decides(
         for one, other in zip(own, chosen, strict=True)
     )
     rescorer = TeacherScore(teacher, dictionary)  # knows no begin of a sentence
-    for row, found in enumerate(chosen):
-        words, alone = found["tokens"][1:], source[row : row + 1, 1:]
+    for row, best in enumerate(chosen):
+        words, alone = best["tokens"][1:], source[row : row + 1, 1:]
         by_hand = rescorer.scores(alone, [words], [0]).mean()  # with its end
-        assert float(found["score"]) == pytest.approx(float(by_hand), rel=1e-4)
+        assert float(best["score"]) == pytest.approx(float(by_hand), rel=1e-4)
         rival = rescorer.scores(alone, [own[row]["tokens"][1:]], [0]).mean()
-        assert float(found["score"]) >= float(rival) - 1e-4
+        assert float(best["score"]) >= float(rival) - 1e-4
 
 
 @pytest.mark.parametrize(
@@ -222,11 +222,11 @@ def lengths_of(model, beam: int, lengths: list[int]) -> torch.Tensor:
     for row, length in zip(tokens, lengths, strict=True):
         row[:length] = model.unk
     blanks = DecoderOut(tokens, torch.zeros(tokens.shape), None, 0, 0, None)
-    found = model.regenerate_length_beam(blanks, beam)
-    count = found.output_tokens.ne(PAD).sum(dim=1)
-    assert found.output_tokens[:, 0].eq(BOS).all()
-    ends = found.output_tokens.gather(1, count.unsqueeze(1) - 1)
-    assert ends.eq(EOS).all() and not found.output_scores.any()
+    blank_beam = model.regenerate_length_beam(blanks, beam)
+    count = blank_beam.output_tokens.ne(PAD).sum(dim=1)
+    assert blank_beam.output_tokens[:, 0].eq(BOS).all()
+    ends = blank_beam.output_tokens.gather(1, count.unsqueeze(1) - 1)
+    assert ends.eq(EOS).all() and not blank_beam.output_scores.any()
     return count.view(len(lengths), beam)
 
 
@@ -235,11 +235,11 @@ def test_a_hundred_candidates_are_no_fragments(build) -> None:
     mended = DecodedInPieces(model)
     lengths = [4, 14, 30]
     assert lengths_of(model, 100, lengths).min() == 2  # not a word
-    found = lengths_of(mended, 100, lengths)
-    assert found.min(dim=1).values.tolist() == [3, 11, 23]
-    assert found.max(dim=1).values.tolist() == [6, 17, 37]
+    counts = lengths_of(mended, 100, lengths)
+    assert counts.min(dim=1).values.tolist() == [3, 11, 23]
+    assert counts.max(dim=1).values.tolist() == [6, 17, 37]
     # All lengths in between are there, and few candidates are what they were.
-    assert [len(row.unique()) for row in found] == [4, 7, 15]
+    assert [len(row.unique()) for row in counts] == [4, 7, 15]
     assert lengths_of(mended, 5, lengths)[1:].equal(lengths_of(model, 5, lengths)[1:])
 
 

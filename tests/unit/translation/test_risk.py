@@ -44,9 +44,9 @@ def sample_of(source, target):
 def test_rewards_are_chrf_of_the_words(criterion, make_batch) -> None:
     target = make_batch([9, 6])
     words = [target[0], target[0][3:], target[1], target[1][:2]]
-    found = criterion(risk_samples=2).rewards(words, target)
-    assert found[:, 0].tolist() == pytest.approx([1.0, 1.0])
-    assert (found[:, 1] < 0.95).all() and (found[:, 1] > 0).all()
+    rewards = criterion(risk_samples=2).rewards(words, target)
+    assert rewards[:, 0].tolist() == pytest.approx([1.0, 1.0])
+    assert (rewards[:, 1] < 0.95).all() and (rewards[:, 1] > 0).all()
 
 
 @pytest.mark.parametrize("options", KINDS)

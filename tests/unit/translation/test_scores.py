@@ -28,19 +28,19 @@ def test_the_language_chooses_the_tokeniser(language: str, tokeniser: str) -> No
 
 def test_nearly_equal_chinese_scores() -> None:
     references = [[line] for line in CHINESE]
-    found = score(NEARLY, references, language="zh")
-    assert found.bleu > 50
-    assert "tok:zh" in found.bleu_signature
-    assert found.ter is not None and found.ter < 50
+    scores = score(NEARLY, references, language="zh")
+    assert scores.bleu > 50
+    assert "tok:zh" in scores.bleu_signature
+    assert scores.ter is not None and scores.ter < 50
     assert score(NEARLY, references).bleu == 0.0  # as it was
     assert score(CHINESE, references, language="zh").ter == 0
 
 
 def test_a_comparison_counts_as_the_score_does() -> None:
     references = [[line] for line in CHINESE]
-    found = compare(NEARLY, CHINESE, references, "zh")
+    compared = compare(NEARLY, CHINESE, references, "zh")
     expected = 100 - score(NEARLY, references, language="zh").bleu
-    assert found["bleu"] == pytest.approx(expected, abs=1e-3)
+    assert compared["bleu"] == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize("language", ["ja", "ko"])
@@ -90,11 +90,11 @@ def test_validation_counts_as_measuring_does(language: str, tokenized: bool) -> 
     index = task.target_dictionary.add_symbol
     task.outputs = [torch.tensor([index(f"\u2581{line}")]) for line in NEARLY]
     targets = torch.tensor([[index(f"\u2581{line}"), 1] for line in CHINESE])
-    found = task._inference_with_bleu(None, {"target": targets}, None)
+    bleu = task._inference_with_bleu(None, {"target": targets}, None)
     expected = 0.0 if tokenized or language == "de" else None
     if expected is None:
         expected = score(NEARLY, [[x] for x in CHINESE], language="zh").bleu
-    assert found.score == pytest.approx(expected)
+    assert bleu.score == pytest.approx(expected)
 
 
 def test_an_unknown_word_matches_nothing() -> None:

@@ -128,19 +128,19 @@ def test_predictor_never_reads_source_padding(model, make_batch) -> None:
 def test_score_of_predicted_codes_is_their_log_probability(make_model, make_batch):
     model = make_model()
     source = model.encode(make_batch([9, 4, 6]))
-    found = search(model.predictor, source, up_to(8, 8, 8))
-    log_probs = model.predictor.log_probs(model.predictor(found.codes, source))
+    latents = search(model.predictor, source, up_to(8, 8, 8))
+    log_probs = model.predictor.log_probs(model.predictor(latents.codes, source))
     for row in range(3):
-        length = int(found.mask[row].sum())
-        steps = log_probs[row, torch.arange(length), 0, found.codes[row, :length, 0]]
+        length = int(latents.mask[row].sum())
+        steps = log_probs[row, torch.arange(length), 0, latents.codes[row, :length, 0]]
         total = steps.sum() + log_probs[row, length, 0, model.predictor.end]
-        torch.testing.assert_close(found.score[row], total, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(latents.score[row], total, rtol=1e-4, atol=1e-4)
 
 
 def test_predicted_length_is_bounded_and_never_zero(model, make_batch) -> None:
     source = model.encode(make_batch([9, 4, 6]))
-    found = search(model.predictor, source, up_to(1, 3, 2))
-    lengths = found.mask.sum(dim=1)
+    latents = search(model.predictor, source, up_to(1, 3, 2))
+    lengths = latents.mask.sum(dim=1)
     assert (lengths >= 1).all()
     assert (lengths <= torch.tensor([1, 3, 2])).all()
 

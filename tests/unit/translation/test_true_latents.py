@@ -12,8 +12,8 @@ def sample(source, target=None):
     return {"net_input": {"src_tokens": source}, "target": target}
 
 
-def words(found) -> list[list[int]]:
-    return [row[0].tokens.tolist() for row in found]
+def words(candidates) -> list[list[int]]:
+    return [row[0].tokens.tolist() for row in candidates]
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def test_without_discretisation_latents_are_those_of_the_compressor(
     states = model.true_latents(pair[1], source).states
     assert states.equal(model.compress(pair[1], source).states * (states != 0))
     generator = IterativeLatentGenerator(dictionary, true_latents=True)
-    found = generator.generate([model], sample(*pair))
-    assert all(row[0].codes.numel() == 0 for row in found)
+    candidates = generator.generate([model], sample(*pair))
+    assert all(row[0].codes.numel() == 0 for row in candidates)
     padded = sample(repad(pair[0], "left", 3), repad(pair[1], "right", 5))
-    assert words(generator.generate([model], padded)) == words(found)
+    assert words(generator.generate([model], padded)) == words(candidates)
 
 
 @pytest.mark.parametrize("passes", [0, 2])
@@ -74,12 +74,12 @@ def test_refined_codes_are_scored_by_the_predictor(
 ) -> None:
     generator = IterativeLatentGenerator(dictionary, max_iter=3, refinement=refinement)
     source = make_batch([9, 4])
-    for found, alone in zip(generator.generate([model], sample(source)), source):
+    for candidates, alone in zip(generator.generate([model], sample(source)), source):
         encoded = model.encode(alone.unsqueeze(0))
-        codes = found[0].codes.unsqueeze(0)
+        codes = candidates[0].codes.unsqueeze(0)
         logp = model.code_log_probs(codes, encoded)[0]
         expected = logp[:-1, 0].gather(1, codes[0]).sum() + logp[-1, 0, -1]
-        assert found[0].code_score == pytest.approx(float(expected), rel=1e-3)
+        assert candidates[0].code_score == pytest.approx(float(expected), rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["true_codes", "true_latents"])

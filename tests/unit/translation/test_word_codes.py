@@ -81,13 +81,13 @@ def test_the_predictor_cannot_see_ahead(words, make_batch) -> None:
 def test_stepping_equals_teacher_forcing(words, make_batch) -> None:
     source = words.encode(make_batch([9, 4]))
     codes = words.true_codes(make_batch([17, 15]), source).codes
-    state, found, previous = words.predictor.start(source), [], None
+    state, stepped, previous = words.predictor.start(source), [], None
     for place in range(codes.size(1)):
         logits, state = words.predictor.step(state, previous)
-        found.append(logits)
+        stepped.append(logits)
         previous = codes[:, place]
     whole = words.predictor(codes[:, :-1], source)
-    torch.testing.assert_close(torch.stack(found, 1), whole)
+    torch.testing.assert_close(torch.stack(stepped, 1), whole)
 
 
 @pytest.mark.parametrize("kind", ["greedy", "beam", "sample"])
@@ -147,11 +147,14 @@ def test_decoding_gives_the_training_loss_its_probabilities(words, make_batch) -
     codes = words.true_codes(target, source)
     decoded = words.decode(words.lookup(codes), source)
     hidden = torch.arange(decoded.mask.size(1)) % words.chunk != words.chunk - 1
-    found = decoded.logits[0, hidden].clone()
+    logits_there = decoded.logits[0, hidden].clone()
     trained = out.word_logits.clone()
-    for logits in (found, trained):  # which a chunk before the last cannot have
+    for logits in (
+        logits_there,
+        trained,
+    ):  # which a chunk before the last cannot have
         logits[:, [EOS, PAD]] = 0
-    torch.testing.assert_close(found, trained)
+    torch.testing.assert_close(logits_there, trained)
 
 
 def test_hypotheses_do_not_depend_on_the_batch(words, make_batch, dictionary) -> None:
@@ -162,8 +165,8 @@ def test_hypotheses_do_not_depend_on_the_batch(words, make_batch, dictionary) ->
     )
 
     def texts(rows):
-        found = generator.generate([words], {"net_input": {"src_tokens": rows}})
-        return [[h.tokens.tolist() for h in of_one] for of_one in found]
+        candidates = generator.generate([words], {"net_input": {"src_tokens": rows}})
+        return [[h.tokens.tolist() for h in of_one] for of_one in candidates]
 
     together = texts(source)
     alone = [texts(row[row.ne(PAD)].unsqueeze(0))[0] for row in source]
@@ -180,8 +183,8 @@ def test_reference_codes_can_be_decoded_and_refined(make_model, make_batch, dict
     )
     target = make_batch([8, 5])
     sample = {"net_input": {"src_tokens": make_batch([9, 4])}, "target": target}
-    for row, found in zip(target, generator.generate([model], sample)):
-        tokens = found[0].tokens
+    for row, candidates in zip(target, generator.generate([model], sample)):
+        tokens = candidates[0].tokens
         length = int(row.ne(PAD).sum())
         ends = torch.arange(1, length - 1, 2)
         assert tokens[ends].equal(row[ends])
@@ -190,9 +193,9 @@ def test_reference_codes_can_be_decoded_and_refined(make_model, make_batch, dict
 def test_the_end_comes_behind_the_last_code() -> None:
     mask = torch.tensor([[True, True], [True, False], [False, False]])
     codes = torch.tensor([[7, 8], [9, 0], [0, 0]]).unsqueeze(-1)
-    found = with_last(LatentCodes(codes, mask, torch.zeros(3)), EOS)
-    assert found.codes.squeeze(-1).tolist() == [[7, 8, EOS], [9, EOS, 0], [EOS, 0, 0]]
-    assert found.mask.tolist() == [
+    longer = with_last(LatentCodes(codes, mask, torch.zeros(3)), EOS)
+    assert longer.codes.squeeze(-1).tolist() == [[7, 8, EOS], [9, EOS, 0], [EOS, 0, 0]]
+    assert longer.mask.tolist() == [
         [True, True, True],
         [True, True, False],
         [True, False, False],

@@ -49,9 +49,9 @@ def test_the_output_is_the_greedy_one_whatever_the_draft(
     source, expected = repad(words, side, 2), greedy(teacher, dictionary, words)
     verifier = Verifier(teacher, dictionary)
     for _ in range(4):
-        found = verifier.verify(source, random_drafts(4))
-        assert [one.tokens.tolist() for one in found] == expected
-        assert [sum(one.gained) for one in found] == list(map(len, expected))
+        verified = verifier.verify(source, random_drafts(4))
+        assert [one.tokens.tolist() for one in verified] == expected
+        assert [sum(one.gained) for one in verified] == list(map(len, expected))
 
 
 def test_the_lengths_are_those_that_are_asked_for(
@@ -63,8 +63,8 @@ def test_the_lengths_are_those_that_are_asked_for(
     assert expected != greedy(teacher, dictionary, source)
     verifier = Verifier(teacher, dictionary, lengths=LengthRule(0.5, 3, shortest=5))
     for _ in range(4):
-        found = verifier.verify(source, random_drafts(4))
-        assert [one.tokens.tolist() for one in found] == expected
+        verified = verifier.verify(source, random_drafts(4))
+        assert [one.tokens.tolist() for one in verified] == expected
 
 
 def test_no_output_is_shorter_than_asked_for(teacher, dictionary, make_batch) -> None:
@@ -75,8 +75,8 @@ def test_no_output_is_shorter_than_asked_for(teacher, dictionary, make_batch) ->
     expected = greedy(teacher, dictionary, source, min_len=5)
     assert [len(tokens) for tokens in expected] == [6, 6]
     verifier = Verifier(teacher, dictionary, lengths=LengthRule(shortest=5))
-    found = verifier.verify(source, random_drafts(2))
-    assert [one.tokens.tolist() for one in found] == expected
+    verified = verifier.verify(source, random_drafts(2))
+    assert [one.tokens.tolist() for one in verified] == expected
 
 
 @pytest.mark.parametrize(
@@ -101,12 +101,12 @@ def test_a_latent_model_drafts_and_the_teacher_writes(
         generator = build_generator(asked, [latent, teacher], dictionary)
         return generator.generate([latent, teacher], batch)
 
-    found = generate(teacher="teacher.pt", verify=True)
-    assert [one.tokens.tolist() for (one,) in found] == greedy(
+    verified = generate(teacher="teacher.pt", verify=True)
+    assert [one.tokens.tolist() for (one,) in verified] == greedy(
         teacher, dictionary, source
     )
     plain = build_generator(DecodingOptions(**draft), [latent], dictionary)
-    for (one,), drafted in zip(found, plain.generate([latent], batch)):
+    for (one,), drafted in zip(verified, plain.generate([latent], batch)):
         assert 1 <= one.steps <= len(one.tokens)
         assert one.codes.equal(drafted[0].codes)
         assert one.score == one.teacher_score < 0
@@ -136,9 +136,9 @@ def test_a_right_beginning_is_kept_in_one_pass(teacher, dictionary, make_batch) 
     assert len(own.tokens) > 3
     draft = own.tokens.clone()
     draft[2] = 4 if int(draft[2]) != 4 else 5
-    (found,) = verifier.verify(source, [draft])
-    assert found.gained[0] == 3  # two that are right, and the model's own third
-    assert found.tokens.equal(own.tokens)
+    (verified,) = verifier.verify(source, [draft])
+    assert verified.gained[0] == 3  # two that are right, and the model's own third
+    assert verified.tokens.equal(own.tokens)
 
 
 def test_scores_are_those_of_the_verifying_model(
@@ -146,10 +146,10 @@ def test_scores_are_those_of_the_verifying_model(
 ) -> None:
     source = make_batch([9, 5])
     verifier = Verifier(teacher, dictionary)
-    found = verifier.verify(source, random_drafts(2))
-    rows = [one.tokens for one in found]
+    verified = verifier.verify(source, random_drafts(2))
+    rows = [one.tokens for one in verified]
     expected = verifier.reader.scores(source, rows, [0, 1])
-    for one, row in zip(found, expected):
+    for one, row in zip(verified, expected):
         torch.testing.assert_close(
             one.scores, row[: len(one.tokens)], rtol=1e-4, atol=1e-5
         )

@@ -20,7 +20,7 @@ def generate(generator, model, source):
 
 
 def translate(generator, model, source):
-    return [found[0] for found in generate(generator, model, source)]
+    return [candidates[0] for candidates in generate(generator, model, source)]
 
 
 MODES = {
@@ -62,10 +62,10 @@ def test_neighbours_order_and_padding_change_nothing(
     together = generate(generator, model, source)
     order = torch.randperm(count)
     for side in ("left", "right"):
-        found = []
+        alone = []
         for rows in repad(source[order], side, extra=3).split(size):
-            found += generate(generator, model, rows)
-        assert_the_same([together[i] for i in order], found)
+            alone += generate(generator, model, rows)
+        assert_the_same([together[i] for i in order], alone)
 
 
 def recomputed(model, source, hypothesis) -> float:
@@ -89,9 +89,9 @@ def test_scores_are_the_models_log_probability(
     generator = IterativeLatentGenerator(dictionary, **rule)
     source = make_batch([9, 4, 6, 12, 3])
     with torch.no_grad():
-        for row, found in enumerate(generate(generator, model, source)):
+        for row, candidates in enumerate(generate(generator, model, source)):
             alone = source[row : row + 1]
-            for hypothesis in found:
+            for hypothesis in candidates:
                 expected = recomputed(model, alone, hypothesis)
                 assert hypothesis.score == pytest.approx(expected, rel=1e-4)
                 parts = hypothesis.positional_scores.sum()
@@ -120,17 +120,15 @@ def test_words_predicted_again_have_the_scores_of_their_last_pass(
     logp = decoded.logits.detach().log_softmax(dim=-1)
     logp[..., 0] = -float("inf")  # the beginning of a sentence is never predicted
     again = logp.max(dim=-1)
-    found = generate(generator, model, source)[0][0]
-    for place, token in enumerate(found.tokens[:-1].tolist()):
+    best = generate(generator, model, source)[0][0]
+    for place, token in enumerate(best.tokens[:-1].tolist()):
         if bool(hidden.eq(place).any()):
             assert token == int(again.indices[0, place])
             expected = float(again.values[0, place])
         else:
             assert token == int(first.tokens[0, place])
             expected = float(first.scores[0, place])
-        assert float(found.positional_scores[place]) == pytest.approx(
-            expected, rel=1e-4
-        )
+        assert float(best.positional_scores[place]) == pytest.approx(expected, rel=1e-4)
 
 
 def test_latent_passes_stop_where_words_give_themselves_again(
@@ -140,10 +138,10 @@ def test_latent_passes_stop_where_words_give_themselves_again(
     rule = {"refinement": "latent", "lengths": LengthRule(b=30)}
     source = make_batch([9, 4, 6, 12, 3, 8])
     deep = IterativeLatentGenerator(dictionary, max_iter=30, **rule)
-    found = generate(deep, model, source)
-    stopped = [row[0].steps < 30 for row in found]
+    candidates = generate(deep, model, source)
+    stopped = [row[0].steps < 30 for row in candidates]
     assert any(stopped)  # those that run in a circle tell nothing
-    for hypotheses, alone in compress(zip(found, source, strict=True), stopped):
+    for hypotheses, alone in compress(zip(candidates, source, strict=True), stopped):
         encoded = model.encode(alone.unsqueeze(0))
         written = hypotheses[0].tokens[: 8 * len(hypotheses[0].codes)]
         codes = model.true_codes(written.unsqueeze(0), encoded)
@@ -162,10 +160,10 @@ def test_a_text_that_fills_all_codes_is_refined(
     generator = IterativeLatentGenerator(
         dictionary, max_iter=3, refinement=refinement, lengths=LengthRule(b=1000)
     )
-    found = generate(generator, model, make_batch([9, 4, 6]))
+    candidates = generate(generator, model, make_batch([9, 4, 6]))
     longest = model.predictor.max_latents * model.chunk
-    assert max(len(row[0].tokens) for row in found) >= longest
-    assert all(len(row[0].codes) <= model.predictor.max_latents for row in found)
+    assert max(len(row[0].tokens) for row in candidates) >= longest
+    assert all(len(row[0].codes) <= model.predictor.max_latents for row in candidates)
 
 
 @pytest.mark.parametrize("mode", ["plain", "beam", "both"])
@@ -200,17 +198,17 @@ def test_passes_keep_sentences_without_an_end_in_bounds(
         together,
         [generate(generator, model, row[row.ne(PAD)][None])[0] for row in source],
     )
-    for found in together:
-        assert len(found[0].codes) <= 2
-        assert len(found[0].tokens) == 8 * len(found[0].codes) + 1
+    for candidates in together:
+        assert len(candidates[0].codes) <= 2
+        assert len(candidates[0].tokens) == 8 * len(candidates[0].codes) + 1
 
 
 def test_a_fixed_ratio_gives_the_length(model, dictionary, make_batch) -> None:
     generator = IterativeLatentGenerator(dictionary, lengths=LengthRule(fixed=2.0))
-    for length, found in zip(
+    for length, candidates in zip(
         (9, 4, 6), generate(generator, model, make_batch([9, 4, 6])), strict=True
     ):
-        assert len(found[0].codes) == -(-2 * length // 8)
+        assert len(candidates[0].codes) == -(-2 * length // 8)
 
 
 def test_length_ratios_bound_the_codes(model, dictionary, make_batch) -> None:
@@ -218,8 +216,8 @@ def test_length_ratios_bound_the_codes(model, dictionary, make_batch) -> None:
     generator = IterativeLatentGenerator(
         dictionary, lengths=rule, search=SearchOptions("beam", 4)
     )
-    for found in generate(generator, model, make_batch([16, 16])):
-        for hypothesis in found:
+    for candidates in generate(generator, model, make_batch([16, 16])):
+        for hypothesis in candidates:
             assert 4 <= len(hypothesis.codes) <= 8
 
 
@@ -231,12 +229,12 @@ def test_no_more_words_than_asked_for_and_the_end_is_paid(
     source = make_batch([9, 4])
     for most in (3, 8, 13):
         generator = IterativeLatentGenerator(dictionary, lengths=LengthRule(b=most))
-        for row, found in enumerate(translate(generator, model, source)):
-            assert len(found.tokens) == most + 1 and found.tokens[-1] == EOS
+        for row, best in enumerate(translate(generator, model, source)):
+            assert len(best.tokens) == most + 1 and best.tokens[-1] == EOS
             if most % 8:  # otherwise the codes end it, and nothing is paid
                 with torch.no_grad():
-                    expected = recomputed(model, source[row : row + 1], found)
-                assert found.score == pytest.approx(expected, rel=1e-4)
+                    expected = recomputed(model, source[row : row + 1], best)
+                assert best.score == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("mode", ["plain", "mask", "latent", "both"])
@@ -249,10 +247,10 @@ def test_no_fewer_words_than_asked_for(model, dictionary, make_batch, mode) -> N
     for least in (1, 2, 9, 16):
         rule = {**MODES[mode], "lengths": LengthRule(shortest=least)}
         generator = IterativeLatentGenerator(dictionary, **rule)
-        for found in translate(generator, model, source):
-            words = len(found.tokens) - 1
+        for best in translate(generator, model, source):
+            words = len(best.tokens) - 1
             assert words == (least if least > 1 else 0)
-            assert len(found.codes) >= -(-least // 8)
+            assert len(best.codes) >= -(-least // 8)
 
 
 def test_codes_that_never_end_are_cut_off(model, dictionary, make_batch) -> None:
@@ -260,8 +258,8 @@ def test_codes_that_never_end_are_cut_off(model, dictionary, make_batch) -> None
     with torch.no_grad():
         model.predictor.output.bias[model.predictor.end] = -1e4
     generator = IterativeLatentGenerator(dictionary, lengths=LengthRule(guarded=True))
-    found = generate(generator, model, make_batch([3, 16]))
-    assert [len(of_one[0].codes) for of_one in found] == [-(-26 // 8), -(-52 // 8)]
+    candidates = generate(generator, model, make_batch([3, 16]))
+    assert [len(of_one[0].codes) for of_one in candidates] == [-(-26 // 8), -(-52 // 8)]
     assert LengthRule(least=9.0, guarded=True).bounds(
         model.encode(make_batch([3])), 8
     ).most.tolist() == [-(-27 // 8)]
@@ -273,11 +271,11 @@ def test_equal_wordings_are_one_hypothesis(model, dictionary, make_batch) -> Non
     )
     with torch.no_grad():
         model.predictor.output.weight.mul_(8)  # so that draws repeat
-    for found in generate(generator, model, make_batch([9, 4])):
-        wordings = [tuple(h.tokens.tolist()) for h in found]
+    for candidates in generate(generator, model, make_batch([9, 4])):
+        wordings = [tuple(h.tokens.tolist()) for h in candidates]
         assert len(set(wordings)) == len(wordings) < 20
-        assert sum(h.copies for h in found) == 20
-        ranks = [h.rank_score for h in found]
+        assert sum(h.copies for h in candidates) == 20
+        ranks = [h.rank_score for h in candidates]
         assert ranks == sorted(ranks, reverse=True)
 
 
@@ -333,9 +331,9 @@ def test_a_sentence_that_stands_still_is_finished(
         return decode(*rest, **named)
 
     generator._decode = counted
-    for found in translate(generator, model, make_batch([9, 4, 6])):
-        assert found.steps <= 2  # the second pass finds that nothing changes
-        assert len(found.history) == found.steps + 1
+    for best in translate(generator, model, make_batch([9, 4, 6])):
+        assert best.steps <= 2  # the second pass finds that nothing changes
+        assert len(best.history) == best.steps + 1
     assert len(passes) <= 3
 
 
@@ -350,6 +348,6 @@ def test_of_equal_wordings_the_most_probable_codes_are_kept(order) -> None:
         )
         for row, (words, score) in said.items()
     ]
-    found = {one.tokens[0].item(): one for one in different([rows[i] for i in order])}
-    assert (found[5].score, found[5].codes.item(), found[5].copies) == (-1.0, 1, 3)
-    assert (found[6].score, found[6].codes.item(), found[6].copies) == (-9.0, 3, 1)
+    kept = {one.tokens[0].item(): one for one in different([rows[i] for i in order])}
+    assert (kept[5].score, kept[5].codes.item(), kept[5].copies) == (-1.0, 1, 3)
+    assert (kept[6].score, kept[6].codes.item(), kept[6].copies) == (-9.0, 3, 1)

@@ -120,15 +120,15 @@ def test_fairseqs_parsers_know_every_flag() -> None:
 def test_the_call_comes_before_the_task() -> None:
     cfg = DecodingConfig(code_search="lengths", min_length_ratio=0.5, length_ratio=3.0)
     asked = Namespace(iter_decode_with_beam=4, max_len_b=50, lenpen=0.5)
-    found = read_flags(asked, cfg)
-    assert search_of(found) == SearchOptions("lengths", 4, 1.0, 0.5, 1)
-    assert lengths_of(found) == LengthRule(0.0, 50, 0.5, 0.0, 0.0, True)
+    options = read_flags(asked, cfg)
+    assert search_of(options) == SearchOptions("lengths", 4, 1.0, 0.5, 1)
+    assert lengths_of(options) == LengthRule(0.0, 50, 0.5, 0.0, 0.0, True)
     wider = lengths_of(read_flags(Namespace(max_length_ratio=5.0), cfg))
     assert wider == LengthRule(0.0, 200, 0.5, 5.0, 0.0, False)
     asked = Namespace(length_mode="ratio", sampling=True, unnormalized=True)
-    found = read_flags(asked, cfg)
-    assert search_of(found) == SearchOptions("sample", 1, 1.0, 0.0, 1)
-    assert lengths_of(found).fixed == 3.0
+    options = read_flags(asked, cfg)
+    assert search_of(options) == SearchOptions("sample", 1, 1.0, 0.0, 1)
+    assert lengths_of(options).fixed == 3.0
     assert search_of(DecodingOptions()).kind == "greedy"
 
 

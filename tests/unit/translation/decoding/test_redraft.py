@@ -32,8 +32,8 @@ def test_its_own_words_lead_to_its_own_draft(
     source = make_batch([9, 4, 6])
     own = generator.generate([model], {"net_input": {"src_tokens": source}})
     redraft = Redrafter(model, generator, source)
-    for row, (found, *_) in enumerate(own):
+    for row, (best, *_) in enumerate(own):
         for known in (1, 2, 3, 4):
-            if known < len(found.tokens) - 1:
-                (draft,) = redraft([row], [found.tokens[:known]])
-                assert draft.equal(found.tokens)
+            if known < len(best.tokens) - 1:
+                (draft,) = redraft([row], [best.tokens[:known]])
+                assert draft.equal(best.tokens)

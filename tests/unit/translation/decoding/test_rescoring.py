@@ -28,12 +28,12 @@ def hypothesis(words, score=0.0, **rest) -> Candidate:
 def score_by_hand(teacher, source, words) -> list[float]:
     """log p of each word, one decoder call for each, nothing padded, no cache."""
     encoded = teacher.encoder(source[None], src_lengths=torch.tensor([len(source)]))
-    found = []
+    scores = []
     for place, word in enumerate(words.tolist()):
         previous = torch.cat([torch.tensor([EOS]), words[:place]])
         logits, _ = teacher.decoder(previous[None], encoder_out=encoded)
-        found.append(float(logits[0, -1].log_softmax(dim=-1)[word]))
-    return found
+        scores.append(float(logits[0, -1].log_softmax(dim=-1)[word]))
+    return scores
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -46,8 +46,8 @@ def test_teacher_scores_equal_those_by_hand(
     source, owners = make_batch([9, 4, 6]), [0, 0, 1, 2, 2, 2]
     rows = [row[row.ne(PAD)] for row in make_batch([5, 7, 3, 9, 1, 4])]
     rescorer = TeacherScore(teacher, dictionary, logits_at_once=at_once)
-    found = rescorer.scores(repad(source, side, extra=4), rows, owners)
-    for row, owner, scores in zip(rows, owners, found, strict=True):
+    scored = rescorer.scores(repad(source, side, extra=4), rows, owners)
+    for row, owner, scores in zip(rows, owners, scored, strict=True):
         words = source[owner][source[owner].ne(PAD)]
         expected = score_by_hand(teacher, words, row)
         assert scores[: len(row)].tolist() == pytest.approx(expected, rel=1e-4)
@@ -92,14 +92,14 @@ def test_the_teacher_chooses_among_candidates(
     generator = IterativeLatentGenerator(dictionary, rescorer=rescorer, **NPD)
     source = make_batch([9, 4, 6, 12])
     sample = {"net_input": {"src_tokens": source}}
-    found = generator.generate([model, teacher], sample)  # as fairseq hands both over
+    judged = generator.generate([model, teacher], sample)  # as fairseq hands both over
     chosen = IterativeLatentGenerator(dictionary, **NPD).generate([model], sample)
     assert any(
         not ours[0].tokens.equal(own[0].tokens)
-        for ours, own in zip(found, chosen, strict=True)
+        for ours, own in zip(judged, chosen, strict=True)
     )
     with torch.no_grad():
-        for hypotheses, words in zip(found, source, strict=True):
+        for hypotheses, words in zip(judged, source, strict=True):
             by_hand = [
                 score_by_hand(teacher, words[words.ne(PAD)], h.tokens)
                 for h in hypotheses
@@ -153,17 +153,17 @@ def test_chrf_is_sacrebleus(output, reference) -> None:
 def test_the_candidate_that_others_agree_with_is_chosen() -> None:
     words = {4: "ein Hund läuft", 5: "ein Hund lief", 6: "Katzen", 7: "ein Hund geht"}
     rescorer = ChrfConsensus(lambda tokens: words[int(tokens[0])])
-    found = [hypothesis([token, EOS], copies=1) for token in (6, 5, 4, 7)]
-    (found,) = rescorer.rank(torch.zeros(1, 1), [found])
+    candidates = [hypothesis([token, EOS], copies=1) for token in (6, 5, 4, 7)]
+    (candidates,) = rescorer.rank(torch.zeros(1, 1), [candidates])
     metric = CHRF()
-    for one in found:
+    for one in candidates:
         text = rescorer.to_text(one.tokens)
         scores = [
             metric.sentence_score(text, [other]).score for other in words.values()
         ]
         assert one.rank_score == pytest.approx(sum(scores) / 4)
-    assert int(found[0].tokens[0]) != 6
-    assert int(found[-1].tokens[0]) == 6
+    assert int(candidates[0].tokens[0]) != 6
+    assert int(candidates[-1].tokens[0]) == 6
     often = [hypothesis([6, EOS], copies=9), hypothesis([4, EOS], copies=1)]
     (often,) = rescorer.rank(torch.zeros(1, 1), [often])
     assert int(often[0].tokens[0]) == 6

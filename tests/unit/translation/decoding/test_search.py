@@ -31,11 +31,11 @@ def sharpen(model, factor=6.0):
     return model
 
 
-def recomputed(model, found: LatentCodes, source, ends: bool) -> torch.Tensor:
+def recomputed(model, latents: LatentCodes, source, ends: bool) -> torch.Tensor:
     """log p of each sequence, symbol by symbol, without a cache or a mask."""
     totals = []
-    for row, codes in enumerate(found.codes):
-        length, one = int(found.mask[row].sum()), torch.tensor([row])
+    for row, codes in enumerate(latents.codes):
+        length, one = int(latents.mask[row].sum()), torch.tensor([row])
         alone = take(source, one)
         logp = model.predictor.log_probs(model.predictor(codes[None, :length], alone))
         total = logp.new_zeros(())
@@ -59,13 +59,13 @@ def test_scores_are_log_probabilities(make_model, make_batch, kind, slices, ends
     model = sharpen(make_model(vq_slices=slices), 2.0)
     source = model.encode(make_batch([9, 4, 6, 12, 3]))
     options = SearchOptions(kind, WIDTHS[kind])
-    found = search(model.predictor, source, bounds(source, 5, ends=ends), options)
-    assert len(found.codes) == 5 * WIDTHS[kind]
-    expected = recomputed(model, found, widened(source, WIDTHS[kind]), ends)
-    torch.testing.assert_close(found.score, expected, rtol=1e-4, atol=1e-3)
+    latents = search(model.predictor, source, bounds(source, 5, ends=ends), options)
+    assert len(latents.codes) == 5 * WIDTHS[kind]
+    expected = recomputed(model, latents, widened(source, WIDTHS[kind]), ends)
+    torch.testing.assert_close(latents.score, expected, rtol=1e-4, atol=1e-3)
     if ends:
-        scored = model.score_codes(found, widened(source, WIDTHS[kind]))
-        torch.testing.assert_close(found.score, scored, rtol=1e-4, atol=1e-3)
+        scored = model.score_codes(latents, widened(source, WIDTHS[kind]))
+        torch.testing.assert_close(latents.score, scored, rtol=1e-4, atol=1e-3)
 
 
 def exhaustive(model, source, slices: int, codes: int, longest: int, penalty: float):
@@ -93,16 +93,16 @@ def test_a_beam_as_wide_as_the_tree_finds_the_optimum(
         source = model.encode(make_batch([9, 4, 6]))
         width = codes ** (slices * longest)
         options = SearchOptions("beam", width, length_penalty=penalty)
-        found = search(model.predictor, source, bounds(source, longest), options)
+        latents = search(model.predictor, source, bounds(source, longest), options)
         for row in range(3):
             one = take(source, torch.tensor([row]))
             rank, best = exhaustive(model, one, slices, codes, longest, penalty)
             first = row * width
-            steps = int(found.mask[first].sum())
-            assert found.codes[first, :steps].tolist() == best
-            assert float(found.score[first]) / (steps + 1) ** penalty == pytest.approx(
-                rank, rel=1e-4
-            )
+            steps = int(latents.mask[first].sum())
+            assert latents.codes[first, :steps].tolist() == best
+            assert float(latents.score[first]) / (
+                steps + 1
+            ) ** penalty == pytest.approx(rank, rel=1e-4)
 
 
 def test_a_wider_beam_is_no_worse_on_average(make_model, make_batch) -> None:
@@ -111,8 +111,8 @@ def test_a_wider_beam_is_no_worse_on_average(make_model, make_batch) -> None:
     source = model.encode(make_batch([9, 4, 6, 12, 3, 8, 15, 5] * 25))
     for width in (1, 2, 4, 8, 16):
         options = SearchOptions("beam" if width > 1 else "greedy", width)
-        found = search(model.predictor, source, bounds(source, 6), options)
-        rank = found.score / (found.mask.sum(dim=1) + 1)
+        latents = search(model.predictor, source, bounds(source, 6), options)
+        rank = latents.score / (latents.mask.sum(dim=1) + 1)
         means.append(float(rank.view(-1, width).max(dim=1).values.mean()))
     assert means == sorted(means)
     assert means[-1] > means[0] + 0.01  # and the search is hard enough to tell
@@ -120,19 +120,19 @@ def test_a_wider_beam_is_no_worse_on_average(make_model, make_batch) -> None:
 
 def test_a_beam_is_sorted_and_holds_different_sequences(model, make_batch) -> None:
     source = model.encode(make_batch([9, 4]))
-    found = search(model.predictor, source, bounds(source, 5), SearchOptions("beam", 6))
-    rank = (found.score / (found.mask.sum(dim=1) + 1)).view(2, 6)
+    beam = search(model.predictor, source, bounds(source, 5), SearchOptions("beam", 6))
+    rank = (beam.score / (beam.mask.sum(dim=1) + 1)).view(2, 6)
     assert rank.equal(rank.sort(dim=1, descending=True).values)
-    rows = [(tuple(c.flatten().tolist()), int(m.sum())) for c, m, _ in zip(*found)]
+    rows = [(tuple(c.flatten().tolist()), int(m.sum())) for c, m, _ in zip(*beam)]
     assert len(set(rows[:6])) == len(set(rows[6:])) == 6
 
 
 def test_a_beam_wider_than_the_tree_repeats_its_best(make_model, make_batch) -> None:
     model = make_model(vq_num_codes=2)
     source = model.encode(make_batch([9]))
-    found = search(model.predictor, source, bounds(source, 1), SearchOptions("beam", 5))
-    assert found.codes.flatten().tolist()[:2] in ([0, 1], [1, 0])
-    assert found.codes.flatten()[2:].eq(found.codes[0, 0, 0]).all()
+    beam = search(model.predictor, source, bounds(source, 1), SearchOptions("beam", 5))
+    assert beam.codes.flatten().tolist()[:2] in ([0, 1], [1, 0])
+    assert beam.codes.flatten()[2:].eq(beam.codes[0, 0, 0]).all()
 
 
 @pytest.mark.parametrize("kind", WIDTHS)
@@ -150,14 +150,14 @@ def test_neighbours_in_the_batch_change_nothing(
         part = CodeBounds(
             asked.least[order], asked.most[order], True, asked.keys[order]
         )
-        found = search(model.predictor, take(source, order), part, options)
+        alone = search(model.predictor, take(source, order), part, options)
         rows = (order[:, None] * options.width + torch.arange(options.width)).flatten()
         expected = take(together, rows)
-        length = found.codes.size(1)
-        assert found.codes.equal(expected.codes[:, :length])
-        assert found.mask.equal(expected.mask[:, :length])
+        length = alone.codes.size(1)
+        assert alone.codes.equal(expected.codes[:, :length])
+        assert alone.mask.equal(expected.mask[:, :length])
         assert not expected.mask[:, length:].any()
-        torch.testing.assert_close(found.score, expected.score, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(alone.score, expected.score, rtol=1e-4, atol=1e-4)
 
 
 class WholeSource(NamedTuple):
@@ -202,10 +202,10 @@ def test_the_cache_changes_nothing(make_model, make_batch, kind) -> None:
     asked = bounds(source, 8)._replace(most=torch.tensor([1, 2, 3, 4, 5, 6, 7]))
     options = SearchOptions(kind, WIDTHS[kind])
     cached = search(model.predictor, source, asked, options)
-    found = search(Uncached(model.predictor), source, asked, options)
-    assert found.codes.equal(cached.codes)
-    assert found.mask.equal(cached.mask)
-    torch.testing.assert_close(found.score, cached.score, rtol=1e-4, atol=1e-4)
+    uncached = search(Uncached(model.predictor), source, asked, options)
+    assert uncached.codes.equal(cached.codes)
+    assert uncached.mask.equal(cached.mask)
+    torch.testing.assert_close(uncached.score, cached.score, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", WIDTHS)
@@ -214,8 +214,8 @@ def test_bounds_hold(model, make_batch, kind) -> None:
     asked = CodeBounds(
         torch.tensor([3, 1, 2]), torch.tensor([4, 1, 7]), True, torch.arange(3)
     )
-    found = search(model.predictor, source, asked, SearchOptions(kind, WIDTHS[kind]))
-    lengths = found.mask.sum(dim=1).view(3, -1)
+    latents = search(model.predictor, source, asked, SearchOptions(kind, WIDTHS[kind]))
+    lengths = latents.mask.sum(dim=1).view(3, -1)
     assert lengths.ge(asked.least.unsqueeze(1)).all()
     assert lengths.le(asked.most.unsqueeze(1)).all()
 
@@ -225,8 +225,8 @@ def test_a_fixed_length_is_kept(model, make_batch, kind) -> None:
     source = model.encode(make_batch([9, 4, 6]))
     most = torch.tensor([4, 1, 6])
     asked = CodeBounds(most, most, ends=False, keys=torch.arange(3))
-    found = search(model.predictor, source, asked, SearchOptions(kind, WIDTHS[kind]))
-    lengths = found.mask.sum(dim=1).view(3, -1)
+    latents = search(model.predictor, source, asked, SearchOptions(kind, WIDTHS[kind]))
+    lengths = latents.mask.sum(dim=1).view(3, -1)
     assert lengths.equal(most.unsqueeze(1).expand_as(lengths))
 
 
@@ -237,10 +237,10 @@ def test_other_lengths_are_tried_around_the_greedy_one(model, make_batch) -> Non
         model.predictor, source, bounds(source, 8, least=1), SearchOptions("lengths")
     )
     best = around.mask.sum(dim=1)
-    found = search(
+    latents = search(
         model.predictor, source, bounds(source, 8), SearchOptions("lengths", 3)
     )
-    lengths = found.mask.sum(dim=1).view(2, 3)
+    lengths = latents.mask.sum(dim=1).view(2, 3)
     wanted = torch.stack([best, best + 1, best - 1], dim=1).clamp(1, 8)
     assert lengths.equal(wanted)
     assert greedy.mask.sum(dim=1).ge(3).all()
@@ -253,10 +253,10 @@ def test_samples_follow_the_distribution(make_model, make_batch) -> None:
     draws = 20_000
     for temperature in (1.0, 2.0):
         options = SearchOptions("sample", draws, temperature)
-        found = search(model.predictor, source, bounds(source, 1), options)
-        logp = model.predictor.log_probs(model.predictor(found.codes[:1, :0], source))
+        drawn = search(model.predictor, source, bounds(source, 1), options)
+        logp = model.predictor.log_probs(model.predictor(drawn.codes[:1, :0], source))
         expected = (logp[0, 0, 0, :-1] / temperature).softmax(dim=-1)
-        share = found.codes.flatten().bincount(minlength=4) / draws
+        share = drawn.codes.flatten().bincount(minlength=4) / draws
         error = (expected * (1 - expected) / draws).sqrt()
         assert (share - expected).abs().le(5 * error).all()
 

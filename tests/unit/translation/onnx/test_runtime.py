@@ -49,12 +49,12 @@ def test_exported_model_gives_the_same_codes_and_words(
     model, exported = pair(**options)
     tokens = make_batch(lengths, side="left")
     bounds = CodeBounds(torch.ones(len(lengths)).long(), torch.tensor(lengths))
-    found = []
+    pairs = []
     for one in (model, exported):
         source = one.encode(tokens)
         codes = search(one.predictor, source, bounds)
-        found.append((codes, one.decode(one.lookup(codes), source)))
-    (codes, words), (other_codes, other_words) = found
+        pairs.append((codes, one.decode(one.lookup(codes), source)))
+    (codes, words), (other_codes, other_words) = pairs
     torch.testing.assert_close(other_codes, codes, atol=1e-4, rtol=1e-4)
     assert torch.equal(other_words.mask, words.mask)
     real = words.mask
@@ -94,11 +94,11 @@ def test_greedy_on_arrays_is_the_search(pair, make_batch, ends):
     _, exported = pair(vq_slices=2)
     source = exported.encode(make_batch([7, 4, 2]))
     bounds = CodeBounds(torch.tensor([2, 1, 3]), torch.tensor([4, 1, 9]), ends)
-    found = search(exported.predictor, source, bounds)
+    greedy = search(exported.predictor, source, bounds)
     by_search = ancestral(exported.predictor, source, bounds, GREEDY)
-    assert torch.equal(found.codes, by_search.codes)
-    assert torch.equal(found.mask, by_search.mask)
-    torch.testing.assert_close(found.score, by_search.score)
+    assert torch.equal(greedy.codes, by_search.codes)
+    assert torch.equal(greedy.mask, by_search.mask)
+    torch.testing.assert_close(greedy.score, by_search.score)
 
 
 def test_int8_stays_close(pair, make_batch):
@@ -122,7 +122,7 @@ def test_int8_does_not_depend_on_the_batch(pair, make_batch, size):
     tokens = make_batch(lengths)
 
     def words(order: list[int], count: int) -> list[list[int]]:
-        found: dict[int, list[int]] = {}
+        words_of: dict[int, list[int]] = {}
         for start in range(0, len(order), count):
             rows = order[start : start + count]
             longest = max(lengths[row] for row in rows)
@@ -132,8 +132,8 @@ def test_int8_does_not_depend_on_the_batch(pair, make_batch, size):
             codes = search(exported.predictor, source, bounds)
             decoded = exported.decode(exported.lookup(codes), source)
             for row, logits, mask in zip(rows, *decoded, strict=True):
-                found[row] = logits[mask].argmax(-1).tolist()
-        return [found[row] for row in range(len(order))]
+                words_of[row] = logits[mask].argmax(-1).tolist()
+        return [words_of[row] for row in range(len(order))]
 
     alone = words(list(range(64)), 1)
     assert words(list(range(64)), size) == alone
