@@ -28,7 +28,7 @@ from data_prep.lib.align import Ints, Table, Vocabulary, count_links
 from data_prep.lib.manifest import read_manifest
 from data_prep.lib.steps import UserError, errors_as_sentences
 from data_prep.lib.text import read_lines, read_pairs, undo_bpe
-from vq_nat.results.writing import write_json
+from vq_nat.writing import write_json
 
 SMOOTHING = 0.01  # added to each count under the logarithm of a Kullback-Leibler term
 Triple = tuple[str, str, str]  # source, human target, distilled target

@@ -26,7 +26,7 @@ from data_prep.lib.text import write_lines
 from data_prep.lib.typed import value_of
 from vq_nat.files import read_json
 from vq_nat.processes import command_group
-from vq_nat.results.writing import json_or_none, write_json
+from vq_nat.writing import json_or_none, write_json
 
 HERE = Path(__file__).resolve().parent
 USER_DIR = HERE.parent / "vq_nat"

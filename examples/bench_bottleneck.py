@@ -38,7 +38,7 @@ from vq_nat.bench.machine import describe_machine
 from vq_nat.bottleneck import BottleneckConfig, build_bottleneck
 from vq_nat.results import tables as report
 from vq_nat.results.rows import Machine
-from vq_nat.results.writing import write_json
+from vq_nat.writing import write_json
 
 Step = Callable[[], object]
 BASELINE, HARD = "vector-quantize-pytorch", "hard"

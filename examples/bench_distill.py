@@ -45,7 +45,7 @@ from vq_nat.bench.machine import commit, processor
 from vq_nat.results.rows import Machine
 from vq_nat.results.tables import Column, markdown, percent
 from vq_nat.results.versions import installed
-from vq_nat.results.writing import write_text
+from vq_nat.writing import write_text
 
 BASELINE = "fairseq-generate"
 

@@ -161,7 +161,7 @@ def measure(args: argparse.Namespace) -> None:
     from examples.lib.engine_models import SIZES
     from examples.lib.engine_systems import kinds_of
     from examples.lib.engine_turns import Rules
-    from vq_nat.results.writing import write_json
+    from vq_nat.writing import write_json
 
     rules = Rules(args.rounds, args.slice, args.longest)
     for name in args.sizes:
@@ -193,7 +193,7 @@ def write_report(folder: Path) -> None:
         ValueError: without rows.
     """
     from examples.lib.engine_report import draw, report
-    from vq_nat.results.writing import write_text
+    from vq_nat.writing import write_text
 
     rows = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     rows = [row for row in rows if row.get("kind") == KIND]

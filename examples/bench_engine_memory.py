@@ -22,7 +22,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 from examples.lib.engine_models import SIZES, draw_sources
 from examples.lib.engine_systems import OURS, Kind, OursRunner, Workshop
 from vq_nat.bench.machine import describe_machine, resident_bytes
-from vq_nat.results.writing import write_json
+from vq_nat.writing import write_json
 
 MODELS = ("VQ", "1+1")
 BATCHES = {1: 1, 64: 1, 1000: 2}  # and their threads

@@ -34,7 +34,7 @@ from vq_nat.bench.machine import describe_machine
 from vq_nat.results import tables as report
 from vq_nat.results.rows import Machine
 from vq_nat.results.training_log import read_entry
-from vq_nat.results.writing import write_json
+from vq_nat.writing import write_json
 
 PLAIN, HOST = "plain PyTorch loop", "fairseq-train"
 ALONE = "fairseq-train --num-workers 0"

@@ -27,7 +27,7 @@ from vq_nat.bench import timing
 from vq_nat.bench.machine import describe_machine
 from vq_nat.results import tables as report
 from vq_nat.results.rows import Machine
-from vq_nat.results.writing import write_json
+from vq_nat.writing import write_json
 
 PLAIN, OURS = "plain PyTorch loop", "vq_nat.image.sampling"
 FILES = {PLAIN: "sampling-plain.json", OURS: "sampling.json"}

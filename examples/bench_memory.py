@@ -30,7 +30,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 
 from examples.lib.places import ROOT
 from vq_nat.results.tables import Column, markdown
-from vq_nat.results.writing import write_text
+from vq_nat.writing import write_text
 
 RESULTS = ROOT / "examples" / "results"
 WORDS = 30_000  # types in each language, with the frequencies of Zipf's law

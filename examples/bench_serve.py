@@ -25,8 +25,8 @@ from examples.lib.http_service import Service
 from vq_nat.bench.machine import calibrate, describe_machine
 from vq_nat.files import read_json
 from vq_nat.results.rows import Calibration, Machine
-from vq_nat.results.writing import write_json
 from vq_nat.text.lines import read_lines
+from vq_nat.writing import write_json
 
 
 class Load(TypedDict):

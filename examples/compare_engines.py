@@ -30,10 +30,10 @@ from vq_nat.bench.sentences import TestSet
 from vq_nat.engine.weights import FORMATS
 from vq_nat.results.rows import Machine
 from vq_nat.results.tables import Column, markdown, number, percent
-from vq_nat.results.writing import write_json
 from vq_nat.translated import Hypothesis
 from vq_nat.translation.export import export_checkpoint
 from vq_nat.translation.loading import languages_of
+from vq_nat.writing import write_json
 
 Decoding = dict[str, Any]
 LATENT: dict[str, Decoding] = {

@@ -36,7 +36,7 @@ from vq_nat.bench.plots import pyplot
 from vq_nat.results import tables as report
 from vq_nat.results.rows import at
 from vq_nat.results.training_log import LogEntry, read_entry, read_log
-from vq_nat.results.writing import json_or_none
+from vq_nat.writing import json_or_none
 
 SIZES = tuple(2**power for power in range(8, 15))
 ASSIGNMENTS: dict[str, dict[str, Any]] = {

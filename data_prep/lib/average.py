@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.lib.steps import UserError
-from vq_nat.results.writing import replacing
+from vq_nat.writing import replacing
 
 # checkpoint_EPOCH_UPDATES.pt and checkpointEPOCH.pt
 BY_UPDATES = re.compile(r"checkpoint_\d+_(\d+)\.pt")

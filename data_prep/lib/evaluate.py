@@ -17,7 +17,7 @@ from data_prep.lib.steps import tell
 from data_prep.lib.teachers import Teacher, batches_by_length
 from data_prep.lib.text import plain_text, read_lines, undo_bpe
 from vq_nat.files import BadFile, read_json
-from vq_nat.results.writing import write_json
+from vq_nat.writing import write_json
 
 LISTS = "lists of the correct translations of each sentence"
 

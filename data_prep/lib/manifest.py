@@ -10,7 +10,7 @@ from typing import Any
 
 from data_prep.lib.steps import UserError, Workspace
 from vq_nat.results.versions import installed
-from vq_nat.results.writing import json_or_none, write_json
+from vq_nat.writing import json_or_none, write_json
 
 NAME = "manifest.json"
 MANIFEST_VERSION = 1

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from vq_nat.files import BadFile, sha256
-from vq_nat.results.writing import json_or_none, write_json
+from vq_nat.writing import json_or_none, write_json
 
 STAMP_VERSION = 1  # raise when a step's output changes for the same input
 LOCK_PATIENCE = 10.0  # seconds; the workers of a killed run take a moment to end

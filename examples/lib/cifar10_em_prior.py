@@ -17,7 +17,7 @@ from vq_nat.bench.conditions import Conditions
 from vq_nat.bench.images import code_nats, nats_per_bit_per_dim
 from vq_nat.bench.machine import describe_machine
 from vq_nat.results.training_log import read_log
-from vq_nat.results.writing import json_or_none
+from vq_nat.writing import json_or_none
 
 RECIPE_VERSION = 1  # raise when a row changes for the same flags
 

@@ -17,7 +17,7 @@ from examples.lib.experiment import draw_seeds
 from vq_nat.bench.images import CodeUse
 from vq_nat.results import tables as report
 from vq_nat.results.rows import at
-from vq_nat.results.writing import json_or_none
+from vq_nat.writing import json_or_none
 
 BASELINE = "hard"
 UNIFORM, LEARNED = "total_uniform", "total_learned"  # sums of bits by their prior

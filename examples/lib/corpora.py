@@ -12,7 +12,7 @@ from data_prep.lib.steps import UserError
 from examples.lib.commands import environment, run_with_bar
 from examples.lib.places import LANGS, ROOT, Place, corpus_stamp
 from examples.lib.progress import ForwardedBar
-from vq_nat.results.writing import json_or_none
+from vq_nat.writing import json_or_none
 
 # Keys of the section `corpus` that are no options of the script which makes it.
 DESCRIPTIONS = ("name", "kind", "test-set", "test-sets")

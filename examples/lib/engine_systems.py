@@ -26,10 +26,10 @@ from examples.lib.engine_models import (
 from vq_nat.engine import engine
 from vq_nat.engine.packing import write_tensors
 from vq_nat.engine.weights import describe, tensors_of
-from vq_nat.results.writing import write_json
 from vq_nat.translation.ctranslate2 import import_ctranslate2
 from vq_nat.translation.decoding.generator import IterativeLatentGenerator
 from vq_nat.translation.decoding.lengths import LengthRule
+from vq_nat.writing import write_json
 
 Sentences = list[list[int]]
 Call = Callable[[], list[int]]  # returns how many words each sentence has

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from data_prep.lib.steps import UserError, once, sha256
 from examples.lib.commands import environment, run_with_bar
 from examples.lib.progress import TrainingBar
-from vq_nat.results.writing import json_or_none, write_json
+from vq_nat.writing import json_or_none, write_json
 
 RowT = TypeVar("RowT")  # of an experiment
 

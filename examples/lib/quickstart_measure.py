@@ -22,7 +22,7 @@ from vq_nat.bench.speed import measure_beside
 from vq_nat.bench.systems import System
 from vq_nat.results.report import full_report
 from vq_nat.results.rows import Row, row_path, write_row
-from vq_nat.results.writing import json_or_none
+from vq_nat.writing import json_or_none
 
 EXAMPLES = 5
 TEACHERS = ("teacher-beam4", "teacher-greedy")

@@ -14,7 +14,7 @@ from pathlib import Path
 from data_prep.lib.average import average_checkpoints, last_checkpoints
 from vq_nat.bench.quality import Quality, score
 from vq_nat.bench.sentences import TestSet
-from vq_nat.results.writing import replacing, write_json
+from vq_nat.writing import replacing, write_json
 
 AVERAGED, LAST = "averaged.pt", "checkpoint_last.pt"
 SELECTION = "selection.json"

@@ -18,7 +18,7 @@ from examples.lib.places import LANGS, ROOT, Place, corpus_stamp
 from examples.lib.progress import TrainingBar, minutes
 from examples.lib.weights import weights_of
 from vq_nat.results.training_log import read_log
-from vq_nat.results.writing import json_or_none, write_json
+from vq_nat.writing import json_or_none, write_json
 
 TEACHER = "TEACHER"  # stands for the teacher's checkpoint in a preset
 RECIPE_VERSION = 1  # raise when a training's result changes for the same flags

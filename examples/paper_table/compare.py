@@ -21,7 +21,7 @@ from vq_nat.files import sha256
 from vq_nat.results.gaps import AGAINST_ROWS
 from vq_nat.results.lines import GREEDY
 from vq_nat.results.rows import at, outputs_path
-from vq_nat.results.writing import json_or_none, write_json
+from vq_nat.writing import json_or_none, write_json
 
 
 class Comparison(NamedTuple):

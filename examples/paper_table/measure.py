@@ -35,7 +35,7 @@ from vq_nat.bench.speed import measure_beside, measure_times
 from vq_nat.bench.systems import System
 from vq_nat.results.curves import read_curves
 from vq_nat.results.rows import TimedInTurn
-from vq_nat.results.writing import json_or_none, write_json
+from vq_nat.writing import json_or_none, write_json
 
 CPU = "cpu"
 ON_CPU = ("onnx", "vq-nat")  # engines that run nowhere else

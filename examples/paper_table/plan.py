@@ -21,7 +21,7 @@ from examples.paper_table.config import (
     row_config,
     training_config,
 )
-from vq_nat.results.writing import json_or_none
+from vq_nat.writing import json_or_none
 
 KIND = "paper_table"  # of the rows, so that other tables leave them alone
 OUTPUTS = {

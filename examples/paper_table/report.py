@@ -23,7 +23,7 @@ from vq_nat.results.rows import at
 from vq_nat.results.speed import TOLERANCE
 from vq_nat.results.tables import distinct, number, packages, times
 from vq_nat.results.winners import winners
-from vq_nat.results.writing import write_text
+from vq_nat.writing import write_text
 
 REPORT = "report.md"
 SAYS = read_yaml(Path(__file__).with_name("report.yaml"))

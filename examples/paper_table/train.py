@@ -22,7 +22,7 @@ from examples.paper_table.plan import (
     texts_of,
     wanted,
 )
-from vq_nat.results.writing import write_json
+from vq_nat.writing import write_json
 
 
 def train_all(

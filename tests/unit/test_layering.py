@@ -20,25 +20,21 @@ COMMON = (
     "vq_nat.languages",
     "vq_nat.processes",
     "vq_nat.registry",
+    "vq_nat.writing",
 )  # for every room: the standard library alone
 HOUSES = ("vq_nat", "data_prep", "examples")
 STAGE = "nn.* translation.flow translation.config translation.layers | torch fairseq"
-SEARCH = "fairseq_side.* translation.flow translation.config translation.decoding*"
-FRONT = f"bottleneck nn.* {SEARCH} translation.binding translation.codec "
-FRONT += "translation.validation translation.fairseq_nat text.lines"
-MEASURED = (
-    "bench* results* explain* fairseq_side* translation* image* nn.* bottleneck text* "
-    "engine*"
-)
+DESCRIBED = "fairseq_side.checkpoints fairseq_side.compat fairseq_side.packed "
 
 # Module | what it may import: of the package | of all that is installed (without a
 # second bar: anything). The first pattern that fits a module counts. `bottleneck` alone
-# is that room's door; `x*` is a room and all that is in it. Names of vq_nat stand
-# without it. A command imports no other command, but for what it repeats of one.
+# is that room's door; `x.*` is all that is in it, `x*` the room and all that is in it.
+# Names of vq_nat stand without it. A command imports no other command, but for what it
+# repeats of one. What nobody needs is not allowed.
 TABLE = {
-    "": "image* translation translation.translator engine.folder engine.runtime hub",
+    "": "image translation translation.translator engine.folder engine.runtime hub | ",
     "hub": "| huggingface_hub",
-    "translated": "text.lines inspected |",  # what every translator takes and gives
+    "translated": "text.lines inspected | ",  # what every translator takes and gives
     "inspected": "| ",
     "extras": "| ",
     "files": "| ",
@@ -46,17 +42,18 @@ TABLE = {
     "languages": "| ",
     "processes": "| ",
     "registry": "| ",
+    "writing": "| ",
     "light": "| ",
-    "bottleneck*": "bottleneck* | torch",
-    "nn*": "nn.* | torch fairseq",
-    "fairseq_side*": "fairseq_side* bottleneck | torch fairseq numpy omegaconf hydra "
+    "bottleneck*": "bottleneck.* | torch",
+    "nn*": "nn.dropout | torch fairseq",
+    "fairseq_side*": "fairseq_side.* bottleneck | torch fairseq numpy omegaconf "
     "safetensors",
     "translation.schedule": "| torch",
     "translation.noise": "| torch",
     "translation.teacher_start": "| torch",
-    "translation.flow": "bottleneck fairseq_side.compat",
-    "translation.config": "bottleneck fairseq_side.compat",
-    "translation.layers": "nn.* translation.flow translation.config",
+    "translation.flow": "bottleneck | torch",
+    "translation.config": "bottleneck | fairseq omegaconf",
+    "translation.layers": "nn.dropout | torch fairseq",
     "translation.encoder": STAGE,
     "translation.compressor": STAGE,
     "translation.predictor": STAGE,
@@ -66,75 +63,106 @@ TABLE = {
     "translation.validation": "translation.scores | torch fairseq sacrebleu",
     "translation.codec": "text.codec | torch",
     "translation.decoding.options": "| ",
-    "translation.decoding*": f"{SEARCH} inspected",
-    "translation.criterion": f"{SEARCH} bottleneck",
-    "translation.risk": f"{SEARCH} translation.criterion",
-    "translation.model": f"bottleneck {STAGE.split('|')[0]} fairseq_side.compat "
-    "translation.encoder translation.compressor translation.predictor "
-    "translation.decoder translation.schedule translation.noise translation.binding "
-    "translation.teacher_start",
+    "translation.decoding*": "translation.flow translation.decoding.* inspected | "
+    "torch fairseq",
+    "translation.criterion": "fairseq_side.training translation.flow | torch fairseq",
+    "translation.risk": "fairseq_side.training translation.flow translation.criterion "
+    "translation.decoding.* | torch fairseq",
+    "translation.model": "bottleneck fairseq_side.compat translation.flow "
+    "translation.config translation.encoder translation.compressor "
+    "translation.predictor translation.decoder translation.schedule translation.noise "
+    "translation.binding translation.teacher_start | torch fairseq omegaconf",
     "translation.architectures": "translation.config translation.model | fairseq",
-    "translation.aligned": f"{SEARCH} translation.model translation.decoder "
-    "translation.word_codes | torch",
-    "translation.word_codes": f"bottleneck {SEARCH} translation.model "
-    "translation.predictor translation.decoder | torch",
-    "translation.onnx.export": f"{FRONT} translation.onnx* translation.model "
-    "translation.about translation.pack text.copying "
-    "translation.loading "
-    "translation.translator | torch fairseq",
+    "translation.aligned": "translation.flow translation.config translation.model "
+    "translation.decoder translation.word_codes | torch",
+    "translation.word_codes": "bottleneck translation.flow translation.config "
+    "translation.model translation.predictor translation.decoder | torch",
+    "translation.onnx.export": "bottleneck fairseq_side.checkpoints text.copying "
+    "translation.about translation.binding translation.config "
+    "translation.decoding.search translation.flow translation.loading "
+    "translation.model translation.onnx.* translation.pack translation.translator "
+    "| torch fairseq",
     "translation.onnx.quantize": "engine.packing translation.onnx.runtime | numpy",
-    "translation.about": "fairseq_side.* translation.flow results.card results.report",
-    "translation.pack": "fairseq_side.* translation.about translation.binding "
-    "translation.loading results.card text.copying",
+    "translation.onnx*": "nn.transformer translation.flow translation.layers "
+    "translation.model translation.predictor translation.decoding.limits "
+    "translation.onnx.* | torch numpy",
+    "translation.about": f"{DESCRIBED} translation.flow results.card results.report "
+    "| torch",
+    "translation.pack": f"{DESCRIBED} translation.about translation.binding "
+    "translation.loading results.card text.copying | fairseq",
     "translation.export": "fairseq_side.checkpoints translation.about translation.pack "
-    "translation.binding translation.loading engine.export engine.folder",
-    "translation.onnx*": f"nn.* {SEARCH} translation.layers translation.model "
-    "translation.predictor translation.onnx*",
-    "translation.fairseq_nat": f"translation.binding translation.validation {SEARCH} "
-    "translation.teacher_start",
-    "translation.ctranslate2": "engine.folder fairseq_side.* translation.codec "
-    "translation.binding translation.loading",
-    "translation.task": f"{FRONT} translation.loading",
-    "translation.loading": f"{FRONT} translation.task translation.onnx.runtime",
-    "translation.translator": f"{FRONT} translation.loading translation.task "
-    "translation.onnx.runtime translated inspected",
-    "translation": "translation.* fairseq_side.patches",
-    "image*": "image* bottleneck nn.* fairseq_side.* ",
-    "text*": "text* | sacremoses sentencepiece sentencex",
+    "translation.binding translation.loading engine.export engine.folder | ",
+    "translation.fairseq_nat": "fairseq_side.compat fairseq_side.patches "
+    "translation.binding translation.validation translation.flow "
+    "translation.decoding.* translation.teacher_start | torch fairseq",
+    "translation.ctranslate2": "fairseq_side.checkpoints fairseq_side.compat "
+    "translation.binding translation.codec translation.loading "
+    "| torch fairseq ctranslate2",
+    "translation.task": "fairseq_side.compat fairseq_side.training translation.binding "
+    "translation.validation translation.flow translation.decoding.* "
+    "| torch fairseq numpy sacrebleu",
+    "translation.loading": "fairseq_side.* translation.binding translation.codec "
+    "translation.fairseq_nat translation.task translation.onnx.runtime | fairseq",
+    "translation.translator": "translated inspected translation.binding "
+    "translation.codec translation.config translation.decoding.* "
+    "translation.fairseq_nat translation.flow translation.loading translation.task "
+    "| torch fairseq",
+    "translation": "translation.* fairseq_side.patches | ",
+    "image*": "image.* bottleneck nn.* fairseq_side.* | torch fairseq numpy omegaconf "
+    "PIL pyarrow scipy tqdm",
+    "text*": "text.* | sacremoses sentencepiece sentencex",
     # Neither torch nor fairseq at run time: `weights` reads a model's attributes.
-    "engine.runtime": "engine* text* translated inspected light "
+    "engine.runtime": "engine engine.* text.* translated inspected light "
     "translation.decoding.options | ",
-    "engine*": "engine* text* | numpy",
-    "results*": "results* | ",
+    "engine*": "engine engine.* text.* | numpy",
+    "results*": "results.* | ",
     "explain.picture": "translated inspected | ",  # of what serves without torch
-    "explain*": "explain* results.* translation.*",
+    "explain*": "explain.* translation.translator | torch",
     # No torch: an exported model is served without it.
-    "serve*": "serve* translated inspected text.sentences explain.picture | fastapi "
+    "serve*": "serve.* translated inspected text.sentences explain.picture | fastapi "
     "starlette uvicorn pydantic prometheus_client babel py3langid",
-    "bench*": "*",
-    "cli*": "cli* light translated text.lines engine.folder bench* results* explain* "
-    "serve* translation.* image.sampling",
-    "data_prep.lib*": "data_prep.lib* results.* text.lines text.folder text.quotes "
-    "text.subwords "
-    "fairseq_side.* image translation translation.binding translation.ctranslate2 "
-    "translation.scores",
-    "data_prep*": "data_prep.lib.* results.*",
-    "examples.lib*": f"examples.lib* data_prep.lib.* {MEASURED}",
-    "examples.paper_table*": f"examples.lib.* examples.paper_table.* data_prep.lib.* "
-    f"data_prep.train_teacher {MEASURED}",
-    "examples*": f"examples.lib examples.lib.* data_prep* inspected translated "
-    f"{MEASURED}",
+    "bench*": "bench.* engine engine.folder engine.weights image.* results.* "
+    "text.lines translation.criterion translation.ctranslate2 "
+    "translation.decoding.generator translation.decoding.options translation.export "
+    "translation.flow translation.loading translation.onnx.export "
+    "translation.onnx.runtime translation.scores translation.translator "
+    "| torch fairseq sacrebleu comet matplotlib PIL",
+    "cli*": "cli.* light translated text.lines engine.folder image.sampling bench.* "
+    "results.report results.rows explain.* serve.* translation.decoding.options "
+    "translation.export translation.flow translation.loading translation.onnx.export "
+    "translation.pack | torch tqdm",
+    "data_prep.lib*": "data_prep.lib.* results.versions text.lines text.folder "
+    "text.quotes text.subwords fairseq_side.compat fairseq_side.guard "
+    "fairseq_side.saving image translation translation.binding "
+    "translation.ctranslate2 translation.scores",
+    "data_prep*": "data_prep.lib.*",
+    "examples.lib*": "examples.lib.* data_prep.lib.* bench.* results.* bottleneck "
+    "nn.fingerprint fairseq_side.compat image image.* engine engine.* translation "
+    "translation.*",
+    "examples.paper_table*": "examples.lib.* examples.paper_table.* data_prep.lib.* "
+    "data_prep.train_teacher bench.* results.*",
+    "examples*": "examples.lib.* data_prep.lib.* bench.* results.* bottleneck "
+    "nn.transformer fairseq_side.* image image.* text.* engine engine.* translation "
+    "translation.* inspected translated",
 }
+MOST_ARROWS = 28  # a room imports another; fewer are better
+# The engine reads the options' one home, a module of the standard library alone; all
+# other arrows go one way.
+BOTH_WAYS = {("engine", "translation"), ("translation", "engine")}
 
 
 def row(module: str) -> tuple[list[str], list[str] | None] | None:
     """Returns what a module may import: of the package, and else (None: anything)."""
-    name = inner(module)
-    for pattern, allowed in TABLE.items():
-        if fnmatch(name, pattern):
-            inside, bar, outside = allowed.partition("|")
-            return inside.split(), outside.split() if bar else None
-    return None
+    pattern = pattern_of(module)
+    if pattern is None:
+        return None
+    inside, bar, outside = TABLE[pattern].partition("|")
+    return inside.split(), outside.split() if bar else None
+
+
+def pattern_of(module: str) -> str | None:
+    """Returns the pattern whose row is a module's, None if it has none."""
+    return next((p for p in TABLE if fnmatch(inner(module), p)), None)
 
 
 def inner(name: str) -> str:
@@ -195,8 +223,70 @@ def violations(root: Path) -> list[str]:
     return sentences
 
 
+def unused(root: Path) -> list[str]:
+    """Lists what the table allows and no module needs."""
+    paths = source_files(root)
+    known = {module_name(path, root) for path in paths}
+    needed: dict[str, set[str]] = {pattern: set() for pattern in TABLE}
+    for path in paths:
+        pattern = pattern_of(module_name(path, root))
+        if pattern is not None:
+            needed[pattern] |= {
+                inner(name) if name.partition(".")[0] in HOUSES else name
+                for _, name in imports(path, root, known)
+                if name not in COMMON
+            }
+    sentences = []
+    for pattern, names in needed.items():
+        inside, _, outside = TABLE[pattern].partition("|")
+        packages = {name.partition(".")[0] for name in names}
+        idle = [p for p in inside.split() if not any(fnmatch(n, p) for n in names)]
+        idle += [package for package in outside.split() if package not in packages]
+        sentences += [f"{pattern or 'vq_nat'} need not import {one}." for one in idle]
+    return sentences
+
+
+def arrows(root: Path) -> set[tuple[str, str]]:
+    """Returns the pairs of rooms of which the first imports the second."""
+    paths = source_files(root)
+    known = {module_name(path, root) for path in paths}
+    doors = (root / "vq_nat").glob("*/__init__.py")
+    rooms = {door.parent.name for door in doors}
+    pairs = {
+        (room_of(module_name(path, root)), room_of(name))
+        for path in paths
+        for _, name in imports(path, root, known)
+    }
+    return {(a, b) for a, b in pairs if a != b and {a, b} <= rooms}
+
+
+def room_of(name: str) -> str:
+    """Returns the room of vq_nat that a module stands in, "" if in none."""
+    house, _, rest = name.partition(".")
+    return rest.partition(".")[0] if house == "vq_nat" else ""
+
+
 def test_all_keep_the_table() -> None:
     assert not violations(REPOSITORY)
+
+
+def test_the_table_allows_what_is_needed_and_no_more() -> None:
+    assert not unused(REPOSITORY)
+
+
+def test_a_permission_that_nobody_needs_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(TABLE, "registry", "text.lines files | numpy")
+    assert unused(REPOSITORY) == [
+        f"registry need not import {name}." for name in ("text.lines", "files", "numpy")
+    ]
+
+
+def test_few_arrows_join_the_rooms_and_they_go_one_way() -> None:
+    joined = arrows(REPOSITORY)
+    assert len(joined) <= MOST_ARROWS, sorted(joined)
+    assert {(a, b) for a, b in joined if (b, a) in joined} == BOTH_WAYS
 
 
 @pytest.fixture
@@ -235,6 +325,11 @@ def tree(tmp_path: Path) -> Path:
         ("bottleneck/assign", "import numpy"),
         ("bottleneck/assign", "from ..fairseq_side import compat"),
         ("bottleneck/__init__", "from ..translation import flow"),
+        ("bench/timing", "from ..bottleneck import perplexity"),
+        ("bench/timing", "from ..fairseq_side.checkpoints import checkpoint_path"),
+        ("bench/timing", "from ..explain.inventory import count_codes"),
+        ("bench/timing", "from ..serve import run"),
+        ("explain/inventory", "from ..results.rows import Row"),
         ("fairseq_side/compat", "from ..translation import flow"),
         ("image/__init__", "from ..translation import flow"),
         ("image/__init__", "from ..bottleneck.assign import one_hot"),
@@ -260,6 +355,16 @@ def test_a_forbidden_import_is_found(tree: Path, name: str, line: str) -> None:
     assert len(violations(tree)) == 1
 
 
+def test_an_arrow_is_an_import_of_one_room_by_another(tree: Path) -> None:
+    assert not arrows(tree)
+    house = tree / "vq_nat"
+    (house / "bench/timing.py").write_text("from ..image import pixels\nimport os")
+    (house / "image/pixels.py").write_text("from . import data\nimport vq_nat")
+    (house / "hub.py").write_text("from .text import lines")  # stands in no room
+    (house / "nn/dropout.py").write_text("def f():\n    from ..text import lines")
+    assert arrows(tree) == {("bench", "image"), ("nn", "text")}
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [
@@ -267,11 +372,11 @@ def test_a_forbidden_import_is_found(tree: Path, name: str, line: str) -> None:
         ("translation/encoder", "from .flow import x"),
         ("translation/flow", "from ..bottleneck import BottleneckOutput"),
         ("translation/model", "from . import encoder, decoder"),
-        ("translation/task", "from ..bottleneck import Bottleneck\nimport fairseq"),
+        ("translation/task", "from .decoding.build import x\nimport fairseq"),
         ("bottleneck/__init__", "from . import assign\nimport torch.nn, math"),
         ("image/__init__", "from ..bottleneck import build_bottleneck\nimport torch"),
-        ("bench/__init__", "from ..fairseq_side.training import bottlenecks"),
-        ("cli/main", "from .. import bench, load"),
+        ("bench/timing", "from ..image.sampling import PLAIN\nimport torch"),
+        ("cli/main", "from ..bench import systems\nfrom .. import load"),
         ("__init__", "from . import image, translation"),
         ("../data_prep/lib/pool", "from data_prep.lib import teachers"),
         ("../examples/quickstart", "from data_prep.lib.steps import x\nimport vq_nat"),

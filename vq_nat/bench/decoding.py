@@ -24,9 +24,9 @@ from ..results.rows import (
 )
 from ..results.speed import times_as_fast
 from ..results.tables import Column, markdown, median_and_p90, number, percent
-from ..results.writing import write_json
 from ..translation.decoding.options import DecodingOptions
 from ..translation.translator import Translator
+from ..writing import write_json
 from .conditions import Conditions
 from .machine import calibrate, describe_machine
 from .measure import describe_quality

@@ -14,10 +14,10 @@ from typing import TypedDict
 import torch
 from fairseq.data.data_utils import collate_tokens
 
-from ..explain.inventory import require_codes
 from ..results.tables import Column, markdown, number, percent
 from ..translation.criterion import LN2, code_hits, code_losses, word_hits
 from ..translation.decoding.options import DecodingOptions
+from ..translation.flow import require_codes
 from ..translation.translator import Hypothesis, Translator
 from .measure import measure_broken_words
 from .quality import score
@@ -84,7 +84,7 @@ def diagnose(
     Raises:
         ValueError: for a model without codes, or an exported one.
     """
-    require_codes(translator)
+    require_codes(getattr(translator, "model", None))
     sources = test_set.sources
     taught = teacher.hypotheses(sources, batch_size)
     texts = [one.text for one in taught]

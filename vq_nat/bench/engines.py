@@ -14,11 +14,12 @@ from ..files import sha256
 from ..results.rows import LatentSizes, Sizes
 from ..results.versions import distribution_version
 from ..translation.ctranslate2 import CTranslate2Translator
+from ..translation.export import exported_folder
 from ..translation.flow import is_latent
 from ..translation.onnx.export import export_checkpoint
 from ..translation.onnx.runtime import FORMAT
 from ..translation.translator import Translator
-from .exports import exported_folder, number_format_of
+from .exports import number_format_of
 from .native import NativeEngine
 
 ENGINES = ("torch", "onnx", "ctranslate2", "vq-nat")

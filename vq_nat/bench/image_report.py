@@ -15,7 +15,7 @@ from ..image.grids import grid_of, side_by_side
 from ..image.sampling import PLAIN
 from ..results.rows import at
 from ..results.tables import NOTHING, Column, markdown, number, percent
-from ..results.writing import write_json, write_text
+from ..writing import write_json, write_text
 from . import images as measuring
 from .conditions import Conditions
 from .image_quality import InceptionFeatures

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, TypedDict
 import torch
 from torch import Tensor
 
-from ..bottleneck import perplexity, used_share
 from ..image.checkpoints import code_grid, fingerprint
+from ..image.codes import code_use
 from ..image.prior import Prior, UniformPrior
 from ..image.sampling import PLAIN, SamplingOptions, decode_codes, sample_codes
 from ..results.rows import Machine
@@ -182,20 +182,14 @@ def describe_codebook(autoencoder: Any, codes: Tensor) -> CodeUse | None:
     if not autoencoder.has_codes:
         return None
     grid = code_grid(autoencoder)
-    counts = count_codes(codes, grid.codes)
+    perplexity, used_share = code_use(codes, grid.codes)
     return {
         "codes": grid.codes,
         "slices": grid.slices,
         "grid": [grid.height, grid.width],
-        "perplexity": round(float(perplexity(counts)), 2),
-        "used_share": round(float(used_share(counts)), 6),
+        "perplexity": round(perplexity, 2),
+        "used_share": round(used_share, 6),
     }
-
-
-def count_codes(codes: Tensor, num_codes: int) -> Tensor:
-    """Counts how often each code is used. Shape: (N, L, G) → (G, K) float32."""
-    slices = codes.flatten(0, 1).long().unbind(dim=-1)
-    return torch.stack([one.bincount(minlength=num_codes) for one in slices]).float()
 
 
 def describe_model(autoencoder: Any) -> ImageModel:

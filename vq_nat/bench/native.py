@@ -11,8 +11,8 @@ from .. import load
 from ..engine.folder import FORMAT
 from ..engine.weights import FORMATS
 from ..results.rows import Sizes
-from ..translation.export import export_checkpoint
-from .exports import exported_folder, number_format_of
+from ..translation.export import export_checkpoint, exported_folder
+from .exports import number_format_of
 
 
 class NativeEngine:

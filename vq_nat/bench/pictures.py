@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..results.training_log import LogEntry, read_entry
-from ..results.writing import replacing
+from ..writing import replacing
 from .plots import pyplot
 
 FIGURES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..results.curves import read_curves
-from ..results.writing import replacing
+from ..writing import replacing
 from .plots import plain_ticks, pyplot
 
 LOG = "train.log"

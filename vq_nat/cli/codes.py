@@ -50,16 +50,16 @@ def run_codes(options: argparse.Namespace) -> None:
         count_codes,
         describe,
         read_chunks,
-        require_codes,
         some_sentences,
         write_records,
     )
     from ..explain.page import page
     from ..explain.picture import draw
-    from ..results.writing import write_text
+    from ..translation.flow import require_codes
+    from ..writing import write_text
 
     translator: Any = load(options.model, data=options.data, device=options.device)
-    require_codes(translator)
+    require_codes(getattr(translator, "model", None))
     sentences = options.sentence or some_sentences(translator, options.split)
     pictures = draw(translator, sentences, options.swaps)
     inventory = count_codes(read_chunks(translator, options.split))

@@ -37,8 +37,8 @@ def run_diagnose(options: argparse.Namespace) -> None:
     from .. import load
     from ..bench.diagnosis import diagnose, table
     from ..bench.sentences import TestSet
-    from ..results.writing import write_text
     from ..translation.loading import languages_of
+    from ..writing import write_text
 
     languages, name = languages_of(options.model, options.data), options.file
     test_set = TestSet.read(options.raw, options.raw.name, name, languages, name)

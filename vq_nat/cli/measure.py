@@ -63,8 +63,8 @@ def run_measure(options: argparse.Namespace) -> None:
     from ..bench.sentences import TestSet
     from ..bench.systems import System
     from ..results.rows import row_path
-    from ..results.writing import write_json
     from ..translation.loading import languages_of
+    from ..writing import write_json
 
     system = System(
         options.system,

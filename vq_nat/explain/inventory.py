@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..results.writing import write_text
-from ..translation.flow import is_aligned, is_latent
 from ..translation.translator import Translator
+from ..writing import write_text
 
 MOST = 10  # words and chunks kept of each code
 COLUMNS = (
@@ -56,35 +55,6 @@ class CodeCounts:
 
 
 Inventory = dict[tuple[int, int], CodeCounts]  # by slice and code
-
-
-def require_codes(translator: Translator) -> None:
-    """Refuses a model without codes, or without what gives them to references.
-
-    Raises:
-        ValueError: saying what it is instead.
-    """
-    model: Any = getattr(translator, "model", None)  # the engine's has no such door
-    latent = is_latent(model)
-    if model is not None and not latent:
-        raise ValueError(
-            f"the model must have codes, but is a {type(model).__name__} instead."
-        )
-    if not hasattr(model, "compress"):
-        raise ValueError(
-            "the model must be a checkpoint, whose compressor gives references their "
-            "codes, but is an exported one instead."
-        )
-    if not model.predicts_codes:
-        kind = translator.model.cfg.vq_kind
-        raise ValueError(
-            f"the model must have codes, but its `vq_kind` is {kind!r} instead."
-        )
-    if is_aligned(model):
-        raise ValueError(
-            "the model's `alignment` must be 'positions', but is 'ctc' instead: its "
-            "codes stand for no words of their own."
-        )
 
 
 @torch.no_grad()

@@ -1,10 +1,11 @@
-"""The codes of a set of images: computed once, kept in memory, served to fairseq."""
+"""The codes of a set of images: computed once, counted, and served to fairseq."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..bottleneck import perplexity, used_share
 from .dataset import ShuffledDataset
 
 
@@ -30,6 +31,23 @@ def encode_images(
         codes = autoencoder.codes(batch.to(device))
         parts.append(codes.to(kind).cpu())
     return torch.cat(parts)
+
+
+def count_codes(codes: Tensor, num_codes: int) -> Tensor:
+    """Counts how often each code is used. Shape: (N, L, G) → (G, K) float32."""
+    slices = codes.flatten(0, 1).long().unbind(dim=-1)
+    return torch.stack([one.bincount(minlength=num_codes) for one in slices]).float()
+
+
+def code_use(codes: Tensor, num_codes: int) -> tuple[float, float]:
+    """Returns perplexity and share of used codes, means over slices.
+
+    Args:
+        codes: of images. Shape: (N, L, G).
+        num_codes: K.
+    """
+    counts = count_codes(codes, num_codes)
+    return float(perplexity(counts)), float(used_share(counts))
 
 
 class CodeDataset(ShuffledDataset):

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..writing import write_text
 from .rows import Row, at
 from .tables import NOTHING, Column, markdown, number
-from .writing import write_text
 
 CARD = "README.md"
 KINDS = {

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import cast
 
 from ..files import read_json
+from ..writing import replacing
 from .checking import read_checked
 from .columns import table_of, words_per_code
 from .lines import BEAM, GREEDY, Line, by_name, speed_up
 from .rows import Row, at
 from .tables import distinct, made_on, mean_and_range, percent, shared, times
-from .writing import replacing
 
 WHAT = "a result row"
 ORDER = (BEAM, GREEDY, "student", "student-raw")

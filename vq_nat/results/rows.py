@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from .writing import write_json, write_text
+from ..writing import write_json, write_text
 
 
 class Machine(TypedDict):

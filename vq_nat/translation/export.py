@@ -1,5 +1,9 @@
-"""From a checkpoint to a folder that the engine reads, see `engine.export`."""
+"""From a checkpoint to a folder that the engine reads, see `engine.export`.
 
+Who exports only to run the export keeps it beside the checkpoint, and makes it once.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
 from typing import Optional, Union
 
@@ -7,6 +11,7 @@ from .. import __version__
 from ..engine.export import export
 from ..engine.folder import DESCRIPTION
 from ..fairseq_side.checkpoints import checkpoint_path
+from ..files import sha256
 from .about import about_model
 from .binding import trained_source
 from .loading import open_checkpoint
@@ -45,3 +50,21 @@ def export_checkpoint(
     place = (folder, Path(out))
     kept = {"version": __version__, "trained_source": trained_source(task)}
     export(model, dictionaries, *place, number_format, **kept, about=about, card=card)
+
+
+def exported_folder(
+    checkpoint: Path, kind: str, export: Callable[[Path, Path], object]
+) -> Path:
+    """Exports a checkpoint once, into a folder beside it.
+
+    Args:
+        checkpoint: a file, or a folder that holds `checkpoint_best.pt`.
+        kind: of the export, with its number format; it names the folder, together with
+            what the checkpoint holds.
+        export: is called with the checkpoint and the folder, if there is none.
+    """
+    checkpoint = checkpoint_path(checkpoint)
+    folder = checkpoint.parent / f"{kind}-{sha256(checkpoint)[:16]}"
+    if not folder.is_dir():
+        export(checkpoint, folder)
+    return folder

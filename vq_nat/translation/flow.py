@@ -198,6 +198,37 @@ def reads_source(model: object) -> bool:
     return getattr(model, "reads_source", False)
 
 
+def require_codes(model: Any) -> None:
+    """Refuses a model without codes, or without what gives them to references.
+
+    Args:
+        model: of a translator; None for an exported one, which shows no model.
+
+    Raises:
+        ValueError: saying what it is instead.
+    """
+    latent = is_latent(model)
+    if model is not None and not latent:
+        raise ValueError(
+            f"the model must have codes, but is a {type(model).__name__} instead."
+        )
+    if not hasattr(model, "compress"):
+        raise ValueError(
+            "the model must be a checkpoint, whose compressor gives references their "
+            "codes, but is an exported one instead."
+        )
+    if not model.predicts_codes:
+        raise ValueError(
+            f"the model must have codes, but its `vq_kind` is {model.cfg.vq_kind!r} "
+            "instead."
+        )
+    if is_aligned(model):
+        raise ValueError(
+            "the model's `alignment` must be 'positions', but is 'ctc' instead: its "
+            "codes stand for no words of their own."
+        )
+
+
 def positions_per_latent(model: LatentModel) -> int:
     """Returns how many positions the decoder has for each latent."""
     own: int | None = getattr(model, "positions_per_latent", None)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from vq_nat.bench import engines
-from vq_nat.bench.exports import exported_folder, number_format_of
+from vq_nat.bench.exports import number_format_of
+from vq_nat.translation.export import exported_folder
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from examples.paper_table.plan import (
     units_of,
 )
 from vq_nat.bench.conditions import Clock
-from vq_nat.results.writing import write_json
+from vq_nat.writing import write_json
 
 Make = Callable[..., TablePlan]
 Write = Callable[..., None]

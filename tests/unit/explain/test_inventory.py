@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +10,6 @@ from vq_nat.explain.inventory import (
     Chunk,
     count_codes,
     describe,
-    require_codes,
     write_records,
 )
 from vq_nat.explain.page import marked, meaning
@@ -70,18 +68,3 @@ def test_changed_words_are_marked_and_escaped() -> None:
 def test_what_a_code_was_never_seen_with_is_not_invented() -> None:
     inventory = count_codes(iter(CHUNKS))
     assert meaning((3, 9), inventory) == "“ein Hund” (2); “ein” (1) | (not seen)"
-
-
-def test_a_model_without_codes_is_refused() -> None:
-    translator = SimpleNamespace(model=torch.nn.Linear(1, 1))
-    with pytest.raises(ValueError, match="must have codes, but is a Linear instead"):
-        require_codes(translator)
-
-
-def test_a_model_that_predicts_no_codes_is_refused() -> None:
-    class Identity:
-        lookup = compress = true_latents = None
-        predicts_codes, cfg = False, SimpleNamespace(vq_kind="identity")
-
-    with pytest.raises(ValueError, match="but its `vq_kind` is 'identity' instead"):
-        require_codes(SimpleNamespace(model=Identity()))

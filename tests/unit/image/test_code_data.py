@@ -8,7 +8,7 @@ import torch
 from fairseq.logging import metrics
 from prior_helpers import GRIDS, some_codes, tiny
 
-from vq_nat.image.codes import CodeDataset, encode_images
+from vq_nat.image.codes import CodeDataset, code_use, count_codes, encode_images
 from vq_nat.image.prior_criterion import CodeNLLCriterion
 
 CODES = torch.arange(24, dtype=torch.int16).view(6, 2, 2)
@@ -32,6 +32,14 @@ class Pictures:
 
     def images(self, indices: slice) -> torch.Tensor:
         return torch.arange(15, dtype=torch.uint8).view(5, 3, 1, 1)[indices]
+
+
+def test_codes_are_counted_in_each_slice() -> None:
+    codes = torch.tensor([[[0, 1], [0, 1]], [[0, 2], [0, 3]]], dtype=torch.int32)
+    assert count_codes(codes, 4).tolist() == [[4, 0, 0, 0], [0, 2, 1, 1]]
+    perplexity, used_share = code_use(codes, 4)
+    assert perplexity == pytest.approx((1 + 2**1.5) / 2, rel=1e-4)
+    assert used_share == (0.25 + 0.75) / 2
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Owns how results are written: JSON and text, never seen half-written."""
+"""Owns how files are written: JSON and text, never seen half-written."""
 
 from __future__ import annotations
 
