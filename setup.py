@@ -36,10 +36,10 @@ INSTRUCTION_SETS = {
 def version() -> str:
     """Reads the version without importing the package, which needs torch."""
     door = (ROOT / "vq_nat" / "__init__.py").read_text(encoding="utf-8")
-    found = re.search(r'^__version__ = "([^"]+)"', door, re.MULTILINE)
-    if found is None:
+    match = re.search(r'^__version__ = "([^"]+)"', door, re.MULTILINE)
+    if match is None:
         raise ValueError("vq_nat/__init__.py must state `__version__`, but does not.")
-    return found.group(1)
+    return match.group(1)
 
 
 def long_description() -> str:

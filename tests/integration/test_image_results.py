@@ -91,27 +91,27 @@ def test_fewer_samples_leave_none_of_more(autoencoder: Path, tmp_path: Path) -> 
     for name in ("best.png", "00001.txt", "1.png"):  # somebody's own
         (folder / name).touch()
     assert cli.main([*words, "--count", "1"]) == 0
-    found = sorted(path.name for path in folder.iterdir())
-    assert found == ["00000.png", "00001.txt", "1.png", "best.png"]
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["00000.png", "00001.txt", "1.png", "best.png"]
 
 
 @pytest.fixture
 def sizes(monkeypatch: pytest.MonkeyPatch) -> set[tuple[int, int]]:
     """Images that are encoded at a time, and torch's threads, of whatever is called."""
-    found: set[tuple[int, int]] = set()
+    calls: set[tuple[int, int]] = set()
     encode, decode = VQVAE.encode, VQVAE.decode
 
     def watched_encode(self: VQVAE, images: torch.Tensor) -> torch.Tensor:
-        found.add((len(images), torch.get_num_threads()))
+        calls.add((len(images), torch.get_num_threads()))
         return encode(self, images)
 
     def watched_decode(self: VQVAE, quantized: torch.Tensor) -> torch.Tensor:
-        found.add((len(quantized), torch.get_num_threads()))
+        calls.add((len(quantized), torch.get_num_threads()))
         return decode(self, quantized)
 
     monkeypatch.setattr(VQVAE, "encode", watched_encode)
     monkeypatch.setattr(VQVAE, "decode", watched_decode)
-    return found
+    return calls
 
 
 def test_batches_are_of_the_size_and_threads_of_the_number_asked_for(

@@ -36,8 +36,9 @@ def test_translations_are_taken_apart_as_before(
     ours, theirs = vq_nat.load(exported(model)), by_torch(model)
     given: list[Any] = [None] * len(SHORT)
     for _ in range(2):
-        found = ours.inspect(SHORT, given, rivals=3, passes=2)
-        for own, other in zip(found, theirs.inspect(SHORT, given, 3, 2), strict=True):
+        inspections = ours.inspect(SHORT, given, rivals=3, passes=2)
+        others = theirs.inspect(SHORT, given, rivals=3, passes=2)
+        for own, other in zip(inspections, others, strict=True):
             assert (own.text, own.tokens) == (other.text, other.tokens)
             assert own.passes == other.passes and own.passes[-1] == own.tokens
             assert own.score == pytest.approx(other.score, abs=1e-3)
@@ -52,8 +53,8 @@ def test_translations_are_taken_apart_as_before(
                 assert figures == pytest.approx(wanted, rel=1e-4)
                 assert figures == sorted(figures, reverse=True) and len(figures) == 3
                 assert step.probability == pytest.approx(same.probability, rel=1e-4)
-        given = [[*o.codes[:-1], o.steps[-1].rivals[0].codes] for o in found]
-        assert [one.codes for one in found] != given
+        given = [[*o.codes[:-1], o.steps[-1].rivals[0].codes] for o in inspections]
+        assert [one.codes for one in inspections] != given
 
 
 @pytest.mark.parametrize(
@@ -63,15 +64,16 @@ def test_what_is_taken_apart_is_what_is_translated(
     build_latent: Any, exported: Any, options: dict[str, Any]
 ) -> None:
     translator = load_folder(exported(build_latent(**options)), candidates=3)
-    found = translator.inspect(SHORT, rivals=2)
-    for one, hypothesis in zip(found, translator.hypotheses(SHORT), strict=True):
+    inspections = translator.inspect(SHORT, rivals=2)
+    for one, hypothesis in zip(inspections, translator.hypotheses(SHORT), strict=True):
         assert (one.text, one.codes) == (hypothesis.text, hypothesis.codes)
         assert one.tokens == hypothesis.tokens
         assert one.score == pytest.approx(hypothesis.score, abs=1e-4)
         place = len(one.steps) - 1
         for rival in one.steps[place].rivals:  # what it would be if it were taken
             codes = [*one.codes[:place], rival.codes]
-            (other,) = translator.inspect([SHORT[found.index(one)]], [codes], 0)
+            sentence = SHORT[inspections.index(one)]
+            (other,) = translator.inspect([sentence], [codes], rivals=0)
             assert other.steps[place].probability == pytest.approx(rival.probability)
             for before, same in zip(one.steps[:-1], other.steps[:-1], strict=True):
                 assert same.probability == pytest.approx(before.probability)

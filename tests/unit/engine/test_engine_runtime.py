@@ -36,9 +36,9 @@ def words(letters: Dictionary) -> Dictionary:
     return letters
 
 
-def same(found: list[Any], expected: list[Any]) -> None:
+def same(own: list[Any], expected: list[Any]) -> None:
     """Compares hypotheses of sentences, figures within what float32 gives."""
-    for ours, theirs in zip(found, expected, strict=True):
+    for ours, theirs in zip(own, expected, strict=True):
         assert [h.text for h in ours] == [h.text for h in theirs]
         assert [h.tokens for h in ours] == [h.tokens for h in theirs]
         assert [h.codes for h in ours] == [h.codes for h in theirs]
@@ -109,8 +109,8 @@ def test_a_teacher_verifies(
     ours = vq_nat.load(student, teacher=judge, verify=True, **draft)
     plain, teacher = vq_nat.load(student, **draft), vq_nat.load(judge)
     assert ours.translate(TEXTS) == teacher.translate(TEXTS)
-    found, wanted = ours.hypotheses(TEXTS[:3]), teacher.hypotheses(TEXTS[:3])
-    for h, other, drafted in zip(found, wanted, plain.hypotheses(TEXTS[:3])):
+    verified, wanted = ours.hypotheses(TEXTS[:3]), teacher.hypotheses(TEXTS[:3])
+    for h, other, drafted in zip(verified, wanted, plain.hypotheses(TEXTS[:3])):
         assert h.tokens == other.tokens
         assert h.codes == drafted.codes
         assert min(1, len(h.tokens)) <= h.passes <= len(h.tokens)
@@ -168,9 +168,9 @@ def test_threads_and_number_formats_change_no_order(
     build_latent: Any, exported: Any
 ) -> None:
     folder = exported(build_latent(), "int8")
-    found = [load_folder(folder, threads=n).translate(TEXTS) for n in (1, 3)]
-    assert found[0] == found[1]
-    assert found[0][1] == found[0][3] == ""
+    outputs = [load_folder(folder, threads=n).translate(TEXTS) for n in (1, 3)]
+    assert outputs[0] == outputs[1]
+    assert outputs[0][1] == outputs[0][3] == ""
 
 
 REFUSED = [

@@ -15,12 +15,12 @@ Encoded = list[bytes]
 
 def encode(images: numpy.ndarray, kind: str = "PNG") -> Encoded:
     """Images as files, by what they hold."""
-    found = []
+    files = []
     for image in images:
         buffer = io.BytesIO()
         Image.fromarray(image.transpose(1, 2, 0)).save(buffer, kind)
-        found.append(buffer.getvalue())
-    return found
+        files.append(buffer.getvalue())
+    return files
 
 
 def write_parquet(path: Path, images: Encoded, column: str = "img") -> None:

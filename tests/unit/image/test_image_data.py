@@ -141,8 +141,8 @@ def encode_as(mode: str, pixels: numpy.ndarray, **options: object) -> bytes:
 def test_a_palette_and_an_opaque_alpha_lose_nothing() -> None:
     pixels = draw_images(1)[0] // 64 * 64 + 3  # at most 64 colours
     for mode in ("RGBA", "RGB"):
-        found = decode("a.png", encode_as(mode, pixels))
-        assert numpy.array_equal(found.transpose(2, 0, 1), pixels), mode
+        decoded = decode("a.png", encode_as(mode, pixels))
+        assert numpy.array_equal(decoded.transpose(2, 0, 1), pixels), mode
     image = Image.fromarray(pixels.transpose(1, 2, 0)).quantize(256)
     file = io.BytesIO()
     image.save(file, "PNG")
