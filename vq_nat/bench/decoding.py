@@ -79,15 +79,26 @@ class Mode:
 
 def modes() -> list[Mode]:
     """Returns all modes, the plain one first."""
-    all_modes = [Mode(PLAIN, "plain: greedy codes, one pass")]
+    plain = Mode(PLAIN, "plain: greedy codes, one pass")
+    return [plain, *refining_modes(), *modes_alone(), *modes_with_teacher()]
+
+
+def refining_modes() -> list[Mode]:
+    """Returns the modes of refinement passes."""
+    refining = []
     kinds = {"mask": "words again", "latent": "new codes", "both": "both"}
     for kind, label in kinds.items():
         for passes in (1, 2, 4):
             options = {"passes": passes, "refinement": kind}
             plural = "es" if passes > 1 else ""
             text = f"{passes} pass{plural}, {label}"
-            all_modes.append(Mode(f"{kind}-{passes}", text, options))
-    all_modes += [
+            refining.append(Mode(f"{kind}-{passes}", text, options))
+    return refining
+
+
+def modes_alone() -> list[Mode]:
+    """Returns the modes of other lengths and candidates that need no teacher."""
+    return [
         Mode("ratio", "fixed length, 2 × source", {"length_mode": "ratio"}),
         several("beam-4", "beam 4, own score", 4),
         several("beam-10", "beam 10, own score", 10),
@@ -100,12 +111,13 @@ def modes() -> list[Mode]:
             rescore="chrf",
         ),
     ]
-    all_modes.append(
-        Mode("verify", "draft, verified by the teacher", {"verify": True}, True)
-    )
-    for count in (2, 4, 10):
-        all_modes.append(several(f"npd-{count}", f"beam {count}, teacher", count, True))
-    all_modes += [
+
+
+def modes_with_teacher() -> list[Mode]:
+    """Returns the modes in which a teacher verifies, or chooses among candidates."""
+    return [
+        Mode("verify", "draft, verified by the teacher", {"verify": True}, True),
+        *(several(f"npd-{n}", f"beam {n}, teacher", n, True) for n in (2, 4, 10)),
         several("npd-lengths-3", "3 lengths, teacher", 3, True, code_search="lengths"),
         several(
             "npd-samples-10",
@@ -124,7 +136,6 @@ def modes() -> list[Mode]:
             refinement="both",
         ),
     ]
-    return all_modes
 
 
 def several(

@@ -247,11 +247,20 @@ class BottleneckConfig:
             ValueError: if an option is out of its range; the sentence names it.
         """
         member = MEMBERS.get(self.vq_kind)
+        self._validate_choices(member.can_add_slices)
+        self._validate_sizes(width)
+        self._validate_moving()
+        self._validate_numbers()
+        self._validate_schedule()
+        read_options(self.vq_options, member.own_options)
+        member.check_options(self)
+
+    def _validate_choices(self, can_add_slices: bool) -> None:
         one_of("vq_assign", self.vq_assign, ASSIGNMENTS)
         one_of("vq_update", self.vq_update, UPDATES)
         one_of("vq_slicing", self.vq_slicing, SLICINGS)
         require(
-            member.can_add_slices or not self.adds_slices,
+            can_add_slices or not self.adds_slices,
             f"`vq_slicing` must be 'product' with `vq_kind` {self.vq_kind!r}",
             repr(self.vq_slicing),
         )
@@ -261,6 +270,8 @@ class BottleneckConfig:
         one_of("vq_metric", self.vq_metric, METRICS)
         one_of("vq_temperature_scale", self.vq_temperature_scale, TEMPERATURE_SCALES)
         one_of("vq_schedule", self.vq_schedule, SCHEDULES)
+
+    def _validate_sizes(self, width: int) -> None:
         require(width >= 1, "`width` must be at least 1", width)
         require(
             self.vq_num_codes >= 2,
@@ -273,6 +284,8 @@ class BottleneckConfig:
             f"`vq_slices` must divide `width` ({width})",
             self.vq_slices,
         )
+
+    def _validate_moving(self) -> None:
         require(
             0 < self.vq_temperature < math.inf,
             "`vq_temperature` must be positive and finite",
@@ -288,6 +301,8 @@ class BottleneckConfig:
             "`vq_epsilon` must be positive and finite",
             self.vq_epsilon,
         )
+
+    def _validate_numbers(self) -> None:
         for name in (
             "vq_bit_noise",
             "vq_commitment",
@@ -320,9 +335,6 @@ class BottleneckConfig:
         ):
             value = getattr(self, name)
             require(value >= 0, f"`{name}` must be at least 0", value)
-        self._validate_schedule()
-        read_options(self.vq_options, member.own_options)
-        member.check_options(self)
 
     def _validate_schedule(self) -> None:
         require(

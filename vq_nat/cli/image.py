@@ -16,6 +16,13 @@ def add_image_commands(commands: Any) -> None:
         "image", help="sample from, and report on, image models"
     )
     actions = image.add_subparsers(metavar="ACTION", required=True)
+    add_sample(actions)
+    add_reconstruct(actions)
+    add_report(actions)
+
+
+def add_sample(actions: Any) -> None:
+    """Adds `image sample`."""
     sample = actions.add_parser(
         "sample",
         help="draw images",
@@ -28,6 +35,9 @@ def add_image_commands(commands: Any) -> None:
     )
     sample.set_defaults(run=run_sample)
 
+
+def add_reconstruct(actions: Any) -> None:
+    """Adds `image reconstruct`."""
     reconstruct = actions.add_parser(
         "reconstruct",
         help="encode and decode images",
@@ -44,6 +54,9 @@ def add_image_commands(commands: Any) -> None:
     )
     reconstruct.set_defaults(run=run_reconstruct)
 
+
+def add_report(actions: Any) -> None:
+    """Adds `image report`."""
     report = actions.add_parser(
         "report",
         help="measure a model on a test set",

@@ -28,6 +28,13 @@ def add_measure_command(commands: Any) -> None:
     measure.add_argument(
         "--rows", type=Path, default=Path("rows"), help="where CORPUS/SYSTEM.json goes"
     )
+    add_conditions(measure)
+    add_decoding(measure)
+    measure.set_defaults(run=run_measure)
+
+
+def add_conditions(measure: argparse.ArgumentParser) -> None:
+    """Adds what runs the system, and what is timed."""
     measure.add_argument("--threads", type=positive, default=2, help="default: 2")
     measure.add_argument(
         "--clock",
@@ -52,8 +59,6 @@ def add_measure_command(commands: Any) -> None:
         "--compute-type",
         help="of other engines than torch: float32, int8, … (default: float32)",
     )
-    add_decoding(measure)
-    measure.set_defaults(run=run_measure)
 
 
 def run_measure(options: argparse.Namespace) -> None:

@@ -67,50 +67,19 @@ def add_door(serve: argparse.ArgumentParser) -> None:
 
 def add_bounds(serve: argparse.ArgumentParser) -> None:
     """Adds what the service takes."""
-    bounds = serve.add_argument_group("bounds")
-    add = bounds.add_argument
-    add(
-        "--batch-size",
-        type=positive,
-        default=64,
-        metavar="N",
-        help="sentences decoded together (default: 64)",
-    )
-    add(
-        "--window",
-        type=float,
-        default=2.0,
-        metavar="MS",
-        help="that a sentence waits for others (default: 2)",
-    )
-    add(
-        "--queue",
-        type=positive,
-        default=1024,
-        metavar="N",
-        help="sentences that may wait (default: 1024)",
-    )
-    add(
-        "--characters",
-        type=positive,
-        default=5000,
-        metavar="N",
-        help="of a text (default: 5000)",
-    )
-    add(
-        "--texts",
-        type=positive,
-        default=128,
-        metavar="N",
-        help="of a request (default: 128)",
-    )
-    add(
-        "--timeout",
-        type=float,
-        default=30.0,
-        metavar="S",
-        help="until a request must be answered (default: 30)",
-    )
+    group = serve.add_argument_group("bounds")
+    for name, kind, default, unit, text in (
+        ("batch-size", positive, 64, "N", "sentences decoded together"),
+        ("window", float, 2.0, "MS", "that a sentence waits for others"),
+        ("queue", positive, 1024, "N", "sentences that may wait"),
+        ("characters", positive, 5000, "N", "of a text"),
+        ("texts", positive, 128, "N", "of a request"),
+        ("timeout", float, 30.0, "S", "until a request must be answered"),
+    ):
+        text = f"{text} (default: {default:g})"
+        group.add_argument(
+            f"--{name}", type=kind, default=default, metavar=unit, help=text
+        )
 
 
 def run_serve(options: argparse.Namespace) -> None:

@@ -42,6 +42,12 @@ def add_translate_command(commands: Any) -> None:
         help="lines read and translated at a time (default: 64)",
     )
     add_decoding(translate)
+    add_lines(translate)
+    translate.set_defaults(run=run_translate)
+
+
+def add_lines(translate: argparse.ArgumentParser) -> None:
+    """Adds what lines are read beside those to translate, and what is written."""
     translate.add_argument(
         "--nbest",
         type=positive,
@@ -66,7 +72,6 @@ def add_translate_command(commands: Any) -> None:
         default="fail",
         help="what to do with a line that is not UTF-8 (default: fail)",
     )
-    translate.set_defaults(run=run_translate)
 
 
 def run_translate(options: argparse.Namespace) -> None:

@@ -30,29 +30,22 @@ def ancestral(
         state = state.take(copies.repeat_interleave(options.width), source=True)
         bounds = widen(bounds, options)
         noise = GumbelNoise(bounds, options)
-    size, slices, limits = len(bounds.most), predictor.slices, Limits(bounds)
+    size, limits, tau = len(bounds.most), Limits(bounds), options.temperature
     score = source.states.new_zeros(size, dtype=torch.float32)
     running = torch.ones_like(bounds.most, dtype=torch.bool)
     codes, masks = [], []
     for position in range(limits.longest + bounds.ends):
         logits, state = predictor.step(state, previous)
         logp = limits.forbid(predictor.log_probs(logits), position, predictor.end, rows)
-        if noise is None:
-            gain, symbol = logp.max(dim=-1)  # (R, G)
-        else:
-            belief = logp / options.temperature + noise(position, logp.shape, rows)
-            symbol = belief.argmax(dim=-1)
-            gain = logp.gather(-1, symbol.unsqueeze(-1)).squeeze(-1)
-        gain = gain.sum(dim=-1)
-        ended = symbol[:, 0].eq(predictor.end)
-        if slices > 1:
-            gain = torch.where(ended, logp[:, 0, predictor.end], gain)
+        noisy = (
+            None if noise is None else logp / tau + noise(position, logp.shape, rows)
+        )
+        gain, symbol, ended = best_symbols(logp, noisy, predictor.end)
         ended = limits.over(ended, position, rows)
         goes_on = running & ~ended
         score = scatter_add(score, gain * (running if bounds.ends else goes_on), rows)
         running = goes_on
-        left = int(running.sum())
-        if not left:
+        if not (left := int(running.sum())):
             break
         previous = symbol * running.unsqueeze(1)
         codes.append(scatter(previous, rows, size))
@@ -63,9 +56,39 @@ def ancestral(
             rows = alive if rows is None else rows[alive]
             running = running[alive]
     if not codes:  # where the end may come first
-        none = running.new_zeros(size, 0)
-        return LatentCodes(none.unsqueeze(2).expand(-1, -1, slices).long(), none, score)
+        return no_codes(score, predictor.slices)
     return LatentCodes(torch.stack(codes, 1), torch.stack(masks, 1), score)
+
+
+def best_symbols(
+    logp: Tensor, noisy: Optional[Tensor], end: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns log p of the best symbols of all slices together, them, and their ends.
+
+    Args:
+        logp: (R, G, K + 1).
+        noisy: what decides which is best, of the same shape; None = log p itself.
+        end: the symbol that ends a sequence, whatever the other slices say.
+
+    Returns:
+        (R,), (R, G) and (R,) bool.
+    """
+    if noisy is None:
+        gain, symbol = logp.max(dim=-1)
+    else:
+        symbol = noisy.argmax(dim=-1)
+        gain = logp.gather(-1, symbol.unsqueeze(-1)).squeeze(-1)
+    gain, ended = gain.sum(dim=-1), symbol[:, 0].eq(end)
+    if logp.size(1) > 1:
+        gain = torch.where(ended, logp[:, 0, end], gain)
+    return gain, symbol, ended
+
+
+def no_codes(score: Tensor, slices: int) -> LatentCodes:
+    """Returns sequences without a code. Shape: score (R,)."""
+    none = torch.zeros(len(score), 0, dtype=torch.bool, device=score.device)
+    codes = torch.zeros(len(score), 0, slices, dtype=torch.long, device=score.device)
+    return LatentCodes(codes, none, score)
 
 
 def scatter(values: Tensor, rows: Optional[Tensor], size: int) -> Tensor:

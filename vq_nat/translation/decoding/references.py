@@ -63,26 +63,28 @@ class ReferenceScorer:
         logp = model.decode(latents, source).logits.float().log_softmax(dim=-1)
         words = target[:, : logp.size(1)]
         scores = logp[:, : words.size(1)].gather(2, words.unsqueeze(2)).squeeze(2)
+        return self._candidates(words, scores, codes, mask)
+
+    def _candidates(
+        self, words: Tensor, scores: Tensor, codes: Optional[LatentCodes], mask: Tensor
+    ) -> list[list[Candidate]]:
+        """Returns one candidate for each row of words."""
+        lengths = words.ne(self.pad).sum(dim=1).tolist()
+        sizes = mask.sum(dim=1).tolist()
+        none = words.new_zeros(*mask.shape, 0)
         candidates = []
-        for row, length in enumerate(words.ne(self.pad).sum(dim=1).tolist()):
+        for row, (length, steps) in enumerate(zip(lengths, sizes)):
             of_words = scores[row, :length].clone()
             of_codes = 0.0 if codes is None else float(codes.score[row])
-            real = int(mask[row].sum())
-            of_row = (
-                words.new_zeros(real, 0) if codes is None else codes.codes[row, :real]
+            candidate = Candidate(
+                tokens=words[row, :length].clone(),
+                positional_scores=of_words,
+                score=float(of_words.sum()) + of_codes,
+                code_score=of_codes,
+                codes=(none if codes is None else codes.codes)[row, :steps],
+                steps=0,
             )
-            candidates.append(
-                [
-                    Candidate(
-                        tokens=words[row, :length].clone(),
-                        positional_scores=of_words,
-                        score=float(of_words.sum()) + of_codes,
-                        code_score=of_codes,
-                        codes=of_row,
-                        steps=0,
-                    )
-                ]
-            )
+            candidates.append([candidate])
         return candidates
 
     def _codes(

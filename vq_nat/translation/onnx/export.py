@@ -57,6 +57,30 @@ def export(
         ValueError: for a model without learned codes, or if `out` exists.
         ImportError: if onnx or onnxruntime is missing.
     """
+    latent = served(model)
+    require("onnx")
+    with new_folder(out) as folder:
+        latent.float().cpu()
+        latent.eval()  # returns nothing after fairseq's make_generation_fast_
+        for part, graph in graphs_of(latent).items():
+            write_graph(graph, folder / f"{part}.onnx", int8)
+        write_texts(dictionaries, data, folder)
+        description = describe(latent, list(dictionaries), int8)
+        description[LENGTH] = trained_source
+        description["about"] = dict(about or {})
+        description["sha256"] = hashes(folder)  # of all that is there by now
+        text = json.dumps(description, indent=1)
+        (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+        if card is not None:
+            card(folder)
+
+
+def served(model: nn.Module) -> VQEMTransformer:
+    """Returns the model if its stages can be written as graphs.
+
+    Raises:
+        ValueError: saying what it must be.
+    """
     if not isinstance(model, VQEMTransformer) or not model.predicts_codes:
         raise ValueError("only models with latent codes can be exported.")
     if isinstance(model.predictor, EndsInACode):
@@ -80,21 +104,7 @@ def export(
                 f"`{stage}` must be {TRANSFORMER!r} to be exported as ONNX graphs, but "
                 f"is {getattr(model.cfg, stage)!r} instead."
             )
-    require("onnx")
-    with new_folder(out) as folder:
-        model.float().cpu()
-        model.eval()  # returns nothing after fairseq's make_generation_fast_
-        for part, graph in graphs_of(model).items():
-            write_graph(graph, folder / f"{part}.onnx", int8)
-        write_texts(dictionaries, data, folder)
-        description = describe(model, list(dictionaries), int8)
-        description[LENGTH] = trained_source
-        description["about"] = dict(about or {})
-        description["sha256"] = hashes(folder)  # of all that is there by now
-        text = json.dumps(description, indent=1)
-        (folder / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-        if card is not None:
-            card(folder)
+    return model
 
 
 def describe(
