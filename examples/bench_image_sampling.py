@@ -92,7 +92,9 @@ def ours(autoencoder: Any, prior: Any, count: int, device: str) -> Tensor:
     from vq_nat.image.sampling import PLAIN as AS_IT_IS
     from vq_nat.image.sampling import decode_codes, sample_codes
 
-    codes = sample_codes(prior, count, AS_IT_IS, SEED, count, device)
+    codes = sample_codes(
+        prior, count, AS_IT_IS, seed=SEED, batch_size=count, device=device
+    )
     return decode_codes(autoencoder, codes, batch_size=count, device=device)
 
 

@@ -53,7 +53,9 @@ translator = vq_nat.load(options.model)
 sentence = options.sentence
 codes = translator.codes([sentence])[0]  # L steps of G codes
 (inspection,) = translator.inspect([sentence])
-chunks = parts_of(inspection.tokens, len(codes), inspection.words_per_code)
+chunks = parts_of(
+    inspection.tokens, len(codes), words_per_code=inspection.words_per_code
+)
 
 print(f"{sentence!r} becomes {inspection.text!r}")
 for step, words in zip(inspection.steps, chunks):
@@ -80,7 +82,7 @@ others = translator.inspect(
 
 own, beside = [], []  # whether a swap changed its own chunk; how many of the others
 for (place, rival), other in zip(swaps, others):
-    swapped = parts_of(other.tokens, len(codes), other.words_per_code)
+    swapped = parts_of(other.tokens, len(codes), words_per_code=other.words_per_code)
     changed = [new != old for new, old in zip(swapped, chunks)]
     own.append(changed[place])
     beside.append((sum(changed) - changed[place]) / max(1, len(codes) - 1))

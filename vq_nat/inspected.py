@@ -40,7 +40,9 @@ class Inspection(NamedTuple):
         return [step.codes for step in self.steps]
 
 
-def parts_of(tokens: Sequence[str], steps: int, words_per_code: int) -> list[list[str]]:
+def parts_of(
+    tokens: Sequence[str], steps: int, *, words_per_code: int
+) -> list[list[str]]:
     """Cuts a translation's tokens into those of each step; late ones may have none."""
     starts = range(0, steps * words_per_code, words_per_code)
     return [list(tokens[start : start + words_per_code]) for start in starts]
@@ -66,7 +68,7 @@ def given_for(
 
 
 def check_codes(
-    codes: Codes, most: int, slices: int, kinds: int, never: Collection[int] = ()
+    codes: Codes, most: int, *, slices: int, kinds: int, never: Collection[int] = ()
 ) -> None:
     """Refuses codes that a model cannot have.
 

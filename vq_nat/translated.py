@@ -79,6 +79,7 @@ class TextDoor:
         self,
         sentences: Iterable[str],
         batch_size: int = 64,
+        *,
         candidates: int | None = None,
         passes: int | None = None,
         references: Sequence[str] | None = None,
@@ -102,6 +103,7 @@ class TextDoor:
         self,
         sentences: Iterable[str],
         batch_size: int = 64,
+        *,
         candidates: int | None = None,
         passes: int | None = None,
         references: Sequence[str] | None = None,
@@ -124,12 +126,15 @@ class TextDoor:
         self,
         sentences: Iterable[str],
         batch_size: int = 64,
+        *,
         candidates: int | None = None,
         passes: int | None = None,
     ) -> Iterator[str]:
         """Translates sentences as they come, and reads `batch_size` of them ahead."""
         for batch in in_batches(checked(sentences, batch_size), batch_size):
-            yield from self.translate(batch, batch_size, candidates, passes)
+            yield from self.translate(
+                batch, batch_size, candidates=candidates, passes=passes
+            )
 
     def codes(
         self, sentences: Iterable[str], batch_size: int = 64
@@ -141,6 +146,7 @@ class TextDoor:
         self,
         sentences: Iterable[str],
         codes: Sequence[Codes | None] | None = None,
+        *,
         rivals: int = 4,
         passes: int | None = None,
     ) -> list[Inspection]:
@@ -206,12 +212,19 @@ class TextDoor:
         self,
         sentences: Iterable[str],
         batch_size: int = 64,
+        *,
         candidates: int | None = None,
         passes: int | None = None,
         references: Sequence[str] | None = None,
     ) -> list[Hypothesis]:
         """Translates raw sentences and keeps tokens, codes and scores."""
-        lists = self.nbest(sentences, batch_size, candidates, passes, references)
+        lists = self.nbest(
+            sentences,
+            batch_size,
+            candidates=candidates,
+            passes=passes,
+            references=references,
+        )
         return [hypotheses[0] for hypotheses in lists]
 
 

@@ -241,7 +241,11 @@ def measure_times(
     wait = synchronizer(conditions.device)
     sentences = spread(sources, conditions.timed_sentences)
     latency = measure_latency(
-        translator.translate, sentences, conditions.warm_up, conditions.repeats, wait
+        translator.translate,
+        sentences,
+        conditions.warm_up,
+        repeats=conditions.repeats,
+        synchronize=wait,
     )
     many = spread(sources, 2 * max(BATCH_SIZES))
     rates = {

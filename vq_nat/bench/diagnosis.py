@@ -64,6 +64,7 @@ def diagnose(
     translator: Translator,
     teacher: Translator,
     test_set: TestSet,
+    *,
     width: int = 10,
     batch_size: int = 64,
 ) -> Diagnosis:

@@ -272,10 +272,14 @@ def _draw_timed(
     wait = synchronizer(conditions.device)
     size, device, seed = conditions.batch_size, conditions.device, drawing.seed
     start = time.perf_counter()
-    codes = sample_codes(prior, drawing.count, drawing.options, seed, size, device)
+    codes = sample_codes(
+        prior, drawing.count, drawing.options, seed=seed, batch_size=size, device=device
+    )
     wait()
     drawn = time.perf_counter()
-    images = decode_codes(autoencoder, codes, drawing.pixels, seed, size, device)
+    images = decode_codes(
+        autoencoder, codes, drawing.pixels, seed, batch_size=size, device=device
+    )
     return Sampled(images, drawn - start, time.perf_counter() - drawn)
 
 

@@ -111,7 +111,7 @@ def calibrate(repeats: int = 9) -> Calibration:
         }
 
 
-def gain_of_threads(threads: int, repeats: int = 5) -> float:
+def gain_of_threads(threads: int, *, repeats: int = 5) -> float:
     """Tells how many times as fast products are on several threads as on one.
 
     Threads that wait for each other where others use their cores make a runtime ten

@@ -73,6 +73,7 @@ def measure_latency(
     translate: Translate,
     sentences: list[str],
     warm_up: int = 10,
+    *,
     repeats: int = 3,
     synchronize: Synchronize = no_wait,
 ) -> Latency:

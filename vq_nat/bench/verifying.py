@@ -35,6 +35,7 @@ def measure_verified(
     greedy: Translator,
     draft: Translator,
     test_set: TestSet,
+    *,
     batch_size: int = 64,
     timed: int = 50,
     threads: int = 1,

@@ -112,7 +112,7 @@ class Codebook(nn.Module):
         self.register_buffer("distance_scale", torch.zeros(shape[0]))
         self._register_sums("counts", torch.zeros(shape))
         self._register_sums("second_distances", torch.zeros(shape[0]))
-        self.use = CodeUse(*shape)
+        self.use = CodeUse(config.vq_slices, num_codes=config.vq_num_codes)
         self._window: list[Tensor] = []  # this update's vectors, for restarts
 
     def gather_(self, z: Tensor, weights: Weights, second_distances: Tensor) -> None:
@@ -164,10 +164,12 @@ class Codebook(nn.Module):
         """
         num_codes = self.counts.shape[1]
         if self.adds_slices:
-            codes, counts = cluster_in_turn(vectors, self.num_slices, num_codes, seed)
+            codes, counts = cluster_in_turn(
+                vectors, self.num_slices, num_codes=num_codes, seed=seed
+            )
         else:
             z = split_slices(vectors, self.num_slices)
-            codes, counts = cluster(z, num_codes, seed, place)
+            codes, counts = cluster(z, num_codes, seed=seed, place=place)
         # Workers on different devices may not round alike.
         broadcast_([codes, counts])
         counts = counts.clamp(min=1)

@@ -32,7 +32,7 @@ class RecentVectors(nn.Module):
         num_codes: codes K to be initialized, which decides how many vectors are kept.
     """
 
-    def __init__(self, width: int, num_codes: int) -> None:
+    def __init__(self, width: int, *, num_codes: int) -> None:
         super().__init__()
         self.width = width
         self.num_codes = num_codes
@@ -86,7 +86,7 @@ class RecentVectors(nn.Module):
 
 
 def cluster(
-    z: Tensor, num_codes: int, seed: int, place: Place = anywhere
+    z: Tensor, num_codes: int, *, seed: int, place: Place = anywhere
 ) -> tuple[Tensor, Tensor]:
     """Clusters each slice: k-means++ seeding, then a few iterations of Lloyd.
 

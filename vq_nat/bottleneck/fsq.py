@@ -62,8 +62,12 @@ class FiniteScalarQuantization(LearnedBottleneck):
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__(config, width)
         levels = torch.tensor(parse_levels(config.vq_levels), dtype=torch.float32)
-        self.to_numbers = SliceLinear(self.num_slices, self.code_width, len(levels))
-        self.from_numbers = SliceLinear(self.num_slices, len(levels), self.code_width)
+        self.to_numbers = SliceLinear(
+            self.num_slices, inputs=self.code_width, outputs=len(levels)
+        )
+        self.from_numbers = SliceLinear(
+            self.num_slices, inputs=len(levels), outputs=self.code_width
+        )
         # The lowest place comes first: 1, L_1, L_1 L_2, ...
         places = levels.long().cumprod(0) // levels.long()
         self.register_buffer("levels", levels, persistent=False)

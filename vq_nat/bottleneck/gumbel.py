@@ -57,7 +57,9 @@ class GumbelSoftmax(LearnedBottleneck):
 
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__(config, width)
-        self.to_logits = SliceLinear(self.num_slices, self.code_width, self.num_codes)
+        self.to_logits = SliceLinear(
+            self.num_slices, inputs=self.code_width, outputs=self.num_codes
+        )
         self.code_vectors = nn.Parameter(random_codes(config, self.code_width))
 
     def quantize_rows(self, z: Tensor) -> BottleneckOutput:

@@ -20,7 +20,7 @@ class LearnedBottleneck(Bottleneck):
 
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__(config, width)
-        self.use = CodeUse(self.num_slices, self.num_codes)
+        self.use = CodeUse(self.num_slices, num_codes=self.num_codes)
         self.collapse = CollapseWatch(self.window)
 
     def apply_gathered(self) -> None:

@@ -96,8 +96,12 @@ class LookupFreeQuantization(BitBottleneck):
         super().__init__(config, width)
         self.place = PLACES[config.vq_metric]
         self.size = self.num_bits**-0.5 if config.vq_metric == "cosine" else 1.0
-        self.to_numbers = SliceLinear(self.num_slices, self.code_width, self.num_bits)
-        self.from_numbers = SliceLinear(self.num_slices, self.num_bits, self.code_width)
+        self.to_numbers = SliceLinear(
+            self.num_slices, inputs=self.code_width, outputs=self.num_bits
+        )
+        self.from_numbers = SliceLinear(
+            self.num_slices, inputs=self.num_bits, outputs=self.code_width
+        )
 
     def quantize_rows(self, z: Tensor) -> BottleneckOutput:
         """Takes the signs for N vectors.

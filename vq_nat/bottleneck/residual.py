@@ -49,7 +49,7 @@ def joined(assignments: list[Assignment]) -> Assignment:
 
 
 def cluster_in_turn(
-    z: Tensor, num_slices: int, num_codes: int, seed: int
+    z: Tensor, num_slices: int, *, num_codes: int, seed: int
 ) -> tuple[Tensor, Tensor]:
     """Clusters what the slices before have left: the first codebooks.
 
@@ -58,7 +58,7 @@ def cluster_in_turn(
     """
     codes, counts = [], []
     for index in range(num_slices):
-        of_slice, sizes = cluster(z.unsqueeze(0), num_codes, seed + index)
+        of_slice, sizes = cluster(z.unsqueeze(0), num_codes, seed=seed + index)
         z = z - of_slice[0][nearest(z, of_slice[0])[1]]
         codes.append(of_slice)
         counts.append(sizes)

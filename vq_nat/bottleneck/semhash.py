@@ -35,11 +35,11 @@ class BitsToVector(nn.Module):
         width: D.
     """
 
-    def __init__(self, num_slices: int, bits: int, hidden: int, width: int) -> None:
+    def __init__(self, num_slices: int, *, bits: int, hidden: int, width: int) -> None:
         super().__init__()
-        self.first = SliceLinear(num_slices, bits, hidden)
-        self.second = SliceLinear(num_slices, hidden, hidden)
-        self.last = SliceLinear(num_slices, hidden, width)
+        self.first = SliceLinear(num_slices, inputs=bits, outputs=hidden)
+        self.second = SliceLinear(num_slices, inputs=hidden, outputs=hidden)
+        self.last = SliceLinear(num_slices, inputs=hidden, outputs=width)
 
     def forward(self, bits: Tensor) -> Tensor:
         """Maps each slice. Shape: (G, N, log2 K) → (G, N, D)."""
@@ -84,9 +84,12 @@ class SemanticHashing(BitBottleneck):
     def __init__(self, config: BottleneckConfig, width: int) -> None:
         super().__init__(config, width)
         hidden = config.vq_hidden or max(4 * self.code_width, self.num_bits)
-        self.to_bits = SliceLinear(self.num_slices, self.code_width, self.num_bits)
-        sizes = self.num_slices, self.num_bits, hidden, self.code_width
-        self.from_bits = BitsToVector(*sizes)
+        self.to_bits = SliceLinear(
+            self.num_slices, inputs=self.code_width, outputs=self.num_bits
+        )
+        self.from_bits = BitsToVector(
+            self.num_slices, bits=self.num_bits, hidden=hidden, width=self.code_width
+        )
 
     def quantize_rows(self, z: Tensor) -> BottleneckOutput:
         """Hashes N vectors.

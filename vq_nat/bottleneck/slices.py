@@ -34,7 +34,7 @@ def look_up(codebook: Tensor, codes: Tensor) -> Tensor:
 class SliceLinear(nn.Module):
     """One linear layer per slice, all of them in one matrix product."""
 
-    def __init__(self, num_slices: int, inputs: int, outputs: int) -> None:
+    def __init__(self, num_slices: int, *, inputs: int, outputs: int) -> None:
         super().__init__()
         bound = 1 / math.sqrt(inputs)
         weight = torch.empty(num_slices, inputs, outputs).uniform_(-bound, bound)

@@ -51,9 +51,9 @@ class CodeSpace(nn.Module):
         self.project_in: nn.Module = nn.Identity()
         self.project_out: nn.Module = nn.Identity()
         if config.vq_code_dim > 0:
-            sizes = part_width, self.code_width
-            self.project_in = SliceLinear(self.num_parts, *sizes)
-            self.project_out = SliceLinear(self.num_parts, *sizes[::-1])
+            parts, inside = self.num_parts, self.code_width
+            self.project_in = SliceLinear(parts, inputs=part_width, outputs=inside)
+            self.project_out = SliceLinear(parts, inputs=inside, outputs=part_width)
 
     def enter(self, z: Tensor) -> Tensor:
         """Takes encoder outputs in. Shape: (N, C) → (P, N, code width)."""

@@ -59,7 +59,7 @@ class VectorQuantizer(Bottleneck):
         self.table: Codebook = _CODEBOOKS[config.vq_update](config, code_width)
         self._initialized = config.vq_init == "random"
         width_inside = self.space.num_parts * code_width
-        self.recent = RecentVectors(width_inside, self.num_codes)
+        self.recent = RecentVectors(width_inside, num_codes=self.num_codes)
         self._restarted = 0
         self._collapse = CollapseWatch(self.window)
 

@@ -36,7 +36,7 @@ class CodeUse(nn.Module):
     idle: Tensor
     updates: Tensor
 
-    def __init__(self, num_slices: int, num_codes: int) -> None:
+    def __init__(self, num_slices: int, *, num_codes: int) -> None:
         super().__init__()
         counts = torch.zeros(num_slices, num_codes)
         self.register_buffer("counts", counts, persistent=False)

@@ -48,7 +48,11 @@ def run_diagnose(options: argparse.Namespace) -> None:
     translator = load(options.model, data=options.data, **common)
     teacher = load(options.teacher, data=options.data, beam=options.beam, **common)
     row = diagnose(
-        translator, teacher, test_set, options.candidates, options.batch_size
+        translator,
+        teacher,
+        test_set,
+        width=options.candidates,
+        batch_size=options.batch_size,
     )
     print(table(row))
     if options.out is not None:

@@ -286,7 +286,7 @@ class EngineTranslator(TextDoor):
         never = signs if self._words_are_codes else []
         for of_one in codes:
             most = -(-self.description["max_target"] // chunk)
-            check_codes(of_one, most, slices, kinds, never)
+            check_codes(of_one, most, slices=slices, kinds=kinds, never=never)
         options = self._options(1, passes)
         options.search, options.keep_history = "greedy", True
         inspected = self.parts.model.inspect(

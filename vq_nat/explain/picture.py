@@ -59,13 +59,15 @@ def draw(
     Raises:
         ValueError: if the model has no codes, or a sentence no words.
     """
-    inspections = translator.inspect(sentences, codes, swaps, passes)
+    inspections = translator.inspect(sentences, codes, rivals=swaps, passes=passes)
     texts, given = [], []
     for sentence, one in zip(sentences, inspections):
         for swapped in swapped_codes(one):
             texts.append(sentence)
             given.append(swapped)
-    others = iter(translator.inspect(texts, given, 0, passes) if texts else [])
+    others = iter(
+        translator.inspect(texts, given, rivals=0, passes=passes) if texts else []
+    )
     return [
         picture(sentence, one, others) for sentence, one in zip(sentences, inspections)
     ]
@@ -87,7 +89,7 @@ def picture(sentence: str, one: Inspection, others: Iterator[Inspection]) -> Pic
         one: its translation.
         others: yields the translations with each rival, see `swapped_codes`.
     """
-    parts = parts_of(one.tokens, len(one.steps), one.words_per_code)
+    parts = parts_of(one.tokens, len(one.steps), words_per_code=one.words_per_code)
     steps = []
     for step, words in zip(one.steps, parts):
         offered = []

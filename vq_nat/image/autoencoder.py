@@ -30,7 +30,7 @@ REDUCTION = 4  # of height and width: two halvings
 class ResidualBlock(nn.Module):
     """x + a 1×1 and before it a 3×3 convolution, a ReLU before each of them."""
 
-    def __init__(self, width: int, hidden: int) -> None:
+    def __init__(self, width: int, *, hidden: int) -> None:
         super().__init__()
         self.conv3 = nn.Conv2d(width, hidden, 3, padding=1)
         self.conv1 = nn.Conv2d(hidden, width, 1)
@@ -78,7 +78,7 @@ class ImageDecoder(nn.Sequential):
 def residual_blocks(cfg: VQVAEConfig) -> list[ResidualBlock]:
     """Returns the blocks at the grid's size."""
     return [
-        ResidualBlock(cfg.conv_width, cfg.residual_width)
+        ResidualBlock(cfg.conv_width, hidden=cfg.residual_width)
         for _ in range(cfg.residual_blocks)
     ]
 

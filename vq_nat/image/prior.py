@@ -93,7 +93,7 @@ class SliceHead(nn.Module):
         ffn: width of the feed-forward part.
     """
 
-    def __init__(self, grid: CodeGrid, width: int, ffn: int) -> None:
+    def __init__(self, grid: CodeGrid, width: int, *, ffn: int) -> None:
         super().__init__()
         self.grid = grid
         self.slice = nn.Parameter(torch.empty(grid.slices, width))
@@ -175,7 +175,7 @@ class CodePrior(BaseFairseqModel):
             dropout=cfg.dropout,
             source=False,
         )
-        self.head = SliceHead(grid, width, ffn)
+        self.head = SliceHead(grid, width, ffn=ffn)
         for parameter in (self.embed.weight, self.begin, self.rows, self.columns):
             nn.init.normal_(parameter, std=width**-0.5)
 

@@ -88,6 +88,7 @@ def sample_codes(
     prior: Prior,
     count: int,
     options: SamplingOptions = PLAIN,
+    *,
     seed: int = 1,
     batch_size: int = 64,
     device: torch.device | str = "cpu",
@@ -125,6 +126,7 @@ def decode_codes(
     codes: Tensor,
     pixels: str = "mode",
     seed: int = 1,
+    *,
     batch_size: int = 64,
     device: torch.device | str = "cpu",
 ) -> Tensor:

@@ -42,7 +42,9 @@ async def explain(request: Request) -> shapes.Explained:
     service: Service = request.app.state.service
     texts = wanted.q if isinstance(wanted.q, list) else [wanted.q]
     service.limits.check_texts(texts)
-    pictures = await service.explain(texts, wanted.alternatives, wanted.passes)
+    pictures = await service.explain(
+        texts, alternatives=wanted.alternatives, passes=wanted.passes
+    )
     return shapes.Explained(sentences=pictures)
 
 
@@ -53,7 +55,10 @@ async def swap(request: Request) -> shapes.Explanation:
     service: Service = request.app.state.service
     service.limits.check_texts([wanted.q])
     return await service.swap(
-        wanted.q, wanted.codes, wanted.alternatives, wanted.passes
+        wanted.q,
+        wanted.codes,
+        alternatives=wanted.alternatives,
+        passes=wanted.passes,
     )
 
 

@@ -89,7 +89,7 @@ class Service:
         return results
 
     async def explain(
-        self, texts: Sequence[str], alternatives: int, passes: int | None
+        self, texts: Sequence[str], *, alternatives: int, passes: int | None
     ) -> list[shapes.Explanation]:
         """Shows the codes of each sentence of some texts.
 
@@ -103,7 +103,7 @@ class Service:
         return await self._pictures(sentences, alternatives, passes)
 
     async def swap(
-        self, sentence: str, codes: Codes, alternatives: int, passes: int | None
+        self, sentence: str, codes: Codes, *, alternatives: int, passes: int | None
     ) -> shapes.Explanation:
         """Shows what a sentence becomes if its codes are others.
 
@@ -246,7 +246,9 @@ class Service:
         )
 
     def _of_steps(self, tokens: list[str], picture: Picture) -> list[list[str]]:
-        return parts_of(tokens, len(picture.steps), picture.words_per_code)
+        return parts_of(
+            tokens, len(picture.steps), words_per_code=picture.words_per_code
+        )
 
     def _spelled(self, parts: list[list[str]]) -> tuple[list[str], list[bool]]:
         """Spells the words of each step, and tells whether the last one goes on."""

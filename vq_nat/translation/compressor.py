@@ -27,12 +27,13 @@ class TargetCompressor(nn.Module):
     def __init__(
         self,
         size: TransformerSize,
+        *,
         steps: int,
         residual_blocks: int,
         source_attention: bool,
     ) -> None:
         super().__init__()
-        self.positions = Positions(size.width, size.max_positions)
+        self.positions = Positions(size.width, max_length=size.max_positions)
         self.blocks = nn.ModuleList(
             ResidualConv(size.width, size.dropout) for _ in range(residual_blocks)
         )

@@ -168,6 +168,7 @@ class CTranslate2Translator:
         path: Path,
         data: Path | None = None,
         device: str = "cpu",
+        *,
         threads: int = 0,
         beam: int = 1,
         compute_type: str = "float32",

@@ -38,7 +38,7 @@ class ParallelDecoder(nn.Module):
         self.refinements = nn.ModuleList(
             ResidualConv(size.width, size.dropout) for _ in range(steps)
         )
-        self.positions = Positions(size.width, size.max_positions + 2**steps)
+        self.positions = Positions(size.width, max_length=size.max_positions + 2**steps)
         self.dropout = Dropout(size.dropout)
         self.layers = TransformerStack(count=layers, **size.layer._asdict())
         self.layer_norm = Fp32LayerNorm(size.width)

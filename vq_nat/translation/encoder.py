@@ -20,7 +20,7 @@ class SourceEncoder(nn.Module):
 
     def __init__(self, size: TransformerSize, layers: int) -> None:
         super().__init__()
-        self.positions = Positions(size.width, size.max_positions)
+        self.positions = Positions(size.width, max_length=size.max_positions)
         self.dropout = Dropout(size.dropout)
         self.layers = TransformerStack(
             count=layers, source=False, **size.layer._asdict()

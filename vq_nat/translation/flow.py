@@ -297,7 +297,7 @@ def normalise_codes(logits: Tensor) -> Tensor:
 
 
 def rows_at_once(
-    device: torch.device, length: int, vocabulary: int, logits: int = 0
+    device: torch.device, length: int, *, vocabulary: int, logits: int = 0
 ) -> int:
     """Returns how many rows of a batch get their logits at a time, at least one.
 
@@ -311,12 +311,12 @@ def rows_at_once(
     return max(1, (logits or suited) // (length * vocabulary))
 
 
-def row_slices(rows: int, count: int) -> list[slice]:
+def row_slices(rows: int, *, count: int) -> list[slice]:
     """Cuts rows into slices of at most `count`."""
     return [slice(i, i + count) for i in range(0, rows, count)]
 
 
-def pieces(lengths: Tensor, vocabulary: int, logits: int = 0) -> list[Tensor]:
+def pieces(lengths: Tensor, vocabulary: int, *, logits: int = 0) -> list[Tensor]:
     """Parts rows of words into pieces of similar length whose logits fit.
 
     Args:
@@ -330,7 +330,9 @@ def pieces(lengths: Tensor, vocabulary: int, logits: int = 0) -> list[Tensor]:
     order = lengths.argsort(descending=True, stable=True)
     sizes, parts, start = lengths[order].tolist(), [], 0
     while start < len(sizes):
-        end = start + rows_at_once(lengths.device, sizes[start], vocabulary, logits)
+        end = start + rows_at_once(
+            lengths.device, sizes[start], vocabulary=vocabulary, logits=logits
+        )
         parts.append(order[start:end])
         start = end
     return parts

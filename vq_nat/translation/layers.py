@@ -18,7 +18,7 @@ class Positions(nn.Module):
 
     OFFSET = 2  # fairseq counts from padding_idx + 1
 
-    def __init__(self, width: int, max_length: int = 1024, stride: int = 1) -> None:
+    def __init__(self, width: int, *, max_length: int = 1024, stride: int = 1) -> None:
         super().__init__()
         rows = max_length * stride + self.OFFSET
         table = SinusoidalPositionalEmbedding.get_embedding(rows, width)
@@ -45,7 +45,7 @@ class MaskedConv(nn.Module):
         stride: 1, or 2 to halve the length.
     """
 
-    def __init__(self, width: int, kernel: int = 3, stride: int = 1) -> None:
+    def __init__(self, width: int, *, kernel: int = 3, stride: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv1d(width, width, kernel, stride, padding=kernel // 2)
 
@@ -61,7 +61,7 @@ class ResidualConv(nn.Module):
     def __init__(self, width: int, dropout: float, kernel: int = 3) -> None:
         super().__init__()
         self.norm = Fp32LayerNorm(width)
-        self.conv = MaskedConv(width, kernel)
+        self.conv = MaskedConv(width, kernel=kernel)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:

@@ -71,9 +71,9 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         width, steps = cfg.encoder_embed_dim, cfg.compression_steps
         self.compressor = TargetCompressor(
             cfg.size_of("compressor"),
-            steps,
-            cfg.compressor_blocks,
-            cfg.compressor_source_attention,
+            steps=steps,
+            residual_blocks=cfg.compressor_blocks,
+            source_attention=cfg.compressor_source_attention,
         )
         self.bottleneck = build_bottleneck(cfg, width)
         self.predictor = PREDICTORS.get(cfg.latent_predictor)(
@@ -266,7 +266,9 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         None while both weights are 0. It is asked without dropout.
         """
         cfg = self.cfg
-        share = growth(self.num_updates, cfg.vq_prior_start, cfg.vq_prior_updates)
+        share = growth(
+            self.num_updates, start=cfg.vq_prior_start, updates=cfg.vq_prior_updates
+        )
         weight, rate = share * cfg.vq_prior_weight, share * cfg.vq_rate_weight
         if not weight and not rate:
             return None
@@ -297,7 +299,7 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         """Draws which words the decoder sees in this update; none in evaluation."""
         if not self.training:
             return torch.zeros_like(words, dtype=torch.bool)
-        share = latent_share(self.num_updates, self.cfg.latent_share_updates)
+        share = latent_share(self.num_updates, updates=self.cfg.latent_share_updates)
         return draw_shown(words.ne(self.pad), share, self.cfg.shown_sentences)
 
     # -- small parts ---------------------------------------------------------------
@@ -330,7 +332,7 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         )
         if not self.training or not (dropout or distance):
             return self.embed(words)
-        noisy = shuffle_locally(words, self.pad, distance)
+        noisy = shuffle_locally(words, self.pad, distance=distance)
         return self.embed_shown(noisy, draw_kept(noisy, self.pad, dropout))
 
     def project(self, states: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-def shuffle_locally(words: Tensor, pad: int, distance: int) -> Tensor:
+def shuffle_locally(words: Tensor, pad: int, *, distance: int) -> Tensor:
     """Permutes the words of each sentence, none further than `distance` places.
 
     Sorts by i + u with u uniform in [0, distance + 1).

@@ -62,6 +62,7 @@ class CausalPredictor(nn.Module):
     def __init__(
         self,
         size: TransformerSize,
+        *,
         layers: int,
         slices: int,
         codes: int,
@@ -70,7 +71,9 @@ class CausalPredictor(nn.Module):
     ) -> None:
         super().__init__()
         self.slices, self.codes, self.max_latents = slices, codes, max_latents
-        self.positions = Positions(size.width, max_latents + 1, stride)
+        self.positions = Positions(
+            size.width, max_length=max_latents + 1, stride=stride
+        )
         self.dropout = Dropout(size.dropout)
         self.layers = TransformerStack(count=layers, **size.layer._asdict())
         self.layer_norm = Fp32LayerNorm(size.width)
@@ -170,13 +173,16 @@ class LatentPredictor(CausalPredictor):
     def __init__(
         self,
         size: TransformerSize,
+        *,
         layers: int,
         slices: int,
         codes: int,
         max_latents: int,
     ) -> None:
         embed_codes = nn.Embedding(slices * codes, size.width)  # first: seeds stay good
-        super().__init__(size, layers, slices, codes, max_latents)
+        super().__init__(
+            size, layers=layers, slices=slices, codes=codes, max_latents=max_latents
+        )
         self.embed_codes = embed_codes
         self.begin = nn.Parameter(torch.empty(size.width))
         self.output = nn.Linear(size.width, slices * (codes + 1))
@@ -223,6 +229,7 @@ class WordPredictor(CausalPredictor):
     def __init__(
         self,
         size: TransformerSize,
+        *,
         layers: int,
         words: nn.Embedding,
         chunk: int,
@@ -231,7 +238,14 @@ class WordPredictor(CausalPredictor):
         never: list[int],
     ) -> None:
         vocabulary = words.num_embeddings
-        super().__init__(size, layers, 1, vocabulary, max_latents, chunk)
+        super().__init__(
+            size,
+            layers=layers,
+            slices=1,
+            codes=vocabulary,
+            max_latents=max_latents,
+            stride=chunk,
+        )
         self.tied = (words,)  # a tuple: not a module of this stage as well
         self.scale = size.width**0.5
         self.last_code, self.never = eos, never

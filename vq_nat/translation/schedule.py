@@ -8,7 +8,7 @@ from torch import Tensor
 FLOOR = 0.01
 
 
-def latent_share(update: int, updates: int) -> float:
+def latent_share(update: int, *, updates: int) -> float:
     """Returns the share of positions that must live on latents alone.
 
     lin(0.01→1 over `updates`) · exp(0.01→1 over `updates` / 4), the schedule of the
@@ -21,7 +21,7 @@ def latent_share(update: int, updates: int) -> float:
     return linear * exponential
 
 
-def growth(update: int, start: int, updates: int) -> float:
+def growth(update: int, *, start: int, updates: int) -> float:
     """Returns a share that grows from 0 at `start` to 1 within `updates`."""
     if update < start:
         return 0.0

@@ -105,7 +105,7 @@ class DiscreteLatentTranslationTask(
         settle_beam(args, asked.candidates)
         if getattr(args, "score_reference", False):
             return ReferenceScorer(self.target_dictionary)
-        refuse_more(getattr(args, "nbest", 1), asked.candidates)
+        refuse_more(getattr(args, "nbest", 1), candidates=asked.candidates)
         with named_as_flags():
             return build_generator(asked, models, self.target_dictionary)
 
@@ -167,7 +167,7 @@ class DiscreteLatentTranslationTask(
             log_bleu(logging_outputs, "_bleu", "bleu")
 
 
-def refuse_more(nbest: int, candidates: int) -> None:
+def refuse_more(nbest: int, *, candidates: int) -> None:
     """Refuses more translations of a sentence than are looked for.
 
     Raises:

@@ -312,9 +312,9 @@ class Translator(TextDoor):
             check_codes(
                 of_one,
                 predictor.max_latents,
-                predictor.slices,
-                predictor.codes,
-                getattr(predictor, "never", ()),
+                slices=predictor.slices,
+                kinds=predictor.codes,
+                never=getattr(predictor, "never", ()),
             )
         tokens = collate_tokens(rows, self.task.source_dictionary.pad())
         decoded = decode_given(

@@ -42,12 +42,12 @@ class WordCodeTransformer(VQEMTransformer, kind=WORDS):
         """Builds the stages that depend on what a code is."""
         self.predictor = WordPredictor(
             cfg.size_of("predictor"),
-            cfg.predictor_layers,
-            self.embed_tokens,
-            self.chunk,
-            -(-cfg.max_target_positions // self.chunk),
-            EOS,
-            [BOS, self.pad],
+            layers=cfg.predictor_layers,
+            words=self.embed_tokens,
+            chunk=self.chunk,
+            max_latents=-(-cfg.max_target_positions // self.chunk),
+            eos=EOS,
+            never=[BOS, self.pad],
         )
         self.decoder = DECODERS.get(cfg.parallel_decoder)(
             cfg.size_of("decoder"), 0, cfg.decoder_layers

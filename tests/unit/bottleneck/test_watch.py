@@ -124,7 +124,7 @@ def test_warming_up_is_not_collapsing(
 
 
 def test_updates_without_data_do_not_age_codes() -> None:
-    use = watch.CodeUse(1, 3)
+    use = watch.CodeUse(1, num_codes=3)
     use.gather_(torch.tensor([[1.0, 0.0, 0.0]]))
     use.m_step_()
     before = deepcopy(use.idle)

@@ -71,7 +71,7 @@ class FakeTranslator(TextDoor):
         self.calls.append(rows)
         inspections = []
         for own in codes:
-            check_codes(own, 20, 1, KINDS)
+            check_codes(own, 20, slices=1, kinds=KINDS)
             written = [self.word(code) for (code,) in own] + ["</s>"]
             steps = [
                 CodeStep(

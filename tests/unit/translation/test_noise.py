@@ -21,7 +21,7 @@ def words() -> torch.Tensor:
 
 @pytest.mark.parametrize("distance", [1, 3])
 def test_words_move_no_further_than_told(words, distance) -> None:
-    moved = shuffle_locally(words.repeat(50, 1), PAD, distance)
+    moved = shuffle_locally(words.repeat(50, 1), PAD, distance=distance)
     assert moved.sort(dim=1).values.equal(words.repeat(50, 1).sort(dim=1).values)
     places = torch.arange(words.size(1))
     far = (moved - 10 - places).abs()[moved >= 10]
@@ -30,7 +30,7 @@ def test_words_move_no_further_than_told(words, distance) -> None:
 
 def test_ends_and_padding_keep_their_places(words) -> None:
     many = words.repeat(50, 1)
-    moved = shuffle_locally(many, PAD, 40)
+    moved = shuffle_locally(many, PAD, distance=40)
     assert moved.lt(10).equal(many.lt(10))
     assert moved[many.lt(10)].equal(many[many.lt(10)])
     assert draw_kept(many, PAD, 0.99)[many.lt(10)].all()
@@ -45,7 +45,7 @@ def test_a_share_of_the_words_is_dropped(words) -> None:
 
 def test_no_noise_draws_nothing(words) -> None:
     before = torch.get_rng_state()
-    assert shuffle_locally(words, PAD, 0) is words
+    assert shuffle_locally(words, PAD, distance=0) is words
     assert torch.get_rng_state().equal(before)
 
 

@@ -9,8 +9,15 @@ PAD = 1
 
 
 def test_weights_grow_from_their_start() -> None:
-    assert [growth(n, 4, 4) for n in (0, 3, 4, 6, 8, 99)] == [0, 0, 0, 0.5, 1, 1]
-    assert [growth(n, 4, 0) for n in (3, 4, 5)] == [0, 1, 1]
+    assert [growth(n, start=4, updates=4) for n in (0, 3, 4, 6, 8, 99)] == [
+        0,
+        0,
+        0,
+        0.5,
+        1,
+        1,
+    ]
+    assert [growth(n, start=4, updates=0) for n in (3, 4, 5)] == [0, 1, 1]
 
 
 def test_the_prior_is_what_the_predictor_says_of_the_plain_codes(

@@ -7,16 +7,16 @@ from vq_nat.translation.schedule import draw_shown, latent_share
 
 
 def test_latent_share_grows_from_almost_nothing_to_all() -> None:
-    shares = [latent_share(update, 1000) for update in range(0, 1001, 50)]
+    shares = [latent_share(update, updates=1000) for update in range(0, 1001, 50)]
     assert shares[0] == pytest.approx(0.01 * 0.01)
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
-    assert latent_share(0, 0) == 1.0
+    assert latent_share(0, updates=0) == 1.0
 
 
 def test_share_is_the_product_of_both_ramps() -> None:
     exponential = 0.01 ** (1 - 100 / 250)
-    assert latent_share(100, 1000) == pytest.approx(
+    assert latent_share(100, updates=1000) == pytest.approx(
         (0.01 + 0.99 * 0.1) * exponential, rel=1e-9
     )
 

@@ -230,8 +230,8 @@ class IterativeLatentGenerator:
         each = positions_per_latent(model)
         length = latents.mask.size(1) * each
         device, most = latents.mask.device, self.logits_at_once
-        count = rows_at_once(device, length, self.vocabulary, most)
-        slices = row_slices(len(latents.mask), count)
+        count = rows_at_once(device, length, vocabulary=self.vocabulary, logits=most)
+        slices = row_slices(len(latents.mask), count=count)
         if len(slices) == 1:
             return self._decode_rows(model, latents, source, words, shown)
         parts = []

@@ -92,6 +92,7 @@ class TeacherScore:
         teacher: FairseqEncoderDecoderModel,
         tgt_dict: Dictionary,
         length_penalty: float = 1.0,
+        *,
         bos: int | None = None,
         logits_at_once: int = 0,
     ) -> None:
@@ -150,7 +151,7 @@ class TeacherScore:
         index = torch.tensor(owners, device=words.device)
         lengths = torch.tensor([len(row) for row in rows], device=words.device)
         scores = torch.zeros(words.shape, device=words.device)
-        for part in pieces(lengths, self.vocabulary, self.logits_at_once):
+        for part in pieces(lengths, self.vocabulary, logits=self.logits_at_once):
             longest = int(lengths[part].max())
             of_part = self._score(encoded, words[part, :longest], index[part])
             scores[part, :longest] = of_part
