@@ -22,16 +22,10 @@ from typing import (
 
 from data_prep.lib.steps import UserError
 from vq_nat.files import short
+from vq_nat.results.checking import fits, named
 
 Made = TypeVar("Made")
 NONE = (MISSING, MISSING)  # of a field that has no default
-NAMES = {  # one of a type, and several
-    bool: ("true or false", "true or false"),
-    int: ("a whole number", "whole numbers"),
-    float: ("a number", "numbers"),
-    str: ("text", "texts"),
-    dict: ("a mapping", "mappings"),
-}
 
 
 @dataclass(frozen=True)
@@ -105,13 +99,11 @@ def value_of(what: str, value: Any, kind: Any, several: bool = False) -> Any:
     if hasattr(kind, "read"):
         return read_text(what, value, kind)
     plain = get_origin(kind) or kind
-    allowed = (int, float) if plain is float else plain
-    right = isinstance(value, allowed) and (plain is bool) == isinstance(value, bool)
-    if not right or (least is not None and value < least):
-        bound = "" if least is None else f" of at least {least}"
-        name = NAMES[plain][several] + bound
+    if not fits(value, plain) or (least is not None and value < least):
+        wanted = named(plain, several)
+        wanted += "" if least is None else f" of at least {least}"
         raise UserError(
-            f"{what} must be {name}, but {'one ' * several}is {short(value)} instead."
+            f"{what} must be {wanted}, but {'one ' * several}is {short(value)} instead."
         )
     return value
 

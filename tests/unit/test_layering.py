@@ -131,8 +131,8 @@ TABLE = {
     "results.report results.rows explain.* serve.* translation.decoding.options "
     "translation.export translation.flow translation.loading translation.onnx.export "
     "translation.pack | torch tqdm",
-    "data_prep.lib*": "data_prep.lib.* results.versions text.lines text.folder "
-    "text.quotes text.subwords fairseq_side.compat fairseq_side.guard "
+    "data_prep.lib*": "data_prep.lib.* results.checking results.versions text.lines "
+    "text.folder text.quotes text.subwords fairseq_side.compat fairseq_side.guard "
     "fairseq_side.saving image translation translation.binding "
     "translation.ctranslate2 translation.scores",
     "data_prep*": "data_prep.lib.*",

@@ -1,7 +1,8 @@
 """Owns the look at a value that was read, by the type that it should have.
 
 A file of results may be another's, or written by hand: what a table would stumble over
-is found when the file is read, and named.
+is noticed when the file is read, and named. Presets and tables of experiments are
+looked at in the same way, see `data_prep.lib.typed`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,15 @@ from typing import (
 from ..files import BadFile, read_json, short
 
 Of = TypeVar("Of")  # a type of rows
-WRITTEN = {dict: "a mapping", list: "a list", str: "a text", bool: "true or false"}
-WRITTEN |= {int: "a whole number", float: "a number", NoneType: "nothing"}
+NAMES: dict[type, tuple[str, str]] = {  # one of a type, and several
+    dict: ("a mapping", "mappings"),
+    list: ("a list", "lists"),
+    str: ("a text", "texts"),
+    bool: ("true or false", "true or false"),
+    int: ("a whole number", "whole numbers"),
+    float: ("a number", "numbers"),
+    NoneType: ("nothing", "nothing"),
+}
 
 
 def read_checked(path: Path, what: str, kind: type[Of], whole: bool = True) -> Of:
@@ -72,13 +80,18 @@ def faults(value: Any, kind: Any, name: str, whole: bool) -> Iterator[str]:
     elif is_typeddict(kind):
         yield from _of_row(value, kind, name, whole)
     elif not fits(value, origin or kind):
-        yield f"`{name}` must be {WRITTEN[origin or kind]}, but is {short(value)}"
+        yield f"`{name}` must be {named(origin or kind)}, but is {short(value)}"
     elif origin is list:
         for place, item in enumerate(value):
             yield from faults(item, inner[0], f"{name}[{place}]", whole)
     elif origin is dict:
         for key, item in value.items():
             yield from faults(item, inner[1], f"{name}.{key}", whole)
+
+
+def named(kind: type, several: bool = False) -> str:
+    """Returns what a value of a plain type is called in a sentence, or several are."""
+    return NAMES[kind][several]
 
 
 def fits(value: Any, kind: type) -> bool:
@@ -100,7 +113,7 @@ def _of_none(
 def _of_row(value: Any, kind: Any, name: str, whole: bool) -> Iterator[str]:
     """Yields what is wrong with a TypedDict."""
     if not isinstance(value, dict):
-        yield f"`{name}` must be {WRITTEN[dict]}, but is {short(value)}"
+        yield f"`{name}` must be {named(dict)}, but is {short(value)}"
         return
     for key, inner in get_type_hints(kind, include_extras=True).items():
         inside = f"{name}.{key}".lstrip(".")

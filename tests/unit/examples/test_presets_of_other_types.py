@@ -98,5 +98,5 @@ def test_a_value_of_another_type_is_read_or_named(kind: str, tmp_path: Path) -> 
 def test_the_base_of_a_preset_is_a_name(base: Any, tmp_path: Path) -> None:
     path = tmp_path / "preset.yaml"
     path.write_text(yaml.safe_dump({"base": base, "max-tokens": 1}))
-    with pytest.raises(UserError, match=r"`base` of the preset .*yaml must be text"):
+    with pytest.raises(UserError, match=r"`base` of the preset .*yaml must be a text"):
         train_teacher.read_preset(path)
