@@ -17,7 +17,7 @@ from pathlib import Path
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from data_prep.lib.download import fetch, read_checksums
+from data_prep.lib.download import Remote, fetch_all
 from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, tell
 
 CIFAR = "https://www.cs.toronto.edu/~kriz/"
@@ -33,19 +33,6 @@ DIGITS = {
     "test_32x32.mat": "md5:eb5a983be6a315427106f1b164d9cef3",
 }
 BLOCK = 1 << 20
-
-
-def fetch_all(
-    folder: Path, files: dict[str, str], url: str, mirror: str | None
-) -> None:
-    """Downloads what is not there yet; a mirror's own SHA256SUMS count."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sums: dict[str, str] = {}
-    if mirror is not None:
-        mirror = mirror.rstrip("/") + "/"
-        sums = read_checksums(f"{mirror}SHA256SUMS", folder)
-    for name, checksum in files.items():
-        fetch((mirror or url) + name, folder / name, sums.get(name, checksum))
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -110,7 +97,8 @@ def main(argv: list[str] | None = None) -> None:
     files, url = (DIGITS, SVHN) if args.svhn else ({ARCHIVE: MD5}, CIFAR)
     with errors_as_sentences(), Workspace(args.out) as work:
         downloads = args.out / "download"
-        fetch_all(downloads, files, url, args.mirror)
+        remotes = {name: Remote(url, checksum) for name, checksum in files.items()}
+        fetch_all(downloads, remotes, args.mirror)
         inputs = {name: downloads / name for name in files}
         make: Callable[[Path], None] = partial(unpack, downloads / ARCHIVE)
         if args.svhn:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from data_prep.lib.download import fetch, read_checksums
+from data_prep.lib.download import Remote, fetch_all
 from data_prep.lib.steps import UserError, Workspace, errors_as_sentences, tell
 from data_prep.lib.text import decode_line, read_pairs
 
@@ -76,18 +76,6 @@ ARCHIVES = {
         ),
     ),
 }
-
-
-def fetch_all(folder: Path, mirror: str | None) -> None:
-    """Downloads every archive that is not there yet."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sums: dict[str, str] = {}
-    if mirror is not None:
-        mirror = mirror.rstrip("/") + "/"
-        sums = read_checksums(f"{mirror}SHA256SUMS", folder)
-    for name, archive in ARCHIVES.items():
-        checksum = sums.get(name, archive.checksum)
-        fetch((mirror or archive.url) + name, folder / name, checksum)
 
 
 def unpack(archives: Path, folder: Path) -> None:
@@ -171,7 +159,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with errors_as_sentences(), Workspace(args.out) as work:
         archives = args.out / "download"
-        fetch_all(archives, args.mirror)
+        files = {name: Remote(one.url, one.checksum) for name, one in ARCHIVES.items()}
+        fetch_all(archives, files, args.mirror)
         inputs = {name: archives / name for name in ARCHIVES}
         work.step("raw", inputs, {}, partial(unpack, archives))
 

@@ -7,7 +7,9 @@ import shutil
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -15,6 +17,36 @@ from data_prep.lib.steps import UserError, tell
 
 BLOCK = 1 << 20
 TIMEOUT = 60  # seconds without a byte
+
+
+class Remote(NamedTuple):
+    """Where a file is, and what is known of it."""
+
+    url: str  # of its folder, with a slash at the end
+    checksum: str | None  # see `fetch`
+
+
+def fetch_all(
+    folder: Path, files: Mapping[str, Remote], mirror: str | None = None
+) -> None:
+    """Downloads what is not there yet.
+
+    Args:
+        folder: where the files go.
+        files: by name.
+        mirror: address of a folder that has them all; its own SHA256SUMS count.
+
+    Raises:
+        UserError: see `fetch`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sums: dict[str, str] = {}
+    if mirror is not None:
+        mirror = mirror.rstrip("/") + "/"
+        sums = read_checksums(f"{mirror}SHA256SUMS", folder)
+    for name, file in files.items():
+        checksum = sums.get(name, file.checksum)
+        fetch((mirror or file.url) + name, folder / name, checksum)
 
 
 def fetch(url: str, path: Path, checksum: str | None) -> None:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -325,12 +324,7 @@ class EngineTranslator(TextDoor):
             raise ValueError(
                 "`references` must be None for an exported model: it has no compressor."
             )
-        asked: dict[str, Any] = {}
-        if candidates is not None:
-            asked["candidates" if self.parallel else "beam"] = candidates
-        if passes is not None:
-            asked["passes"] = passes
-        options = replace(self.options, **asked)
+        options = self.options.of_call(candidates, passes, parallel=self.parallel)
         names = LATENT if self.parallel else AUTOREGRESSIVE
         kind = self.description["kind"]
         home.refuse_others(options, names, f"an exported model that is {kind}")

@@ -230,12 +230,7 @@ class Translator(TextDoor):
         return kept[candidates, passes]
 
     def _build(self, candidates: Optional[int], passes: Optional[int]) -> Generator:
-        asked: dict[str, Any] = {}
-        if candidates is not None:
-            asked["candidates" if self.parallel else "beam"] = candidates
-        if passes is not None:
-            asked["passes"] = passes
-        options = replace(self.options, **asked)
+        options = self.options.of_call(candidates, passes, parallel=self.parallel)
         self._refuse_unserved(options)
         if self.parallel and options.candidates == 1 and not options.verify:
             options = replace(options, teacher=None)  # nothing to rank

@@ -7,7 +7,7 @@ them can read it, see `vq_nat.light`.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from math import isfinite
 from types import MappingProxyType
 from typing import Any, Optional, get_args
@@ -254,6 +254,26 @@ class DecodingOptions:
                 "is nothing to rank."
             )
         return self
+
+    def of_call(
+        self, candidates: Optional[int], passes: Optional[int], *, parallel: bool
+    ) -> "DecodingOptions":
+        """Returns the options of one call; None = as they are.
+
+        Args:
+            candidates: to choose from; of an autoregressive model, its beam.
+            passes: that refine the words.
+            parallel: whether the model writes all words at once.
+
+        Raises:
+            ValueError: as when options are made.
+        """
+        asked: dict[str, Any] = {}
+        if candidates is not None:
+            asked["candidates" if parallel else "beam"] = candidates
+        if passes is not None:
+            asked["passes"] = passes
+        return replace(self, **asked)
 
     @property
     def needs_references(self) -> bool:
