@@ -36,14 +36,14 @@ from vq_nat.results.rows import Machine
 from vq_nat.results.training_log import read_entry
 from vq_nat.writing import write_json
 
-PLAIN, HOST = "plain PyTorch loop", "fairseq-train"
+PLAIN, FAIRSEQ = "plain PyTorch loop", "fairseq-train"
 ALONE = "fairseq-train --num-workers 0"
 FILES = {
     PLAIN: "plain.json",
-    HOST: "fairseq-train.json",
+    FAIRSEQ: "fairseq-train.json",
     ALONE: "fairseq-train-alone.json",
 }
-WORKERS = {HOST: 1, ALONE: 0}
+WORKERS = {FAIRSEQ: 1, ALONE: 0}
 PACKAGES = ("python", "torch", "fairseq", "vq_nat")  # whose versions matter
 LR, CLIP, SEED = 0.001, 1.0, 1
 
@@ -117,7 +117,7 @@ def train_plainly(args: argparse.Namespace) -> float:
     return args.updates * args.batch_size / (time.perf_counter() - start)
 
 
-def train_by_host(args: argparse.Namespace, folder: Path, workers: int) -> float:
+def train_by_fairseq(args: argparse.Namespace, folder: Path, workers: int) -> float:
     """Trains with fairseq-train, and returns images a second."""
     options = {
         "task": "image_vqvae",
@@ -167,7 +167,7 @@ def run(command: list[str], args: argparse.Namespace) -> str:
 def speed_of(name: str, args: argparse.Namespace, folder: Path) -> float:
     """Measures a side in a fresh process."""
     if name in WORKERS:
-        return train_by_host(args, folder, WORKERS[name])
+        return train_by_fairseq(args, folder, WORKERS[name])
     command = [sys.executable, __file__, "--data", str(args.data), "--plainly"]
     for option in ("arch", "batch_size", "updates", "warm_up", "autocast", "device"):
         flag = option.replace("_", "-")

@@ -110,7 +110,7 @@ class LatentTraining(PatchedTask):
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
         """Logs the figures of an update, for which a GPU is waited for only once."""
-        super().reduce_metrics(on_host(logging_outputs), criterion)  # type: ignore[misc]
+        super().reduce_metrics(as_numbers(logging_outputs), criterion)  # type: ignore[misc]
 
 
 class SummedCriterion(FairseqCriterion):
@@ -170,7 +170,7 @@ def require_criterion(model: Any, criterion: Any) -> None:
         )
 
 
-def on_host(logs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def as_numbers(logs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns logging outputs whose figures are numbers, all fetched together.
 
     Args:

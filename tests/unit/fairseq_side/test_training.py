@@ -95,7 +95,7 @@ def test_figures_become_the_numbers_they_were(device) -> None:
         },
         {"loss": torch.tensor(2.5, device=device), "hits": torch.tensor(4).to(device)},
     ]
-    first, second = training.on_host(logs)
+    first, second = training.as_numbers(logs)
     assert first == {
         "loss": torch.tensor(0.1).item(),
         "hits": 3,
@@ -108,10 +108,10 @@ def test_figures_become_the_numbers_they_were(device) -> None:
 
 def test_what_is_no_figure_stays_as_it_is() -> None:
     counts = torch.arange(3)
-    (log,) = training.on_host([{"counts": counts, "name": "valid"}])
+    (log,) = training.as_numbers([{"counts": counts, "name": "valid"}])
     assert log["counts"] is counts
     assert log["name"] == "valid"
-    assert training.on_host([]) == []
+    assert training.as_numbers([]) == []
 
 
 def test_an_update_of_the_optimizer_is_followed_by_one_m_step() -> None:
