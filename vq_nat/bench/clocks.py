@@ -1,8 +1,8 @@
 """Owns the clocks of a row: the same sentences at several batch sizes and threads.
 
 Each call holds one batch, as it would arrive at a server: sentences are not sorted
-across batches. A batch's time is the median of its repeats; median and 90th percentile
-are those over batches, per sentence of the batch.
+across batches. A batch's time is the median of its repeats. From these times, divided
+by the number of sentences in a batch, come the median and the 90th percentile of a row.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def read_clock(
 
 
 def full_batches(sentences: list[str], batch_size: int) -> Iterator[list[str]]:
-    """Yields the sentences in batches; the first ones once more fill the last batch."""
+    """Yields the sentences in batches; the first ones fill up the last batch."""
     missing = -len(sentences) % batch_size
     rounds = -(-missing // len(sentences))
     filled = sentences + (sentences * rounds)[:missing]
@@ -92,7 +92,7 @@ def find_largest(
     rules: Rules,
     synchronize: Synchronize,
 ) -> tuple[Reading, str]:
-    """Doubles the batch until it does not fit or brings nothing.
+    """Doubles the batch until it does not fit, or is not faster.
 
     Returns:
         The reading of the last batch size that was faster, and why it is the last.

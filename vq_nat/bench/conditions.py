@@ -67,9 +67,9 @@ class Conditions:
         timed_sentences: spread evenly over the test set; the same for all clocks.
         warm_up: sentences before each clock starts.
         repeats: rounds over the timed sentences.
-        clocks: besides those of one sentence at a time with 1 thread and with
-            `threads`, which are always read.
-        stages: whether time is told apart by stage, at batch 1.
+        clocks: that are read as well; those of one sentence at a time, with 1 thread
+            and with `threads`, are always read.
+        stages: whether the time of each stage is measured, one sentence at a time.
         memory_limit_gb: of this process, for the clock of the largest batch.
         comet: file of a COMET model on this machine.
         timed_by_length: sentences of each range of lengths that are timed one at a
@@ -95,7 +95,7 @@ class Conditions:
         return list(dict.fromkeys(self.resolve(clock) for clock in wanted))
 
     def resolve(self, clock: Clock) -> Clock:
-        """Replaces what stands for the conditions' device and for all threads."""
+        """Replaces "" by the conditions' device, and 0 by the number of all threads."""
         threads = clock.threads or all_threads()
         return Clock(clock.batch_size, threads, clock.device or self.device)
 

@@ -1,4 +1,4 @@
-"""Compares the ways to decode one latent model: quality, time, and whether it matters.
+"""Compares ways to decode one latent model by quality, time and significance.
 
 One row per mode, FOLDER/CORPUS/decoding/MODE.json; the table is made from the rows.
 """
@@ -53,7 +53,7 @@ class ModeSpeed(Pace):
 
 
 class ModeRow(Scores, ModeSpeed, Machine):
-    """What a way to decode gives."""
+    """Quality and time of one way to decode."""
 
     kind: str
     system: str

@@ -1,7 +1,8 @@
 """Where a latent model loses quality: in predicting codes, or in decoding them.
 
-A test set is translated from codes of several origins, and the predictor is asked
-for the codes of the teacher's output and of the references, given those before them.
+A test set is translated from codes of several origins: predicted ones, and those of the
+teacher's output and of the references. The predictor is also asked how probable these
+are, each code given the codes before it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ TEACHER = "(the teacher itself)"
 
 
 class Decoded(TypedDict):
-    """What comes of one origin of codes."""
+    """The translations from one origin of codes, scored."""
 
     codes: str
     bleu: float
@@ -132,7 +133,7 @@ def describe(
     taught: Sequence[Hypothesis],
     test_set: TestSet,
 ) -> Decoded:
-    """Scores outputs, and tells how far they are the teacher's."""
+    """Scores outputs, and tells how much of them agrees with the teacher's."""
     texts, wanted = [one.text for one in hypotheses], [[one.text] for one in taught]
     language = test_set.target_lang
     quality = score(texts, test_set.references, test_set.complete, language)
@@ -151,8 +152,8 @@ def agreement(
 ) -> list[float | None]:
     """Returns the share of subwords that are the teacher's, for each of `PLACES`.
 
-    A subword agrees that stands at the same place; the longer of both counts. None
-    where no sentence is so long.
+    A subword agrees if the teacher has the same one at the same place; of two outputs
+    the longer one is counted. None where no sentence is so long.
     """
     shares: list[float | None] = []
     for start, end in PLACES:
@@ -174,7 +175,7 @@ def given(
     targets: list[str],
     batch_size: int,
 ) -> Given:
-    """Asks predictor and decoder for targets whose codes so far, or all, are given.
+    """Scores targets: predictor with the codes before each one given, decoder with all.
 
     Returns:
         `code_accuracy`; `code_bits`, of each code and end of codes; `word_accuracy`, of
@@ -213,12 +214,13 @@ def given(
 
 
 def losses_of(bleu: Mapping[str, float]) -> dict[str, float]:
-    """Parts the distance to the teacher, in BLEU.
+    """Divides the distance to the teacher, in BLEU, among its causes.
 
     Returns:
-        `decoder`: lost on the codes of the teacher's own output; `predictor`: lost
-        besides where codes are predicted greedily; `search`: won back by a beam;
-        `choice`: by the teacher's choice among its candidates, compared with greedy.
+        `decoder`: lost with the codes of the teacher's own output; `predictor`: lost as
+        well where codes are predicted greedily; `search`: won back by a beam; `choice`:
+        won, compared with greedy, where the teacher chooses among the beam's
+        candidates.
     """
     parts = {
         "decoder": bleu[TEACHER] - bleu[OF_TEACHER],
@@ -288,7 +290,7 @@ def reading(row: Diagnosis) -> Iterable[str]:
 
 
 def said_of_choice(losses: Mapping[str, float]) -> str:
-    """Says what the candidates tell of the predictor."""
+    """Says whether good translations are among the predictor's candidates."""
     if losses["choice"] > losses["search"] + 0.5:
         return "Better codes are among the candidates; the predictor ranks them lower."
     return "The candidates hold little that is better than what is taken."

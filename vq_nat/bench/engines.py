@@ -27,7 +27,7 @@ COMPUTE_TYPES = ("float32", "int8")  # of exported graphs
 
 
 class Engine(Protocol):
-    """Text in, text out, and what there is to say of it."""
+    """Translates text, and describes itself for a row."""
 
     def translate(
         self,
@@ -128,7 +128,7 @@ class OnnxEngine(TorchEngine):
 
 
 class CTranslate2Engine:
-    """The same autoregressive models on CTranslate2.
+    """An autoregressive model on CTranslate2.
 
     Args:
         checkpoint: of the model.

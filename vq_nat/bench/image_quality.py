@@ -31,11 +31,11 @@ def psnr(images: Tensor, others: Tensor) -> Tensor:
 
 
 def ssim(images: Tensor, others: Tensor) -> Tensor:
-    """Computes the structural similarity, mean over channels and places.
+    """Computes the structural similarity (SSIM), the mean over channels and places.
 
     Wang et al. 2004, section III: a Gaussian window of 11 × 11, σ = 1.5, wherever it
-    fits into the image. Thirty lines that take batches, instead of scikit-image and
-    its five further packages, which take one image at a time.
+    fits into the image. Written here because scikit-image brings five further packages
+    and takes one image at a time.
 
     Shape:
         2 × (B, 3, H, W) uint8 → (B,) float64.
@@ -90,8 +90,8 @@ class Moments(NamedTuple):
 def frechet_distance(one: Moments, other: Moments) -> float:
     """Computes |μ1 - μ2|² + tr(Σ1 + Σ2 - 2 (Σ1 Σ2)^½) between two Gaussians.
 
-    The eigenvalues of Σ1 Σ2 are those of the symmetric Σ1^½ Σ2 Σ1^½, of which they are
-    computed: never complex, and not below 0 but by rounding.
+    Σ1 Σ2 has the same eigenvalues as the symmetric Σ1^½ Σ2 Σ1^½. They are computed from
+    the latter, so that they are real, and below 0 only by rounding.
     """
     values, vectors = torch.linalg.eigh(one.covariance)
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
@@ -149,7 +149,7 @@ class InceptionFeatures:
         return Moments.of(torch.cat([self.features(batch) for batch in batches]))
 
     def _try(self, path: Path) -> None:
-        """Calls the network once, lest it fails after minutes of measuring."""
+        """Calls the network once: it shall not fail after minutes of measuring."""
         images = torch.zeros(2, 3, TRIED, TRIED, dtype=torch.uint8)
         sentence = (
             f"{path} must return a row of features for each uint8 image when it is "

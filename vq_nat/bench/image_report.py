@@ -1,4 +1,4 @@
-"""Owns what becomes of an image model's row: a page in Markdown, and its pictures."""
+"""Owns the report of an image model's row: a page in Markdown, and its pictures."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def report(
         ValueError: if something cannot be read, or does not fit.
     """
     device = conditions.device
-    # What can be refused is, before minutes of measuring.
+    # Everything that may be refused is checked before minutes of measuring.
     network = None if inception is None else InceptionFeatures(inception, device)
     autoencoder = load_autoencoder(model, device)
     loaded = maybe_prior(prior, autoencoder, drawing, device)
@@ -185,7 +185,7 @@ def maybe_prior(
     """Loads a prior if one is named.
 
     Raises:
-        ValueError: if there is none, and the more probable codes are to be drawn.
+        ValueError: if there is none, but only the more probable codes shall be drawn.
     """
     if path is not None:
         return load_prior(path, autoencoder, device)

@@ -26,7 +26,7 @@ UNTIMED = 4  # images that are drawn before the clock runs
 
 
 class Bits(TypedDict):
-    """Bits per dimension; None for what cannot be said."""
+    """Bits per dimension; None where there is no such figure."""
 
     reconstruction: float
     prior_uniform: float | None
@@ -153,8 +153,9 @@ def describe_bits(
 ) -> Bits:
     """Returns bits per dimension: reconstruction, priors and their sums.
 
-    The sum is an upper bound on -log p(x): codes are decided, not summed over. What
-    cannot be said is None: priors without codes, and a learned one if there is none.
+    The sum is an upper bound on -log p(x): it takes one sequence of codes, and does not
+    sum over all. A figure is None without codes, and that of the learned prior if there
+    is none.
     """
     unit = nats_per_bit_per_dim(autoencoder)
     reconstruction = float(measured.nats.mean()) / unit
@@ -257,8 +258,8 @@ def sample_images(
 ) -> Sampled:
     """Draws codes, from the uniform prior if there is no other, and decodes them.
 
-    A few images are drawn before, untimed: the first call costs what no other does.
-    They change no sample, as all noise is that of the seed.
+    A few images are drawn before and not timed, because a first call takes longer. They
+    change no sample: all random numbers depend on the seed alone.
     """
     prior = UniformPrior(code_grid(autoencoder)) if prior is None else prior
     few = replace(drawing, count=min(drawing.count, UNTIMED))

@@ -1,4 +1,4 @@
-"""Owns where the names of a plot's points stand: near them, and over nothing else."""
+"""Owns where the names of a plot's points are written: near them, covering nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns quality and time by the length of a sentence: what grows with it, and what not.
+"""Owns quality and time by the length of a sentence.
 
 A sentence's length is the number of words (runs of non-space characters) of its first
 reference, which is the same for all systems.

@@ -30,7 +30,7 @@ CURVES = {  # of training, but for BLEU
     "vq_posterior_entropy": "entropy of the E-step, nats",
     "vq_recent_codes": "share of codes used lately",
 }
-# They fall far at once, and then slowly; the entropy, when quantising begins.
+# Losses fall far at first, and then slowly; the entropy falls when quantising begins.
 LOGARITHMIC = ("word_nll", "code_nll", "vq_posterior_entropy")
 OF_VALIDATION = {"bleu": "-", "bleu_true_codes": "--"}
 SHOWN = 0.65  # of the best BLEU; what is below it is named, not drawn

@@ -1,4 +1,4 @@
-"""Says on what a figure was measured: the processor, the versions, the commit."""
+"""Says where a figure was measured: the processor, the versions, the commit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INSTRUCTIONS = {
     "avx2": "AVX2",
 }
 PACKAGE = Path(__file__).resolve().parents[1]
-# What the figures do not depend on does not make a commit "dirty".
+# Changed files that no figure depends on do not make a commit "dirty".
 NO_CODE = (":(exclude)examples/results", ":(exclude)*.md")
 
 
@@ -80,9 +80,9 @@ def cpu_name(text: str) -> str:
 def calibrate(repeats: int = 9) -> Calibration:
     """Times small computations, always the same, on one thread of this CPU.
 
-    A processor's name does not say who else uses it. Where these differ much between
-    two measurements, so may their times; they need not differ alike: a busy neighbour
-    slows many small operators by half and leaves large products as they are.
+    A processor's name does not say who else uses it. If these times differ much between
+    two measurements, other times may differ as well, but not by the same factor: a busy
+    neighbour slows many small operators by half, and large products not at all.
 
     Returns:
         Milliseconds of some products, and of a Transformer layer at batch size 1; and
@@ -114,8 +114,9 @@ def calibrate(repeats: int = 9) -> Calibration:
 def gain_of_threads(threads: int, *, repeats: int = 5) -> float:
     """Tells how many times as fast products are on several threads as on one.
 
-    Threads that wait for each other where others use their cores make a runtime ten
-    times slower, not faster: such a time is the scheduler's, and no system's.
+    Where others use the cores, threads wait for each other, and a runtime is ten times
+    slower instead of faster: such a time says something of the scheduler, and nothing
+    of the system.
     """
     matrix = torch.linspace(-1, 1, 1024 * 1024).view(1024, 1024)
     times = []

@@ -1,4 +1,4 @@
-"""Turns a trained system and its test sets into a result row, which carries its recipe.
+"""Turns a trained system and its test sets into a row, which says how it was measured.
 
 One protocol for all: text in, text out, the same sentences, pinned threads. A row is
 one small JSON file, FOLDER/CORPUS/SYSTEM.json; the outputs that it was scored on stand
@@ -87,7 +87,7 @@ def measure_system(
 
 
 def refuse_other_direction(system: System, test_sets: Sequence[TestSet]) -> None:
-    """Refuses test sets to be translated the other way than the system was trained.
+    """Refuses test sets of the other direction than the one the system was trained for.
 
     Raises:
         FileNotFoundError: if the checkpoint is missing.
@@ -135,7 +135,7 @@ def measure_quality(
 def measure_passes(
     system: System, engine: Engine, test_set: TestSet, conditions: Conditions
 ) -> float | None:
-    """Returns how often a verifying teacher reads a sentence, the mean; else None."""
+    """Returns how often a verifying teacher reads a sentence in the mean, or None."""
     if not system.decoding.get("verify") or system.needs_references:
         return None
     assert isinstance(engine, (TorchEngine, NativeEngine))
@@ -175,7 +175,7 @@ def rounded(value: float | None, digits: int) -> float | None:
 
 
 def describe_training(log: TrainingLog | None) -> Training:
-    """Names the effort, and what validation said of the measured checkpoint."""
+    """Names updates, time and validation figures of the measured checkpoint."""
     if log is None:
         return {
             "seed": None,

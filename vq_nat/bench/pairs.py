@@ -1,8 +1,8 @@
 """Owns the comparison of two systems' times: sentence by sentence, in turn.
 
-A machine that others use changes from minute to minute, and two systems that are timed
-one after the other meet two machines. Here both translate a sentence before either sees
-the next one, and who begins changes with every round.
+The speed of a machine that others use changes from minute to minute: two systems that
+are timed one after the other are not timed on the same machine. Here both translate a
+sentence before either sees the next one, and who begins changes with every round.
 """
 
 from __future__ import annotations

@@ -41,9 +41,9 @@ def score(
     Args:
         outputs: one translation per sentence.
         references: per sentence all its references.
-        complete: the references are all correct translations there are, so that an
-            output is right or wrong; otherwise `correct` and `mixed` are None. With so
-            many references sacrebleu's TER takes minutes; `ter` is None then.
+        complete: whether the references are all correct translations, so that an output
+            is either right or wrong; otherwise `correct` and `mixed` are None. With so
+            many references sacrebleu's TER would take minutes, and `ter` is None.
         language: the target's, which tells BLEU and TER what a word is; "" if it is
             not known.
 
@@ -128,7 +128,7 @@ def check(outputs: list[str], references: list[list[str]]) -> None:
 
 
 def reference_streams(references: list[list[str]]) -> list[list[Any]]:
-    """Turns references per sentence into sacrebleu's streams, None where none is left.
+    """Turns references per sentence into sacrebleu's streams; what is missing is None.
 
     `[["a", "b"], ["c"]]` becomes `[["a", "c"], ["b", None]]`.
     """
@@ -147,8 +147,9 @@ def correct_share(outputs: list[str], references: list[list[str]]) -> float:
 def mixed_share(outputs: list[str], references: list[list[str]]) -> float:
     """Returns the share of outputs that mix two references.
 
-    Such an output is none of them, but begins like one and ends like another. It is
-    what a model writes that decides on each word alone, where several are right.
+    Such an output is not among the references, but begins like one of them and ends
+    like another. It comes from a model that decides on each word by itself where
+    several translations are right.
     """
     mixed = [
         is_mixed(output.split(), [reference.split() for reference in of_one])

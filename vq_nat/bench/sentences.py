@@ -130,7 +130,7 @@ def known_renderings(path: Path, targets: list[str]) -> list[list[str]]:
 
 
 def are_texts(value: object) -> bool:
-    """Tells whether it is what a sentence may be translated by."""
+    """Tells whether a value is a list of texts, and not an empty one."""
     texts = isinstance(value, list) and all(isinstance(one, str) for one in value)
     return texts and bool(value)
 

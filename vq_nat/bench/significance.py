@@ -32,9 +32,9 @@ def compare(
 
     Returns:
         Differences of BLEU and chrF with their p-values, the number of resamples, and
-        the share of sentences that are the `same`. sacrebleu's p-values are one-sided
-        in effect, as Koehn's: how often a difference this large, in the direction that
-        was seen, comes by chance. For a difference in either direction, double them.
+        the share of sentences that are the `same`. sacrebleu's p-values are one-sided,
+        as Koehn's are: how often chance gives a difference this large in the direction
+        that was seen. For a difference in either direction, double them.
     """
     systems: list[tuple[str, Sequence[str]]] = [("baseline", baseline), ("o", outputs)]
     metrics = {"BLEU": bleu_of(language), "chrF": CHRF()}
@@ -44,7 +44,7 @@ def compare(
     gains: dict[str, tuple[float, float]] = {}
     for key in signatures:
         before, after = cast(list[Result], scores[key])
-        # Where nothing differs, sacrebleu finds every resample as extreme as any.
+        # Where no output differs, sacrebleu counts every resample as an extreme one.
         p_value = 1.0
         if same < 1 and after.p_value is not None:
             p_value = float(after.p_value)

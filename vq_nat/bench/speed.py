@@ -36,7 +36,7 @@ LEAST_GAIN = 1.2  # of several threads over one, or the cores are not free
 
 
 def measure_times(system: System, test_set: TestSet, conditions: Conditions) -> Times:
-    """Returns all of a row that is about time, and about what it was timed on."""
+    """Returns all that a row says of time, and of the machine it was measured on."""
     opened = Opened(system, conditions)
     return {
         **measure_speed(opened, test_set, conditions),
@@ -153,7 +153,7 @@ def translation(opened: Opened, test_set: TestSet, clock: Clock) -> Translate:
 def measure_stages(
     opened: Opened, test_set: TestSet, conditions: Conditions
 ) -> dict[str, float] | None:
-    """Tells time apart by stage, one sentence at a time with one thread.
+    """Measures the time of each stage, one sentence at a time with one thread.
 
     Returns:
         None where it is not asked for, or where there are no stages to look into.

@@ -1,8 +1,8 @@
 """Tells where the time of one sentence goes: a profile by stage at batch size 1.
 
-The doors of a model are wrapped while sentences are translated, and the teacher that
-rescores says its own time; what is left of a call is Python's part, in which no model
-runs.
+While sentences are translated, the methods of a model are wrapped with a clock, and a
+teacher that rescores reports its own time. The rest of a call is Python's part
+(`host`), in which no model runs.
 """
 
 from __future__ import annotations

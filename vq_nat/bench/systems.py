@@ -35,7 +35,7 @@ class System:
 
     @property
     def needs_references(self) -> bool:
-        """Whether it decodes from what it is to find: a diagnosis, not a system."""
+        """Whether it decodes from the references: a diagnosis, and no system."""
         return any(self.decoding.get(name) for name in NEED_REFERENCES)
 
     def open(self, device: str, threads: int, autocast: str = "none") -> Engine:

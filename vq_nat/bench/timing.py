@@ -1,9 +1,8 @@
 """Owns time: latency of single sentences and throughput of batches.
 
-What is timed is a whole call of `translate`, text in and text out: normalising,
-tokenising and subwords are included, loading the model is not. Calls come after a
-warm-up, on a pinned number of threads, and the device is synchronised before each
-look at the clock.
+A whole call of `translate` is timed, text in and text out: normalising, tokenising and
+subwords are included, loading the model is not. There is a warm-up before, the number
+of threads is fixed, and the clock is read when the device has finished.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Latency(NamedTuple):
 
 
 def no_wait() -> None:
-    """Synchronises a device that does nothing behind one's back."""
+    """Waits for a device that has finished whenever a call returns: for none."""
 
 
 def synchronizer(device: str) -> Synchronize:
@@ -45,7 +44,7 @@ def synchronizer(device: str) -> Synchronize:
 
 @contextmanager
 def pinned_threads(threads: int) -> Iterator[None]:
-    """Lets torch use so many threads inside one operator, and restores the number.
+    """Sets how many threads torch uses within an operator, and restores the number.
 
     Raises:
         ValueError: if `threads` is not positive.
@@ -134,6 +133,6 @@ def require_some(sentences: list[str], repeats: int) -> None:
 
 
 def percentile(ordered: list[float], share: float) -> float:
-    """Returns the smallest value that at least `share` of the values do not exceed."""
+    """Returns the smallest value that is not exceeded by `share` of the values."""
     rank = -(-len(ordered) * share // 1)  # ceiling
     return ordered[max(0, int(rank) - 1)]

@@ -1,4 +1,4 @@
-"""Measures draft and verify: passes, words by each, and time beside greedy."""
+"""Measures draft and verify: passes, words per pass, and time compared with greedy."""
 
 from __future__ import annotations
 

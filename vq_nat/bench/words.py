@@ -1,6 +1,6 @@
-"""Which output words are words.
+"""Tells which output words do not exist.
 
-Parallel decoders put subwords together that no text has together, such as
+Parallel decoders sometimes join subwords that stand together in no text, as in
 "Winterjacksten".
 """
 

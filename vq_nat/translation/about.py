@@ -35,13 +35,13 @@ def about_model(
     row: Union[str, Path, None] = None,
     licence: Optional[str] = None,
 ) -> dict[str, Any]:
-    """Returns what is worth telling of a model; a packed one has told it before.
+    """Returns what readers should know of a model; a packed one says it already.
 
     Args:
         checkpoint: its file.
         model: built from it.
-        row: file of the row that it was measured in, None = as told before.
-        licence: name of the licence that it is passed on with, None = as told before.
+        row: file of its result row, None = what a packed one says.
+        licence: name of the licence for who gets it, None = what a packed one says.
 
     Raises:
         FileNotFoundError: if there is no such row.
@@ -90,7 +90,7 @@ def option(cfg: dict[str, Any], group: str, name: str) -> Any:
 
 
 def best_of(state: dict[str, Any]) -> Optional[float]:
-    """Returns the best figure of validation, of which the checkpoint tells."""
+    """Returns the best figure of validation that the checkpoint knows."""
     best = (state.get("extra_state") or {}).get("best")
     return round(float(best), 4) if isinstance(best, (int, float)) else None
 

@@ -2,9 +2,10 @@
 
 Connectionist temporal classification (Graves et al. 2006) for translation, as Libovický
 and Helcl (2018, arXiv 1811.04719) do it: the decoder has 2^N positions for each word of
-a chunk, and each of them says a word or nothing (`flow.BLANK`). What is said twice in a
-row is said once. The end of sentence is the last word. p(words) is the sum over all
-ways to lay the words out. P positions; the other letters are those of `flow`.
+a chunk, and each of them says a word or nothing (`flow.BLANK`). A word that is said at
+neighbouring positions counts once. The end of sentence is the last word. p(words) is
+the sum over all alignments of words and positions. P positions; the other letters are
+those of `flow`.
 """
 
 from typing import Any, Optional

@@ -1,8 +1,8 @@
 """The named sizes, as fairseq's `--arch`.
 
-Beside the model's options a size has a default for one of the criterion's: how many
-updates pass before codes are predicted. The paper's sizes wait for 50,000, as its
-authors do; those for short trainings begin at once.
+A size also sets the default of one option of the criterion: after how many updates the
+predictor begins to learn. The paper's sizes wait for 50,000, as its authors do; those
+for short trainings begin at once.
 """
 
 from argparse import Namespace

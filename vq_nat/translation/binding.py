@@ -1,9 +1,10 @@
 """Owns what binds a checkpoint to its text: languages, dictionaries, lengths.
 
-A dictionary of the same size with its lines in another order gives garbage without a
-word, and so does a text in the other language. The tasks keep both in the checkpoint,
-and refuse what does not fit wherever one is loaded. They keep as well how long the
-sources of the training were: a longer line is taken apart before it is translated.
+A dictionary of the same size with its lines in another order gives garbage without an
+error, and so does a text in the other language. The tasks keep both in the checkpoint,
+and refuse what does not fit wherever a checkpoint is loaded. They also keep how long
+the sources of the training were: a longer line is cut into pieces before it is
+translated.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ def trained_source(task: Any) -> Any:
 
 
 class OtherTextError(Refused):
-    """A checkpoint of another text than the one at hand."""
+    """A checkpoint that was trained on another text than the given one."""
 
 
 class BoundToText:
@@ -114,7 +115,7 @@ def check_text(
     folder: object,
     who: str = "the checkpoint",
 ) -> None:
-    """Refuses dictionaries that a checkpoint was not trained with, and its way back.
+    """Refuses other dictionaries than those of a checkpoint, and the other direction.
 
     Args:
         trained: what the checkpoint keeps.

@@ -19,7 +19,7 @@ class TextCodec(IndexCodec):
         return torch.tensor(self.target_indices(sentence))
 
     def pieces(self, line: str, limits: Limits) -> list[torch.Tensor]:
-        """Turns a raw line into what is translated at once: `source_pieces`."""
+        """Turns a raw line into pieces that the model can read, see `source_pieces`."""
         return [torch.tensor(piece) for piece in self.source_pieces(line, limits)]
 
     def decode(self, tokens: torch.Tensor) -> str:

@@ -207,7 +207,7 @@ class VQEMTransformerConfig(FairseqDataclass, BottleneckConfig):
 
     @property
     def model_kind(self) -> str:
-        """Which class of model it is of, see `VQEMTransformer.kinds`."""
+        """The name of the model's class, see `VQEMTransformer.kinds`."""
         aligned = self.alignment == CTC and self.vq_kind != NONE
         return CTC if aligned else self.vq_kind
 
@@ -269,12 +269,12 @@ def check(cfg: VQEMTransformerConfig) -> None:
 
 
 def takes_prior(kind: str) -> bool:
-    """Tells whether codes of a kind are chosen with the predictor's word."""
+    """Tells whether the predictor has a say in which codes of a kind are chosen."""
     return kind not in (WORDS, NONE) and member(kind).takes_prior
 
 
 def check_alignment(cfg: VQEMTransformerConfig) -> None:
-    """Refuses what words without a place of their own cannot have.
+    """Refuses options that do not work with words without a place of their own.
 
     Raises:
         ValueError: naming the option.

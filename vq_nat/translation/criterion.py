@@ -50,10 +50,10 @@ class LatentPredictionCriterion(SummedCriterion):
     They are summed over the W word positions of the batch, and fairseq divides by W.
     Padding has no part in any of them.
 
-    The means are those of a batch. So batches of one update (`--update-freq`, several
-    workers) add up to the large batch only where they have alike many codes per word:
-    with other lengths a code weighs a little more in one of them than in another, and
-    so does a word where some are shown.
+    The means are those of a batch. So the batches of one update (`--update-freq`,
+    several workers) add up to one large batch only if all have equally many codes per
+    word. Otherwise a code weighs a little more in one batch than in another; so does a
+    word, where some words are shown.
 
     Args:
         task: the fairseq task.
@@ -164,7 +164,7 @@ def smoothed(logits: Tensor, targets: Tensor, smoothing: float) -> Losses:
 def aligned_losses(aligned: AlignedWords, smoothing: float = 0.0) -> Losses:
     """-log of the sum over all alignments (Graves et al. 2006), summed over the batch.
 
-    Words that do not fit into their positions have none, and count nothing.
+    Words that do not fit into their positions have no alignment, and do not count.
 
     Args:
         aligned: the words, and what is said of every position.
@@ -191,7 +191,7 @@ def code_losses(out: TrainingOutput, smoothing: float = 0.0) -> Losses:
     """Cross-entropy of codes and ends of codes, summed over the batch.
 
     The target of a learned code is the average of the M one-hots (Roy et al. 2018,
-    section 3.1), that of a word the word.
+    section 3.1); the target of a code that is a word is this word.
     """
     targets = out.code_targets
     if not targets.is_floating_point():

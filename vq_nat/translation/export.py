@@ -1,6 +1,6 @@
 """From a checkpoint to a folder that the engine reads, see `engine.export`.
 
-Who exports only to run the export keeps it beside the checkpoint, and makes it once.
+`exported_folder` exports a checkpoint once, for callers that only want to run it.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """fairseq's own parallel models, decoded as they should be: the paper's NAT rows.
 
-`--task translation_lev_mended` trains as `translation_lev` does, if told from a
-teacher's layers, reads its checkpoints, and replaces its generator.
+`--task translation_lev_mended` trains as `translation_lev` does, may start from a
+teacher's layers, reads the same checkpoints, and has another generator.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,8 @@ OF_PARALLEL_MODELS = (
     "decoding_format",
 )
 ONE_PASS = (NATransformerModel, NACRFTransformerModel)
-# A candidate's length is off the predicted one by no more than a quarter of it, or two.
+# A candidate's length differs from the predicted one by at most a quarter of it, or
+# two.
 LENGTHS_OFF, LEAST_OFF = 4, 2
 
 
@@ -58,8 +59,8 @@ class MendedRefinementGenerator(IterativeRefinementGenerator):
       not have, and read a begin-of-sentence symbol that it had never seen.
     - With `--src-embedding-copy` the words of a source padded on the left were taken
       for its padding, so that outputs depended on the batch. Padding goes to the right.
-    - A hundred candidates of a sentence had a hundred lengths around the predicted one,
-      down to none: the teacher likes a fragment better, per word, than a sentence.
+    - A hundred candidates of a sentence had a hundred different lengths, down to 0: per
+      word, the teacher finds a fragment more probable than a sentence.
     - A sentence of a masked language model could count as finished while words were
       still masked. Such a model makes all its passes.
     - The Levenshtein Transformer fails on a batch in which only some sentences can be
@@ -136,8 +137,8 @@ class MendedRefinementGenerator(IterativeRefinementGenerator):
 class DecodedInPieces:
     """A parallel model that decodes a batch some rows at a time.
 
-    All candidates at once, each as long as the longest of them, would be far more than
-    a cache or the memory of a device holds.
+    All candidates at once, each padded to the longest, would not fit into a cache, nor
+    always into the memory of a device.
 
     Args:
         model: one of fairseq's that keeps the length of its output.
@@ -154,8 +155,8 @@ class DecodedInPieces:
     ) -> DecoderOut:
         """Gives every sentence blanks of several lengths, as fairseq does, in bounds.
 
-        What lies outside has the length of the bound, and so the wording of another
-        candidate, which is ranked once. Shape: (B, T) → (B · beam, T').
+        Lengths out of bounds become the bound: such candidates have equal words, and
+        are ranked once. Shape: (B, T) → (B · beam, T').
         """
         spread = self.model.regenerate_length_beam(decoder_out, beam_size)
         lengths = decoder_out.output_tokens.ne(self.model.pad).sum(dim=1)  # with ends

@@ -100,7 +100,7 @@ class TrainingOutput(NamedTuple):
 
 
 class SearchState(Protocol):
-    """What one step of a latent predictor hands to the next."""
+    """What a latent predictor keeps from one step to the next."""
 
     def take(self: State, rows: Tensor, source: bool) -> State:
         """Takes rows of the batch; of the source as well, or of the past alone."""
@@ -199,10 +199,10 @@ def reads_source(model: object) -> bool:
 
 
 def require_codes(model: Any) -> None:
-    """Refuses a model without codes, or without what gives them to references.
+    """Refuses a model without codes, or without a compressor.
 
     Args:
-        model: of a translator; None for an exported one, which shows no model.
+        model: of a translator; None for an exported one, which has no such attribute.
 
     Raises:
         ValueError: saying what it is instead.

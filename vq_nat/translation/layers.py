@@ -13,7 +13,7 @@ class Positions(nn.Module):
     Args:
         width: C.
         max_length: longest sequence.
-        stride: the words between one position and the next, plus one.
+        stride: how many words a position is from the next one.
     """
 
     OFFSET = 2  # fairseq counts from padding_idx + 1
@@ -65,5 +65,5 @@ class ResidualConv(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Adds what the convolution says. Shape: (B, T, C), mask (B, T) → (B, T, C)."""
+        """Adds the convolution's output. Shape: (B, T, C), mask (B, T) → (B, T, C)."""
         return x + self.dropout(F.relu(self.conv(self.norm(x), mask)))

@@ -101,7 +101,7 @@ def open_exported(
 
 
 def ready(model: BaseFairseqModel, device: str, beam: int = 1) -> BaseFairseqModel:
-    """Prepares a model as fairseq-generate does, to be as fast here as there."""
+    """Prepares a model as fairseq-generate does, so that it is as fast."""
     model = model.to(device)
     model.eval()
     model.make_generation_fast_(beamable_mm_beam_size=beam, need_attn=False)
@@ -186,7 +186,7 @@ def find_data(checkpoint: Path, data: Union[str, Path, None] = None) -> Path:
 
 
 def refuse_taken_apart(folder: Path) -> None:
-    """Refuses a path that fairseq takes for several, or for the name of an option.
+    """Refuses a path that fairseq would read as several paths, or as an option's name.
 
     Raises:
         ValueError: naming the sign.

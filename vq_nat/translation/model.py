@@ -38,8 +38,8 @@ from .teacher_start import copy_weights, for_student
 class VQEMTransformer(OneArchitecture, BaseFairseqModel):
     """Encoder, compressor, bottleneck, latent predictor and parallel decoder.
 
-    Decoding speaks through the methods of `flow.LatentModel` only, each of fixed
-    tensors in and out; the search for codes steps the predictor:
+    Decoding uses the methods of `flow.LatentModel` only, which take and return tensors;
+    the search for codes calls the predictor step by step:
 
         source = model.encode(src_tokens)
         codes = search(model.predictor, source, bounds, options)
@@ -261,7 +261,7 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
 
     @torch.no_grad()
     def prior_of(self, z_e: Latents, source: EncodedSource) -> Optional[Prior]:
-        """Returns what the predictor says of the codes chosen without its word.
+        """Returns the predictor's log p, given the codes that were chosen without it.
 
         None while both weights are 0. It is asked without dropout.
         """
@@ -340,7 +340,7 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         return F.linear(states, self.embed_tokens.weight)
 
     def set_num_updates(self, num_updates: int) -> None:
-        """Tells the schedules how far training is; fairseq calls it."""
+        """Tells the schedules how many updates there were; fairseq calls it."""
         super().set_num_updates(num_updates)
         self.num_updates = num_updates
 

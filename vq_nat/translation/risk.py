@@ -1,10 +1,10 @@
-"""Minimum-risk training of the predictor: translations count, and not their codes.
+"""Minimum-risk training of the predictor: it is judged by translations, not by codes.
 
 Maximum likelihood asks for the codes of one translation, although others may be as good
 and easier to decode from. Here the predictor draws codes, the decoder writes the words
 of each in one batch, and the codes of the better translations become more probable
-(Shen et al. 2016, arXiv 1512.02433). What the teacher's choice among candidates gains
-at the cost of its time, the predictor can learn to have at none.
+(Shen et al. 2016, arXiv 1512.02433). So the predictor learns what a teacher's choice
+among candidates would gain, and no time is spent on a teacher.
 """
 
 from dataclasses import dataclass, field
@@ -58,14 +58,14 @@ class Draws:
         self.rewards = rewards  # (B, S), chrF / 100
 
     def risk(self, model: Any, sharpness: float) -> Tensor:
-        """Computes Σ_s q_s (1 - reward_s), q ∝ p^α over what differs. Shape: (B,)."""
+        """Computes Σ_s q_s (1 - reward_s), q ∝ p^α over unequal draws. Shape: (B,)."""
         count = self.rewards.size(1)
         scores = model.score_codes(self.codes, self.source).view(-1, count)
         q = (sharpness * scores).masked_fill(self.repeated(), -float("inf"))
         return (q.softmax(dim=1) * (1 - self.rewards)).sum(dim=1)
 
     def repeated(self) -> Tensor:
-        """Tells which draws another one before is equal to. Shape: (B, S)."""
+        """Tells which draws are equal to an earlier one. Shape: (B, S)."""
         count = self.rewards.size(1)
         marked = self.codes.codes.masked_fill(~self.codes.mask.unsqueeze(-1), -1)
         rows = marked.flatten(1).view(-1, count, marked.size(1) * marked.size(2))
@@ -78,9 +78,9 @@ class MinimumRiskCriterion(LatentPredictionCriterion):
     """Loss = risk of the drawn codes + a share of the latent prediction's loss.
 
     The risk is a mean over sentences, times the W word positions that the other loss is
-    summed over. Through it the predictor learns alone: words and source are given.
-    Without the latent prediction's loss no code moves either. In evaluation the loss is
-    that of the latent prediction.
+    summed over. Its gradient reaches the predictor alone: the decoder's words and the
+    encoded source are constants. Without the latent prediction's loss no code moves
+    either. In evaluation the loss is that of the latent prediction.
 
     Args:
         task: the fairseq task.

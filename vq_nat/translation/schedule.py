@@ -1,4 +1,4 @@
-"""How many words the decoder is shown while the latents still say nothing."""
+"""How many words the decoder is shown while the latents carry no information yet."""
 
 import math
 

@@ -1,7 +1,7 @@
-"""Owns how BLEU cuts a language into words: in training, in measuring, of teachers.
+"""Owns how BLEU cuts a language into words, in training and in measuring.
 
-Chinese and Japanese are written without blanks, and Korean with blanks around more than
-words: with sacreBLEU's usual tokeniser two nearly equal sentences score 0.
+Chinese and Japanese are written without blanks, and a Korean word between blanks has
+several parts: with sacreBLEU's usual tokeniser two nearly equal sentences score 0.
 """
 
 from sacrebleu.metrics import BLEU, TER

@@ -168,7 +168,7 @@ class DiscreteLatentTranslationTask(
 
 
 def refuse_more(nbest: int, *, candidates: int) -> None:
-    """Refuses more translations of a sentence than are looked for.
+    """Refuses more translations of a sentence than there are candidates.
 
     Raises:
         ValueError: naming the option.

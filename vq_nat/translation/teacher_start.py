@@ -66,7 +66,7 @@ def copy_weights(
                 f"the {part} of the teacher {origin} must be {wanted}-norm (--{part}-"
                 f"normalize-before), as the student's is, but is {other}-norm instead."
             )
-    # fairseq's own would take a part of a checkpoint for one of an old version, and
+    # fairseq's own loading would take this part for a checkpoint of an old version, and
     # remove the last norms.
     nn.Module.load_state_dict(model, copied, strict=False)
     return len(copied)

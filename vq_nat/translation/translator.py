@@ -38,9 +38,8 @@ from .task import Generator
 class Translator(TextDoor):
     """A trained model that translates raw text.
 
-    It serves latent models and the autoregressive fairseq Transformers that teach them
-    through the same path, so that their times compare. Several threads may read from
-    one translator.
+    Latent models and their autoregressive teachers take the same path through it, so
+    that their times can be compared. Several threads may read from one translator.
 
         translator = Translator.load("checkpoints/student")
         translator.translate(["A man rides a bike."])
@@ -112,7 +111,7 @@ class Translator(TextDoor):
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Goes to another process as what it was loaded with, and is loaded there.
+        """Gives another process the arguments of `load`, to load the model again.
 
         Raises:
             TypeError: if it was not loaded but made of parts.
@@ -240,7 +239,7 @@ class Translator(TextDoor):
         return self.task.build_generator(models, write_flags(options))
 
     def _refuse_unserved(self, options: DecodingOptions) -> None:
-        """Refuses what would silently do nothing.
+        """Refuses options that the model would ignore.
 
         Raises:
             ValueError: naming the option.
@@ -274,8 +273,8 @@ class Translator(TextDoor):
         device, pad = device_of(self.model), self.task.source_dictionary.pad()
         left = self.task.cfg.left_pad_source
         lengths = torch.tensor([len(row) for row in rows])
-        # What stands around a source is the task's business: fairseq's parallel models
-        # are trained with a beginning of sentence.
+        # The task adds what stands around a source: fairseq's parallel models are
+        # trained with a beginning of sentence.
         dataset = self.task.build_dataset_for_inference(rows, lengths)
         rows = [dataset[i]["source"] for i in range(len(rows))]
         lengths = torch.tensor([len(row) for row in rows])

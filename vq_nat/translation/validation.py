@@ -11,7 +11,7 @@ from .scores import bleu_of
 
 logger = logging.getLogger(__name__)
 
-# So that a word that is not known matches nothing, and stays one word.
+# So that an unknown word matches nothing, and stays one word.
 UNKNOWN_OUTPUT, UNKNOWN_REFERENCE = "UNKNOWNTOKENINHYP", "UNKNOWNTOKENINREF"
 
 

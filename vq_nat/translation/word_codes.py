@@ -3,7 +3,7 @@
 Hybrid-regressive translation (Wang et al. 2021, arXiv 2110.15760) as a member of the
 family: the code of a chunk of k words is its last one, the end of sentence in the last
 chunk. Nothing is compressed or quantised, no code can fall out of use, and codes can be
-read. k words per code, the other letters are those of `flow`.
+read. k words per code; the other letters are those of `flow`.
 """
 
 from typing import Optional

@@ -63,7 +63,7 @@ def ancestral(
 def best_symbols(
     logp: Tensor, noisy: Optional[Tensor], end: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns log p of the best symbols of all slices together, them, and their ends.
+    """Returns the best symbol of each slice, with log p of all together.
 
     Args:
         logp: (R, G, K + 1).
@@ -71,7 +71,7 @@ def best_symbols(
         end: the symbol that ends a sequence, whatever the other slices say.
 
     Returns:
-        (R,), (R, G) and (R,) bool.
+        log p (R,), the symbols (R, G), and which rows end (R,).
     """
     if noisy is None:
         gain, symbol = logp.max(dim=-1)

@@ -1,4 +1,4 @@
-"""What fairseq hands over: a batch, and the models to decode it with."""
+"""What fairseq gives a generator: a batch, and the models to decode it with."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -23,8 +23,8 @@ class BeamSearch:
 
     The G codes of a step count as one symbol: of the K^G combinations the W best are
     found exactly, slice by slice. Every sequence may end at every step. A sentence is
-    done when W of its ends have been among the W best symbols of their step, or when
-    nothing unfinished can become better than what is finished. With W = K^L this is
+    done when W of its sequences have ended among the W best of their step, or when no
+    unfinished sequence can become better than the finished ones. With W = K^L this is
     the exhaustive search over sequences of up to L codes.
 
     Args:
@@ -170,8 +170,8 @@ class BeamSearch:
 def joint_best(logp: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Finds the best combinations of one code per slice.
 
-    The sum of the slices' scores is largest only if each part is among the best of its
-    slice, so that the best of the first g slices suffice for slice g + 1.
+    The best combinations of the first g + 1 slices begin with one of the best
+    combinations of the first g, so that no others need to be kept.
 
     Args:
         logp: (…, G, K).

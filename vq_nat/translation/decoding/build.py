@@ -167,7 +167,7 @@ OF_PLACES = {"verify": False, "min_len": 1}
 
 
 def refuse_places(options: DecodingOptions, without_codes: bool) -> None:
-    """Refuses what a model cannot do whose words have no places.
+    """Refuses options that a model whose words have no places cannot serve.
 
     Args:
         options: of decoding.

@@ -1,4 +1,4 @@
-"""From a word or none at every position to a sentence: the end of CTC's decoding.
+"""The end of CTC's decoding: from a word or none at every position to a sentence.
 
 R rows, P positions; the other letters are those of `flow`.
 """
@@ -13,9 +13,9 @@ from .drafts import WordGuess
 def collapse(guess: WordGuess, pad: int, eos: int) -> WordGuess:
     """Leaves one word of each run, and no blanks.
 
-    The words are those of the best path (greedy decoding), and so are the scores: a
-    word has those of its run and of the blanks before it; blanks behind the last word
-    are the last word's.
+    Words and scores are those of the best path (greedy decoding). The score of a word
+    is the sum over its run and the blanks before it; blanks behind the last word count
+    for that word.
 
     Args:
         guess: the best word of each position, `BLANK` for none. Shape: (R, P).

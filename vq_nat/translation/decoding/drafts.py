@@ -82,7 +82,7 @@ def differs(before: Tensor, after: Tensor, pad: int) -> Tensor:
 
 
 def cut_off(guess: WordGuess, most: Tensor, pad: int) -> WordGuess:
-    """Leaves the first words of each row, `most` (R,) of them; their end is paid."""
+    """Keeps the first `most` (R,) words of each row, and adds the score of an end."""
     places = torch.arange(guess.mask.size(1), device=most.device)
     shorter = within(guess, guess.mask & (places < most.unsqueeze(1)), pad)
     return shorter._replace(ends=guess.ends)

@@ -1,8 +1,8 @@
 """fairseq's flags of decoding, made from `DecodingOptions`, and the way back.
 
 fairseq has some of the options itself, under its own names: `--iter-decode-max-iter`
-for `passes`. The others become flags of our tasks. What fairseq has besides and a
-parallel decoder cannot serve is refused instead of ignored.
+for `passes`. The others become flags of our tasks. Options of fairseq's that a parallel
+decoder cannot serve are refused instead of ignored.
 """
 
 import re
@@ -86,7 +86,7 @@ def write_flags(options: DecodingOptions) -> Namespace:
 
 @contextmanager
 def named_as_flags() -> Iterator[None]:
-    """Has errors call the options by fairseq's names."""
+    """Lets errors call the options by fairseq's names."""
     try:
         yield
     except ValueError as error:
@@ -99,7 +99,7 @@ def refuse_ignored(args: Given, served: Collection[str], model: str) -> None:
 
     Args:
         args: fairseq's generation options, or some of them.
-        served: the names of those that would.
+        served: the names of those that change something.
         model: what cannot serve the others.
 
     Raises:

@@ -63,8 +63,8 @@ class IterativeLatentGenerator:
         max_len_a: outputs have at most a · S + b words.
         max_len_b: outputs have at most a · S + b words.
         retain_history: keep the words of every pass in the result.
-        true_codes: take the codes from the target instead of predicting them; a
-            diagnosis of what the codes hold.
+        true_codes: take the codes from the target instead of predicting them, to see
+            how much the codes hold.
         true_latents: take the latents from the target, without codes: the only way
             to decode a model without discretisation.
         search: how codes are searched for; its width is the number of candidates.
@@ -74,7 +74,7 @@ class IterativeLatentGenerator:
         logits_at_once: words × vocabulary in memory at a time; what is more is decoded
             in several steps. 0 = as many as suit the device.
 
-    Which values there are, and which exclude each other, is said by `DecodingOptions`.
+    `DecodingOptions` says which values are allowed, and which exclude each other.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class IterativeLatentGenerator:
             target = src_tokens if reads_source(model) else target_of(sample)
             drafts = [self._true_draft(model, source, target)]
             rows = self._candidates(drafts, drafts[0].steps())
-            if reads_source(model):  # what stands for its codes has nothing in it
+            if reads_source(model):  # there are no codes
                 rows = [row._replace(codes=row.codes[:0]) for row in rows]
             return self._ranked(src_tokens, [[row] for row in rows])
         codes = self._codes(model, source, sample)
@@ -191,8 +191,8 @@ class IterativeLatentGenerator:
     ) -> tuple[list[Draft], Tensor]:
         """Returns the draft of every pass, and how many passes each row went through.
 
-        A row that stands still is finished and leaves the batch, whatever the others
-        do: otherwise its words would depend on the batch.
+        A row that no longer changes is finished and leaves the batch, so that its words
+        do not depend on the other rows.
         """
         draft = Draft(codes, self._decode(model, model.lookup(codes), source))
         passes = [draft]
@@ -236,7 +236,7 @@ class IterativeLatentGenerator:
             return self._decode_rows(model, latents, source, words, shown)
         parts = []
         for rows in slices:
-            # Neighbours are often of a length: as short as the longest of them.
+            # Neighbours are often equally long, and no row longer than its part needs.
             longest = int(latents.mask[rows].sum(dim=1).max())
             end = longest * each
             part = self._decode_rows(
@@ -329,8 +329,8 @@ class IterativeLatentGenerator:
     def _sentences(self, guess: WordGuess) -> Tensor:
         """Returns the words up to the end of sentence. Shape: (R, T).
 
-        A sentence that does not end within its codes stays without an end: with one it
-        would need a code more in each pass.
+        A sentence that does not end within its codes gets no end: with an end it would
+        need one more code in each pass.
         """
         tokens, _, lengths = self._cut(guess)
         places = torch.arange(guess.tokens.size(1), device=tokens.device)
@@ -342,7 +342,7 @@ class IterativeLatentGenerator:
     def _cut(self, guess: WordGuess) -> tuple[Tensor, Tensor, Tensor]:
         """Cuts each sentence at its first end, which it always has.
 
-        What ends without saying so, because its codes have ended, pays nothing for it.
+        A sentence that ends only because its codes have ended has no score of an end.
 
         Returns:
             Words (R, T + 1), their scores and their numbers (R,).

@@ -1,4 +1,4 @@
-"""Gumbel noise that a sentence draws whatever the batch it stands in."""
+"""Gumbel noise that is the same for a sentence in every batch."""
 
 from typing import Optional
 

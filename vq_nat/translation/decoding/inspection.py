@@ -1,4 +1,4 @@
-"""Codes that are given: what the predictor thinks of them, and what they decode to."""
+"""Given codes: how probable the predictor finds them, and what they decode to."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,7 +43,7 @@ def decode_given(
     codes: Sequence[Codes],
     rivals: int,
 ) -> list[tuple[Candidate, list[CodeStep]]]:
-    """Decodes codes, and says what the predictor thinks of each step.
+    """Decodes codes, and says how probable the predictor finds each step.
 
     Args:
         generator: decodes words, and refines them.

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..flow import EncodedSource
 from .limits import CodeBounds
 
-# Words of a sentence that none but a model caught in a loop writes: 2 S + 20.
+# More words than this, 2 S + 20, are only written by a model caught in a loop.
 LOOP_FACTOR, LOOP_EXTRA = 2, 20
 
 
@@ -17,8 +17,8 @@ class LengthRule(NamedTuple):
 
     Between least · S and the smallest of most · S and a · S + b; with `fixed`, exactly
     fixed · S, as in the authors' code, which does not predict the length. `guarded`
-    cuts off, besides, what never ends by itself: one such sentence holds up its batch.
-    The values are checked by `DecodingOptions`.
+    also cuts off what never ends by itself: one such sentence would delay its whole
+    batch. The values are checked by `DecodingOptions`.
     """
 
     a: float = 0.0

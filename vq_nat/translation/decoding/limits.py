@@ -1,4 +1,4 @@
-"""What a search is told: how to search, and how many codes a sentence may have."""
+"""Settings of a search: how to search, and how many codes a sentence may have."""
 
 from typing import NamedTuple, Optional
 
@@ -40,8 +40,8 @@ def within(bounds: CodeBounds, longest: int) -> CodeBounds:
 class Limits:
     """Keeps the lengths of B sentences within their bounds.
 
-    The shortest and longest bound are known as numbers, so that a step in between asks
-    nothing of the device.
+    The shortest and longest bound are kept as Python numbers, so that most steps need
+    not wait for the device.
     """
 
     def __init__(self, bounds: CodeBounds) -> None:

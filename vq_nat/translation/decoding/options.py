@@ -1,9 +1,9 @@
 """Every option of decoding: its name, default, choices, range and help.
 
 This is their one home. fairseq's flags (`flags`), the command line (`vq_nat.cli`),
-Python's keywords (`Translator.load`) and what an exported model is told are made from
-`DecodingOptions`; neither torch nor fairseq is imported, so that an engine without
-them can read it, see `vq_nat.light`.
+Python's keywords (`Translator.load`) and the settings of an exported model are made
+from `DecodingOptions`. Neither torch nor fairseq is imported, so that the engine can
+read this module without them, see `vq_nat.light`.
 """
 
 from collections.abc import Collection, Mapping
@@ -243,7 +243,7 @@ class DecodingOptions:
             )
 
     def at_once(self) -> "DecodingOptions":
-        """Returns itself, for doors whose candidates no later call can change.
+        """Returns itself, if no later call can change the number of candidates.
 
         Raises:
             ValueError: for a teacher without a choice.
@@ -277,7 +277,7 @@ class DecodingOptions:
 
     @property
     def needs_references(self) -> bool:
-        """Whether it decodes from what the references have: a diagnosis."""
+        """Whether it decodes from codes or latents of the references: a diagnosis."""
         return self.true_codes or self.true_latents
 
     @property

@@ -1,7 +1,7 @@
-"""New drafts around what is known: the beginning of a sentence is given, the rest open.
+"""New drafts of sentences whose beginning is known and whose rest is open.
 
-Codes of the chunks that are known to their end are those of their words; the others are
-searched for behind them, and the decoder is shown the words that are known.
+Chunks whose words are all known keep the codes of these words; the codes after them are
+searched for, and the decoder is shown the known words.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Redrafter:
 
     @torch.no_grad()
     def __call__(self, rows: list[int], beginnings: list[Tensor]) -> list[Tensor]:
-        """Returns drafts that begin as they must.
+        """Returns drafts that begin with the known words.
 
         Args:
             rows: the numbers of their sentences.

@@ -1,4 +1,4 @@
-"""What the model says of given translations, for fairseq's `--score-reference`."""
+"""How probable a model finds given translations, for fairseq's `--score-reference`."""
 
 from collections.abc import Sequence
 from typing import Optional

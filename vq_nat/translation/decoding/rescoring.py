@@ -1,6 +1,6 @@
 """Which of several candidates is the best.
 
-That is what the model or its teacher says of them, or which one the others agree with.
+The model decides, or its teacher, or the agreement among the candidates.
 """
 
 import time
@@ -25,7 +25,7 @@ class Rescorer(Protocol):
     teacher: Optional[
         FairseqEncoderDecoderModel
     ]  # the model that scores, None without one
-    rewrites: bool  # whether it has something to say of a single candidate, too
+    rewrites: bool  # whether it may change a single candidate, too
 
     def rank(
         self, src_tokens: Tensor, candidates: list[Candidates]
@@ -79,8 +79,8 @@ class TeacherScore:
         teacher: an autoregressive fairseq model with the same dictionaries.
         tgt_dict: target dictionary.
         length_penalty: α.
-        bos: a symbol that begins every source and candidate, but that the teacher does
-            not know; None = there is none.
+        bos: a symbol at the beginning of every source and candidate that the teacher
+            does not know; None = there is none.
         logits_at_once: words × vocabulary in memory at a time; what is more is scored
             in several passes. 0 = as many as suit the device.
     """
@@ -160,8 +160,9 @@ class TeacherScore:
     def _words(self, tokens: Tensor) -> Tensor:
         """Returns a candidate as the teacher would write it.
 
-        fairseq's NAT may put a word where the end belongs, for lengths that do not
-        suit; without the end, a first word alone would be the most probable of all.
+        fairseq's NAT may write a word in the place of the end if the length does not
+        suit. The end must be scored: otherwise a single word would be the most probable
+        candidate.
         """
         begins = self.bos is not None and len(tokens) > 1 and int(tokens[0]) == self.bos
         words = tokens[1:] if begins else tokens
@@ -199,14 +200,15 @@ class TeacherScore:
         memory = self.teacher.encoder.reorder_encoder_out(encoded, owners)
         previous = words.roll(1, dims=1)
         previous[:, 0] = self.eos  # fairseq's sign for the beginning
-        # Behind the words anything may stand, no word looks there; a mask costs time.
+        # What stands behind the words does not matter, as no word attends to it; a mask
+        # would cost time.
         previous = previous.masked_fill(previous.eq(self.pad), self.eos)
         logits: Tensor = self.teacher.decoder(previous, encoder_out=memory)[0]
         return logits.float()
 
 
 def now(device: torch.device) -> float:
-    """Looks at the clock when the device has finished."""
+    """Returns the time when the device has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()

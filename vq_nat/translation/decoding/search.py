@@ -1,7 +1,7 @@
 """The search for the best codes: greedy, beam, or sampling.
 
-It knows of the latent predictor only that it can be stepped. Sentences that have ended
-leave the batch, and what is found for a sentence never depends on its neighbours.
+It only calls the latent predictor step by step. Sentences that have ended leave the
+batch, and what is found for a sentence never depends on its neighbours.
 """
 
 from typing import Any, Protocol, runtime_checkable
@@ -45,8 +45,8 @@ def search(
         options: kind and width W of the search.
 
     Returns:
-        B · W sequences, those of a sentence one after the other: a beam's best first;
-        where there are fewer than W to find, some once more.
+        B · W sequences, those of a sentence one after the other, of a beam the best
+        first. If a sentence has fewer than W different ones, some are repeated.
     """
     bounds = within(bounds, predictor.max_latents)
     if isinstance(predictor, EndsInACode):

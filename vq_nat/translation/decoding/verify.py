@@ -2,10 +2,10 @@
 
 A draft of the whole sentence is read in one pass of an autoregressive model, which says
 at every position what it would have written there. The longest beginning that it would
-have written itself is right, and so is its own word after that; the rest is drafted
-again, and read again (Xia et al. 2022, arXiv 2203.16487; Stern et al. 2018, arXiv
-1811.03115). The result is the model's greedy output, whatever the drafts: they decide
-about the number of passes alone.
+have written itself is right, and so is its own next word; the rest is drafted again,
+and read again (Xia et al. 2022, arXiv 2203.16487; Stern et al. 2018, arXiv 1811.03115).
+The result is the model's greedy output for every draft: drafts only change the number
+of passes.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ Redraft = Callable[[list[int], list[Tensor]], list[Tensor]]
 class Tolerance(NamedTuple):
     """Which drafted words pass although the model would have written others.
 
-    A word passes that is among the `best` of its position and at most `margin` (nats)
-    less probable than the first of them. The default lets none pass.
+    A word passes if it is among the `best` ones of its position and at most `margin`
+    (nats) less probable than the first of them. By default none passes.
     """
 
     best: int = 1
@@ -66,17 +66,17 @@ USUAL = LengthRule()
 class Verifier:
     """Turns drafts into the greedy output of an autoregressive model.
 
-    After a difference the rest is drafted again around what is known; without a way to
-    do so it is what the model itself has just said of the positions behind it, although
-    it has read a wrong word before them: a step of Jacobi's iteration (Santilli et al.
-    2023, arXiv 2305.10427), which is cheap but cannot shift words.
+    After a difference the rest is drafted again around the known words. If nothing can
+    draft it, the rest is what the model has just predicted for these positions,
+    although it has read a wrong word before them: a step of Jacobi's iteration
+    (Santilli et al. 2023, arXiv 2305.10427), which is cheap but cannot shift words.
 
     Args:
         model: an autoregressive fairseq model with the dictionaries of the draft.
         tgt_dict: target dictionary.
         tolerance: what else passes.
-        lengths: at most a · S + b words, and at least `shortest`; nothing else of it
-            means anything to such a model.
+        lengths: at most a · S + b words, and at least `shortest`; its other fields have
+            no meaning for such a model.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Verifier:
             logp = self._allowed(logits, [most[row] for row in rows])
             right = self._beginnings(logp, words)
             for place, row in enumerate(rows):
-                # What is known stays, whatever another length does to the rounding.
+                # Known words stay: with another length, rounding might change them.
                 length = min(max(right[place], known[row]), len(drafts[row]))
                 own = logp[place, : len(drafts[row])]
                 said = own.argmax(dim=-1)
@@ -195,7 +195,7 @@ class Verifier:
 
 
 class VerifiedDraft:
-    """Ranks by other means, and lets the teacher write by the best candidate.
+    """Ranks candidates; the best one is the draft of what the teacher writes.
 
     Args:
         verifier: holds the teacher.

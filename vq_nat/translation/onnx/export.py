@@ -153,10 +153,10 @@ def write_graph(graph: Graph, path: Path, int8: bool) -> None:
 
 @contextmanager
 def quiet_warnings_of_cpp() -> Iterator[None]:
-    """Keeps standard error still: no filter reaches what the exporter writes there.
+    """Silences standard error, where the exporter writes past all filters of warnings.
 
-    It says of every operator that is not of the standard that it cannot tell the shape
-    of its output, which no operator here asks for.
+    For every operator outside the standard it warns that the shape of the output is
+    unknown; no operator here needs that shape.
     """
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

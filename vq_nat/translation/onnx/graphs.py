@@ -1,7 +1,7 @@
 """The three fixed graphs of decoding: encode, one step of the predictor, decode.
 
-They compute what the model computes, on plain tensors without any decision in Python,
-so that they can be written to ONNX. Keys and values of the source are computed once, in
+They compute the same as the model, on plain tensors and without branches in Python, so
+that they can be written to ONNX. Keys and values of the source are computed once, in
 the first graph, for every layer that attends to it.
 
 Shapes: N layers that attend to the source, the predictor's first; H heads; P steps of

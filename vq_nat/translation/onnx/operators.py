@@ -1,6 +1,6 @@
-"""Operators of ONNX, each beside the same arithmetic in torch.
+"""Operators of ONNX, each with the same arithmetic in torch.
 
-At batch size 1 a graph's time is that of its small operators. Attention is ten of them
+At batch size 1 a graph spends its time in small operators. Attention needs ten of them
 in standard ONNX, and one in ONNX Runtime, whose own operators have the domain
 `com.microsoft`.
 """

@@ -107,7 +107,7 @@ class PackedDoubling(nn.Module):
 
 
 def plain_norm(norm: nn.LayerNorm) -> nn.LayerNorm:
-    """Returns the same normalisation without the casts of training."""
+    """Returns the same normalisation without the casts that training needs."""
     plain = nn.LayerNorm(norm.normalized_shape, norm.eps)
     plain.load_state_dict(norm.state_dict())
     return plain

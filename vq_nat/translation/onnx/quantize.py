@@ -1,9 +1,9 @@
 """Matrix products of a graph in 8 bits, so that no result depends on the batch.
 
-Weights get a scale for each output, once. Inputs get one for each row while they run,
-x ≈ q · max|x| / 127: with one scale for a whole tensor, as ONNX Runtime's own
-quantisation has it, what stands beside a sentence in a batch would change its words.
-Sums are whole numbers, and exact.
+Weights have a scale for each output, computed once. Inputs get a scale for each row at
+run time, x ≈ q · max|x| / 127. With one scale for a whole tensor, as in ONNX Runtime's
+own quantisation, the other sentences of a batch would change a sentence's words. Sums
+are whole numbers, and exact.
 """
 
 from collections.abc import Iterator

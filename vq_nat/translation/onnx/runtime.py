@@ -1,8 +1,8 @@
 """A model that was exported to ONNX, behind the doors of the model it came from.
 
-`encode`, `lookup`, `decode` and the predictor take and give the same records, so that
-the generator, its passes and its candidates work as before; what runs behind them is
-ONNX Runtime, whose operators cost a fraction of eager PyTorch's at batch size 1.
+`encode`, `lookup`, `decode` and the predictor take and return the same records, so that
+the generator needs no change. ONNX Runtime computes them: at batch size 1 its operators
+take a fraction of the time of eager PyTorch's.
 """
 
 import importlib
@@ -42,7 +42,7 @@ SIZES = (
     "codes",
     "max_latents",
 )
-FORMAT = 3  # of the folder, raised when its graphs or what it says of them changes
+FORMAT = 3  # of the folder; raised when the graphs or their description change
 WHAT = "the description of a model that `vq-nat export` wrote"
 GRAPH = "a graph that `vq-nat export` wrote"
 MOST_HALVINGS = 16
@@ -98,7 +98,7 @@ class Sessions:
 
 
 class ExportedState(NamedTuple):
-    """What one step of the predictor hands to the next, see `StepGraph`."""
+    """What the predictor keeps from one step to the next, see `StepGraph`."""
 
     past: list[Tensor]
     memory: list[Tensor]
@@ -310,7 +310,7 @@ class ExportedModel(nn.Module):
 
 
 def refuse_compressor() -> NoReturn:
-    """Says what an exported model does not have.
+    """Refuses what only the compressor could do.
 
     Raises:
         ValueError: always.
@@ -369,8 +369,8 @@ def require(name: str) -> ModuleType:
     """Imports a module of the extra `onnx`; ONNX Runtime without its telemetry.
 
     By default it writes an identifier of the machine and a database of events into the
-    user's cache, and sends them to its maker, from the import on. A user's own value of
-    `ORT_DISABLE_TELEMETRY` stays.
+    user's cache, and sends them to Microsoft, as soon as it is imported. If
+    `ORT_DISABLE_TELEMETRY` is set already, it keeps its value.
 
     Raises:
         ImportError: with a sentence that says how to get it.
