@@ -163,11 +163,11 @@ def test_the_least_length_may_be_any_number(
     build_latent: Any, to_engine: Any, options_of: Any, search: str
 ) -> None:
     model, row = to_engine(build_latent()), [[5, 6, EOS]]
-    found, wanted = (
+    longest, wanted = (
         result(model.translate(row, options_of(search=search, min_length=length)))
         for length in (2**31 - 1, 10**6)
     )
-    assert found == wanted and len(found[0][0][0]) > 50
+    assert longest == wanted and len(longest[0][0][0]) > 50
 
 
 def test_options_may_change_while_they_are_used(
@@ -304,8 +304,8 @@ def test_of_a_shortlist_the_word_with_the_best_score_is_written(
     model, rows = to_engine(teacher_of(True), number_format), sources(3)
     words, most = [5, 9, 12, 30, EOS], 8
     options = options_of(max_len_b=most, max_len_a=0)
-    found = model.translate(rows, options, lexicon({}, words))
-    for row, (one,) in zip(rows, found, strict=True):
+    translations = model.translate(rows, options, lexicon({}, words))
+    for row, (one,) in zip(rows, translations, strict=True):
         for place in range(min(len(one.tokens), most)):
             here = words if place > 0 else words[:-1]  # no translation is empty
             ways = [[*one.tokens[:place], word] for word in here]

@@ -191,8 +191,8 @@ def test_no_row_is_rounded_below_the_least_integer(name, inputs, exponent, seed)
     size = 10.0**exponent
     x = np.random.default_rng(seed).uniform(-size, size, (4, inputs)).astype(np.float32)
     x[0, 0] = -np.float32(size)
-    found, _ = engine().quantise(x)
-    assert found[:, :inputs].min() >= 1 and found[:, :inputs].max() <= 255
+    bytes_of, _ = engine().quantise(x)
+    assert bytes_of[:, :inputs].min() >= 1 and bytes_of[:, :inputs].max() <= 255
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -204,9 +204,9 @@ def test_a_hostile_output_leaves_the_others_alone(name):
     sums[3], sums[17] = 2**31 - 1, -(2**31)
     ones = np.ones(20, np.float32)
     hostile = engine().Weights(70, packing.pack(whole), ones, sums)
-    found = engine().linear(hostile, rows_of(5, 70))
+    outputs = engine().linear(hostile, rows_of(5, 70))
     others = np.delete(np.arange(20), [3, 17])
-    assert np.array_equal(found[:, others], wanted[:, others])
+    assert np.array_equal(outputs[:, others], wanted[:, others])
 
 
 @pytest.mark.parametrize("name", SETS)
