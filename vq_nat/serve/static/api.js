@@ -40,6 +40,6 @@ export async function ask(path, body) {
 }
 
 function sentence(text) {
-  const found = String(text ?? "The service gave no reason.");
-  return found.charAt(0).toUpperCase() + found.slice(1);
+  const reason = String(text ?? "The service gave no reason.");
+  return reason.charAt(0).toUpperCase() + reason.slice(1);
 }

@@ -37,8 +37,8 @@ function door(path, method, about) {
 }
 
 try {
-  const found = await ask("/openapi.json");
-  for (const [path, methods] of Object.entries(found.paths)) {
+  const description = await ask("/openapi.json");
+  for (const [path, methods] of Object.entries(description.paths)) {
     for (const [method, about] of Object.entries(methods)) {
       document.getElementById("doors").append(door(path, method, about));
     }

@@ -36,16 +36,16 @@ function common(old, now) {
           : Math.max(best[(i + 1) * width + j], best[i * width + j + 1]);
     }
   }
-  const found = new Set();
+  const kept = new Set();
   for (let i = 0, j = 0; i < old.length && j < now.length; ) {
     if (old[i] === now[j]) {
-      found.add(j);
+      kept.add(j);
       i++;
       j++;
     } else if (best[(i + 1) * width + j] >= best[i * width + j + 1]) i++;
     else j++;
   }
-  return found;
+  return kept;
 }
 
 // Joins the words of steps; `joined` tells where one goes on in the next step.

@@ -35,11 +35,11 @@ async function translate() {
   say("", "Translating");
   at("sentences").classList.add("busy");
   try {
-    const found = about.codes === "none" ? await plain(text) : await explained(text);
+    const shown = about.codes === "none" ? await plain(text) : await explained(text);
     if (own !== turn) return;
-    at("sentences").replaceChildren(...found.map((one) => one.element));
-    say("", found.map((one) => one.text).join(" "));
-    for (const one of found) if (own === turn) await one.compare();
+    at("sentences").replaceChildren(...shown.map((one) => one.element));
+    say("", shown.map((one) => one.text).join(" "));
+    for (const one of shown) if (own === turn) await one.compare();
   } catch (error) {
     if (own !== turn) return;
     say(error.message);
@@ -51,8 +51,8 @@ async function translate() {
 
 async function explained(text) {
   const passes = about.refines ? Number(at("passes").value) : null;
-  const found = await ask("/v1/explain", { q: text, passes });
-  return found.sentences.map((one) => {
+  const answer = await ask("/v1/explain", { q: text, passes });
+  return answer.sentences.map((one) => {
     const sentence = new Sentence(about, one, passes, say);
     return { element: sentence.element, text: one.text, compare: () => sentence.compare() };
   });
@@ -60,9 +60,9 @@ async function explained(text) {
 
 async function plain(text) {
   const languages = { source: about.source.code, target: about.target.code };
-  const found = await ask("/translate", { q: text, ...languages });
-  const output = make("p", { class: "output", lang: about.target.code }, found.translatedText);
-  return [{ element: make("article", {}, output), text: found.translatedText, compare: () => {} }];
+  const answer = await ask("/translate", { q: text, ...languages });
+  const output = make("p", { class: "output", lang: about.target.code }, answer.translatedText);
+  return [{ element: make("article", {}, output), text: answer.translatedText, compare: () => {} }];
 }
 
 at("form").addEventListener("submit", (event) => {

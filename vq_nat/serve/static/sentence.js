@@ -6,12 +6,12 @@ import { arrows, make, marked, spelled } from "./dom.js";
 let count = 0;
 
 export class Sentence {
-  // `about`: what /v1/model says; `found`: an explanation; `say`: tells the reader of
+  // `about`: what /v1/model says; `explanation`: of a sentence; `say`: tells the reader of
   // errors and, quietly, of what has changed.
-  constructor(about, found, passes, say) {
+  constructor(about, explanation, passes, say) {
     this.about = about;
-    this.predicted = found;
-    this.now = found;
+    this.predicted = explanation;
+    this.now = explanation;
     this.passes = passes;
     this.say = say;
     this.open = -1;
@@ -20,8 +20,8 @@ export class Sentence {
     this.body = make("div");
     this.element = make(
       "article",
-      { "aria-label": found.source },
-      make("p", { class: "dim source" }, found.source),
+      { "aria-label": explanation.source },
+      make("p", { class: "dim source" }, explanation.source),
       this.body,
       this.clocks,
     );
@@ -186,11 +186,11 @@ export class Sentence {
   }
 
   async compare() {
-    const found = await ask("/v1/compare", { q: this.predicted.source, passes: this.passes });
-    const slowest = Math.max(...found.clocks.map((one) => one.milliseconds));
+    const compared = await ask("/v1/compare", { q: this.predicted.source, passes: this.passes });
+    const slowest = Math.max(...compared.clocks.map((one) => one.milliseconds));
     this.clocks.replaceChildren(
-      make("h2", {}, `By the clock, one sentence at a time (median of ${found.repeats})`),
-      make("div", { class: "clocks" }, ...found.clocks.map((one) => this.clock(one, slowest))),
+      make("h2", {}, `By the clock, one sentence at a time (median of ${compared.repeats})`),
+      make("div", { class: "clocks" }, ...compared.clocks.map((one) => this.clock(one, slowest))),
     );
     this.clocks.hidden = false;
   }
