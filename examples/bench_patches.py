@@ -28,7 +28,6 @@ if not __package__:  # run as a file: the repository in place of its folder
 from examples.lib.places import ROOT
 from vq_nat.fairseq_side.patches import PATCHES, SWITCH
 
-WARM_UP = 10  # updates that are not timed
 SPEED_UPS = [patch.name for patch in PATCHES if patch.speed_up]
 
 
@@ -40,7 +39,12 @@ def flags(options: argparse.Namespace, folder: str) -> list[str]:
         *("--arch", options.arch, "--criterion", "latent_prediction"),
         *("--optimizer", "adam", "--lr", "0.001", "--clip-norm", "1.0"),
         *("--max-tokens", str(options.max_tokens), "--disable-validation"),
-        *("--max-update", str(options.updates + WARM_UP), "--log-format", "none"),
+        *(
+            "--max-update",
+            str(options.updates + options.warm_up),
+            "--log-format",
+            "none",
+        ),
     ]
     return [*command, "--cpu"] if options.device == "cpu" else command
 
@@ -69,7 +73,7 @@ def train(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         sys.argv = ["fairseq-train", *flags(options, folder)]
         command.cli_main()
-    print(json.dumps(times[WARM_UP:]))
+    print(json.dumps(times[options.warm_up :]))
 
 
 def run(options: argparse.Namespace, wanted: list[str]) -> float:
@@ -123,6 +127,7 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=1024, help="of a batch")
     parser.add_argument("--updates", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warm-up", type=int, default=10, help="updates, not timed")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:

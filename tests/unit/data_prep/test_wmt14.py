@@ -5,7 +5,6 @@ import http.server
 import io
 import os
 import subprocess
-import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from corpus_helpers import leftovers, read_folder
+from warm_python import warm_python
 
 from data_prep import wmt14_raw
 
@@ -114,7 +114,7 @@ def test_the_real_script_makes_a_corpus(
     command = ["bash", str(scripts / "wmt14_ende.sh"), "--out", str(out)]
     command += ["--mirror", str(mirror), "--workers", "2", "--bpe", bpe]
     command += ["--bpe-operations", "80"]
-    environment = {**os.environ, "PYTHON": sys.executable}
+    environment = {**os.environ, "PYTHON": warm_python()}
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     for reason, line in (

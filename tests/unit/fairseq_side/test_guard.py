@@ -3,7 +3,6 @@
 import io
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from fairseq import checkpoint_utils
 from fairseq.data import Dictionary, data_utils, indexed_dataset
+from warm_python import warm_python
 
 from vq_nat.fairseq_side import compat, guard
 from vq_nat.files import BadFile
@@ -106,9 +106,9 @@ def test_a_folder_is_one_trainings(
     checkpoint_utils.verify_checkpoint_directory(str(folder))
     checkpoint_utils.verify_checkpoint_directory(str(folder))  # the same training
     assert os.listdir(folder) == []
-    other = subprocess.run(
-        [sys.executable, "-c", HOLD, str(folder)], capture_output=True, text=True
-    )
+    (tmp_path / "hold.py").write_text(HOLD)
+    command = [warm_python(), str(tmp_path / "hold.py"), str(folder)]
+    other = subprocess.run(command, capture_output=True, text=True)
     assert other.returncode == 1
     last = other.stderr.splitlines()[-1]
     assert last == (
