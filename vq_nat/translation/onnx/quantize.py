@@ -3,7 +3,8 @@
 Weights have a scale for each output, computed once. Inputs get a scale for each row at
 run time, x ≈ q · max|x| / 127. With one scale for a whole tensor, as in ONNX Runtime's
 own quantisation, the other sentences of a batch would change a sentence's words. Sums
-are whole numbers, and exact.
+are whole numbers, and exact: both sides are bytes without a sign. Where only one has a
+sign and the CPU has no VNNI, ONNX Runtime adds pairs in 16 bits, and cuts them off.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from ...engine.packing import LARGEST, quantise
 from .runtime import require
 
 RUNTIME = "com.microsoft"  # the domain of ONNX Runtime's operators
-ZERO = 128  # of rows, as bytes: ONNX Runtime multiplies bytes without a sign
+ZERO = 128  # of rows and weights, as bytes without a sign
 TINY = 1e-30  # instead of the largest value of a row of zeros
 
 
@@ -69,7 +70,7 @@ class Rewriter:
             weight = weight.T  # (N, K)
         whole, scales = quantise(weight)
         self.constants += [
-            self._tensor(f"{name}_weight", numpy.ascontiguousarray(whole.T)),
+            self._tensor(f"{name}_weight", (whole.T + numpy.int16(ZERO)).astype("u1")),
             self._tensor(f"{name}_scales", scales),
         ]
         make = self.onnx.helper.make_node
@@ -89,7 +90,7 @@ class Rewriter:
         inputs[2:2] = ["row_step"]
         yield make(
             "MatMulIntegerToFloat",
-            [*inputs, "row_zero"],
+            [*inputs, "row_zero", "row_zero"],
             [f"{name}_product"],
             domain=RUNTIME,
         )

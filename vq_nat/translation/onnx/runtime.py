@@ -42,7 +42,7 @@ SIZES = (
     "codes",
     "max_latents",
 )
-FORMAT = 3  # of the folder; raised when the graphs or their description change
+FORMAT = 4  # of the folder; raised when the graphs or their description change
 WHAT = "the description of a model that `vq-nat export` wrote"
 GRAPH = "a graph that `vq-nat export` wrote"
 MOST_HALVINGS = 16
