@@ -105,6 +105,8 @@ class Writer:
         yield "predictor.embed_codes.table", array(predictor.embed_codes.weight)
         yield "codes.table", code_table(model)
         yield from self._layer("predictor.output", [predictor.output])
+        if self.number_format == "int8":  # for the order of the best
+            yield "predictor.output.rows", array(predictor.output.weight)
 
     def _stage(self, name: str, stage: Any) -> Tensors:
         for number, layer in enumerate(stage.layers):

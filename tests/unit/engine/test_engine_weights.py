@@ -220,6 +220,7 @@ def test_a_model_becomes_tensors(
     width = model.cfg.encoder_embed_dim
     assert f"encoder.layers.1.self_attn.qkv.{kind}" in tensors
     assert tensors["predictor.memory.bias"].shape == (2 * 2 * width,)
+    assert ("predictor.output.rows" in tensors) == (number_format == "int8")
     assert tensors["embed.table"] == pytest.approx(
         model.embed_tokens.weight.detach().numpy() * width**0.5
     )

@@ -1,11 +1,14 @@
 """Whole models: int8 beside float32, a thousand words, and where the time goes."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from tests.unit.translation.conftest import PAD, batch
+from vq_nat import engine
+from vq_nat.engine.packing import read_tensors, write_tensors
 from vq_nat.translation.decoding.generator import IterativeLatentGenerator
 from vq_nat.translation.decoding.lengths import LengthRule
 
@@ -33,6 +36,38 @@ def test_int8_chooses_what_float32_chooses(
     words = [a == b for p, q in pairs for a, b in zip(p.tokens, q.tokens)]
     assert sum(words) >= 0.9 * len(words)
     assert sum(p.codes == q.codes for p, q in pairs) >= 0.9 * len(pairs)
+
+
+@pytest.mark.parametrize("slices", [1, 2])
+@pytest.mark.parametrize("search", ["greedy", "beam"])
+def test_int8_knows_the_order_of_codes_that_it_rounds_to_the_same(
+    build_latent: Any, to_engine: Any, options_of: Any, search: str, slices: int
+) -> None:
+    model = build_latent(vq_slices=slices)
+    norm, output = model.predictor.layer_norm, model.predictor.output
+    with torch.no_grad():
+        norm.weight.zero_()  # the same state always
+        norm.bias.fill_(0.5)[0] = 1
+        output.weight.zero_(), output.bias.zero_()
+        rows = output.weight.view(slices, model.predictor.codes + 1, -1)
+        rows[:, 3, 0] = rows[:, 5, 0] = 1  # a step of an integer is 1/127 here
+        rows[:, 3, 1:], rows[:, 5, 1:] = 0.003, 0.0039
+    ((found,),) = to_engine(model, "int8").translate(
+        [[5, 6, 2]], options_of(search=search, length_ratio=5.0)
+    )
+    assert set(found.codes) == {5}
+
+
+def test_a_file_without_rows_of_the_codes_is_read(
+    build_latent: Any, described: Any, options_of: Any
+) -> None:
+    path, description = described(build_latent(), "int8")
+    tensors = read_tensors(Path(path))
+    del tensors["predictor.output.rows"], tensors["predictor.output.bias"]
+    write_tensors(Path(path), tensors)
+    model = engine.engine().Model(path, description)
+    ((found,),) = model.translate([[5, 6, 2]], options_of(max_len_b=5))
+    assert found.codes
 
 
 def test_int8_scores_words_as_float32_does(teacher_of: Any, to_engine: Any) -> None:

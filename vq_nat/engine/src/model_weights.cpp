@@ -184,6 +184,9 @@ void Weights::read_latent() {
   const int codes_in_all = d.slices * d.codes_per_slice;
   embed_codes = reader.embedding("predictor.embed_codes", codes_in_all, d.width);
   code_output = reader.linear("predictor.output", d.width, codes_in_all + d.slices);
+  if (reader.has("predictor.output.rows")) {
+    code_rows = reader.floats("predictor.output.rows", {code_output.out, d.width});
+  }
   codes = reader.embedding("codes", codes_in_all, d.width / d.slices);
   for (int chunk = d.chunk, i = 0; chunk > 1; chunk /= 2, ++i) {
     const std::string number = std::to_string(i);

@@ -38,6 +38,7 @@ struct Weights {
   Embedding embed_codes;         // (G · K, C)
   const float* begin = nullptr;  // (C)
   Linear code_output;            // (G · (K + 1), C)
+  const float* code_rows = nullptr;  // the same in float32, beside int8; null in old files
   Embedding codes;               // (G · K, C / G), what lookup gives
   std::vector<Upsampling> upsamplings;
   const float* hidden_word = nullptr;  // (C)
