@@ -170,7 +170,7 @@ def test_graphs_of_another_format_are_refused(pair, tmp_path):
     pair()
     path = tmp_path / "exported" / "export.json"
     path.write_text(path.read_text().replace('"format": 4', '"format": 1'))
-    with pytest.raises(ValueError, match="must have graphs of format 3, but has forma"):
+    with pytest.raises(ValueError, match="must have graphs of format 4, but has forma"):
         ExportedModel(tmp_path / "exported")
 
 
