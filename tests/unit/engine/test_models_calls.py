@@ -38,10 +38,19 @@ def make(
     return lambda number_format: to_engine(model, number_format)
 
 
+@pytest.fixture(params=SETS)
+def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Forces an instruction set."""
+    before = engine.engine().instruction_set()
+    engine.engine().choose(request.param)
+    yield request.param
+    engine.engine().choose(before)
+
+
 @pytest.mark.parametrize("number_format", ["int8", "float32"])
 @pytest.mark.parametrize("search", ["greedy", "beam"])
 def test_neither_batch_nor_order_nor_threads_change_anything(
-    make: Any, options_of: Any, number_format: str, search: str
+    make: Any, options_of: Any, instruction_set: str, number_format: str, search: str
 ) -> None:
     model, rows = make(number_format), sources(70)
     width = 1 if search == "greedy" else 3
@@ -249,15 +258,6 @@ def lexicon(words: dict[int, list[int]], always: list[int]) -> Any:
 
 
 SEARCHES = [{}, {"search": "beam", "width": 3}]
-
-
-@pytest.fixture(params=SETS)
-def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Forces an instruction set."""
-    before = engine.engine().instruction_set()
-    engine.engine().choose(request.param)
-    yield request.param
-    engine.engine().choose(before)
 
 
 @pytest.mark.parametrize("search", SEARCHES)

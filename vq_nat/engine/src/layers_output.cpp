@@ -78,6 +78,7 @@ void Output::best(const float* x, int rows, const Asked& asked, Choice* found,
   for (int i = 0; i < rows; ++i) {
     const float score = best[i].logit - best[i].log_sum_exp;
     found[i] = {best[i].column, score, best[i].column == end_ ? score : 0.0f};
+    if (best[i].column == end_) continue;  // whoever asks for more: the sum has one order
     if (asked.end_score_of(found[i].word) || (asked.scores && !allows(found[i].word, asked))) {
       found[i].end_score = single(all_, input, i, end_) - best[i].log_sum_exp;
     }
