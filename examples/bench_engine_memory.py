@@ -14,7 +14,7 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -22,6 +22,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 from examples.lib.engine_models import SIZES, draw_sources
 from examples.lib.engine_systems import OURS, Kind, OursRunner, Workshop
 from vq_nat.bench.machine import describe_machine, resident_bytes
+from vq_nat.results.rows import Machine
 from vq_nat.writing import write_json
 
 MODELS = ("VQ", "1+1")
@@ -31,7 +32,26 @@ DIFFERENT = 1000  # sentences, translated again and again
 MIB = 2**20
 
 
-def grow(runner: OursRunner, batch: int, threads: int, count: int) -> dict[str, Any]:
+class Held(TypedDict):
+    """What the process held while a model translated."""
+
+    model: str
+    batch_size: int
+    threads: int
+    sentences: int
+    mib_at_a_tenth: float
+    mib: float
+    grown_mib: float
+
+
+class EngineMemoryRow(Machine):
+    """Of all models and batch sizes."""
+
+    kind: str
+    rows: list[Held]
+
+
+def grow(runner: OursRunner, batch: int, threads: int, count: int) -> Held:
     """Translates many sentences, and returns what the memory was."""
     rows = [
         draw_sources(runner.size, 1 + number % LONGEST, 1, number)[0]
@@ -82,7 +102,8 @@ def main(arguments: list[str] | None = None) -> None:
                     flush=True,
                 )
     machine = describe_machine("cpu", max(BATCHES.values()))
-    write_json({"kind": "engine-memory", **machine, "rows": rows}, args.out)
+    result: EngineMemoryRow = {"kind": "engine-memory", **machine, "rows": rows}
+    write_json(result, args.out)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 from data_prep.complexity import Complexity
 from examples.bench_bottleneck import Cost
 from examples.bench_distill import Rate
+from examples.bench_engine_memory import EngineMemoryRow
 from examples.bench_image import TrainingSpeed
 from examples.bench_image_sampling import SamplingSpeed
 from examples.bench_memory import Memory
@@ -30,6 +31,7 @@ TYPES: dict[str, Any] = {  # by the row's kind
     "complexity": Complexity,
     "cifar10_em_prior": PriorRow,
     "engine": EngineRow,
+    "engine-memory": EngineMemoryRow,
     "engine_agreement": AgreementRow,
     "image-sampling": SamplingSpeed,
     "image-training": TrainingSpeed,
