@@ -105,9 +105,9 @@ def verdict(duel: Duel, where: str) -> str:
     if won := duel.won:
         rates = [gains[length] for length in won]
         every = won[0].least == 1
-        where = "At every measured length" if every else f"From {won[0].least} words on"
+        reach = "At every measured length" if every else f"From {won[0].least} words on"
         return (
-            f"{where} ours is the faster one at equal quality: "
+            f"{reach} ours is the faster one at equal quality: "
             f"{ours.quoted} is {min(rates):.1f} to {max(rates):.1f} times as fast as "
             f"{named}, with {percent(min(kept[length] for length in won))} or more of "
             "its BLEU at each length."
