@@ -16,8 +16,7 @@ from vq_nat.bench.plots import pyplot
 from vq_nat.results.rows import at
 from vq_nat.results.tables import Column, distinct, markdown, number, packages
 
-LATENT, SAME, FOREIGN = "ours", "the same engine", "CTranslate2"
-NAMES = {"vq-nat": LATENT}
+LATENT_MODELS = ("VQ", "words")
 INTRODUCTION = """\
 Random weights, forced lengths: T words from T words, from ids to ids, greedy unless a
 beam is named. `VQ` has codes of 8 words and `words` codes of 2, with so many layers in
@@ -125,20 +124,14 @@ def fastest(row: EngineRow, wanted: Callable[[System], bool]) -> System | None:
     return min(own, key=lambda one: one["ms"]["median"], default=None)
 
 
-def is_latent(one: System) -> bool:
-    """One of our models in our engine, over the whole vocabulary."""
-    latent = one["model"] in ("VQ", "words") and not one["shortlist"]
-    return one["engine"] == "vq-nat" and latent
+def family(engine: str, *, latent: bool, shortlist: bool) -> Callable[[System], bool]:
+    """Tells systems of one engine: latent or not, with a shortlist or without."""
 
+    def belongs(one: System) -> bool:
+        kind = (one["model"] in LATENT_MODELS, bool(one["shortlist"]))
+        return one["engine"] == engine and kind == (latent, shortlist)
 
-def is_same_engine(one: System) -> bool:
-    """An autoregressive model in our engine, over the whole vocabulary."""
-    return one["engine"] == "vq-nat" and "+" in one["model"] and not one["shortlist"]
-
-
-def is_foreign(one: System) -> bool:
-    """CTranslate2, over the whole vocabulary."""
-    return one["engine"] == "CTranslate2" and not one["shortlist"]
+    return belongs
 
 
 def who_wins(rows: Sequence[EngineRow]) -> str:
@@ -147,32 +140,40 @@ def who_wins(rows: Sequence[EngineRow]) -> str:
     for threads, batch in sorted({(r["threads"], r["batch_size"]) for r in rows}):
         own = [r for r in rows if (r["threads"], r["batch_size"]) == (threads, batch)]
         own = sorted(own, key=lambda row: row["words"])
-        where = f"Batch {batch}, {plural(threads, 'thread')}"
-        duels = [duel(own, is_latent, is_foreign, "CTranslate2's fastest")]
-        duels += [duel(own, is_latent, is_same_engine, "the autoregressive models in")]
-        duels += [duel(own, is_same_engine, is_foreign, "ours against theirs")]
-        told = [one for one in duels if one]
-        if told:
-            sentences.append(f"- **{where}**: {'; '.join(told)}.")
-    growth = growths(rows)
-    return "\n".join(sentences + growth)
+        for shortlist in (False, True):
+            told = duels(own, shortlist=shortlist)
+            if told:
+                where = f"Batch {batch}, {plural(threads, 'thread')}"
+                words = "with shortlists" if shortlist else "whole vocabulary"
+                sentences.append(f"- **{where}, {words}**: {'; '.join(told)}.")
+    return "\n".join(sentences + growths(rows))
 
 
-LABELS = {
-    "CTranslate2's fastest": "our fastest model is {} as CTranslate2's fastest",
-    "the autoregressive models in": "{} as the fastest autoregressive model in the "
-    "same engine",
-    "ours against theirs": "which is {} as CTranslate2's",
-}
+def duels(rows: Sequence[EngineRow], *, shortlist: bool) -> list[str]:
+    """Says who is how fast beside whom, with shortlists everywhere or nowhere."""
+    latent = family("vq-nat", latent=True, shortlist=shortlist)
+    same = family("vq-nat", latent=False, shortlist=shortlist)
+    foreign = family("CTranslate2", latent=False, shortlist=shortlist)
+    told = [
+        duel(rows, latent, foreign, "our fastest model is {} as CTranslate2's fastest"),
+        duel(
+            rows,
+            latent,
+            same,
+            "{} as the fastest autoregressive model in the same engine",
+        ),
+        duel(rows, same, foreign, "which is {} as CTranslate2's"),
+    ]
+    return [one for one in told if one]
 
 
 def duel(
     rows: Sequence[EngineRow],
     ours: Callable[[System], bool],
     theirs: Callable[[System], bool],
-    label: str,
+    sentence: str,
 ) -> str:
-    """Says how many times as fast some systems are as others, at every length."""
+    """Says in a sentence how many times as fast some systems are, at every length."""
     pairs = [(row["words"], fastest(row, ours), fastest(row, theirs)) for row in rows]
     ratios = [
         (words, times_as_fast(other, own))
@@ -183,7 +184,7 @@ def duel(
         return ""
     figures = ", ".join(f"{ratio:.2f}" for _, ratio in ratios)
     lengths = ", ".join(str(words) for words, _ in ratios)
-    return LABELS[label].format(f"{figures} times as fast (at {lengths} words)")
+    return sentence.format(f"{figures} times as fast (at {lengths} words)")
 
 
 def growths(rows: Sequence[EngineRow]) -> list[str]:
@@ -194,7 +195,9 @@ def growths(rows: Sequence[EngineRow]) -> list[str]:
     first = min(alone, key=lambda row: row["words"])
     last = max(alone, key=lambda row: row["words"])
     told = []
-    for label, wanted in (("ours", is_latent), (FOREIGN, is_foreign)):
+    ours = family("vq-nat", latent=True, shortlist=False)
+    theirs = family("CTranslate2", latent=False, shortlist=False)
+    for label, wanted in (("ours", ours), ("CTranslate2", theirs)):
         short, long = fastest(first, wanted), fastest(last, wanted)
         if short is not None and long is not None:
             ratio = long["ms"]["median"] / short["ms"]["median"]
