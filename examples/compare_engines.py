@@ -1,12 +1,15 @@
 r"""Does the engine write what the model writes, in float32 and in int8?
 
     python examples/compare_engines.py runs/demo/student/averaged.pt \
-        --raw runs/demo/corpus/raw --teacher runs/demo/teacher --out agreement.json
+        --raw runs/demo/corpus/raw --teacher runs/demo/teacher \
+        --shortlist shortlist.txt --out agreement/student.json
 
 A checkpoint and its exported folders translate the same sentences, with every search
 that its kind has; told are the shares of words, codes and sentences that are equal, how
 far scores are apart where the words are equal, and BLEU. A latent model's candidates
-are ranked by --teacher as well, if one is given.
+are ranked by --teacher as well, if one is given; with --shortlist the int8 folder does
+it all once more, looking at the file's words alone. `report.md` beside --out has the
+tables of all rows of its folder.
 """
 
 from __future__ import annotations
@@ -28,8 +31,9 @@ from vq_nat.bench.machine import describe_machine
 from vq_nat.bench.quality import score
 from vq_nat.bench.sentences import TestSet
 from vq_nat.engine.weights import FORMATS
+from vq_nat.files import read_json
 from vq_nat.results.rows import Machine
-from vq_nat.results.tables import Column, markdown, number, percent
+from vq_nat.results.tables import Column, made_on, markdown, number, percent
 from vq_nat.translated import Hypothesis
 from vq_nat.translation.export import export_checkpoint
 from vq_nat.translation.loading import languages_of
@@ -61,6 +65,7 @@ class AgreementRow(Machine):
     """Of one checkpoint."""
 
     kind: str
+    label: str  # of the model
     corpus: str
     sentences: int
     agreement: list[Agreement]
@@ -136,7 +141,11 @@ def searches_of(latent: bool, teacher: Path | None) -> dict[str, Decoding]:
 
 
 def measure(
-    checkpoint: Path, test_set: TestSet, data: Path | None, teacher: Path | None
+    checkpoint: Path,
+    test_set: TestSet,
+    data: Path | None,
+    teacher: Path | None,
+    shortlist: Path | None = None,
 ) -> list[Agreement]:
     """Translates with the model and with the engine, and compares.
 
@@ -145,6 +154,7 @@ def measure(
         test_set: what is translated.
         data: see `Translator.load`.
         teacher: checkpoint that ranks a latent model's candidates.
+        shortlist: file of words that the int8 engine looks at, once more.
     """
     rows: list[Agreement] = []
     latent = vq_nat.load(checkpoint, data=data).parallel
@@ -158,15 +168,32 @@ def measure(
         for search, decoding in searches_of(latent, teacher).items():
             model = vq_nat.load(checkpoint, data=data, **decoding)
             wanted = model.hypotheses(test_set.sources)
-            for number_format in FORMATS:
-                asked = dict(decoding)
+            for label, number_format, more in ways(shortlist):
+                asked = {**decoding, **more}
                 if "teacher" in asked:
                     asked["teacher"] = str(folder / f"teacher-{number_format}")
                 exported = vq_nat.load(folder / f"student-{number_format}", **asked)
                 own = exported.hypotheses(test_set.sources)
-                names = search, number_format
-                rows.append(compare(names, wanted, own, test_set))
+                rows.append(compare((search, label), wanted, own, test_set))
     return rows
+
+
+def ways(shortlist: Path | None) -> list[tuple[str, str, Decoding]]:
+    """Returns the engine's ways by label: number format, and options of decoding."""
+    plain: list[tuple[str, str, Decoding]] = [(one, one, {}) for one in FORMATS]
+    if shortlist is None:
+        return plain
+    return [*plain, ("int8, shortlist", "int8", {"shortlist": str(shortlist)})]
+
+
+def report(rows: Sequence[AgreementRow]) -> str:
+    """Writes the tables of all rows, the machine and versions beside them."""
+    parts = ["# The engine beside the models that it runs"]
+    for row in rows:
+        told = f"{row['sentences']:,} sentences of {row['corpus'] or 'a corpus'}."
+        parts += [f"## {row['label']}", f"{told} {made_on([row])}"]
+        parts += [markdown(COLUMNS, row["agreement"])]
+    return "\n\n".join(parts) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -179,24 +206,31 @@ def main(arguments: list[str] | None = None) -> None:
     add("--raw", type=Path, required=True, help="folder with test.SOURCE, test.TARGET")
     add("--data", type=Path, help="see `vq-nat translate`")
     add("--teacher", type=Path, help="checkpoint that ranks candidates")
+    add("--shortlist", type=Path, help="file of data_prep/shortlist.py")
     add("--first", type=int, default=1000, help="so many sentences (default: 1000)")
     add("--corpus", default="", help="its name in the row")
+    add("--label", default="", help="the model's name in the row")
     add("--out", type=Path, help="where the row goes")
     options = parser.parse_args(arguments)
     languages = languages_of(options.model, options.data)
     test_set = TestSet.read(options.raw, options.corpus, "test", languages)
     test_set = test_set.first(options.first)
-    rows = measure(options.model, test_set, options.data, options.teacher)
+    given = options.data, options.teacher, options.shortlist
+    rows = measure(options.model, test_set, *given)
     print(markdown(COLUMNS, rows))
     if options.out is not None:
         row: AgreementRow = {
             "kind": "engine_agreement",
             **describe_machine("cpu", torch.get_num_threads()),
+            "label": options.label or options.out.stem,
             "corpus": options.corpus,
             "sentences": len(test_set.sources),
             "agreement": rows,
         }
         write_json(row, options.out)
+        folder = options.out.parent
+        known = [read_json(path, "row") for path in sorted(folder.glob("*.json"))]
+        (folder / "report.md").write_text(report(known), encoding="utf-8")
 
 
 if __name__ == "__main__":
