@@ -22,9 +22,9 @@ Memory* read_all(const Weights& weights, const Sources& sources, Work& work) {
 class Greedy {
  public:
   Greedy(const Weights& weights, const Output& output, const Sources& sources,
-         const Options& options, const Allowed* shortlists, Translation* found,
+         const Options& options, const Allowed* shortlists, Translation* translations,
          Work& work)
-      : output_(output), options_(options), shortlists_(shortlists), found_(found),
+      : output_(output), options_(options), shortlists_(shortlists), translations_(translations),
         work_(work), decoder_(weights, sources, sources.count, work),
         rows_(work.arena.take<WordDecoder::Row>(sources.count)),
         previous_(work.arena.take<int>(sources.count)),
@@ -33,7 +33,7 @@ class Greedy {
       previous_[i] = output.end();  // fairseq's sign for the beginning
       rows_[i] = {previous_ + i, 1, 0, i, i};
       limits_[i] = word_limit(options, sources.length(i), weights.description.max_target);
-      found[i].tokens.reserve(std::min(limits_[i] + 1, 2 * sources.length(i) + 8));
+      translations[i].tokens.reserve(std::min(limits_[i] + 1, 2 * sources.length(i) + 8));
     }
   }
 
@@ -56,7 +56,7 @@ class Greedy {
       if (limits_[row.sentence] <= position) {
         choices[i] = {output_.end(), choices[i].end_score, 0.0f};
       }
-      write(found_[row.sentence], choices[i]);
+      write(translations_[row.sentence], choices[i]);
       previous_[row.sentence] = choices[i].word;
       ++row.position;
       if (choices[i].word != output_.end()) rows_[kept++] = row;
@@ -93,7 +93,7 @@ class Greedy {
   const Output& output_;
   const Options& options_;
   const Allowed* shortlists_;
-  Translation* found_;
+  Translation* translations_;
   Work& work_;
   WordDecoder decoder_;
   WordDecoder::Row* rows_;
@@ -161,13 +161,13 @@ void finish_greedy(Translation& translation, const Options& options) {
 
 void translate_greedily(const Weights& weights, const Output& output,
                         const Sources& sources, const Options& options,
-                        const Allowed* shortlists, Translation* found, Work& work) {
+                        const Allowed* shortlists, Translation* translations, Work& work) {
   Arena::Frame frame(work.arena);
-  Greedy(weights, output, sources, options, shortlists, found, work).run();
+  Greedy(weights, output, sources, options, shortlists, translations, work).run();
 }
 
 void score_words(const Weights& weights, const Output& output, const Sources& sources,
-                 const std::vector<Wording>& wordings, std::vector<float>* found,
+                 const std::vector<Wording>& wordings, std::vector<float>* scores,
                  Work& work) {
   Arena::Frame frame(work.arena);
   const Memory* memories = read_all(weights, sources, work);
@@ -180,14 +180,14 @@ void score_words(const Weights& weights, const Output& output, const Sources& so
     Arena::Frame part(work.arena);
     const float* x = states_of(weights, memories, &wordings[first], last - first, rows, work);
     int* words = work.arena.take<int>(rows);
-    float* scores = work.arena.take<float>(rows);
+    float* logp = work.arena.take<float>(rows);
     int* next = words;
     for (int i = first; i < last; ++i) {
       next = std::copy(wordings[i].words, wordings[i].words + wordings[i].length, next);
     }
-    output.scores(x, rows, words, scores, work);
-    for (int i = first; i < last; scores += wordings[i++].length) {
-      found[i].assign(scores, scores + wordings[i].length);
+    output.scores(x, rows, words, logp, work);
+    for (int i = first; i < last; logp += wordings[i++].length) {
+      scores[i].assign(logp, logp + wordings[i].length);
     }
   }
 }

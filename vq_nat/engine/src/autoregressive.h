@@ -41,21 +41,21 @@ class WordDecoder {
 
 /// Translates greedily.
 ///
-/// Args: shortlists, words each sentence may use, or null; found (B).
+/// Args: shortlists, words each sentence may use, or null; translations (B).
 void translate_greedily(const Weights& weights, const Output& output,
                         const Sources& sources, const Options& options,
-                        const Allowed* shortlists, Translation* found, Work& work);
+                        const Allowed* shortlists, Translation* translations, Work& work);
 
 /// Sets the score of a finished greedy translation, as fairseq's.
 void finish_greedy(Translation& translation, const Options& options);
 
 /// Translates with a beam, as fairseq's SequenceGenerator does.
 ///
-/// Args: shortlists, words each sentence may use, or null; found (B), W translations of
+/// Args: shortlists, words each sentence may use, or null; translations (B), W translations of
 /// each sentence or fewer, the best first.
 void translate_with_beam(const Weights& weights, const Output& output,
                          const Sources& sources, const Options& options,
-                         const Allowed* shortlists, std::vector<Translation>* found,
+                         const Allowed* shortlists, std::vector<Translation>* translations,
                          Work& work);
 
 /// A wording whose words are to be scored.
@@ -67,9 +67,9 @@ struct Wording {
 
 /// Computes log p(y_t | y_<t, x) of every word, in one pass.
 ///
-/// Args: wordings, those of a sentence one after the other; found, as many vectors.
+/// Args: wordings, those of a sentence one after the other; scores, as many vectors.
 void score_words(const Weights& weights, const Output& output, const Sources& sources,
-                 const std::vector<Wording>& wordings, std::vector<float>* found,
+                 const std::vector<Wording>& wordings, std::vector<float>* scores,
                  Work& work);
 
 }  // namespace vq

@@ -16,11 +16,11 @@ const char* short_name(Dtype dtype) {
 
 py::dict tensors(const std::string& path) {
   const WeightsFile file(path);
-  py::dict found;
+  py::dict entries;
   for (const auto& [name, tensor] : file.tensors())
-    found[name.c_str()] =
+    entries[name.c_str()] =
         py::make_tuple(short_name(tensor.dtype), py::cast(tensor.shape));
-  return found;
+  return entries;
 }
 
 }  // namespace

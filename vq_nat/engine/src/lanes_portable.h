@@ -105,9 +105,9 @@ inline F to_float(const I& a) {
 inline I to_int(const F& a) {
   return each<I>([&](int i) {
     const float shifted = a.v[i] + 12582912.0f;
-    std::uint32_t found;
-    std::memcpy(&found, &shifted, 4);
-    return found - 0x4B400000u;
+    std::uint32_t pattern;
+    std::memcpy(&pattern, &shifted, 4);
+    return pattern - 0x4B400000u;
   });
 }
 // 2ⁿ for −126 ≤ n ≤ 127

@@ -45,19 +45,19 @@ class Latent {
 
   /// Decodes codes, W sequences a sentence.
   std::vector<Candidate> candidates(std::vector<CodeSequence> codes) {
-    std::vector<Candidate> found;
+    std::vector<Candidate> candidates;
     for (CodeSequence& one : codes) {
-      const int sentence = static_cast<int>(found.size()) / options_.width;
-      found.push_back({sentence, std::move(one), {}, 0, {}});
+      const int sentence = static_cast<int>(candidates.size()) / options_.width;
+      candidates.push_back({sentence, std::move(one), {}, 0, {}});
     }
-    std::vector<int> all(found.size());
+    std::vector<int> all(candidates.size());
     std::iota(all.begin(), all.end(), 0);
-    std::vector<Guess> guesses = decode(found, all, {});
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      found[i].guess = std::move(guesses[i]);
-      remember(found[i]);
+    std::vector<Guess> guesses = decode(candidates, all, {});
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      candidates[i].guess = std::move(guesses[i]);
+      remember(candidates[i]);
     }
-    return found;
+    return candidates;
   }
 
   /// Predicts the least certain words again; who stands still is finished.
@@ -89,27 +89,27 @@ class Latent {
   /// Cuts a candidate at its first end, which it always has.
   Translation cut(Candidate& candidate) const {
     const Description& d = weights_.description;
-    Translation found;
+    Translation translation;
     float end_score = 0.0f;  // who ends without saying so pays nothing for it
     for (const Choice& one : candidate.guess) {
       if (one.word == d.eos || one.word == d.pad) {
         end_score = one.end_score;
         break;
       }
-      found.tokens.push_back(one.word);
-      if (options_.want_scores) found.positional_scores.push_back(one.score);
+      translation.tokens.push_back(one.word);
+      if (options_.want_scores) translation.positional_scores.push_back(one.score);
     }
-    found.tokens.push_back(d.eos);
-    if (options_.want_scores) found.positional_scores.push_back(end_score);
-    found.code_score = candidate.codes.score;
-    found.score = std::accumulate(found.positional_scores.begin(),
-                                  found.positional_scores.end(), 0.0f) +
-                  found.code_score;
-    found.rank_score = found.score;
-    found.codes = std::move(candidate.codes.codes);
-    found.steps = candidate.steps;
-    found.history = std::move(candidate.history);
-    return found;
+    translation.tokens.push_back(d.eos);
+    if (options_.want_scores) translation.positional_scores.push_back(end_score);
+    translation.code_score = candidate.codes.score;
+    translation.score = std::accumulate(translation.positional_scores.begin(),
+                                        translation.positional_scores.end(), 0.0f) +
+                        translation.code_score;
+    translation.rank_score = translation.score;
+    translation.codes = std::move(candidate.codes.codes);
+    translation.steps = candidate.steps;
+    translation.history = std::move(candidate.history);
+    return translation;
   }
 
  private:
@@ -144,11 +144,11 @@ class Latent {
     asked.scores = options_.want_scores || options_.passes > 0;
     asked.padding = weights_.description.pad;
     asked.end_scores = options_.want_scores && some_too_long(tasks);
-    std::vector<Guess> found(which.size());
+    std::vector<Guess> guesses(which.size());
     decode_words(weights_, outputs_, memories_ + sources_.count, shortlists_, tasks, asked,
-                 options_.min_length, found.data(), work_);
-    for (std::size_t j = 0; j < which.size(); ++j) cut_off(found[j], most_of(tasks[j]));
-    return found;
+                 options_.min_length, guesses.data(), work_);
+    for (std::size_t j = 0; j < which.size(); ++j) cut_off(guesses[j], most_of(tasks[j]));
+    return guesses;
   }
 
   std::size_t most_of(const WordTask& task) const {
@@ -213,27 +213,27 @@ class Latent {
 };
 
 /// Keeps one candidate for each wording, that of the highest score.
-void add_different(std::vector<Translation>& found, Translation&& one) {
-  for (Translation& other : found) {
+void add_different(std::vector<Translation>& translations, Translation&& one) {
+  for (Translation& other : translations) {
     if (other.tokens != one.tokens) continue;
     const int count = other.count + 1;
     if (one.score > other.score) other = std::move(one);
     other.count = count;
     return;
   }
-  found.push_back(std::move(one));
+  translations.push_back(std::move(one));
 }
 
 }  // namespace
 
 void translate_latent(const Weights& weights, const WordOutputs& outputs, const Sources& sources,
                       const Options& options, const Allowed* shortlists,
-                      std::vector<Translation>* found, Work& work) {
+                      std::vector<Translation>* translations, Work& work) {
   Arena::Frame frame(work.arena);
   Latent latent(weights, outputs, sources, options, shortlists, work);
   std::vector<Candidate> candidates = latent.candidates(latent.search());
   latent.refine(candidates);
-  for (Candidate& one : candidates) add_different(found[one.sentence], latent.cut(one));
+  for (Candidate& one : candidates) add_different(translations[one.sentence], latent.cut(one));
 }
 
 std::vector<Inspection> inspect_latent(const Weights& weights, const WordOutputs& outputs,
@@ -244,11 +244,11 @@ std::vector<Inspection> inspect_latent(const Weights& weights, const WordOutputs
   std::vector<std::vector<CodeStep>> steps = latent.judge(rivals, given);
   std::vector<Candidate> candidates = latent.candidates(std::move(given));
   latent.refine(candidates);
-  std::vector<Inspection> found;
+  std::vector<Inspection> inspections;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
-    found.push_back({latent.cut(candidates[i]), std::move(steps[i])});
+    inspections.push_back({latent.cut(candidates[i]), std::move(steps[i])});
   }
-  return found;
+  return inspections;
 }
 
 void rank_by_score(std::vector<Translation>& candidates, float penalty) {

@@ -11,10 +11,10 @@ namespace vq {
 /// Translates sentences; each gets its different candidates, in the order in which they
 /// were found.
 ///
-/// Args: shortlists, words each sentence may use, or null; found (B).
+/// Args: shortlists, words each sentence may use, or null; translations (B).
 void translate_latent(const Weights& weights, const WordOutputs& outputs, const Sources& sources,
                       const Options& options, const Allowed* shortlists,
-                      std::vector<Translation>* found, Work& work);
+                      std::vector<Translation>* translations, Work& work);
 
 /// Decodes given codes, one sequence a sentence, and says what the predictor thinks of
 /// them; with so many rivals of each step.

@@ -23,24 +23,24 @@ struct Combination {
 /// Finds the best combinations: the best of the first g slices suffice for slice g + 1.
 std::vector<Combination> joint_best(const float* logp, int slices, int codes, int symbols,
                                     int wanted) {
-  std::vector<Combination> found{{0.0f, {}}};
+  std::vector<Combination> best{{0.0f, {}}};
   std::vector<Candidate> here, both;
   for (int g = 0; g < slices; ++g, logp += symbols) {
     here.clear();
     both.clear();
     best_of_row(logp, codes, 0, 0.0f, wanted, here);
-    for (int i = 0; i < static_cast<int>(found.size()); ++i) {
-      for (const Candidate& one : here) both.push_back({found[i].score + one.score, i, one.word});
+    for (int i = 0; i < static_cast<int>(best.size()); ++i) {
+      for (const Candidate& one : here) both.push_back({best[i].score + one.score, i, one.word});
     }
     keep_best(both, wanted);
     std::vector<Combination> next;
     for (const Candidate& one : both) {
-      next.push_back({one.score, found[one.parent].codes});
+      next.push_back({one.score, best[one.parent].codes});
       next.back().codes.push_back(one.word);
     }
-    found = std::move(next);
+    best = std::move(next);
   }
-  return found;
+  return best;
 }
 
 struct Live {
@@ -94,11 +94,11 @@ class Beam {
   }
 
   /// Gives W sequences; where there are fewer, the best once more.
-  void give(CodeSequence* found) const {
+  void give(CodeSequence* sequences) const {
     for (int i = 0; i < options_.width && !finished_.empty(); ++i) {
       const bool there = i < static_cast<int>(finished_.size());
       const Finished& one = finished_[there ? i : 0];
-      found[i] = {one.codes, one.score};
+      sequences[i] = {one.codes, one.score};
     }
   }
 
@@ -176,7 +176,7 @@ std::vector<CodeSequence> search_codes_with_beam(const CodeTask& task,
     longest = std::max(longest, bounds[i].most);
     beams.emplace_back(task.options, i, bounds[i], slices);
   }
-  std::vector<CodeSequence> found(static_cast<std::size_t>(count) * width);
+  std::vector<CodeSequence> sequences(static_cast<std::size_t>(count) * width);
   Predictor predictor(task.weights, task.memories, count * width, longest, work);
   std::vector<Predictor::Row> rows;
   for (int position = 0; !beams.empty(); ++position) {
@@ -199,13 +199,13 @@ std::vector<CodeSequence> search_codes_with_beam(const CodeTask& task,
       if (beam.advance(logp, predictor, position, copy)) {
         left.push_back(std::move(beam));
       } else {
-        beam.give(&found[static_cast<std::size_t>(beam.sentence()) * width]);
+        beam.give(&sequences[static_cast<std::size_t>(beam.sentence()) * width]);
       }
       logp += static_cast<std::size_t>(own) * predictor.row_size();
     }
     beams = std::move(left);
   }
-  return found;
+  return sequences;
 }
 
 }  // namespace vq

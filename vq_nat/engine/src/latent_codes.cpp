@@ -41,7 +41,7 @@ class Ancestral {
  public:
   Ancestral(const CodeTask& task, std::vector<Sequence> sequences, Work& work)
       : options_(task.options), words_(task.words), sequences_(std::move(sequences)),
-        work_(work), longest_(0), found_(sequences_.size()) {
+        work_(work), longest_(0), chosen_(sequences_.size()) {
     for (const Sequence& one : sequences_) longest_ = std::max(longest_, one.bounds.most);
     draws_ = options_.kind == SearchKind::sample;
     normalised_ = options_.want_scores || draws_ || task.weights.description.slices > 1;
@@ -72,7 +72,7 @@ class Ancestral {
       predictor.finish(logits, left, normalised_);
       left = advance(predictor, rows, left, logits, codes, position);
     }
-    return std::move(found_);
+    return std::move(chosen_);
   }
 
  private:
@@ -84,7 +84,7 @@ class Ancestral {
       const Predictor::Row row = rows[i];
       int* chosen = codes + row.cache * slices_;
       if (!choose(predictor, logits, row.cache, position, chosen)) continue;
-      std::vector<int>& all = found_[row.cache].codes;
+      std::vector<int>& all = chosen_[row.cache].codes;
       all.insert(all.end(), chosen, chosen + slices_);
       if (!sequences_[row.cache].bounds.ends &&
           position + 1 >= sequences_[row.cache].bounds.most) {
@@ -117,10 +117,10 @@ class Ancestral {
       const Predictor::Row row = rows[i];
       const bool full = position >= sequences_[row.cache].bounds.most;
       const bool ends = full || choices[i].word == words_->end();
-      if (normalised_) found_[row.cache].score += ends ? choices[i].end_score : choices[i].score;
+      if (normalised_) chosen_[row.cache].score += ends ? choices[i].end_score : choices[i].score;
       if (ends) continue;
       codes[row.cache] = choices[i].word;
-      found_[row.cache].codes.push_back(choices[i].word);
+      chosen_[row.cache].codes.push_back(choices[i].word);
       rows[kept++] = row;
     }
     return kept;
@@ -140,19 +140,19 @@ class Ancestral {
       gain += slice[chosen[g]];
       if (g == 0 && chosen[0] == end) break;
     }
-    if (normalised_) found_[index].score += gain;
+    if (normalised_) chosen_[index].score += gain;
     return chosen[0] != end;
   }
 
   int best(const float* logp, int symbols, int first_cell, const Noise& noise) const {
-    int found = 0;
+    int symbol = 0;
     float most = kNever;
     for (int i = 0; i < symbols; ++i) {
       float belief = logp[i];
       if (draws_) belief = belief / options_.temperature + noise(first_cell + i);
-      if (belief > most) most = belief, found = i;
+      if (belief > most) most = belief, symbol = i;
     }
-    return found;
+    return symbol;
   }
 
   const Options& options_;
@@ -161,7 +161,7 @@ class Ancestral {
   Work& work_;
   int longest_, slices_ = 1;
   bool draws_ = false, normalised_ = true;
-  std::vector<CodeSequence> found_;
+  std::vector<CodeSequence> chosen_;
 };
 
 std::vector<CodeBounds> bounds_of(const CodeTask& task) {
@@ -180,11 +180,11 @@ std::vector<CodeSequence> ancestral(const CodeTask& task, std::vector<Sequence> 
 }
 
 std::vector<Sequence> one_each(const std::vector<CodeBounds>& bounds) {
-  std::vector<Sequence> found;
+  std::vector<Sequence> sequences;
   for (std::size_t i = 0; i < bounds.size(); ++i) {
-    found.push_back({static_cast<int>(i), bounds[i], Noise(0)});
+    sequences.push_back({static_cast<int>(i), bounds[i], Noise(0)});
   }
-  return found;
+  return sequences;
 }
 
 /// Searches greedily with W lengths: the predicted one, and those next to it.
@@ -237,18 +237,18 @@ std::uint64_t sentence_key(const int* tokens, int count) {
 
 std::vector<CodeSequence> search_codes(const CodeTask& task, Work& work) {
   const std::vector<CodeBounds> bounds = bounds_of(task);
-  std::vector<CodeSequence> found;
+  std::vector<CodeSequence> sequences;
   switch (task.options.kind) {
-    case SearchKind::beam: found = search_codes_with_beam(task, bounds, work); break;
-    case SearchKind::sample: found = samples(task, bounds, work); break;
-    case SearchKind::lengths: found = neighbours(task, bounds, work); break;
-    default: found = ancestral(task, one_each(bounds), work);
+    case SearchKind::beam: sequences = search_codes_with_beam(task, bounds, work); break;
+    case SearchKind::sample: sequences = samples(task, bounds, work); break;
+    case SearchKind::lengths: sequences = neighbours(task, bounds, work); break;
+    default: sequences = ancestral(task, one_each(bounds), work);
   }
   const Description& d = task.weights.description;
   if (d.codes == Codes::words) {  // the end is the last chunk's code
-    for (CodeSequence& one : found) one.codes.push_back(d.eos);
+    for (CodeSequence& one : sequences) one.codes.push_back(d.eos);
   }
-  return found;
+  return sequences;
 }
 
 }  // namespace vq

@@ -11,13 +11,13 @@ namespace {
 
 /// Judges one step. Args: logp, (G, K + 1); codes, (G).
 CodeStep judge(const float* logp, const int* codes, const Predictor& predictor, int rivals) {
-  CodeStep found;
+  CodeStep step;
   for (int g = 0; g < predictor.slices(); ++g) {
-    found.score += logp[g * predictor.symbols() + codes[g]];
+    step.score += logp[g * predictor.symbols() + codes[g]];
   }
   std::vector<Candidate> all;
   for (int g = 0; g < predictor.slices(); ++g, logp += predictor.symbols()) {
-    const float others = found.score - logp[codes[g]];
+    const float others = step.score - logp[codes[g]];
     best_of_row(logp, predictor.end(), g, others, rivals + 1, all);
   }
   all.erase(std::remove_if(all.begin(), all.end(),
@@ -26,8 +26,8 @@ CodeStep judge(const float* logp, const int* codes, const Predictor& predictor, 
                            }),
             all.end());
   keep_best(all, rivals);
-  for (const Candidate& one : all) found.rivals.push_back({one.parent, one.word, one.score});
-  return found;
+  for (const Candidate& one : all) step.rivals.push_back({one.parent, one.word, one.score});
+  return step;
 }
 
 }  // namespace
@@ -44,7 +44,7 @@ std::vector<std::vector<CodeStep>> judge_codes(const CodeTask& task, int rivals,
   int longest = 0;
   for (const CodeSequence& one : given) longest = std::max(longest, steps(one));
   Predictor predictor(task.weights, task.memories, count, longest, work);
-  std::vector<std::vector<CodeStep>> found(count);
+  std::vector<std::vector<CodeStep>> judged(count);
   std::vector<Predictor::Row> rows;
   for (int position = 0; position < longest + !words; ++position) {
     rows.clear();
@@ -65,13 +65,13 @@ std::vector<std::vector<CodeStep>> judge_codes(const CodeTask& task, int rivals,
         one.score += logp[predictor.end()];
       } else {
         const int* codes = one.codes.data() + position * d.slices;
-        found[row.sentence].push_back(judge(logp, codes, predictor, rivals));
-        one.score += found[row.sentence].back().score;
+        judged[row.sentence].push_back(judge(logp, codes, predictor, rivals));
+        one.score += judged[row.sentence].back().score;
       }
       logp += predictor.row_size();
     }
   }
-  return found;
+  return judged;
 }
 
 }  // namespace vq

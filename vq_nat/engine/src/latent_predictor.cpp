@@ -82,11 +82,11 @@ const float* Predictor::states(const Row* rows, int count, int position) {
 }
 
 float* Predictor::logits(const float* states, int count) {
-  float* found = work_.arena.take<float>(size(count, row_size()));
+  float* logits = work_.arena.take<float>(size(count, row_size()));
   const Linear& output = words() ? weights_.output : weights_.code_output;
-  apply(output, states, count, found, work_, After::nothing, row_size());
-  if (weights_.code_rows != nullptr) sharpen(states, count, found);
-  return found;
+  apply(output, states, count, logits, work_, After::nothing, row_size());
+  if (weights_.code_rows != nullptr) sharpen(states, count, logits);
+  return logits;
 }
 
 /// Computes the best logits of each slice again, in float32. Codes follow from codes: of

@@ -193,13 +193,13 @@ class Choosing {
   void some(const Output& output, const int* rows, int count, const float* x, Choice* choices) {
     Arena::Frame frame(work_.arena);
     float* gathered = work_.arena.take<float>(size(count, d_.width));
-    Choice* found = work_.arena.take<Choice>(count);
+    Choice* chosen = work_.arena.take<Choice>(count);
     for (int i = 0; i < count; ++i) {
       const float* row = x + size(rows[i], d_.width);
       std::copy(row, row + d_.width, gathered + size(i, d_.width));
     }
-    if (count > 0) output.best(gathered, count, asked_, found, work_);
-    for (int i = 0; i < count; ++i) choices[rows[i]] = found[i];
+    if (count > 0) output.best(gathered, count, asked_, chosen, work_);
+    for (int i = 0; i < count; ++i) choices[rows[i]] = chosen[i];
   }
 
   static constexpr float kNever = -1e4f;  // log p of another word where one is given
@@ -217,7 +217,7 @@ class Choosing {
 
 void decode_words(const Weights& weights, const WordOutputs& outputs, const Memory* memories,
                   const Allowed* shortlists, const std::vector<WordTask>& tasks,
-                  const Asked& asked, int shortest, std::vector<Choice>* found, Work& work) {
+                  const Asked& asked, int shortest, std::vector<Choice>* guesses, Work& work) {
   const Description& d = weights.description;
   const int count = static_cast<int>(tasks.size());
   const auto length = [&](int i) {
@@ -237,7 +237,7 @@ void decode_words(const Weights& weights, const WordOutputs& outputs, const Memo
     if (shortest > 1) choosing.begin(x, shortlists, shortest, choices);
     for (int i = first; i < last; ++i) {
       const Choice* start = choices + decoding.start(i - first);
-      found[i].assign(start, start + length(i));
+      guesses[i].assign(start, start + length(i));
     }
   }
 }

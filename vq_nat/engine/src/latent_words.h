@@ -31,9 +31,9 @@ struct WordOutputs {
 /// its chunk, with probability 1.
 ///
 /// Args: memories, the decoder's, of each sentence; shortlists, of each sentence, or
-/// null; shortest, words before which nothing ends; found (count), a choice for each position.
+/// null; shortest, words before which nothing ends; guesses (count), a choice for each position.
 void decode_words(const Weights& weights, const WordOutputs& outputs, const Memory* memories,
                   const Allowed* shortlists, const std::vector<WordTask>& tasks,
-                  const Asked& asked, int shortest, std::vector<Choice>* found, Work& work);
+                  const Asked& asked, int shortest, std::vector<Choice>* guesses, Work& work);
 
 }  // namespace vq

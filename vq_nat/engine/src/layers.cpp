@@ -138,7 +138,7 @@ void run(const Stack& stack, float* x, int rows, const Attends& attends, Work& w
 }
 
 void read_sources(const Stack& stack, const float* states, const int* starts, int count,
-                  Memory* found, Work& work) {
+                  Memory* memories, Work& work) {
   const int width = stack.width, stride = 2 * stack.count() * width;
   float* all = work.arena.take<float>(size(starts[count], stride));
   apply(stack.memory, states, starts[count], all, work);
@@ -146,7 +146,7 @@ void read_sources(const Stack& stack, const float* states, const int* starts, in
     const int length = starts[i + 1] - starts[i], capacity = round_up(length, kLanes);
     const float* values = all + size(starts[i], stride);
     float* keys = work.arena.take<float>(size(stack.count() * capacity, width));
-    found[i] = {keys, values, length, capacity};
+    memories[i] = {keys, values, length, capacity};
     for (int layer = 0; layer < stack.count(); ++layer) {
       transpose(values + size(2 * layer, width), length, width, stride,
                 keys + size(layer * capacity, width), capacity);

@@ -81,10 +81,10 @@ void run(const Stack& stack, float* x, int rows, const Attends& attends, Work& w
 
 /// Computes keys and values of sources for all layers, one product in all.
 ///
-/// Args: states (R, C); starts (count + 1), where each source begins in them; found
+/// Args: states (R, C); starts (count + 1), where each source begins in them; memories
 /// (count), which live as long as the arena's frame.
 void read_sources(const Stack& stack, const float* states, const int* starts, int count,
-                  Memory* found, Work& work);
+                  Memory* memories, Work& work);
 
 /// Room for the past of several sequences, which doubles where it does not suffice.
 class Caches {

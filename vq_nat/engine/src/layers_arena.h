@@ -67,9 +67,9 @@ class Arena {
       used_ = 0;
     }
     if (block_ == blocks_.size()) add(count);
-    void* found = blocks_[block_].data.get() + used_;
+    void* start = blocks_[block_].data.get() + used_;
     used_ += count;
-    return found;
+    return start;
   }
 
   void add(std::size_t count) {

@@ -55,9 +55,9 @@ Linear Output::without(const Linear& all, const std::vector<int>& words,
   biases.assign(all.out, 0.0f);
   if (all.bias != nullptr) std::copy(all.bias, all.bias + all.out, biases.begin());
   for (int word : words) biases[word] = kNever;
-  Linear found = all;
-  found.bias = biases.data();
-  return found;
+  Linear biased = all;
+  biased.bias = biases.data();
+  return biased;
 }
 
 bool Output::forbids(int word) const {
@@ -68,7 +68,7 @@ bool Output::allows(int word, const Asked& asked) const {
   return !forbids(word) && (asked.may_end || word != end_);
 }
 
-void Output::best(const float* x, int rows, const Asked& asked, Choice* found,
+void Output::best(const float* x, int rows, const Asked& asked, Choice* choices,
                   Work& work) const {
   const InStage stage(work.clock, Stage::output);
   Arena::Frame frame(work.arena);
@@ -77,25 +77,25 @@ void Output::best(const float* x, int rows, const Asked& asked, Choice* found,
   argmax(all_, input, best, asked.scores);
   for (int i = 0; i < rows; ++i) {
     const float score = best[i].logit - best[i].log_sum_exp;
-    found[i] = {best[i].column, score, best[i].column == end_ ? score : 0.0f};
+    choices[i] = {best[i].column, score, best[i].column == end_ ? score : 0.0f};
     if (best[i].column == end_) continue;  // whoever asks for more: the sum has one order
-    if (asked.end_score_of(found[i].word) || (asked.scores && !allows(found[i].word, asked))) {
-      found[i].end_score = single(all_, input, i, end_) - best[i].log_sum_exp;
+    if (asked.end_score_of(choices[i].word) || (asked.scores && !allows(choices[i].word, asked))) {
+      choices[i].end_score = single(all_, input, i, end_) - best[i].log_sum_exp;
     }
   }
   const Linear& rest = asked.may_end ? allowed_ : unended_;
   for (int i = 0; i < rows; ++i) {  // rare: trained models hardly want what they may not
-    if (allows(found[i].word, asked)) continue;
+    if (allows(choices[i].word, asked)) continue;
     Best other;
     const float* row = x + static_cast<std::size_t>(i) * all_.in;
     argmax(rest, work.activations.set(all_.format, row, 1, all_.in), &other, false);
-    found[i].word = other.column;
-    found[i].score = other.logit - best[i].log_sum_exp;
+    choices[i].word = other.column;
+    choices[i].score = other.logit - best[i].log_sum_exp;
   }
 }
 
 void Output::best_of(const Linear& some, const int* words, const float* x, int rows,
-                     const Asked& asked, Choice* found, Work& work) const {
+                     const Asked& asked, Choice* choices, Work& work) const {
   const InStage stage(work.clock, Stage::output);
   Arena::Frame frame(work.arena);
   float* logits = work.arena.take<float>(static_cast<std::size_t>(rows) * some.out);
@@ -103,18 +103,18 @@ void Output::best_of(const Linear& some, const int* words, const float* x, int r
   if (asked.scores) softmax(logits, rows, some.out, some.out, true);
   for (int i = 0; i < rows; ++i, logits += some.out) {
     int best = -1;
-    found[i].end_score = 0.0f;
+    choices[i].end_score = 0.0f;
     for (int j = 0; j < some.out; ++j) {
-      if (words[j] == end_) found[i].end_score = logits[j];
+      if (words[j] == end_) choices[i].end_score = logits[j];
       if (!asked.may_end && (words[j] == end_ || words[j] == asked.padding)) continue;
       if (best < 0 || logits[j] > logits[best]) best = j;
     }
-    found[i].word = words[best];
-    found[i].score = logits[best];
+    choices[i].word = words[best];
+    choices[i].score = logits[best];
   }
 }
 
-void Output::scores(const float* x, int rows, const int* words, float* found,
+void Output::scores(const float* x, int rows, const int* words, float* logp,
                     Work& work) const {
   const InStage stage(work.clock, Stage::output);
   Arena::Frame frame(work.arena);
@@ -122,14 +122,14 @@ void Output::scores(const float* x, int rows, const int* words, float* found,
   const Rows& input = work.activations.set(all_.format, x, rows, all_.in);
   argmax(all_, input, best, true);
   for (int i = 0; i < rows; ++i) {
-    found[i] = single(all_, input, i, words[i]) - best[i].log_sum_exp;
+    logp[i] = single(all_, input, i, words[i]) - best[i].log_sum_exp;
   }
 }
 
-void log_probs(const Linear& weights, const float* x, int rows, float* found, Work& work) {
+void log_probs(const Linear& weights, const float* x, int rows, float* logp, Work& work) {
   for (int i = 0; i < rows; i += kRowsOfLogits) {  // what is written stays in the cache
     const int count = std::min(kRowsOfLogits, rows - i);
-    float* part = found + static_cast<std::size_t>(i) * weights.out;
+    float* part = logp + static_cast<std::size_t>(i) * weights.out;
     apply(weights, x + static_cast<std::size_t>(i) * weights.in, count, part, work);
     softmax(part, count, weights.out, weights.out, true);
   }

@@ -37,13 +37,13 @@ class Output {
   Output& operator=(const Output&) = delete;
 
   /// Chooses the best allowed word of each row of x, (R, C).
-  void best(const float* x, int rows, const Asked& asked, Choice* found,
+  void best(const float* x, int rows, const Asked& asked, Choice* choices,
             Work& work) const;
   /// Chooses among the words of a shortlist, which share all of the probability.
   void best_of(const Linear& some, const int* words, const float* x, int rows,
-               const Asked& asked, Choice* found, Work& work) const;
+               const Asked& asked, Choice* choices, Work& work) const;
   /// Computes log p of a given word of each row.
-  void scores(const float* x, int rows, const int* words, float* found, Work& work) const;
+  void scores(const float* x, int rows, const int* words, float* logp, Work& work) const;
 
   const std::vector<int>& forbidden() const { return forbidden_; }
   int end() const { return end_; }
@@ -63,7 +63,7 @@ class Output {
 };
 
 /// Computes log p of all columns, (R, N).
-void log_probs(const Linear& weights, const float* x, int rows, float* found, Work& work);
+void log_probs(const Linear& weights, const float* x, int rows, float* logp, Work& work);
 
 /// Returns one number of a product: x[row] · W[column] + b[column].
 float single(const Linear& weights, const Rows& x, int row, int column);

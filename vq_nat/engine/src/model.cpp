@@ -23,9 +23,9 @@ std::vector<int> forbidden(const Description& d) {
 /// Shortlists of the sentences of a piece; none without a lexicon.
 std::vector<Allowed> shortlists(const Lexicon* lexicon, const Sources& sources,
                                 const Description& d, const Output& output) {
-  std::vector<Allowed> found(lexicon == nullptr ? 0 : sources.count);
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    std::vector<int>& words = found[i].words;
+  std::vector<Allowed> allowed(lexicon == nullptr ? 0 : sources.count);
+  for (std::size_t i = 0; i < allowed.size(); ++i) {
+    std::vector<int>& words = allowed[i].words;
     const int* tokens = sources.tokens + sources.starts[i];
     words = lexicon->words_for(tokens, sources.length(static_cast<int>(i)));
     words.push_back(d.eos);
@@ -38,18 +38,18 @@ std::vector<Allowed> shortlists(const Lexicon* lexicon, const Sources& sources,
     const std::size_t ends = d.kind == Kind::latent ? 2 : 1;
     if (words.size() == ends) words.push_back(d.unk);  // there must be a choice
     std::sort(words.begin(), words.end());
-    found[i].linear = &found[i].shortlist.set(output.linear(), words.data(),
-                                              static_cast<int>(words.size()));
+    allowed[i].linear = &allowed[i].shortlist.set(output.linear(), words.data(),
+                                                  static_cast<int>(words.size()));
   }
-  return found;
+  return allowed;
 }
 
 /// What an empty source is translated to: nothing.
 Candidates nothing(const Description& d) {
-  Translation found;
-  found.tokens = {d.eos};
-  found.positional_scores = {0.0f};
-  return {found};
+  Translation empty;
+  empty.tokens = {d.eos};
+  empty.positional_scores = {0.0f};
+  return {empty};
 }
 
 /// A last chunk, and an end behind it, may reach beyond the positions of a teacher.
@@ -141,9 +141,9 @@ std::vector<Candidates> Model::translate(const std::vector<Sentence>& sources,
   std::vector<Candidates> results(sources.size(), nothing(d));
   const std::vector<Piece> pieces = cut_into_pieces(sources, options.threads);
   for_each_piece(pieces, options.threads, [&](const Piece& piece, Work& work) {
-    std::vector<Candidates> found(piece.count());
-    translate_piece(piece.sources(), options, lexicon, found.data(), work);
-    for (int i = 0; i < piece.count(); ++i) results[piece.members()[i]] = std::move(found[i]);
+    std::vector<Candidates> candidates(piece.count());
+    translate_piece(piece.sources(), options, lexicon, candidates.data(), work);
+    for (int i = 0; i < piece.count(); ++i) results[piece.members()[i]] = std::move(candidates[i]);
   });
   return results;
 }
@@ -152,32 +152,33 @@ StageClock::Times Model::stages(const std::vector<Sentence>& sources,
                                 const Options& options, const Lexicon* lexicon) const {
   check(options, lexicon);
   check(sources, description().source_vocabulary, description().max_source, "source");
-  StageClock::Times found{};
+  StageClock::Times totals{};
   for_each_piece(cut_into_pieces(sources, 1), 1, [&](const Piece& piece, Work& work) {
     std::vector<Candidates> translations(piece.count());
     work.clock.start();
     translate_piece(piece.sources(), options, lexicon, translations.data(), work);
     const StageClock::Times times = work.clock.stop();
-    for (int i = 0; i < kStages; ++i) found[i] += times[i];
+    for (int i = 0; i < kStages; ++i) totals[i] += times[i];
   });
-  return found;
+  return totals;
 }
 
 void Model::translate_piece(const Sources& sources, const Options& options,
-                            const Lexicon* lexicon, Candidates* found, Work& work) const {
+                            const Lexicon* lexicon, Candidates* candidates, Work& work) const {
   const std::vector<Allowed> allowed = shortlists(lexicon, sources, description(), output_);
   const Allowed* lists = allowed.empty() ? nullptr : allowed.data();
   if (description().kind == Kind::latent) {
-    translate_latent(weights_, {output_, inside_, between_.get()}, sources, options, lists, found, work);
+    translate_latent(weights_, {output_, inside_, between_.get()}, sources, options, lists,
+                     candidates, work);
     for (int i = 0; options.width > 1 && i < sources.count; ++i) {
-      rank_by_score(found[i], options.rank_penalty);
+      rank_by_score(candidates[i], options.rank_penalty);
     }
   } else if (options.kind == SearchKind::beam) {
-    translate_with_beam(weights_, output_, sources, options, lists, found, work);
+    translate_with_beam(weights_, output_, sources, options, lists, candidates, work);
   } else {
     std::vector<Translation> best(sources.count);
     translate_greedily(weights_, output_, sources, options, lists, best.data(), work);
-    for (int i = 0; i < sources.count; ++i) found[i].push_back(std::move(best[i]));
+    for (int i = 0; i < sources.count; ++i) candidates[i].push_back(std::move(best[i]));
   }
 }
 
@@ -193,11 +194,11 @@ std::vector<Candidates> Model::translate_ranked(const std::vector<Sentence>& sou
   std::vector<Candidates> results(sources.size(), nothing(d));
   const std::vector<Piece> pieces = cut_into_pieces(sources, options.threads);
   for_each_piece(pieces, options.threads, [&](const Piece& piece, Work& work) {
-    std::vector<Candidates> found(piece.count());
-    translate_piece(piece.sources(), options, lexicon, found.data(), work);
+    std::vector<Candidates> candidates(piece.count());
+    translate_piece(piece.sources(), options, lexicon, candidates.data(), work);
     std::vector<Wording> wordings;
     for (int i = 0; i < piece.count(); ++i) {
-      for (const Translation& one : found[i]) {
+      for (const Translation& one : candidates[i]) {
         wordings.push_back({i, one.tokens.data(), static_cast<int>(one.tokens.size())});
       }
     }
@@ -206,10 +207,10 @@ std::vector<Candidates> Model::translate_ranked(const std::vector<Sentence>& sou
     score_words(teacher.weights_, teacher.output_, piece.sources(), wordings, scores.data(), work);
     const std::vector<float>* own = scores.data();
     for (int i = 0; i < piece.count(); ++i) {
-      const auto count = found[i].size();
-      rank_by_teacher(found[i], own, options.rank_penalty);
+      const auto count = candidates[i].size();
+      rank_by_teacher(candidates[i], own, options.rank_penalty);
       own += count;
-      results[piece.members()[i]] = std::move(found[i]);
+      results[piece.members()[i]] = std::move(candidates[i]);
     }
   });
   return results;
@@ -231,14 +232,16 @@ std::vector<Candidates> Model::translate_verified(const std::vector<Sentence>& s
     std::vector<Candidates> drafts(piece.count());
     translate_piece(piece.sources(), draft_options, nullptr, drafts.data(), work);
     std::vector<std::vector<int>> words;
-    std::vector<Translation> found(piece.count());
+    std::vector<Translation> translations(piece.count());
     for (int i = 0; i < piece.count(); ++i) {
       words.push_back(std::move(drafts[i].front().tokens));
-      found[i].codes = std::move(drafts[i].front().codes);
+      translations[i].codes = std::move(drafts[i].front().codes);
     }
     verify_drafts(teacher.weights_, teacher.output_, piece.sources(), words, options,
-                  found.data(), work);
-    for (int i = 0; i < piece.count(); ++i) results[piece.members()[i]] = {std::move(found[i])};
+                  translations.data(), work);
+    for (int i = 0; i < piece.count(); ++i) {
+      results[piece.members()[i]] = {std::move(translations[i])};
+    }
   });
   return results;
 }

@@ -58,7 +58,7 @@ class Model {
 
  private:
   void translate_piece(const Sources& sources, const Options& options,
-                       const Lexicon* lexicon, Candidates* found, Work& work) const;
+                       const Lexicon* lexicon, Candidates* candidates, Work& work) const;
   void check(const Options& options, const Lexicon* lexicon) const;
   void check(const std::vector<Sentence>& sentences, int vocabulary, int longest,
              const char* what) const;

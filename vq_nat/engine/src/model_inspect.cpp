@@ -57,10 +57,10 @@ std::vector<Inspection> Model::inspect(const std::vector<Sentence>& sources,
   for_each_piece(pieces, options.threads, [&](const Piece& piece, Work& work) {
     std::vector<CodeSequence> given;
     for (int member : piece.members()) given.push_back({codes[member]});
-    std::vector<Inspection> found =
+    std::vector<Inspection> inspections =
         inspect_latent(weights_, {output_, inside_, between_.get()}, piece.sources(), options,
                        rivals, std::move(given), work);
-    for (int i = 0; i < piece.count(); ++i) results[piece.members()[i]] = std::move(found[i]);
+    for (int i = 0; i < piece.count(); ++i) results[piece.members()[i]] = std::move(inspections[i]);
   });
   return results;
 }

@@ -38,8 +38,8 @@ class WorkPool {
 };
 
 WorkPool& pool() {
-  static WorkPool found;
-  return found;
+  static WorkPool shared;
+  return shared;
 }
 
 /// Hands out pieces to threads, and keeps what the first of them throws.

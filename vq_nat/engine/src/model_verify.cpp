@@ -11,18 +11,18 @@ constexpr int kFurthest = 4;  // places by which a draft may be off
 /// One sentence: what is written, and what is drafted behind it.
 class Verified {
  public:
-  Verified(const std::vector<int>& draft, int limit, int end, Translation& found)
-      : draft_(draft), limit_(limit), end_(end), found_(found), input_{end} {}
+  Verified(const std::vector<int>& draft, int limit, int end, Translation& translation)
+      : draft_(draft), limit_(limit), end_(end), translation_(translation), input_{end} {}
 
   /// Prepares a pass: the last word, and the draft's words behind it.
   WordDecoder::Row row(int sentence) {
-    const int written = static_cast<int>(found_.tokens.size());
+    const int written = static_cast<int>(translation_.tokens.size());
     input_.resize(1);
     for (std::size_t i = next_; i < draft_.size() && draft_[i] != end_; ++i) {
       if (written + static_cast<int>(input_.size()) > limit_) break;
       input_.push_back(draft_[i]);
     }
-    ++found_.steps;
+    ++translation_.steps;
     return {input_.data(), static_cast<int>(input_.size()), written, sentence, sentence};
   }
 
@@ -31,11 +31,11 @@ class Verified {
   bool take(const Choice* choices, bool scores) {
     const int count = static_cast<int>(input_.size());
     for (int i = 0; i < count; ++i) {
-      const bool full = static_cast<int>(found_.tokens.size()) >= limit_;
+      const bool full = static_cast<int>(translation_.tokens.size()) >= limit_;
       const int word = full ? end_ : choices[i].word;
-      found_.tokens.push_back(word);
+      translation_.tokens.push_back(word);
       if (scores) {
-        found_.positional_scores.push_back(full ? choices[i].end_score : choices[i].score);
+        translation_.positional_scores.push_back(full ? choices[i].end_score : choices[i].score);
       }
       if (word == end_) return false;
       const bool drafted = i + 1 < count && input_[i + 1] == word;
@@ -50,7 +50,7 @@ class Verified {
   }
 
   int count() const { return static_cast<int>(input_.size()); }
-  int first() const { return static_cast<int>(found_.tokens.size()); }
+  int first() const { return static_cast<int>(translation_.tokens.size()); }
   bool reaches_limit() const { return first() + count() > limit_; }
 
  private:
@@ -67,7 +67,7 @@ class Verified {
 
   const std::vector<int>& draft_;
   int limit_, end_;
-  Translation& found_;
+  Translation& translation_;
   std::vector<int> input_;
   std::size_t next_ = 0;  // of the draft's words
 };
@@ -76,14 +76,14 @@ class Verified {
 
 void verify_drafts(const Weights& weights, const Output& output, const Sources& sources,
                    const std::vector<std::vector<int>>& drafts, const Options& options,
-                   Translation* found, Work& work) {
+                   Translation* translations, Work& work) {
   Arena::Frame frame(work.arena);
   WordDecoder decoder(weights, sources, sources.count, work);
   std::vector<Verified> sentences;
   std::vector<int> left;
   for (int i = 0; i < sources.count; ++i) {
     const int limit = word_limit(options, sources.length(i), weights.description.max_target);
-    sentences.emplace_back(drafts[i], limit, output.end(), found[i]);
+    sentences.emplace_back(drafts[i], limit, output.end(), translations[i]);
     left.push_back(i);
   }
   std::vector<WordDecoder::Row> rows;
@@ -120,7 +120,7 @@ void verify_drafts(const Weights& weights, const Output& output, const Sources& 
     }
     left = std::move(next);
   }
-  for (int i = 0; i < sources.count; ++i) finish_greedy(found[i], options);
+  for (int i = 0; i < sources.count; ++i) finish_greedy(translations[i], options);
 }
 
 }  // namespace vq

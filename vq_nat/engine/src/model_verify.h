@@ -8,10 +8,10 @@ namespace vq {
 
 /// Gives the greedy translations of `weights`, faster where drafts are good.
 ///
-/// Args: drafts, words of each sentence, which may be any; found (B), whose `steps` are
+/// Args: drafts, words of each sentence, which may be any; translations (B), whose `steps` are
 /// the passes of the decoder.
 void verify_drafts(const Weights& weights, const Output& output, const Sources& sources,
                    const std::vector<std::vector<int>>& drafts, const Options& options,
-                   Translation* found, Work& work);
+                   Translation* translations, Work& work);
 
 }  // namespace vq

@@ -11,11 +11,11 @@ namespace {
 using Shape = std::vector<std::int64_t>;
 
 std::string text(const Shape& shape) {
-  std::string found = "(";
+  std::string tuple = "(";
   for (std::size_t i = 0; i < shape.size(); ++i) {
-    found += (i ? ", " : "") + std::to_string(shape[i]);
+    tuple += (i ? ", " : "") + std::to_string(shape[i]);
   }
-  return found + ")";
+  return tuple + ")";
 }
 
 /// A sum of so many products of a byte and a signed byte fits into 32 bits.
@@ -44,39 +44,39 @@ class Reader {
   }
 
   Embedding embedding(const std::string& name, int rows, int width) const {
-    Embedding found{};
-    found.rows = rows;
-    found.width = width;
+    Embedding embedding{};
+    embedding.rows = rows;
+    embedding.width = width;
     if (has(name + ".scales")) {
-      found.packed = static_cast<const std::int8_t*>(
+      embedding.packed = static_cast<const std::int8_t*>(
           data(name + ".table", {rows, width}, Dtype::int8));
-      found.scales = floats(name + ".scales", {rows});
+      embedding.scales = floats(name + ".scales", {rows});
     } else {
-      found.table = floats(name + ".table", {rows, width});
+      embedding.table = floats(name + ".table", {rows, width});
     }
-    return found;
+    return embedding;
   }
 
   Linear linear(const std::string& name, int in, int out) const {
-    Linear found{};
-    found.in = in;
-    found.out = out;
+    Linear linear{};
+    linear.in = in;
+    linear.out = out;
     const std::int64_t blocks = (out + 15) / 16;
     if (has(name + ".packed")) {
       refuse_overflow(name, in);
-      found.format = Format::int8;
+      linear.format = Format::int8;
       const std::int64_t groups = (in + 63) / 64 * 16;
-      found.packed = static_cast<const std::int8_t*>(
+      linear.packed = static_cast<const std::int8_t*>(
           data(name + ".packed", {blocks, groups, 16, 4}, Dtype::int8));
-      found.sums = static_cast<const std::int32_t*>(
+      linear.sums = static_cast<const std::int32_t*>(
           data(name + ".sums", {out}, Dtype::int32));
-      found.scales = floats(name + ".scales", {out});
+      linear.scales = floats(name + ".scales", {out});
     } else {
-      found.format = Format::float32;
-      found.dense = floats(name + ".dense", {blocks, in, 16});
+      linear.format = Format::float32;
+      linear.dense = floats(name + ".dense", {blocks, in, 16});
     }
-    if (has(name + ".bias")) found.bias = floats(name + ".bias", {out});
-    return found;
+    if (has(name + ".bias")) linear.bias = floats(name + ".bias", {out});
+    return linear;
   }
 
   /// Reads a side's own table of positions, or that of both; more rows are no harm.

@@ -15,9 +15,9 @@ struct alignas(64) Shape {
 
 void configure_tiles() {
   static const Shape wanted;
-  Shape found;
-  _tile_storeconfig(&found);
-  if (std::memcmp(&found, &wanted, sizeof found) != 0) _tile_loadconfig(&wanted);
+  Shape current;
+  _tile_storeconfig(&current);
+  if (std::memcmp(&current, &wanted, sizeof current) != 0) _tile_loadconfig(&wanted);
 }
 
 constexpr int kFewRows = 4;             // up to these, vectors are as fast

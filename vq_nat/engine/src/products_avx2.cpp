@@ -34,15 +34,15 @@ inline I multiply(I sums, const std::uint8_t* values, const Group& w) {
 Rows signed_rows(const Rows& x) {
   static thread_local Buffer<std::uint8_t> scratch;
   const std::size_t size = static_cast<std::size_t>(x.rows) * x.depth();  // of whole 64
-  Rows found = x;
+  Rows unshifted = x;
   std::uint8_t* to = scratch.reserve(size);
-  found.values = to;
+  unshifted.values = to;
   for (std::size_t i = 0; i < size; i += 32) {
     const auto* from = reinterpret_cast<const __m256i*>(x.values + i);
     const __m256i bytes = _mm256_xor_si256(_mm256_loadu_si256(from), _mm256_set1_epi8(-128));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), bytes);
   }
-  return found;
+  return unshifted;
 }
 
 }  // namespace

@@ -151,13 +151,13 @@ inline void dense_piece(const Linear& w, const Rows& x, int row, int block, Sink
       each_of<B>([&](auto b) { y[r][b] = fma(a, v[b], y[r][b]); });
     });
   }
-  alignas(64) float found[B][R][kLanes];  // sinks take rows in loops
-  each_pair<R, B>([&](auto r, auto b) { store(y[r][b], found[b][r]); });
+  alignas(64) float stored[B][R][kLanes];  // sinks take rows in loops
+  each_pair<R, B>([&](auto r, auto b) { store(y[r][b], stored[b][r]); });
   for (int b = 0; b < B; ++b) {
     const int first = (block + b) * kLanes;
     const int count = w.out - first < kLanes ? w.out - first : kLanes;
     const F bias = w.bias ? load(w.bias + first, count) : all(0.0f);
-    sink.dense(row, R, first, count, [&](int r) { return load(found[b][r]) + bias; });
+    sink.dense(row, R, first, count, [&](int r) { return load(stored[b][r]) + bias; });
   }
 }
 

@@ -29,11 +29,11 @@ inline void product(const Linear& w, const Rows& x, int row, int block, Sink& si
       sums[r][b] = multiply(sums[r][b], values + r * depth + k, four[b]);
     });
   }
-  alignas(64) std::int32_t found[B][R][kLanes];  // sinks take rows in loops
-  each_pair<R, B>([&](auto r, auto b) { store(sums[r][b], found[b][r]); });
+  alignas(64) std::int32_t stored[B][R][kLanes];  // sinks take rows in loops
+  each_pair<R, B>([&](auto r, auto b) { store(sums[r][b], stored[b][r]); });
   for (int b = 0; b < B; ++b) {
     const auto columns = sink.columns(block + b);
-    sink.take(row, R, columns, [&](int r) { return loadi(found[b][r]); });
+    sink.take(row, R, columns, [&](int r) { return loadi(stored[b][r]); });
   }
 }
 

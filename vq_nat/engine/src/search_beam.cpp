@@ -68,24 +68,24 @@ class Beam {
  private:
   void finish(const Candidate& last, int position) {
     if (static_cast<int>(finished_.size()) >= options_.width) return;
-    Translation found;
-    found.tokens.assign(position + 1, end_);
-    found.positional_scores.assign(position + 1, 0.0f);
+    Translation translation;
+    translation.tokens.assign(position + 1, end_);
+    translation.positional_scores.assign(position + 1, 0.0f);
     float score = last.score;
     int place = last.parent;
     for (int t = position; t > 0; --t) {
       const Live& one = t == position ? live_[place] : history_[t][place];
-      found.tokens[t - 1] = one.word;
-      found.positional_scores[t] = score - one.score;
+      translation.tokens[t - 1] = one.word;
+      translation.positional_scores[t] = score - one.score;
       score = one.score;
       place = one.parent;
     }
-    found.positional_scores[0] = score;
+    translation.positional_scores[0] = score;
     const auto words = static_cast<float>(position + 1);
-    found.score = last.score;
-    if (options_.normalise) found.score /= std::pow(words, options_.length_penalty);
-    found.rank_score = found.score;
-    finished_.push_back(std::move(found));
+    translation.score = last.score;
+    if (options_.normalise) translation.score /= std::pow(words, options_.length_penalty);
+    translation.rank_score = translation.score;
+    finished_.push_back(std::move(translation));
   }
 
   const Options& options_;
@@ -127,8 +127,8 @@ class Search {
  public:
   Search(const Weights& weights, const Output& output, const Sources& sources,
          const Options& options, const Allowed* shortlists,
-         std::vector<Translation>* found, Work& work)
-      : output_(output), options_(options), shortlists_(shortlists), found_(found),
+         std::vector<Translation>* translations, Work& work)
+      : output_(output), options_(options), shortlists_(shortlists), translations_(translations),
         work_(work),
         decoder_(weights, sources, sources.count * options.width, work) {
     for (int i = 0; i < sources.count; ++i) {
@@ -159,7 +159,7 @@ class Search {
         left.push_back(std::move(beam));
       } else {
         beam.sort();
-        found_[beam.sentence()] = std::move(beam.finished());
+        translations_[beam.sentence()] = std::move(beam.finished());
       }
     }
     beams_ = std::move(left);
@@ -198,7 +198,7 @@ class Search {
   const Output& output_;
   const Options& options_;
   const Allowed* shortlists_;
-  std::vector<Translation>* found_;
+  std::vector<Translation>* translations_;
   Work& work_;
   WordDecoder decoder_;
   std::vector<Beam> beams_;
@@ -210,10 +210,10 @@ class Search {
 
 void translate_with_beam(const Weights& weights, const Output& output,
                          const Sources& sources, const Options& options,
-                         const Allowed* shortlists, std::vector<Translation>* found,
+                         const Allowed* shortlists, std::vector<Translation>* translations,
                          Work& work) {
   Arena::Frame frame(work.arena);
-  Search(weights, output, sources, options, shortlists, found, work).run();
+  Search(weights, output, sources, options, shortlists, translations, work).run();
 }
 
 }  // namespace vq

@@ -35,14 +35,14 @@ Lexicon::Lexicon(std::vector<int> offsets, std::vector<int> words,
 }
 
 std::vector<int> Lexicon::words_for(const int* tokens, int count) const {
-  std::vector<int> found = always_;
+  std::vector<int> words = always_;
   for (int i = 0; i < count; ++i) {
-    found.insert(found.end(), words_.begin() + offsets_[tokens[i]],
+    words.insert(words.end(), words_.begin() + offsets_[tokens[i]],
                  words_.begin() + offsets_[tokens[i] + 1]);
   }
-  std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
-  return found;
+  std::sort(words.begin(), words.end());
+  words.erase(std::unique(words.begin(), words.end()), words.end());
+  return words;
 }
 
 }  // namespace vq

@@ -22,8 +22,8 @@ inline bool better(const Candidate& a, const Candidate& b) {
 /// Appends the `wanted` best of a row of gains, added to what its hypothesis has. What is
 /// no number, because weights were huge, is worst: `better` must be an order.
 inline void best_of_row(const float* gains, int size, int parent, float score, int wanted,
-                        std::vector<Candidate>& found) {
-  const auto first = found.size();
+                        std::vector<Candidate>& best) {
+  const auto first = best.size();
   const auto most = std::min<std::size_t>(wanted, size);
   constexpr float kLeast = -std::numeric_limits<float>::infinity();
   float worst = kLeast;
@@ -31,14 +31,14 @@ inline void best_of_row(const float* gains, int size, int parent, float score, i
   for (int word = 0; word < size; ++word) {
     if (full && !(gains[word] > worst)) continue;
     const float gain = std::isnan(gains[word]) ? kLeast : gains[word];
-    auto place = found.end();
-    while (place != found.begin() + first && (place - 1)->score < gain) --place;
-    found.insert(place, {gain, parent, word});
-    if (found.size() - first > most) found.pop_back();
-    full = found.size() - first == most;
-    worst = found.back().score;
+    auto place = best.end();
+    while (place != best.begin() + first && (place - 1)->score < gain) --place;
+    best.insert(place, {gain, parent, word});
+    if (best.size() - first > most) best.pop_back();
+    full = best.size() - first == most;
+    worst = best.back().score;
   }
-  for (auto i = first; i < found.size(); ++i) found[i].score += score;
+  for (auto i = first; i < best.size(); ++i) best[i].score += score;
 }
 
 /// Keeps the `wanted` best, in order.

@@ -71,9 +71,9 @@ WeightsFile::~WeightsFile() {
 }
 
 const Tensor& WeightsFile::get(const std::string& name) const {
-  const auto found = tensors_.find(name);
-  if (found == tensors_.end()) refuse("must hold the tensor " + name + ", but does not");
-  return found->second;
+  const auto tensor = tensors_.find(name);
+  if (tensor == tensors_.end()) refuse("must hold the tensor " + name + ", but does not");
+  return tensor->second;
 }
 
 const Tensor& WeightsFile::get(const std::string& name, Dtype dtype,

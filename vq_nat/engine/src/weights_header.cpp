@@ -74,15 +74,15 @@ class Reader {
   }
 
   std::vector<std::uint64_t> numbers(std::size_t most) {
-    std::vector<std::uint64_t> found;
+    std::vector<std::uint64_t> sizes;
     expect('[');
-    if (accept(']')) return found;
+    if (accept(']')) return sizes;
     do {
-      if (found.size() == most) refuse("must have short lists of sizes, but has not");
-      found.push_back(number());
+      if (sizes.size() == most) refuse("must have short lists of sizes, but has not");
+      sizes.push_back(number());
     } while (accept(','));
     expect(']');
-    return found;
+    return sizes;
   }
 
   void finish() {
