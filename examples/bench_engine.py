@@ -91,12 +91,12 @@ def measure_cell(
     words, batch, threads = cell
     size = SIZES[name]
     torch.set_num_threads(threads)
-    sources = draw_sources(size, words, batch)
+    sources = draw_sources(size, words, count=batch)
     calls = {}
     for system, (kind, runner) in opened.items():
         if kind.workers and (threads == 1 or batch == 1):
             continue  # the same as without
-        calls[system] = runner.prepare(sources, words, threads)
+        calls[system] = runner.prepare(sources, words=words, threads=threads)
         check_lengths(system, calls[system](), words)
     before = calibrate()
     times = take_turns(calls, rules)
@@ -151,7 +151,9 @@ def measure_stages(
         if not plain or not isinstance(runner, OursRunner):
             continue
         times = [runner.stages(sources, words) for _ in range(CALLS_OF_STAGES)]
-        limits = limits_of(size, kind.model, words, len(sources), speeds)
+        limits = limits_of(
+            size, kind.model, words=words, batch=len(sources), speeds=speeds
+        )
         stages[kind.model] = stage_rows(times[1:], limits)
     return {"stages": stages, "speeds": speeds._asdict()} if stages else {}
 

@@ -51,13 +51,13 @@ class EngineMemoryRow(Machine):
     rows: list[Held]
 
 
-def grow(runner: OursRunner, batch: int, threads: int, count: int) -> Held:
+def grow(runner: OursRunner, *, batch: int, threads: int, count: int) -> Held:
     """Translates many sentences, and returns what the memory was."""
     rows = [
-        draw_sources(runner.size, 1 + number % LONGEST, 1, number)[0]
+        draw_sources(runner.size, 1 + number % LONGEST, count=1, seed=number)[0]
         for number in range(DIFFERENT)
     ]
-    options = runner.options(1, threads)
+    options = runner.options(words=1, threads=threads)
     options.max_len_a, options.max_len_b = 1, 5
     done, early = 0, 0
     while done < count:
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
         for model in MODELS:
             runner = OursRunner(workshop, Kind(OURS, model))
             for batch, threads in BATCHES.items():
-                row = grow(runner, batch, threads, args.sentences)
+                row = grow(runner, batch=batch, threads=threads, count=args.sentences)
                 rows.append(row)
                 print(
                     f"{model}, batch {batch}, {threads} thread(s): {row['mib']} MiB "

@@ -54,7 +54,7 @@ def write_corpus(folder: Path, pairs: int) -> None:
                     file.write(" ".join(chosen) + " .\n")
 
 
-def prepare(folder: Path, operations: int, workers: int) -> None:
+def prepare(folder: Path, *, operations: int, workers: int) -> None:
     """Prepares the corpus and print the largest resident set, in KiB."""
     command = [sys.executable, str(ROOT / "data_prep" / "prepare.py")]
     command += ["--raw", str(folder / "raw"), "--out", str(folder / "out")]
@@ -80,7 +80,7 @@ class Memory(TypedDict):
     commit: NotRequired[str]
 
 
-def measure(pairs: int, operations: int, workers: int) -> Memory:
+def measure(pairs: int, *, operations: int, workers: int) -> Memory:
     """Returns the row of one size."""
     from vq_nat.bench.machine import describe_machine  # with torch: only here
 
@@ -133,12 +133,13 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if (args.updates is None) != (args.data is None):
         parser.error("--updates and --data must be given together.")
+    settings = {"operations": args.operations, "workers": args.workers}
     if args.updates is not None:
         train(args)
     elif args.inside is not None:
-        prepare(Path(args.inside), args.operations, args.workers)
+        prepare(Path(args.inside), **settings)
     else:
-        sizes = [measure(pairs, args.operations, args.workers) for pairs in args.pairs]
+        sizes = [measure(pairs, **settings) for pairs in args.pairs]
         write(sizes, table(sizes), args.out or RESULTS / "prepare" / "memory.jsonl")
 
 

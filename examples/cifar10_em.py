@@ -75,7 +75,14 @@ def train(plan: ComparisonPlan, run: Run) -> tuple[EMRow, str]:
         log = folder / "train.log"
         command = call_fairseq_train(plan.data, folder, options)
         name = run.name if plan.jobs > 1 else ""
-        experiment.train(command, log, plan.updates, plan.threads, plan.device, name)
+        experiment.train(
+            command,
+            log,
+            updates=plan.updates,
+            threads=plan.threads,
+            device=plan.device,
+            name=name,
+        )
         return make_row(plan, run, folder)
 
     stamp = plan.work / ".done" / f"{run.name}.json"

@@ -153,7 +153,9 @@ def train(plan: RobustnessPlan, run: Run) -> tuple[Survival, str]:
         log = folder / "train.log"
         log.unlink(missing_ok=True)
         command = fairseq_train(plan.data, folder, options)
-        experiment.train(command, log, plan.updates, plan.threads, plan.device)
+        experiment.train(
+            command, log, updates=plan.updates, threads=plan.threads, device=plan.device
+        )
         return make_row(plan, run, log)
 
     return experiment.made_once(path, stamp, recipe, make)

@@ -49,7 +49,7 @@ def list_candidates(
         words = numpy.array([0, *(source_words[word] for word in source)])
         sources.append(numpy.tile(words, m))
         targets.append(numpy.repeat([target_words[word] for word in target], n + 1))
-        priors.append(diagonal_prior(n, m).ravel())
+        priors.append(diagonal_prior(n=n, m=m).ravel())
         lengths += [n + 1] * m
     starts = numpy.cumsum([0, *lengths[:-1]])
     return Candidates(
@@ -60,7 +60,7 @@ def list_candidates(
     )
 
 
-def diagonal_prior(n: int, m: int) -> Floats:
+def diagonal_prior(*, n: int, m: int) -> Floats:
     """Returns p(source position | target position) before a word is seen.
 
     Shape: (m, n + 1); the first column is the empty word.

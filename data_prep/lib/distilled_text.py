@@ -75,11 +75,11 @@ def all_pairs(task: Distillation, counts: Counter[str]) -> Iterator[Pair]:
         sides = [task.data.out / "bpe" / f"train.{lang}" for lang in task.data.langs]
         rows = enumerate(zip(*map(read_lines, sides), strict=True), start=1)
         for number, (source, target) in rows:
-            if is_drawn(number, task.decoding.seed, task.human_share):
+            if is_drawn(number, seed=task.decoding.seed, share=task.human_share):
                 yield Pair(source, target, "human", number)
 
 
-def is_drawn(number: int, seed: int, share: float) -> bool:
+def is_drawn(number: int, *, seed: int, share: float) -> bool:
     """Tells whether a line belongs to the share that is drawn."""
     return int.from_bytes(digest(f"{seed} {number}")) < share * 2**64
 

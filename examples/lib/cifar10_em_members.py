@@ -27,7 +27,7 @@ LABELS = {
 HARD = {"vq-assign": "hard"}
 
 
-def flags_of(name: str, codes: int, updates: int, vectors: float) -> dict[str, Any]:
+def flags_of(name: str, *, codes: int, updates: int, vectors: float) -> dict[str, Any]:
     """Returns fairseq's flags of a member.
 
     Args:
@@ -70,4 +70,5 @@ def flags_of(name: str, codes: int, updates: int, vectors: float) -> dict[str, A
 
 def of_all(codes: int) -> set[str]:
     """Returns the flags by which members may differ from the other settings."""
-    return {flag for name in LABELS for flag in flags_of(name, codes, 1, 1.0)}
+    flags = [flags_of(name, codes=codes, updates=1, vectors=1.0) for name in LABELS]
+    return {flag for one in flags for flag in one}

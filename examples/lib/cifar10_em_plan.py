@@ -120,7 +120,9 @@ def flags_of(plan: ComparisonPlan, name: str) -> dict[str, Any]:
     """Returns the flags that are a setting's own."""
     if name in cifar10_em_members.LABELS:
         codes = plan.preset["train"]["vq-num-codes"]
-        return cifar10_em_members.flags_of(name, codes, plan.updates, VECTORS)
+        return cifar10_em_members.flags_of(
+            name, codes=codes, updates=plan.updates, vectors=VECTORS
+        )
     setting = SETTINGS[name]
     return {**(plan.preset["slices"] if setting.sliced else {}), **setting.flags}
 

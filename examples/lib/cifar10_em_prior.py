@@ -88,10 +88,16 @@ def train(
         folder = plan.work / f"{name}-prior"
         make_ready(folder, recipe)
         command = call_fairseq_train(plan.data, folder, options)
-        updates = plan.preset["updates"]
         log = folder / "train.log"
         shown = folder.name if plan.jobs > 1 else ""
-        experiment.train(command, log, updates, plan.threads, plan.device, shown)
+        experiment.train(
+            command,
+            log,
+            updates=plan.preset["updates"],
+            threads=plan.threads,
+            device=plan.device,
+            name=shown,
+        )
         return make_row(plan, row, autoencoder, folder)
 
     stamp = plan.work / ".done" / f"{name}-prior.json"

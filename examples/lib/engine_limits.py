@@ -52,7 +52,7 @@ def measure_speeds(size: Size) -> Speeds:
     """Measures both speeds in int8."""
     rng = np.random.default_rng(1)
 
-    def time(rows: int, outputs: int, inputs: int, what: str) -> float:
+    def time(*, rows: int, outputs: int, inputs: int, what: str) -> float:
         dense = rng.standard_normal((outputs, inputs), dtype=np.float32)
         x = rng.standard_normal((rows, inputs), dtype=np.float32)
         return microseconds(weights(dense, "int8"), x, what)
@@ -60,14 +60,18 @@ def measure_speeds(size: Size) -> Speeds:
     count = min(LARGEST, weight_count(size))
     inputs = size.width
     outputs = max(64, count // inputs // 16 * 16)
-    reading = outputs * inputs / time(1, outputs, inputs, "argmax") / 1e3
-    peak = max(2e-3 * r * n * k / time(r, n, k, "linear") for r, n, k in PEAK)
+    read_in = time(rows=1, outputs=outputs, inputs=inputs, what="argmax")
+    reading = outputs * inputs / read_in / 1e3
+    peak = max(
+        2e-3 * r * n * k / time(rows=r, outputs=n, inputs=k, what="linear")
+        for r, n, k in PEAK
+    )
     return Speeds(round(reading, 1), round(peak, 1))
 
 
 def weight_count(size: Size) -> int:
     """Returns how many weights a latent model's products have."""
-    products = products_of(size, "VQ", 1, 1)
+    products = products_of(size, "VQ", words=1, batch=1)
     seen = {(p.stage, p.inputs, p.outputs): p for p in products}
     layers = size.layers
     output = size.width * size.vocabulary
@@ -75,7 +79,7 @@ def weight_count(size: Size) -> int:
     return own * layers + output
 
 
-def products_of(size: Size, model: str, words: int, batch: int) -> list[Product]:
+def products_of(size: Size, model: str, *, words: int, batch: int) -> list[Product]:
     """Lists the products of a translation; sources and outputs have so many words.
 
     Args:
@@ -85,22 +89,26 @@ def products_of(size: Size, model: str, words: int, batch: int) -> list[Product]
         batch: sentences.
     """
     if model in ("VQ", "words"):
-        return list(latent_products(size, model, words, batch))
+        return list(latent_products(size, model, words=words, batch=batch))
     encoder, decoder = map(int, model.split("+"))
-    return list(autoregressive_products(size, encoder, decoder, words, batch))
+    return list(
+        autoregressive_products(
+            size, encoder=encoder, decoder=decoder, words=words, batch=batch
+        )
+    )
 
 
 def latent_products(
-    size: Size, model: str, words: int, batch: int
+    size: Size, model: str, *, words: int, batch: int
 ) -> Iterator[Product]:
     """Yields those of a latent model: one step of its predictor for each code."""
     width, layers = size.width, size.layers
     chunk = CHUNK if model == "VQ" else WORDS_CHUNK
     codes = -(-(words + 1) // chunk)
     rows = batch * (words + 1)
-    yield from encoder_products(size, layers, 2 * layers, rows)
+    yield from encoder_products(size, layers=layers, readers=2 * layers, rows=rows)
     steps = codes + (model == "VQ")  # the end of codes is a step of its own
-    yield from layer_products(size, "codes", layers, batch, steps)
+    yield from layer_products(size, "codes", layers=layers, rows=batch, steps=steps)
     if model == "VQ":
         yield Product("codes", batch, width, size.codes + 1, steps)
         for doubling in range(3):
@@ -110,22 +118,26 @@ def latent_products(
     else:
         yield Product("output", batch, width, size.vocabulary, steps - 1)
     places = batch * codes * chunk
-    yield from layer_products(size, "words", layers, places, 1)
+    yield from layer_products(size, "words", layers=layers, rows=places, steps=1)
     chosen = places if model == "VQ" else places - batch * codes
     yield Product("output", chosen, width, size.vocabulary)
 
 
 def autoregressive_products(
-    size: Size, encoder: int, decoder: int, words: int, batch: int
+    size: Size, *, encoder: int, decoder: int, words: int, batch: int
 ) -> Iterator[Product]:
     """Yields those of an autoregressive model: one step for each word."""
-    yield from encoder_products(size, encoder, decoder, batch * (words + 1))
-    yield from layer_products(size, "words", decoder, batch, words + 1)
+    yield from encoder_products(
+        size, layers=encoder, readers=decoder, rows=batch * (words + 1)
+    )
+    yield from layer_products(
+        size, "words", layers=decoder, rows=batch, steps=words + 1
+    )
     yield Product("output", batch, size.width, size.vocabulary, words + 1)
 
 
 def encoder_products(
-    size: Size, layers: int, readers: int, rows: int
+    size: Size, *, layers: int, readers: int, rows: int
 ) -> Iterator[Product]:
     """Yields those of an encoder, and the keys and values for layers that read it."""
     width, ffn = size.width, size.ffn
@@ -137,7 +149,7 @@ def encoder_products(
 
 
 def layer_products(
-    size: Size, stage: str, layers: int, rows: int, steps: int
+    size: Size, stage: str, *, layers: int, rows: int, steps: int
 ) -> Iterator[Product]:
     """Yields those of layers that attend to a source as well."""
     width, ffn, times = size.width, size.ffn, layers * steps
@@ -148,11 +160,11 @@ def layer_products(
 
 
 def limits_of(
-    size: Size, model: str, words: int, batch: int, speeds: Speeds
+    size: Size, model: str, *, words: int, batch: int, speeds: Speeds
 ) -> dict[str, float]:
     """Returns the least milliseconds of each stage."""
     milliseconds = dict.fromkeys(STAGES, 0.0)
-    for product in products_of(size, model, words, batch):
+    for product in products_of(size, model, words=words, batch=batch):
         milliseconds[product.stage] += 1000 * speeds.seconds(product)
     return milliseconds
 

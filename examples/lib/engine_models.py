@@ -74,10 +74,10 @@ def build_latent(size: Size, **options: object) -> VQEMTransformer:
     ARCH_CONFIG_REGISTRY[ARCHITECTURE](arguments)
     cfg = VQEMTransformerConfig.from_namespace(arguments)
     kind = VQEMTransformer.kinds.get(cfg.vq_kind, VQEMTransformer)
-    return kind(cfg, size.vocabulary, dictionary_of(size).pad()).eval()
+    return kind(cfg, vocabulary=size.vocabulary, pad=dictionary_of(size).pad()).eval()
 
 
-def build_autoregressive(size: Size, encoder: int, decoder: int) -> TransformerModel:
+def build_autoregressive(size: Size, *, encoder: int, decoder: int) -> TransformerModel:
     """Builds fairseq's Transformer with random weights, pre-norm, embeddings shared."""
     torch.manual_seed(1)
     both = {
@@ -101,7 +101,9 @@ def build_autoregressive(size: Size, encoder: int, decoder: int) -> TransformerM
     return TransformerModel.build_model(arguments, task).eval()
 
 
-def draw_sources(size: Size, words: int, count: int, seed: int = 1) -> list[list[int]]:
+def draw_sources(
+    size: Size, words: int, *, count: int, seed: int = 1
+) -> list[list[int]]:
     """Draws sentences of so many words and their end."""
     draw, special = random.Random(seed), dictionary_of(size).nspecial
     return [
@@ -131,7 +133,7 @@ class ShortList:
         from vq_nat.engine.shortlist import lexicon_of
 
         size = self.size.vocabulary
-        return lexicon_of(self.words, self.always, size, size)
+        return lexicon_of(self.words, self.always, sources=size, targets=size)
 
     def write_map(self, path: Path) -> Path:
         """Writes it as CTranslate2's `vmap`: a source word, its translations."""

@@ -122,7 +122,7 @@ class Workshop:
         if name == "words":
             return build_latent(self.size, vq_kind="words", words_per_code=2)
         encoder, decoder = map(int, name.split("+"))
-        return build_autoregressive(self.size, encoder, decoder)
+        return build_autoregressive(self.size, encoder=encoder, decoder=decoder)
 
     def file(self, name: str, write: Callable[[Path], object]) -> Path:
         """Returns a file or folder, written once."""
@@ -144,7 +144,7 @@ class Runner:
         self.workshop, self.kind = workshop, kind
         self.size, self.dictionary = workshop.size, workshop.dictionary
 
-    def prepare(self, sources: Sentences, words: int, threads: int) -> Call:
+    def prepare(self, sources: Sentences, *, words: int, threads: int) -> Call:
         """Returns the call that is timed: all sentences, each to so many words."""
         raise NotImplementedError
 
@@ -164,7 +164,7 @@ class OursRunner(Runner):
         self.model = engine().Model(str(path), self.description)
         self.lexicon = workshop.lexicon if kind.shortlist else None
 
-    def options(self, words: int, threads: int) -> Any:
+    def options(self, *, words: int, threads: int) -> Any:
         """Returns the options that give so many words."""
         options = engine().Options()
         options.search = "greedy" if self.kind.beam == 1 else "beam"
@@ -173,9 +173,9 @@ class OursRunner(Runner):
         options.want_scores = self.kind.beam > 1
         return options
 
-    def prepare(self, sources: Sentences, words: int, threads: int) -> Call:
+    def prepare(self, sources: Sentences, *, words: int, threads: int) -> Call:
         """Returns the call that is timed."""
-        options = self.options(words, threads)
+        options = self.options(words=words, threads=threads)
 
         def call() -> list[int]:
             outputs = self.model.translate(sources, options, self.lexicon)
@@ -185,14 +185,14 @@ class OursRunner(Runner):
 
     def stages(self, sources: Sentences, words: int) -> list[float]:
         """Returns the seconds of encoding, codes, words, vocabulary, and the rest."""
-        options = self.options(words, 1)
+        options = self.options(words=words, threads=1)
         return list(self.model.stages(sources, options, self.lexicon))
 
 
 class CTranslate2Runner(Runner):
     """The same autoregressive model on CTranslate2."""
 
-    def prepare(self, sources: Sentences, words: int, threads: int) -> Call:
+    def prepare(self, sources: Sentences, *, words: int, threads: int) -> Call:
         """Returns the call that is timed."""
         translator = self._open(threads)
         symbols = self.dictionary.symbols
@@ -265,7 +265,7 @@ class LatentRunner(Runner):
         """Returns the model."""
         return self.workshop.model(self.kind.model)
 
-    def prepare(self, sources: Sentences, words: int, threads: int) -> Call:
+    def prepare(self, sources: Sentences, *, words: int, threads: int) -> Call:
         """Returns the call that is timed; torch's threads are set by the caller."""
         rule = LengthRule(b=words + 1, shortest=words)
         generator = IterativeLatentGenerator(self.dictionary, lengths=rule)
@@ -306,10 +306,10 @@ class OnnxRunner(LatentRunner):
 class TorchRunner(LatentRunner):
     """Any model in PyTorch."""
 
-    def prepare(self, sources: Sentences, words: int, threads: int) -> Call:
+    def prepare(self, sources: Sentences, *, words: int, threads: int) -> Call:
         """Returns the call that is timed."""
         if self.kind.latent:
-            return super().prepare(sources, words, threads)
+            return super().prepare(sources, words=words, threads=threads)
         from fairseq.sequence_generator import SequenceGenerator
 
         generator = SequenceGenerator(

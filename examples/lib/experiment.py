@@ -37,6 +37,7 @@ def made_once(
 def train(
     command: list[str],
     log: Path,
+    *,
     updates: int,
     threads: int,
     device: str,

@@ -235,7 +235,7 @@ class Codebook(nn.Module):
         most = int(dead.sum(-1).max())
         if most == 0:
             return 0
-        candidates = self._candidates(most, seed)  # (G, N, D)
+        candidates = self._candidates(most, seed=seed)  # (G, N, D)
         # The count of one vector per update, but no more than an average code has: a
         # restarted code must be free to move.
         counts = self.ema_counts.mean(-1).clamp(max=1)  # (G,)
@@ -249,7 +249,7 @@ class Codebook(nn.Module):
             restarted += len(which)
         return restarted
 
-    def _candidates(self, count: int, seed: int) -> Tensor:
+    def _candidates(self, count: int, *, seed: int) -> Tensor:
         """Joins at most `count` vectors from each worker. Shape: (G, N, D)."""
         nothing = self.counts.new_zeros(0, self.num_slices * self.code_width)
         own = torch.cat([nothing, *self._window])

@@ -37,7 +37,7 @@ def read_shortlist(path: Path, source: Vocabulary, target: Vocabulary) -> Any:
             always += numbers
         else:
             words.setdefault(number_of(word, source, where), []).extend(numbers)
-    return lexicon_of(words, always, len(source), len(target))
+    return lexicon_of(words, always, sources=len(source), targets=len(target))
 
 
 def number_of(word: str, dictionary: Vocabulary, where: str) -> int:
@@ -56,7 +56,7 @@ def number_of(word: str, dictionary: Vocabulary, where: str) -> int:
 
 
 def lexicon_of(
-    words: dict[int, list[int]], always: list[int], sources: int, targets: int
+    words: dict[int, list[int]], always: list[int], *, sources: int, targets: int
 ) -> Any:
     """Returns a shortlist as the engine wants it.
 

@@ -69,11 +69,11 @@ def check_archive(path: PathLike) -> None:
         BadFile: naming the part.
     """
     status = os.stat(path)
-    _check_archive(str(path), status.st_size, status.st_mtime_ns)
+    _check_archive(str(path), size=status.st_size, changed=status.st_mtime_ns)
 
 
 @lru_cache(maxsize=16)
-def _check_archive(path: str, size: int, changed: int) -> None:
+def _check_archive(path: str, *, size: int, changed: int) -> None:
     with open(path, "rb") as file:
         if file.read(2) != b"PK":  # the format before torch 1.6
             return

@@ -159,7 +159,7 @@ class Attention(nn.Module):
         heads: H, must divide C.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, *, heads: int) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(
@@ -256,9 +256,9 @@ class TransformerLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.self_attn_layer_norm = Fp32LayerNorm(width)
-        self.self_attn = Attention(width, heads)
+        self.self_attn = Attention(width, heads=heads)
         self.encoder_attn_layer_norm = Fp32LayerNorm(width) if source else None
-        self.encoder_attn = Attention(width, heads) if source else None
+        self.encoder_attn = Attention(width, heads=heads) if source else None
         self.final_layer_norm = Fp32LayerNorm(width)
         self.fc1 = nn.Linear(width, ffn)
         self.fc2 = nn.Linear(ffn, width)

@@ -47,7 +47,7 @@ class AlignedTransformer(VQEMTransformer, kind=CTC):
         most = size.max_positions * 2**cfg.alignment_doublings
         longer = size._replace(max_positions=most)
         make = DECODERS.get(cfg.parallel_decoder)
-        self.decoder = make(longer, steps, cfg.decoder_layers)
+        self.decoder = make(longer, steps=steps, layers=cfg.decoder_layers)
 
     @property
     def positions_per_latent(self) -> int:

@@ -45,7 +45,7 @@ class TargetCompressor(nn.Module):
         )
         self.source_norm = Fp32LayerNorm(size.width) if source_attention else None
         self.source_attn = (
-            Attention(size.width, size.heads) if source_attention else None
+            Attention(size.width, heads=size.heads) if source_attention else None
         )
         self.layer_norm = Fp32LayerNorm(size.width)
 

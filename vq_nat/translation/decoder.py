@@ -29,7 +29,7 @@ class ParallelDecoder(nn.Module):
         layers: number of Transformer layers.
     """
 
-    def __init__(self, size: TransformerSize, steps: int, layers: int) -> None:
+    def __init__(self, size: TransformerSize, *, steps: int, layers: int) -> None:
         super().__init__()
         self.steps = steps
         self.doublings = nn.ModuleList(

@@ -278,7 +278,7 @@ def word_mask(mask: Tensor, chunk: int) -> Tensor:
     return mask.unsqueeze(-1).expand(-1, -1, chunk).flatten(1)
 
 
-def pad_to_chunks(tokens: Tensor, chunk: int, pad: int) -> Tensor:
+def pad_to_chunks(tokens: Tensor, *, chunk: int, pad: int) -> Tensor:
     """Fills the last chunk. Shape: (B, T) → (B, ⌈T / k⌉ · k)."""
     missing = -tokens.size(1) % chunk
     return torch.nn.functional.pad(tokens, (0, missing), value=pad)

@@ -26,7 +26,7 @@ class Positions(nn.Module):
         self.register_buffer("table", table, persistent=False)
         self.table: Tensor
 
-    def forward(self, length: int, start: int = 0) -> Tensor:
+    def forward(self, length: int, *, start: int = 0) -> Tensor:
         """Returns the embeddings of `start` … `start + length - 1`. Shape: (T, C)."""
         if start + length > self.table.size(0):
             raise ValueError(

@@ -53,7 +53,9 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
 
     criterion_name = "latent_prediction"  # what it trains with
 
-    def __init__(self, cfg: VQEMTransformerConfig, vocabulary: int, pad: int) -> None:
+    def __init__(
+        self, cfg: VQEMTransformerConfig, *, vocabulary: int, pad: int
+    ) -> None:
         super().__init__()
         check(cfg)
         self.cfg, self.pad, self.chunk = cfg, pad, cfg.chunk
@@ -84,7 +86,7 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
             max_latents=-(-cfg.max_target_positions // self.chunk),
         )
         self.decoder = DECODERS.get(cfg.parallel_decoder)(
-            cfg.size_of("decoder"), steps, cfg.decoder_layers
+            cfg.size_of("decoder"), steps=steps, layers=cfg.decoder_layers
         )
 
     # The classes of other kinds of codes, and of words without places, by name.
@@ -117,7 +119,7 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
             )
         dictionary = task.target_dictionary
         kind = cls.kinds.get(options.model_kind, cls)
-        return kind(options, len(dictionary), dictionary.pad())
+        return kind(options, vocabulary=len(dictionary), pad=dictionary.pad())
 
     @property
     def sees_words(self) -> bool:
@@ -309,7 +311,9 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
 
         The batch's own surplus padding goes: (B, T) → (B, L · k).
         """
-        words = pad_to_chunks(align_left(target, self.pad), self.chunk, self.pad)
+        words = pad_to_chunks(
+            align_left(target, self.pad), chunk=self.chunk, pad=self.pad
+        )
         latents = latent_mask(words.ne(self.pad), self.chunk).any(dim=0).sum()
         return words[:, : int(latents) * self.chunk]
 

@@ -50,7 +50,7 @@ class WordCodeTransformer(VQEMTransformer, kind=WORDS):
             never=[BOS, self.pad],
         )
         self.decoder = DECODERS.get(cfg.parallel_decoder)(
-            cfg.size_of("decoder"), 0, cfg.decoder_layers
+            cfg.size_of("decoder"), steps=0, layers=cfg.decoder_layers
         )
 
     @property

@@ -40,7 +40,7 @@ def test_a_lexicon_is_found_again() -> None:
 
 
 def test_the_prior_is_a_distribution_that_prefers_the_diagonal() -> None:
-    prior = diagonal_prior(4, 6)
+    prior = diagonal_prior(n=4, m=6)
     assert prior.shape == (6, 5)
     assert prior.sum(axis=1) == pytest.approx(1)
     assert prior[0].argmax() == 1 and prior[-1].argmax() == 4

@@ -9,10 +9,12 @@ from examples.lib import cifar10_em_members as members
 from examples.lib import cifar10_em_report
 from vq_nat.bottleneck import BottleneckConfig, build_bottleneck
 
+DRAWN = {"codes": 256, "updates": 600, "vectors": 0.02}  # of a training
+
 
 @pytest.mark.parametrize("name", members.LABELS)
 def test_each_is_built_with_as_many_bits_a_code(name: str) -> None:
-    flags = {"vq-num-codes": 256, **members.flags_of(name, 256, 600, 0.02)}
+    flags = {"vq-num-codes": 256, **members.flags_of(name, **DRAWN)}
     options = {flag.replace("-", "_"): value for flag, value in flags.items()}
     bottleneck = build_bottleneck(BottleneckConfig(**options), 64)
     assert bottleneck.num_slices * math.log2(bottleneck.num_codes) == 8
@@ -28,7 +30,7 @@ def row(setting: str, seed: int, lr: float = 0.003) -> dict[str, Any]:
     """A row of the report, of a setting's own flags."""
     flags: dict[str, Any] = {"vq-num-codes": 256, "vq-assign": "hard", "lr": lr}
     if setting in members.LABELS:
-        flags |= members.flags_of(setting, 256, 600, 0.02)
+        flags |= members.flags_of(setting, **DRAWN)
     return {"setting": setting, "seed": seed, "flags": flags, "data_sha256": "a"}
 
 

@@ -56,7 +56,7 @@ def test_the_past_only_is_seen(heads, length) -> None:
 @pytest.mark.parametrize("causal", [False, True])
 def test_training_computes_what_decoding_does(causal) -> None:
     torch.manual_seed(1)
-    attention, states = Attention(12, 3), torch.randn(2, 9, 12)
+    attention, states = Attention(12, heads=3), torch.randn(2, 9, 12)
     query, memory = attention.read(states)
     trained = attention.attend(query, memory, causal=causal)
     with torch.no_grad():

@@ -33,7 +33,7 @@ def build(**options: object) -> VQEMTransformer:
     ARCH_CONFIG_REGISTRY["vq_em_transformer_tiny"](arguments)
     cfg = VQEMTransformerConfig.from_namespace(arguments)
     kind = VQEMTransformer.kinds.get(cfg.model_kind, VQEMTransformer)
-    return kind(cfg, VOCABULARY, PAD).eval()
+    return kind(cfg, vocabulary=VOCABULARY, pad=PAD).eval()
 
 
 def batch(lengths: list[int], side: str = "right", extra: int = 0) -> torch.Tensor:

@@ -85,7 +85,7 @@ def guess_of(rows: list[list[int]], scores: Tensor) -> WordGuess:
 def test_runs_become_one_word_and_blanks_none() -> None:
     rows = [[7, 7, BLANK, 7, 8, 8], [BLANK, BLANK, 5], [BLANK] * 4, [4, EOS, BLANK]]
     scores = torch.randn(4, 6)
-    guess = collapse(guess_of(rows, scores), PAD, EOS)
+    guess = collapse(guess_of(rows, scores), pad=PAD, eos=EOS)
     for number, row in enumerate(rows):
         words = collapsed(tuple(row))
         assert guess.tokens[number][guess.mask[number]].tolist() == [*words]

@@ -41,7 +41,7 @@ def test_padded_loss_equals_trimmed(make_model, make_batch, repad, assign, side)
 def keep_surplus(model) -> None:
     """Takes from a model what cuts off a batch's chunks of padding alone."""
     model.to_chunks = lambda target: pad_to_chunks(
-        align_left(target, PAD), model.chunk, PAD
+        align_left(target, PAD), chunk=model.chunk, pad=PAD
     )
 
 

@@ -36,7 +36,7 @@ def test_masks_go_down_and_up_again() -> None:
 
 @pytest.mark.parametrize("length", [1, 7, 8, 9, 16])
 def test_last_chunk_is_filled(length: int) -> None:
-    padded = pad_to_chunks(torch.zeros(1, length, dtype=torch.long), 8, PAD)
+    padded = pad_to_chunks(torch.zeros(1, length).long(), chunk=8, pad=PAD)
     assert padded.size(1) == -(-length // 8) * 8
     assert padded[0, length:].eq(PAD).all()
 

@@ -34,14 +34,13 @@ def ancestral(
     score = source.states.new_zeros(size, dtype=torch.float32)
     running = torch.ones_like(bounds.most, dtype=torch.bool)
     codes, masks = [], []
-    for position in range(limits.longest + bounds.ends):
+    for step in range(limits.longest + bounds.ends):
         logits, state = predictor.step(state, previous)
-        logp = limits.forbid(predictor.log_probs(logits), position, predictor.end, rows)
-        noisy = (
-            None if noise is None else logp / tau + noise(position, logp.shape, rows)
-        )
+        logp = predictor.log_probs(logits)
+        logp = limits.forbid(logp, step, end=predictor.end, rows=rows)
+        noisy = None if noise is None else logp / tau + noise(step, logp.shape, rows)
         gain, symbol, ended = best_symbols(logp, noisy, predictor.end)
-        ended = limits.over(ended, position, rows)
+        ended = limits.over(ended, step, rows)
         goes_on = running & ~ended
         score = scatter_add(score, gain * (running if bounds.ends else goes_on), rows)
         running = goes_on

@@ -74,13 +74,13 @@ class BeamSearch:
         """Makes one step, and returns which rows of the state go on. Shape: (R,)."""
         count, width = self.live.shape
         rows = self.rows.repeat_interleave(width)
-        logp = self.limits.forbid(logp, position, self.predictor.end, rows)
+        logp = self.limits.forbid(logp, position, end=self.predictor.end, rows=rows)
         logp = logp.unflatten(0, (count, width))  # (B, w, G, K + 1)
         gains, symbols = joint_best(logp[..., :-1], self.width)
         scores = self.live.unsqueeze(-1) + gains  # (B, w, m)
         ends = self.live + logp[:, :, 0, -1]  # (B, w)
         if self.bounds.ends:
-            self._finish(ends, position, position + 1)
+            self._finish(ends, length=position, steps=position + 1)
             self._count_ends(ends, scores)
         best, index = scores.flatten(1).topk(
             min(self.width, scores[0].numel()), dim=1
@@ -95,11 +95,11 @@ class BeamSearch:
         if not self.bounds.ends:
             full = picked(self.bounds.most, self.rows).eq(position + 1)
             ending = best.masked_fill(~full.unsqueeze(1), NEVER)
-            self._finish(ending, position + 1, position + 1)
+            self._finish(ending, length=position + 1, steps=position + 1)
         offsets = torch.arange(count, device=best.device).unsqueeze(1) * width
         return self._leave(parents + offsets, position)
 
-    def _finish(self, scores: Tensor, length: int, steps: int) -> None:
+    def _finish(self, scores: Tensor, *, length: int, steps: int) -> None:
         """Lets the live sequences end. Shape: scores (B, w), -inf where they do not."""
         finished, width = self.finished, scores.size(1)
         codes = finished.codes.new_zeros(len(scores), width, *finished.codes.shape[2:])

@@ -10,7 +10,7 @@ from ..flow import BLANK
 from .drafts import WordGuess
 
 
-def collapse(guess: WordGuess, pad: int, eos: int) -> WordGuess:
+def collapse(guess: WordGuess, *, pad: int, eos: int) -> WordGuess:
     """Leaves one word of each run, and no blanks.
 
     Words and scores are those of the best path (greedy decoding). The score of a word

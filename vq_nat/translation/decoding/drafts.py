@@ -20,7 +20,7 @@ class WordGuess(NamedTuple):
     ends: Tensor  # (R, T) log-probabilities of an end of sentence instead
     mask: Tensor  # (R, T)
 
-    def padded(self, length: int, pad: int) -> "WordGuess":
+    def padded(self, length: int, *, pad: int) -> "WordGuess":
         """Adds positions of padding, or cuts them off. Shape: (R, T) → (R, length)."""
         values = (pad, 0, 0, 0)
         fields = (lengthen(x, length, value) for x, value in zip(self, values))
@@ -99,8 +99,8 @@ def within(guess: WordGuess, mask: Tensor, pad: int) -> WordGuess:
     )
 
 
-def fit(guess: WordGuess, codes: LatentCodes, chunk: int, pad: int) -> WordGuess:
+def fit(guess: WordGuess, codes: LatentCodes, *, chunk: int, pad: int) -> WordGuess:
     """Lays words out over the positions of new codes."""
     mask = word_mask(codes.mask, chunk)
     length = mask.size(1)
-    return within(guess.padded(length, pad), mask, pad)
+    return within(guess.padded(length, pad=pad), mask, pad)

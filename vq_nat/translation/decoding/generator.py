@@ -246,7 +246,7 @@ class IterativeLatentGenerator:
                 None if words is None else words[rows, :end],
                 None if shown is None else shown[rows, :end],
             )
-            parts.append(part.padded(length, self.pad))
+            parts.append(part.padded(length, pad=self.pad))
         return WordGuess(*(torch.cat(fields) for fields in zip(*parts)))
 
     def _decode_rows(
@@ -278,7 +278,7 @@ class IterativeLatentGenerator:
         tokens = largest(logits)
         scores = logp.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
         guess = WordGuess(tokens, scores, torch.zeros_like(scores), mask)
-        return self._bounded(collapse(guess, self.pad, self.eos), source)
+        return self._bounded(collapse(guess, pad=self.pad, eos=self.eos), source)
 
     def _bounded(self, guess: WordGuess, source: EncodedSource) -> WordGuess:
         """Cuts off the words that are too many."""
@@ -299,7 +299,7 @@ class IterativeLatentGenerator:
         latents = model.lookup(codes)
         if self.refinement == "latent":
             return Draft(codes, self._decode(model, latents, source))
-        guess = fit(draft.guess, codes, model.chunk, self.pad)
+        guess = fit(draft.guess, codes, chunk=model.chunk, pad=self.pad)
         guess = self._bounded(guess, source)
         return Draft(codes, self._predict_again(model, latents, source, guess, step))
 

@@ -50,7 +50,7 @@ class Limits:
         self.late, self.early, self.longest = torch.stack(figures).tolist()
 
     def forbid(
-        self, logp: Tensor, position: int, end: int, rows: Optional[Tensor] = None
+        self, logp: Tensor, position: int, *, end: int, rows: Optional[Tensor] = None
     ) -> Tensor:
         """Leaves only what is allowed at a position. Shape: (R, G, K + 1)."""
         if not self.bounds.ends:

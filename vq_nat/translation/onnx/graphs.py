@@ -221,8 +221,8 @@ class Example:
     def step(self) -> Graph:
         """Returns the second graph."""
         count = len(self.model.predictor.layers)
-        past = self.heads("past", count, self.past)
-        memory = self.heads("memory", count, self.source)
+        past = self.heads("past", count=count, length=self.past)
+        memory = self.heads("memory", count=count, length=self.source)
         longer = [f"longer{i}" for i in range(len(past))]
         return Graph(
             StepGraph(self.model),
@@ -248,7 +248,8 @@ class Example:
         """Returns the third graph."""
         shape = (self.batch, self.latents)
         words = torch.zeros(self.batch, self.latents * self.model.chunk).long()
-        memory = self.heads("memory", len(self.model.decoder.layers), self.source)
+        count = len(self.model.decoder.layers)
+        memory = self.heads("memory", count=count, length=self.source)
         return Graph(
             DecodeGraph(self.model),
             {
@@ -271,7 +272,7 @@ class Example:
             },
         )
 
-    def heads(self, name: str, count: int, length: int) -> dict[str, Tensor]:
+    def heads(self, name: str, *, count: int, length: int) -> dict[str, Tensor]:
         """Returns keys and values for each layer."""
         size = self.model.cfg.size
         shape = (self.batch, size.heads, length, size.width // size.heads)
