@@ -15,19 +15,6 @@ constexpr float kNever = -std::numeric_limits<float>::infinity();
 
 std::size_t size(int count, int width) { return static_cast<std::size_t>(count) * width; }
 
-/// Σ a b of so many numbers, in an order that no instruction set changes.
-float dot(const float* a, const float* b, int count) {
-  constexpr int kAtOnce = 8;
-  float sums[kAtOnce] = {};
-  int i = 0;
-  for (; i + kAtOnce <= count; i += kAtOnce)
-    for (int j = 0; j < kAtOnce; ++j) sums[j] += a[i + j] * b[i + j];
-  float rest = 0.0f;
-  for (; i < count; ++i) rest += a[i] * b[i];
-  for (float sum : sums) rest += sum;
-  return rest;
-}
-
 }  // namespace
 
 Predictor::Predictor(const Weights& weights, const Memory* memories, int hypotheses,
@@ -93,6 +80,7 @@ float* Predictor::logits(const float* states, int count) {
 /// what int8 gets wrong, most is the order of the best two in this product.
 void Predictor::sharpen(const float* states, int count, float* logits) const {
   const int width = weights_.description.width;
+  const LinearRows code_rows{width, weights_.code_rows, weights_.code_output.bias};
   std::vector<Candidate> best;
   for (int i = 0; i < count; ++i, states += width) {
     for (int g = 0; g < slices(); ++g, logits += symbols()) {
@@ -100,9 +88,7 @@ void Predictor::sharpen(const float* states, int count, float* logits) const {
       best_of_row(logits, symbols(), 0, 0.0f, kSharpened, best);
       for (const Candidate& one : best) {
         const int row = g * symbols() + one.word;
-        const float* bias = weights_.code_output.bias;
-        logits[one.word] = dot(states, weights_.code_rows + size(row, width), width) +
-                           (bias == nullptr ? 0.0f : bias[row]);
+        logits[one.word] = single(code_rows, states, row);
       }
     }
   }

@@ -68,4 +68,16 @@ void log_probs(const Linear& weights, const float* x, int rows, float* logp, Wor
 /// Returns one number of a product: x[row] · W[column] + b[column].
 float single(const Linear& weights, const Rows& x, int row, int column);
 
+/// Weights in float32 whose rows lie whole, of which few numbers are wanted.
+struct LinearRows {
+  int in;             // K
+  const float* rows;  // (N, K)
+  const float* bias;  // (N), or null
+};
+
+/// Returns one number of such a product: x · W[column] + b[column]. That above sums in the
+/// order of whole products, whose numbers it must repeat; here none is compared with, and
+/// eight sums side by side take a twentieth of the time.
+float single(const LinearRows& weights, const float* x, int column);
+
 }  // namespace vq
