@@ -32,12 +32,24 @@ struct Piece {
   std::int32_t* sums;            // (4, 16, 16)
 };
 
-// 16 rows by 4 blocks: each weight is loaded once.
-inline void one_by_four(const Piece& p) {
+// The first four tiles hold sums.
+inline void begin_sums() {
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
+}
+
+inline void store_sums(std::int32_t* sums) {
+  _tile_stored(0, sums, 64);
+  _tile_stored(1, sums + kTile, 64);
+  _tile_stored(2, sums + 2 * kTile, 64);
+  _tile_stored(3, sums + 3 * kTile, 64);
+}
+
+// 16 rows by 4 blocks: each weight is loaded once.
+inline void one_by_four(const Piece& p) {
+  begin_sums();
   for (std::ptrdiff_t k = 0; k < p.depth; k += kDepth) {
     _tile_loadd(4, p.values + k, p.depth);
     _tile_loadd(5, p.weights[0] + k * kLanes, 64);
@@ -49,19 +61,13 @@ inline void one_by_four(const Piece& p) {
     _tile_loadd(5, p.weights[3] + k * kLanes, 64);
     _tile_dpbusd(3, 4, 5);
   }
-  _tile_stored(0, p.sums, 64);
-  _tile_stored(1, p.sums + kTile, 64);
-  _tile_stored(2, p.sums + 2 * kTile, 64);
-  _tile_stored(3, p.sums + 3 * kTile, 64);
+  store_sums(p.sums);
 }
 
 // 32 rows by 2 blocks: four products for four loads.
 inline void two_by_two(const Piece& p) {
   const std::uint8_t* below = p.values + kLanes * p.depth;
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
+  begin_sums();
   for (std::ptrdiff_t k = 0; k < p.depth; k += kDepth) {
     _tile_loadd(4, p.values + k, p.depth);
     _tile_loadd(6, p.weights[0] + k * kLanes, 64);
@@ -72,10 +78,7 @@ inline void two_by_two(const Piece& p) {
     _tile_dpbusd(2, 5, 6);
     _tile_dpbusd(3, 5, 7);
   }
-  _tile_stored(0, p.sums, 64);
-  _tile_stored(1, p.sums + kTile, 64);
-  _tile_stored(2, p.sums + 2 * kTile, 64);
-  _tile_stored(3, p.sums + 3 * kTile, 64);
+  store_sums(p.sums);
 }
 
 template <class Sink>
@@ -123,6 +126,4 @@ void products(const Linear& w, const Rows& x, Sink& sink) {
 #include "norms_attention_kernels.h"
 #include "products_kernels.h"
 
-const vq::Kernels vq::amx_kernels = {
-    Isa::amx,           quantise_kernel, linear_kernel,    argmax_kernel, integers_kernel,
-    layer_norm_kernel, softmax_kernel,  attention_kernel, transpose_kernel};
+const vq::Kernels vq::amx_kernels = vq::kernels_of(vq::Isa::amx);

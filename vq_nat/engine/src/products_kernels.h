@@ -292,5 +292,11 @@ void quantise_kernel(const float* x, int rows, int in, int stride, std::uint8_t*
     quantise_row(x + r * stride, in, values + r * depth, scales + r);
 }
 
+// The table of the instruction set that this file is compiled for.
+constexpr Kernels kernels_of(Isa isa) {
+  return {isa,               quantise_kernel, linear_kernel,    argmax_kernel,   integers_kernel,
+          layer_norm_kernel, softmax_kernel,  attention_kernel, transpose_kernel};
+}
+
 }  // namespace
 }  // namespace vq

@@ -16,6 +16,4 @@ void products(const Linear& w, const Rows& x, Sink& sink) {
 #include "norms_attention_kernels.h"
 #include "products_kernels.h"
 
-const vq::Kernels vq::vnni_kernels = {
-    Isa::vnni,           quantise_kernel, linear_kernel,    argmax_kernel, integers_kernel,
-    layer_norm_kernel, softmax_kernel,  attention_kernel, transpose_kernel};
+const vq::Kernels vq::vnni_kernels = vq::kernels_of(vq::Isa::vnni);
