@@ -20,6 +20,7 @@ from ..translation.onnx.export import export_checkpoint
 from ..translation.onnx.runtime import FORMAT
 from ..translation.translator import Translator
 from .exports import number_format_of
+from .loaded import LoadedEngine
 from .native import NativeEngine
 
 ENGINES = ("torch", "onnx", "ctranslate2", "vq-nat")
@@ -41,7 +42,7 @@ class Engine(Protocol):
         """Names sizes and number format for a row."""
 
 
-class TorchEngine:
+class TorchEngine(LoadedEngine):
     """Our own decoding, of our models and of fairseq's.
 
     Args:
@@ -59,33 +60,17 @@ class TorchEngine:
         decoding: Mapping[str, Any],
     ) -> None:
         options = {"autocast": autocast, **decoding}
-        self.decoding, self.autocast = options, options["autocast"]
-        self.translator = load(checkpoint, device=device, **options)
-
-    def translate(
-        self,
-        sentences: list[str],
-        batch_size: int,
-        references: list[str] | None = None,
-    ) -> list[str]:
-        """Translates raw sentences."""
-        if references is None:
-            return self.translator.translate(sentences, batch_size)
-        return self.translator.translate(sentences, batch_size, references=references)
-
-    def passes(self, sentences: list[str], batch_size: int) -> list[int]:
-        """Returns how often the teacher read each sentence, where it verifies."""
-        return [h.passes for h in self.translator.hypotheses(sentences, batch_size)]
+        self.autocast = options["autocast"]
+        super().__init__(load(checkpoint, device=device, **options), options)
 
     def describe(self) -> Sizes:
         """Names the sizes that matter; None for what the model does not have."""
-        parallel = self.translator.parallel
         parameters, dtype = self.describe_numbers()
         return {
             "parameters": parameters,
             "dtype": dtype,
-            "beam": None if parallel else self.decoding.get("beam", 1),
-            "passes": self.decoding.get("passes", 0) if parallel else None,
+            "beam": self.beam,
+            "passes": self.refinements,
             **self.describe_latents(),
         }
 

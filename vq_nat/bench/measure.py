@@ -16,12 +16,11 @@ from ..translation.loading import languages_of
 from .conditions import Conditions
 from .engines import (
     Engine,
-    NativeEngine,
-    TorchEngine,
     describe_decoding,
     engine_versions,
 )
 from .lengths import quality_by_length
+from .loaded import LoadedEngine
 from .machine import calibrate, describe_machine
 from .quality import Quality, comet, score
 from .sentences import TestSet
@@ -138,7 +137,7 @@ def measure_passes(
     """Returns how often a verifying teacher reads a sentence in the mean, or None."""
     if not system.decoding.get("verify") or system.needs_references:
         return None
-    assert isinstance(engine, (TorchEngine, NativeEngine))
+    assert isinstance(engine, LoadedEngine)
     with pinned_threads(conditions.threads):
         passes = engine.passes(test_set.sources, conditions.batch_size)
     return round(sum(passes) / len(passes), 3)

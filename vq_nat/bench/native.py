@@ -13,9 +13,10 @@ from ..engine.weights import FORMATS
 from ..results.rows import Sizes
 from ..translation.export import export_checkpoint, exported_folder
 from .exports import number_format_of
+from .loaded import LoadedEngine
 
 
-class NativeEngine:
+class NativeEngine(LoadedEngine):
     """A latent model or an autoregressive one, and its teacher, as folders.
 
     Args:
@@ -43,31 +44,18 @@ class NativeEngine:
             teacher = Path(options["teacher"])
             options["teacher"] = exported_folder(teacher, kind, export)
         folder = exported_folder(checkpoint, kind, export)
-        self.decoding = options
-        self.model = load(folder, device=device, threads=threads, **options)
-
-    def translate(
-        self,
-        sentences: list[str],
-        batch_size: int,
-        references: list[str] | None = None,
-    ) -> list[str]:
-        """Translates raw sentences."""
-        return self.model.translate(sentences, batch_size, references=references)
-
-    def passes(self, sentences: list[str], batch_size: int) -> list[int]:
-        """Returns how often the teacher read each sentence, where it verifies."""
-        return [h.passes for h in self.model.hypotheses(sentences, batch_size)]
+        translator = load(folder, device=device, threads=threads, **options)
+        super().__init__(translator, options)
 
     def describe(self) -> Sizes:
         """Names sizes and number format; None for what the model does not have."""
-        description, latent = self.model.description, self.model.parallel
+        description, latent = self.translator.description, self.translator.parallel
         learned = description.get("codes") == "learned"
         return {
             "parameters": description["parameters"],
             "dtype": description["number_format"],
-            "beam": None if latent else self.decoding.get("beam", 1),
-            "passes": self.decoding.get("passes", 0) if latent else None,
+            "beam": self.beam,
+            "passes": self.refinements,
             "n_c": description["chunk"].bit_length() - 1 if learned else None,
             "words_per_code": description["chunk"] if latent else None,
             "n_s": description.get("samples"),
