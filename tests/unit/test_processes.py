@@ -18,8 +18,9 @@ FAMILY = (
     "print(os.getpid(), child.pid, flush=True); child.wait()"
 )
 PARENT = f"""
-import sys, time
+import signal, sys, time
 from vq_nat.processes import command_group
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 with command_group([sys.executable, "-c", {FAMILY!r}]):
     time.sleep(60)
 """
@@ -53,8 +54,11 @@ def test_nothing_outlives_its_parent(how: signal.Signals) -> None:
     pids = [int(pid) for pid in parent.stdout.readline().split()]
     assert len(pids) == 2 and all(map(alive, pids))
     os.kill(parent.pid, how)
-    parent.wait()
-    parent.stdout.close()
+    try:
+        parent.wait(timeout=30)  # far less than any of them sleeps
+    finally:
+        parent.kill()
+        parent.stdout.close()
     assert gone(pids)
 
 
