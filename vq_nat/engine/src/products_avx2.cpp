@@ -23,10 +23,15 @@ inline __m256i four(__m256i sums, __m256i values, __m256i weights, __m256i sizes
   return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
-inline I multiply(I sums, const std::uint8_t* values, const Group& w) {
+using Spread = __m256i;
+
+inline Spread spread(const std::uint8_t* values) {
   std::int32_t bytes;
   std::memcpy(&bytes, values, 4);
-  const __m256i x = _mm256_set1_epi32(bytes);
+  return _mm256_set1_epi32(bytes);
+}
+
+inline I multiply(I sums, const Spread& x, const Group& w) {
   return {four(sums.a, x, w.weights.a, w.sizes.a), four(sums.b, x, w.weights.b, w.sizes.b)};
 }
 

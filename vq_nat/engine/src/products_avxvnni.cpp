@@ -14,12 +14,17 @@ inline Group group(const std::int8_t* weights) {
   return {_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1)};
 }
 
-inline I multiply(I sums, const std::uint8_t* values, const Group& weights) {
+using Spread = __m256i;
+
+inline Spread spread(const std::uint8_t* values) {
   std::int32_t four;
   std::memcpy(&four, values, 4);
-  const __m256i value = _mm256_set1_epi32(four);
-  return {_mm256_dpbusd_avx_epi32(sums.a, value, weights.a),
-          _mm256_dpbusd_avx_epi32(sums.b, value, weights.b)};
+  return _mm256_set1_epi32(four);
+}
+
+inline I multiply(I sums, const Spread& values, const Group& weights) {
+  return {_mm256_dpbusd_avx_epi32(sums.a, values, weights.a),
+          _mm256_dpbusd_avx_epi32(sums.b, values, weights.b)};
 }
 
 }  // namespace

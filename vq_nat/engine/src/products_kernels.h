@@ -163,10 +163,8 @@ inline void dense_piece(const Linear& w, const Rows& x, int row, int block, Sink
 
 template <int B, class Sink>
 inline void dense_column(const Linear& w, const Rows& x, int block, Sink& sink) {
-  int row = 0;
-  for (; row + kRowsAtOnce <= x.rows; row += kRowsAtOnce)
-    dense_piece<kRowsAtOnce, B>(w, x, row, block, sink);
-  for (; row < x.rows; ++row) dense_piece<1, B>(w, x, row, block, sink);
+  in_pieces<kRowsAtOnce>(
+      x.rows, [&](int row, auto size) { dense_piece<size, B>(w, x, row, block, sink); });
 }
 
 template <class Sink>

@@ -5,7 +5,8 @@
 //   constexpr int kProductRows, kProductBlocks;
 //   struct Group;   four weights of each of 16 columns, ready to multiply
 //   Group group(const std::int8_t*);
-//   I multiply(I sums, const std::uint8_t* four values, const Group&).
+//   Spread spread(const std::uint8_t* four);   four values of a row, for all columns
+//   I multiply(I sums, const Spread&, const Group&).
 // Where `products` is no more than this, the file says so.
 #pragma once
 
@@ -25,8 +26,9 @@ inline void product(const Linear& w, const Rows& x, int row, int block, Sink& si
   for (std::ptrdiff_t k = 0; k < w.in; k += 4) {
     Group four[B];
     each_of<B>([&](auto b) { four[b] = group(weights + b * size + k * kLanes); });
-    each_pair<R, B>([&](auto r, auto b) {
-      sums[r][b] = multiply(sums[r][b], values + r * depth + k, four[b]);
+    each_of<R>([&](auto r) {
+      const Spread x = spread(values + r * depth + k);
+      each_of<B>([&](auto b) { sums[r][b] = multiply(sums[r][b], x, four[b]); });
     });
   }
   alignas(64) std::int32_t stored[B][R][kLanes];  // sinks take rows in loops
@@ -37,21 +39,10 @@ inline void product(const Linear& w, const Rows& x, int row, int block, Sink& si
   }
 }
 
-// The last rows, fewer than R.
-template <int R, int B, class Sink>
-inline void last_rows(const Linear& w, const Rows& x, int row, int block, Sink& sink) {
-  if constexpr (R > 1) {
-    if (x.rows - row < R) return last_rows<R - 1, B>(w, x, row, block, sink);
-  }
-  if (row < x.rows) product<R, B>(w, x, row, block, sink);
-}
-
 template <int B, class Sink>
 void all_rows(const Linear& w, const Rows& x, int block, Sink& sink) {
-  int row = 0;
-  for (; row + kProductRows <= x.rows; row += kProductRows)
-    product<kProductRows, B>(w, x, row, block, sink);
-  last_rows<kProductRows, B>(w, x, row, block, sink);
+  in_pieces<kProductRows>(
+      x.rows, [&](int row, auto size) { product<size, B>(w, x, row, block, sink); });
 }
 
 template <class Sink>

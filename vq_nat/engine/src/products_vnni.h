@@ -11,10 +11,18 @@ using Group = __m512i;
 
 inline Group group(const std::int8_t* weights) { return _mm512_loadu_si512(weights); }
 
-inline I multiply(I sums, const std::uint8_t* values, const Group& weights) {
+using Spread = __m512i;
+
+inline Spread spread(const std::uint8_t* values) {
   std::int32_t four;
   std::memcpy(&four, values, 4);
-  return {_mm512_dpbusd_epi32(sums.v, _mm512_set1_epi32(four), weights)};
+  Spread all = _mm512_set1_epi32(four);
+  asm("" : "+v"(all));  // read once: not by each instruction that multiplies with it
+  return all;
+}
+
+inline I multiply(I sums, const Spread& values, const Group& weights) {
+  return {_mm512_dpbusd_epi32(sums.v, values, weights)};
 }
 
 }  // namespace

@@ -24,5 +24,27 @@ template <int R, int B, class Part>
   each_of<R>([&](auto r) { each_of<B>([&](auto b) { part(r, b); }); });
 }
 
+// Calls part(n) with n as a constant; n is from 1 to N.
+template <int N, class Part>
+inline void as_constant(int n, Part part) {
+  if constexpr (N > 1) {
+    if (n < N) return as_constant<N - 1>(n, part);
+  }
+  part(std::integral_constant<int, N>{});
+}
+
+// Cuts rows into as few pieces of at most N as there can be and calls part(first, size)
+// with each, the size as a constant. Pieces are nearly equal: 8 rows as 4 + 4 take less
+// time than as 6 + 2, since few rows wait for the weights.
+template <int N, class Part>
+inline void in_pieces(int rows, Part part) {
+  int left = (rows + N - 1) / N;
+  for (int row = 0; left > 0; --left) {
+    const int size = (rows - row + left - 1) / left;
+    as_constant<N>(size, [&](auto n) { part(row, n); });
+    row += size;
+  }
+}
+
 }  // namespace
 }  // namespace vq
