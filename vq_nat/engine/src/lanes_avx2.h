@@ -27,6 +27,7 @@ inline __m256i lanes(int n, int first) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), eight(first));
 }
 inline F all(float a) { return {_mm256_set1_ps(a), _mm256_set1_ps(a)}; }
+inline F spread(float a) { return all(a); }  // for several vectors; see lanes_avx512.h
 inline I alli(std::int32_t a) { return {_mm256_set1_epi32(a), _mm256_set1_epi32(a)}; }
 inline I count() { return {eight(0), eight(8)}; }
 inline F load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }

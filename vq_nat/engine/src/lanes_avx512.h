@@ -18,6 +18,13 @@ struct I {
 
 inline __mmask16 lanes(int n) { return static_cast<__mmask16>((1u << n) - 1); }
 inline F all(float a) { return _mm512_set1_ps(a); }
+// The same for what several vectors are multiplied with: read once, into a register, and
+// not by each instruction again.
+inline F spread(float a) {
+  __m512 value = _mm512_set1_ps(a);
+  asm("" : "+v"(value));
+  return value;
+}
 inline I alli(std::int32_t a) { return {_mm512_set1_epi32(a)}; }
 inline I count() {
   return {_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)};

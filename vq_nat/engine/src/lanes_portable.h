@@ -28,6 +28,7 @@ inline V each(Function function) {
 inline F all(float a) {
   return each<F>([=](int) { return a; });
 }
+inline F spread(float a) { return all(a); }  // for several vectors; see lanes_avx512.h
 inline I alli(std::int32_t a) {
   return each<I>([=](int) { return a; });
 }

@@ -147,7 +147,7 @@ inline void dense_piece(const Linear& w, const Rows& x, int row, int block, Sink
     F v[B];
     each_of<B>([&](auto b) { v[b] = load(weights + b * size + k * kLanes); });
     each_of<R>([&](auto r) {
-      const F a = all(from[r * stride + k]);
+      const F a = spread(from[r * stride + k]);
       each_of<B>([&](auto b) { y[r][b] = fma(a, v[b], y[r][b]); });
     });
   }
