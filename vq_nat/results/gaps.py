@@ -37,6 +37,8 @@ class Gap(NamedTuple):
 def told(line: Line, *names: str) -> Gap | None:
     """Returns the mean difference that a line's rows tell, with the largest p-value.
 
+    None if not every row was compared: the mean of some seeds is not that of all.
+
     Args:
         line: the line.
         names: where in its rows the comparison stands.
@@ -44,7 +46,9 @@ def told(line: Line, *names: str) -> Gap | None:
     gaps = line.values(*names, "bleu")
     signs = {gap > 0 for gap in gaps}
     p = max(line.values(*names, "bleu_p"), default=None)
-    return Gap(mean(gaps), p, len(signs) > 1) if gaps else None
+    if not gaps or len(gaps) < len(line.rows):
+        return None
+    return Gap(mean(gaps), p, len(signs) > 1)
 
 
 def between(lower: Line, higher: Line) -> Gap:
