@@ -15,7 +15,6 @@ there. Pin it to as many quiet cores as it has threads (`taskset -c 0`).
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
@@ -195,10 +194,10 @@ def write_report(folder: Path) -> None:
         ValueError: without rows.
     """
     from examples.lib.engine_report import draw, report
+    from vq_nat.results.rows import rows_of_kind
     from vq_nat.writing import write_text
 
-    rows = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    rows = [row for row in rows if row.get("kind") == KIND]
+    rows = rows_of_kind(folder, KIND)
     if not rows:
         raise ValueError(f"{folder} must hold rows, but has none.")
     picture = folder / "bench_engine.png"

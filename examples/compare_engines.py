@@ -31,13 +31,12 @@ from vq_nat.bench.machine import describe_machine
 from vq_nat.bench.quality import score
 from vq_nat.bench.sentences import TestSet
 from vq_nat.engine.weights import FORMATS
-from vq_nat.files import read_json
-from vq_nat.results.rows import Machine
+from vq_nat.results.rows import Machine, rows_of_kind
 from vq_nat.results.tables import Column, made_on, markdown, number, percent
 from vq_nat.translated import Hypothesis
 from vq_nat.translation.export import export_checkpoint
 from vq_nat.translation.loading import languages_of
-from vq_nat.writing import write_json
+from vq_nat.writing import write_json, write_text
 
 Decoding = dict[str, Any]
 LATENT: dict[str, Decoding] = {
@@ -45,6 +44,7 @@ LATENT: dict[str, Decoding] = {
     "beam 4": {"candidates": 4},
 }
 AUTOREGRESSIVE: dict[str, Decoding] = {"greedy": {"beam": 1}, "beam 4": {"beam": 4}}
+KIND = "engine_agreement"  # of rows
 RANKED = 10  # candidates of noisy parallel decoding
 
 
@@ -220,7 +220,7 @@ def main(arguments: list[str] | None = None) -> None:
     print(markdown(COLUMNS, rows))
     if options.out is not None:
         row: AgreementRow = {
-            "kind": "engine_agreement",
+            "kind": KIND,
             **describe_machine("cpu", torch.get_num_threads()),
             "label": options.label or options.out.stem,
             "corpus": options.corpus,
@@ -229,8 +229,7 @@ def main(arguments: list[str] | None = None) -> None:
         }
         write_json(row, options.out)
         folder = options.out.parent
-        known = [read_json(path, "row") for path in sorted(folder.glob("*.json"))]
-        (folder / "report.md").write_text(report(known), encoding="utf-8")
+        write_text(report(rows_of_kind(folder, KIND)), folder / "report.md")
 
 
 if __name__ == "__main__":

@@ -21,11 +21,13 @@ def test_the_engine_agrees_with_a_model(
     known = (tmp_corpus / "dict.de.txt").read_text().splitlines()
     words = [line.split()[0] for line in known]
     shortlist.write_text("\t" + " ".join(words) + "\n")  # all, for every sentence
+    (tmp_path / "settings.json").write_text("{}")  # no row: of somebody else
     arguments += ["--shortlist", str(shortlist), "--corpus", "copies"]
     compare_engines.main([*arguments, "--label", "a student", "--out", str(out)])
     assert "| greedy | float32 | 100.00 % | 100.00 % |" in capsys.readouterr().out
     row = json.loads(out.read_text())
     assert (row["corpus"], row["sentences"]) == ("copies", 9)
+    assert (tmp_path / "report.md").read_text().count("\n## ") == 1
     kinds = [(one["search"], one["number_format"]) for one in row["agreement"]]
     assert len(set(kinds)) == len(kinds) == 6
     for place, one in enumerate(row["agreement"]):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+from ..files import read_json
 from ..writing import write_json, write_text
 
 
@@ -258,6 +259,16 @@ def row_path(folder: Path, corpus: str, system: str) -> Path:
 def write_row(row: Row, folder: Path) -> Path:
     """Writes FOLDER/CORPUS/SYSTEM.json, never seen half-written."""
     return write_json(row, row_path(folder, row["corpus"], row["system"]))
+
+
+def rows_of_kind(folder: Path, kind: str) -> list[Any]:
+    """Reads the rows of a kind among all JSON files of a folder, by name.
+
+    Raises:
+        BadFile: if a file is none.
+    """
+    rows = [read_json(path, "row") for path in sorted(folder.glob("*.json"))]
+    return [row for row in rows if row.get("kind") == kind]
 
 
 def outputs_path(path: Path, test_set: str) -> Path:
