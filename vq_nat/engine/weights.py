@@ -61,16 +61,16 @@ class Writer:
     def latent(self, model: Any) -> Tensors:
         """Yields what a latent model has, without its compressor."""
         table = array(model.embed_tokens.weight)
-        yield "embed.table", table * numpy.float32(model.cfg.encoder_embed_dim**0.5)
+        scaled = table * numpy.float32(model.cfg.encoder_embed_dim**0.5)
+        yield "embed.table", scaled
         yield "positions.table", array(model.decoder.positions.table)
         yield "hidden_word", array(model.hidden_word)
-        yield from self._linear("output", table, None)
+        yield from self._output(table, None, scaled)
         yield from self._stage("encoder", model.encoder)
         yield from self._stage("decoder", model.decoder)
         yield from self._predictor(model)
         if writes_words(model):  # the first code follows the end of a sentence before
-            scale = numpy.float32(model.cfg.encoder_embed_dim**0.5)
-            yield "predictor.begin", table[END_OF_SENTENCE] * scale
+            yield "predictor.begin", scaled[END_OF_SENTENCE]
         each = zip(model.decoder.doublings, model.decoder.refinements)
         for number, (doubling, refinement) in enumerate(each):
             yield from self._layer(f"decoder.doublings.{number}", [doubling])
@@ -92,9 +92,24 @@ class Writer:
         yield from positions(model)
         projection = model.decoder.output_projection
         bias = None if projection.bias is None else array(projection.bias)
-        yield from self._linear("output", array(projection.weight), bias)
+        yield from self._output(array(projection.weight), bias, target)
         yield from self._stage("encoder", model.encoder)
         yield from self._stage("decoder", model.decoder)
+
+    def _output(self, weight: Array, bias: Array | None, embedding: Array) -> Tensors:
+        """Yields what words are scored with.
+
+        In int8 the best words are compared once more in float32: with the embedding by
+        a factor where that is the same, else with a table of its own.
+        """
+        yield from self._linear("output", weight, bias)
+        if self.number_format != "int8":
+            return
+        factor = factor_between(embedding, weight)
+        if factor is None:
+            yield "output.rows", weight
+        else:
+            yield "output.of_embedding", numpy.array([factor], numpy.float32)
 
     def _predictor(self, model: Any) -> Tensors:
         predictor = model.predictor
@@ -153,6 +168,15 @@ def norm(name: str, layer: Any) -> Tensors:
     """Yields a layer normalisation."""
     yield f"{name}.weight", array(layer.weight)
     yield f"{name}.bias", array(layer.bias)
+
+
+def factor_between(one: Array, other: Array) -> float | None:
+    """Returns the factor from one matrix to another, None if there is none."""
+    place = numpy.unravel_index(numpy.abs(one).argmax(), one.shape)
+    if one.shape != other.shape or not one[place]:
+        return None
+    factor = other[place] / one[place]
+    return float(factor) if numpy.allclose(one * factor, other, 1e-6, 0) else None
 
 
 def scaled_embedding(side: Any) -> Array:

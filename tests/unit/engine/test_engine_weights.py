@@ -221,11 +221,16 @@ def test_a_model_becomes_tensors(
     assert f"encoder.layers.1.self_attn.qkv.{kind}" in tensors
     assert tensors["predictor.memory.bias"].shape == (2 * 2 * width,)
     assert ("predictor.output.rows" in tensors) == (number_format == "int8")
+    assert ("output.of_embedding" in tensors) == (number_format == "int8")
     assert tensors["embed.table"] == pytest.approx(
         model.embed_tokens.weight.detach().numpy() * width**0.5
     )
     assert "compressor" not in " ".join(tensors)
     assert all(numpy.isfinite(tensor).all() for tensor in tensors.values())
+    apart = teacher_of(pre_norm=True)
+    projection = apart.decoder.output_projection
+    projection.weight = torch.nn.Parameter(projection.weight + 0.1)
+    assert ("output.rows" in tensors_of(apart, number_format)) == (kind == "packed")
     post = tensors_of(teacher_of(pre_norm=False), number_format)
     assert "encoder.norm.weight" not in post and "decoder.norm.weight" not in post
     pre = tensors_of(teacher_of(pre_norm=True), number_format)

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from tests.unit.translation.conftest import PAD, batch
+from tests.unit.translation.conftest import PAD, VOCABULARY, batch
 from vq_nat import engine
 from vq_nat.engine.packing import read_tensors, write_tensors
+from vq_nat.engine.shortlist import lexicon_of
 from vq_nat.translation.decoding.generator import IterativeLatentGenerator
 from vq_nat.translation.decoding.lengths import LengthRule
 
@@ -58,12 +59,83 @@ def test_int8_knows_the_order_of_codes_that_it_rounds_to_the_same(
     assert set(found.codes) == {5}
 
 
-def test_a_file_without_rows_of_the_codes_is_read(
+def prefer_slightly(model: Any, better: int, worse: int) -> None:
+    """Lets a model choose one word always, which int8 rounds to the same as another."""
+    last = model.decoder.layer_norm
+    table = model.decoder.embed_tokens if is_teacher(model) else model.embed_tokens
+    with torch.no_grad():
+        last.weight.zero_()  # the same state always
+        last.bias.fill_(0.5)[0] = 1
+        if not is_teacher(model) and model.cfg.vq_kind == "words":
+            model.predictor.layer_norm.weight.zero_()
+            model.predictor.layer_norm.bias.copy_(last.bias)
+        table.weight.zero_()
+        table.weight[[better, worse], 0] = 1  # a step of an integer is 1/127 here
+        table.weight[better, 1:], table.weight[worse, 1:] = 0.0039, 0.003
+
+
+def is_teacher(model: Any) -> bool:
+    """Tells whether a model writes word for word."""
+    return not hasattr(model, "predictor")
+
+
+@pytest.mark.parametrize("search", ["greedy", "beam"])
+@pytest.mark.parametrize(
+    ("kind", "shortlist"),  # where codes are words there is none
+    [
+        ("words", False),
+        *[(kind, on) for kind in ("codes", "autoregressive") for on in (False, True)],
+    ],
+)
+def test_int8_knows_the_order_of_words_that_it_rounds_to_the_same(
+    build_latent: Any,
+    teacher_of: Any,
+    to_engine: Any,
+    options_of: Any,
+    kind: str,
+    search: str,
+    shortlist: bool,
+) -> None:
+    options = {"vq_kind": "words", "words_per_code": 2} if kind == "words" else {}
+    latent = kind != "autoregressive"
+    model = build_latent(**options) if latent else teacher_of(True)
+    prefer_slightly(model, better=9, worse=7)
+    allowed = [*range(4, VOCABULARY)]
+    every = lexicon_of({}, allowed, sources=VOCABULARY, targets=VOCABULARY)
+    given = [every] if shortlist else []
+    options = options_of(search=search, min_length=8, max_len_b=8, want_scores=True)
+    engines = [to_engine(model, number) for number in ("int8", "float32")]
+    (own,), (exact,) = (
+        one.translate([[5, 6, 2]], options, *given)[0][:1] for one in engines
+    )
+    assert own.tokens == exact.tokens and set(own.tokens[:-1]) == {9}
+    assert own.positional_scores == pytest.approx(exact.positional_scores, abs=0.01)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_chosen_word_has_the_score_that_it_is_given_when_it_is_asked_for(
+    teacher_of: Any, to_engine: Any, options_of: Any, shared: bool
+) -> None:
+    torch.manual_seed(1)
+    model, rows = teacher_of(True), sources()
+    if not shared:
+        projection = model.decoder.output_projection
+        projection.weight = torch.nn.Parameter(torch.randn_like(projection.weight))
+    options = options_of(max_len_b=10, want_scores=True)
+    whole = to_engine(model, "int8")
+    best = [one for (one,) in whole.translate(rows, options)]
+    scores = whole.score(rows, [one.tokens for one in best])
+    for one, score in zip(best, scores, strict=True):
+        assert list(one.positional_scores) == pytest.approx(list(score), abs=1e-5)
+
+
+def test_a_file_without_rows_in_float32_is_read(
     build_latent: Any, described: Any, options_of: Any
 ) -> None:
     path, description = described(build_latent(), "int8")
     tensors = read_tensors(Path(path))
     del tensors["predictor.output.rows"], tensors["predictor.output.bias"]
+    del tensors["output.of_embedding"]
     write_tensors(Path(path), tensors)
     model = engine.engine().Model(path, description)
     ((found,),) = model.translate([[5, 6, 2]], options_of(max_len_b=5))

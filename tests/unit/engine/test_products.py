@@ -159,6 +159,19 @@ def test_of_equal_logits_the_first_column_wins(name):
     assert engine().argmax(weights_of(whole), x)[0].tolist() == [20, 20]
 
 
+@given(
+    st.integers(1, 700), st.integers(1, 9), st.sampled_from([3, 50, 10**6]), st.data()
+)
+@settings(max_examples=60, deadline=None)
+def test_the_best_of_a_row_are_those_of_sorting(size, count, values, data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    row = rng.integers(0, values, size).astype(np.float32)  # few values: many are equal
+    row[rng.random(size) < data.draw(st.sampled_from([0, 0.01, 1]))] = np.nan
+    least = np.where(np.isnan(row), -np.inf, row)
+    wanted = sorted(range(size), key=lambda place: -least[place])[:count]
+    assert engine().best(row, count) == wanted
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_negative_logits_beat_the_columns_that_fill_a_block(name):
     engine().choose(name)

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "isa.h"
+#include "layers_top.h"
 #include "norms_attention.h"
 #include "products.h"
 
@@ -100,6 +101,14 @@ py::tuple argmax_door(const Weights& w, Floats x, bool log_sum_exp) {
     sums.mutable_at(r) = best[r].log_sum_exp;
   }
   return py::make_tuple(columns, logits, sums);
+}
+
+py::list best_door(const Floats& row, int count) {
+  std::vector<Candidate> best;
+  best_of_row(row.data(), static_cast<int>(row.size()), 0, 0.0f, count, best);
+  py::list words;
+  for (const Candidate& one : best) words.append(one.word);
+  return words;
 }
 
 // The integers of rows that are given as int8, so that extremes can be tried.
@@ -279,6 +288,7 @@ void bind_kernels(py::module_& m) {
   m.def("linear", linear_door, arg("weights"), arg("x"), arg("after") = "nothing",
         arg("residual") = py::none());
   m.def("argmax", argmax_door, arg("weights"), arg("x"), arg("log_sum_exp") = false);
+  m.def("best", best_door, arg("row"), arg("count"), "The places of a row's largest.");
   m.def("integers", integers_door, arg("weights"), arg("x"));
   m.def("quantise", quantise_door, arg("x"));
   m.def("shortlist", shortlist_door, arg("weights"), arg("x"), arg("columns"));

@@ -14,7 +14,7 @@ struct Kernels {
                    float* scales);
   void (*linear)(const Linear&, const Rows&, float* y, int stride, After,
                  const float* residual);
-  void (*argmax)(const Linear&, const Rows&, Best*, bool log_sum_exp);
+  void (*argmax)(const Linear&, const Rows&, Best*, bool log_sum_exp, LaneBests* lanes);
   void (*integers)(const Linear&, const Rows&, std::int32_t* y);
   void (*layer_norm)(const Norm&, const float* x, int rows, float* y);
   void (*softmax)(float* x, int rows, int columns, int stride, bool logarithm);

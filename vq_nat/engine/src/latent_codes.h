@@ -51,7 +51,7 @@ class Predictor {
 
  private:
   bool words() const { return weights_.description.codes == Codes::words; }
-  void sharpen(const float* states, int count, float* logits) const;
+  void sharpen_row(const float* state, float* logits) const;
   void embed_previous(const Row* rows, int count, int position, float* x) const;
   void embed_codes(const Row& row, float* x, float* part) const;
 

@@ -10,7 +10,6 @@ namespace vq {
 namespace {
 
 constexpr int kFirstCapacity = 16;
-constexpr int kSharpened = 8;  // logits of a slice
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
 std::size_t size(int count, int width) { return static_cast<std::size_t>(count) * width; }
@@ -72,25 +71,20 @@ float* Predictor::logits(const float* states, int count) {
   float* logits = work_.arena.take<float>(size(count, row_size()));
   const Linear& output = words() ? weights_.output : weights_.code_output;
   apply(output, states, count, logits, work_, After::nothing, row_size());
-  if (weights_.code_rows != nullptr) sharpen(states, count, logits);
+  for (int i = 0; i < count; ++i) {
+    sharpen_row(states + size(i, output.in), logits + size(i, row_size()));
+  }
   return logits;
 }
 
-/// Computes the best logits of each slice again, in float32. Codes follow from codes: of
-/// what int8 gets wrong, most is the order of the best two in this product.
-void Predictor::sharpen(const float* states, int count, float* logits) const {
-  const int width = weights_.description.width;
-  const LinearRows code_rows{width, weights_.code_rows, weights_.code_output.bias};
-  std::vector<Candidate> best;
-  for (int i = 0; i < count; ++i, states += width) {
-    for (int g = 0; g < slices(); ++g, logits += symbols()) {
-      best.clear();
-      best_of_row(logits, symbols(), 0, 0.0f, kSharpened, best);
-      for (const Candidate& one : best) {
-        const int row = g * symbols() + one.word;
-        logits[one.word] = single(code_rows, states, row);
-      }
-    }
+/// Computes the best logits of each slice again, in float32: codes follow from codes.
+void Predictor::sharpen_row(const float* state, float* logits) const {
+  LinearRows exact = words() ? weights_.output_rows : weights_.code_rows;
+  const int outputs = words() ? end() : symbols();
+  for (int g = 0; exact.rows != nullptr && g < slices(); ++g, logits += outputs) {
+    sharpen(exact, state, nullptr, outputs, logits);
+    exact.rows += size(outputs, exact.in);
+    if (exact.bias != nullptr) exact.bias += outputs;
   }
 }
 

@@ -2,17 +2,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace vq {
 namespace {
 
 constexpr float kNever = -1e30f;
 constexpr int kRowsOfLogits = 16;
+constexpr int kRivals = 4;       // at most so many words are compared in float32 with the best
+constexpr float kNear = 0.5f;    // nats: five times and more what int8 is off by
+
+std::size_t size(int count, int width) { return static_cast<std::size_t>(count) * width; }
 
 std::int32_t dot(const Linear& weights, const std::uint8_t* x, int column) {
   const std::int8_t* w =
       weights.packed +
-      static_cast<std::size_t>(column / kLanes) * weights.depth() * kLanes +
+      size(column / kLanes, weights.depth()) * kLanes +
       column % kLanes * 4;
   std::int32_t sum = 0;
   for (int k = 0; k < weights.depth(); k += 4, w += 4 * kLanes, x += 4) {
@@ -23,49 +28,53 @@ std::int32_t dot(const Linear& weights, const std::uint8_t* x, int column) {
 
 float dot_float(const Linear& weights, const float* x, int column) {
   const float* w = weights.dense +
-                   static_cast<std::size_t>(column / kLanes) * weights.in * kLanes +
+                   size(column / kLanes, weights.in) * kLanes +
                    column % kLanes;
   float sum = 0.0f;
   for (int k = 0; k < weights.in; ++k, w += kLanes) sum = std::fma(x[k], *w, sum);
   return sum;
 }
 
-/// Eight sums side by side: an order that no instruction set changes.
-float dot_row(const float* a, const float* b, int count) {
-  constexpr int kAtOnce = 8;
-  float sums[kAtOnce] = {};
-  int i = 0;
-  for (; i + kAtOnce <= count; i += kAtOnce)
-    for (int j = 0; j < kAtOnce; ++j) sums[j] += a[i + j] * b[i + j];
-  float rest = 0.0f;
-  for (; i < count; ++i) rest += a[i] * b[i];
-  for (float sum : sums) rest += sum;
-  return rest;
-}
-
 float bias_of(const float* bias, int column) { return bias == nullptr ? 0.0f : bias[column]; }
 
-}  // namespace
-
-float single(const LinearRows& weights, const float* x, int column) {
-  const float* row = weights.rows + static_cast<std::size_t>(column) * weights.in;
-  return dot_row(x, row, weights.in) + bias_of(weights.bias, column);
+/// Decides among the best of the lanes that int8 finds nearly as good. A rival in the same
+/// lane as the best is not seen: one of sixteen.
+void decide(const LinearRows& exact, const LaneBests& lanes, const float* x, Best& best) {
+  int near[kLanes], count = 0;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const bool other = lanes.column[lane] != best.column;
+    if (other && lanes.logit[lane] > best.logit - kNear) near[count++] = lane;
+  }
+  const int rivals = std::min(count, kRivals);
+  std::partial_sort(near, near + rivals, near + count,
+                    [&](int a, int b) { return lanes.logit[a] > lanes.logit[b]; });
+  if (rivals == 0) return;
+  best.logit = single(exact, x, best.column);
+  for (int i = 0; i < rivals; ++i) {
+    const int column = lanes.column[near[i]];
+    const float logit = single(exact, x, column);
+    const bool wins = logit > best.logit || (logit == best.logit && column < best.column);
+    if (wins) best.logit = logit, best.column = column;
+  }
 }
+
+}  // namespace
 
 float single(const Linear& weights, const Rows& x, int row, int column) {
   const float bias = bias_of(weights.bias, column);
   if (weights.format == Format::float32) {
-    return dot_float(weights, x.x + static_cast<std::size_t>(row) * x.stride, column) + bias;
+    return dot_float(weights, x.x + size(row, x.stride), column) + bias;
   }
-  const auto* values = x.values + static_cast<std::size_t>(row) * x.depth();
+  const auto* values = x.values + size(row, x.depth());
   const auto sum = static_cast<float>(dot(weights, values, column));
   return std::fma(sum, weights.scales[column] * x.scales[row], bias);
 }
 
 Output::Output(const Linear& all, std::vector<int> forbidden, int end,
-               const std::vector<int>& silenced)
+               const std::vector<int>& silenced, const LinearRows& exact)
     : all_(silenced.empty() ? all : without(all, silenced, biases_)),
-      forbidden_(std::move(forbidden)), end_(end) {
+      exact_(exact), forbidden_(std::move(forbidden)), end_(end) {
+  exact_.bias = all_.bias;
   allowed_ = without(all_, forbidden_, allowed_biases_);
   unended_ = without(allowed_, {end}, unended_biases_);
 }
@@ -88,49 +97,95 @@ bool Output::allows(int word, const Asked& asked) const {
   return !forbids(word) && (asked.may_end || word != end_);
 }
 
+const Rows& Output::find(const Linear& some, const float* x, int rows, bool log_sum_exp,
+                         Best* best, Work& work) const {
+  LaneBests* lanes = exact_.rows == nullptr ? nullptr : work.arena.take<LaneBests>(rows);
+  const Rows& input = work.activations.set(some.format, x, rows, some.in);
+  argmax(some, input, best, log_sum_exp, lanes);
+  LinearRows exact = exact_;
+  exact.bias = some.bias;
+  for (int i = 0; lanes != nullptr && i < rows; ++i, x += some.in) {
+    decide(exact, lanes[i], x, best[i]);
+  }
+  return input;
+}
+
+float Output::logit(const Rows& input, const float* x, int row, int word) const {
+  if (exact_.rows == nullptr) return single(all_, input, row, word);
+  return single(exact_, x + size(row, all_.in), word);
+}
+
+float Output::whole_logit(const Best& best, const float* x) const {
+  return exact_.rows == nullptr ? best.logit : single(exact_, x, best.column);
+}
+
+void Output::logits(const Linear& some, const int* words, const float* x, int rows,
+                    float* logits, Work& work) const {
+  apply(some, x, rows, logits, work);
+  for (int i = 0; exact_.rows != nullptr && i < rows; ++i, x += some.in, logits += some.out) {
+    sharpen(exact_, x, words, some.out, logits);
+  }
+}
+
 void Output::best(const float* x, int rows, const Asked& asked, Choice* choices,
                   Work& work) const {
   const InStage stage(work.clock, Stage::output);
   Arena::Frame frame(work.arena);
   Best* best = work.arena.take<Best>(rows);
-  const Rows& input = work.activations.set(all_.format, x, rows, all_.in);
-  argmax(all_, input, best, asked.scores);
+  const Rows& input = find(all_, x, rows, asked.scores, best, work);
   for (int i = 0; i < rows; ++i) {
+    if (asked.scores) best[i].logit = whole_logit(best[i], x + size(i, all_.in));
     const float score = best[i].logit - best[i].log_sum_exp;
     choices[i] = {best[i].column, score, best[i].column == end_ ? score : 0.0f};
     if (best[i].column == end_) continue;  // whoever asks for more: the sum has one order
     if (asked.end_score_of(choices[i].word) || (asked.scores && !allows(choices[i].word, asked))) {
-      choices[i].end_score = single(all_, input, i, end_) - best[i].log_sum_exp;
+      choices[i].end_score = logit(input, x, i, end_) - best[i].log_sum_exp;
     }
   }
   const Linear& rest = asked.may_end ? allowed_ : unended_;
   for (int i = 0; i < rows; ++i) {  // rare: trained models hardly want what they may not
     if (allows(choices[i].word, asked)) continue;
     Best other;
-    const float* row = x + static_cast<std::size_t>(i) * all_.in;
-    argmax(rest, work.activations.set(all_.format, row, 1, all_.in), &other, false);
+    const float* row = x + size(i, all_.in);
+    find(rest, row, 1, false, &other, work);
     choices[i].word = other.column;
-    choices[i].score = other.logit - best[i].log_sum_exp;
+    choices[i].score = whole_logit(other, row) - best[i].log_sum_exp;
   }
+}
+
+Best Output::best_allowed(const float* logits, const int* words, int count, const Asked& asked,
+                          const float* x) const {
+  LaneBests lanes;
+  std::fill_n(lanes.logit, kLanes, -std::numeric_limits<float>::infinity());
+  std::fill_n(lanes.column, kLanes, end_);
+  Best best{-1, 0.0f, 0.0f};
+  for (int j = 0; j < count; ++j) {
+    if (!asked.may_end && (words[j] == end_ || words[j] == asked.padding)) continue;
+    if (best.column < 0 || logits[j] > best.logit) best = {words[j], logits[j], 0.0f};
+    const int lane = words[j] % kLanes;  // as in the product of all words
+    if (logits[j] > lanes.logit[lane]) lanes.logit[lane] = logits[j], lanes.column[lane] = words[j];
+  }
+  if (exact_.rows != nullptr) decide(exact_, lanes, x, best);
+  return best;
 }
 
 void Output::best_of(const Linear& some, const int* words, const float* x, int rows,
                      const Asked& asked, Choice* choices, Work& work) const {
   const InStage stage(work.clock, Stage::output);
   Arena::Frame frame(work.arena);
-  float* logits = work.arena.take<float>(static_cast<std::size_t>(rows) * some.out);
-  apply(some, x, rows, logits, work);
-  if (asked.scores) softmax(logits, rows, some.out, some.out, true);
+  float* logits = work.arena.take<float>(size(rows, some.out));
+  const Rows& input = work.activations.set(some.format, x, rows, some.in);
+  vq::linear(some, input, logits, some.out);
   for (int i = 0; i < rows; ++i, logits += some.out) {
-    int best = -1;
-    choices[i].end_score = 0.0f;
-    for (int j = 0; j < some.out; ++j) {
-      if (words[j] == end_) choices[i].end_score = logits[j];
-      if (!asked.may_end && (words[j] == end_ || words[j] == asked.padding)) continue;
-      if (best < 0 || logits[j] > logits[best]) best = j;
-    }
-    choices[i].word = words[best];
-    choices[i].score = logits[best];
+    const float* row = x + size(i, some.in);
+    const Best best = best_allowed(logits, words, some.out, asked, row);
+    choices[i] = {best.column, best.logit, 0.0f};
+    if (!asked.scores) continue;
+    const float first = logits[0];
+    softmax(logits, 1, some.out, some.out, true);
+    const float log_sum_exp = first - logits[0];
+    choices[i].score = whole_logit(best, row) - log_sum_exp;
+    choices[i].end_score = logit(input, x, i, end_) - log_sum_exp;
   }
 }
 
@@ -139,19 +194,19 @@ void Output::scores(const float* x, int rows, const int* words, float* logp,
   const InStage stage(work.clock, Stage::output);
   Arena::Frame frame(work.arena);
   Best* best = work.arena.take<Best>(rows);
-  const Rows& input = work.activations.set(all_.format, x, rows, all_.in);
-  argmax(all_, input, best, true);
+  const Rows& input = find(all_, x, rows, true, best, work);
   for (int i = 0; i < rows; ++i) {
-    logp[i] = single(all_, input, i, words[i]) - best[i].log_sum_exp;
+    logp[i] = logit(input, x, i, words[i]) - best[i].log_sum_exp;
   }
 }
 
-void log_probs(const Linear& weights, const float* x, int rows, float* logp, Work& work) {
+void Output::log_probs(const Linear& some, const int* words, const float* x, int rows,
+                       float* logp, Work& work) const {
   for (int i = 0; i < rows; i += kRowsOfLogits) {  // what is written stays in the cache
     const int count = std::min(kRowsOfLogits, rows - i);
-    float* part = logp + static_cast<std::size_t>(i) * weights.out;
-    apply(weights, x + static_cast<std::size_t>(i) * weights.in, count, part, work);
-    softmax(part, count, weights.out, weights.out, true);
+    float* part = logp + size(i, some.out);
+    logits(some, words, x + size(i, some.in), count, part, work);
+    softmax(part, count, some.out, some.out, true);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "layers.h"
+#include "layers_rows.h"
 
 namespace vq {
 
@@ -30,9 +31,10 @@ class Output {
  public:
   /// Args: all (V, C); forbidden, words that are never chosen, and keep their share of
   /// the probability all the same, as in the PyTorch models; end of sentence; silenced,
-  /// words that are never chosen and have no share.
+  /// words that are never chosen and have no share; exact, the same in float32 beside
+  /// int8, which decides among the best.
   Output(const Linear& all, std::vector<int> forbidden, int end,
-         const std::vector<int>& silenced = {});
+         const std::vector<int>& silenced = {}, const LinearRows& exact = {});
   Output(const Output&) = delete;
   Output& operator=(const Output&) = delete;
 
@@ -44,6 +46,9 @@ class Output {
                const Asked& asked, Choice* choices, Work& work) const;
   /// Computes log p of a given word of each row.
   void scores(const float* x, int rows, const int* words, float* logp, Work& work) const;
+  /// Computes log p of all words, (R, N), or of those of a shortlist.
+  void log_probs(const Linear& some, const int* words, const float* x, int rows, float* logp,
+                 Work& work) const;
 
   const std::vector<int>& forbidden() const { return forbidden_; }
   int end() const { return end_; }
@@ -56,28 +61,28 @@ class Output {
   static Linear without(const Linear& all, const std::vector<int>& words,
                         std::vector<float>& biases);
 
+  /// Finds the best column of each row, and returns the rows as they were multiplied.
+  const Rows& find(const Linear& some, const float* x, int rows, bool log_sum_exp, Best* best,
+                   Work& work) const;
+  /// Finds the best word of a shortlist among the logits of a row, and decides as `find`.
+  Best best_allowed(const float* logits, const int* words, int count, const Asked& asked,
+                    const float* x) const;
+  /// Returns the logit of one word of a row.
+  float logit(const Rows& input, const float* x, int row, int word) const;
+  /// Returns the logit of the best word, in float32 where there is that.
+  float whole_logit(const Best& best, const float* x) const;
+  /// Computes the logits of all words, or of those of a shortlist.
+  void logits(const Linear& some, const int* words, const float* x, int rows, float* logits,
+              Work& work) const;
+
   std::vector<float> biases_, allowed_biases_, unended_biases_;
   Linear all_, allowed_, unended_;
+  LinearRows exact_;
   std::vector<int> forbidden_;
   int end_;
 };
 
-/// Computes log p of all columns, (R, N).
-void log_probs(const Linear& weights, const float* x, int rows, float* logp, Work& work);
-
 /// Returns one number of a product: x[row] · W[column] + b[column].
 float single(const Linear& weights, const Rows& x, int row, int column);
-
-/// Weights in float32 whose rows lie whole, of which few numbers are wanted.
-struct LinearRows {
-  int in;             // K
-  const float* rows;  // (N, K)
-  const float* bias;  // (N), or null
-};
-
-/// Returns one number of such a product: x · W[column] + b[column]. That above sums in the
-/// order of whole products, whose numbers it must repeat; here none is compared with, and
-/// eight sums side by side take a twentieth of the time.
-float single(const LinearRows& weights, const float* x, int column);
 
 }  // namespace vq

@@ -79,12 +79,14 @@ void rank_by_teacher(Candidates& candidates, const std::vector<float>* scores, f
 
 Model::Model(const std::string& path, const Description& description)
     : weights_(path, description),
-      output_(weights_.output, forbidden(description), description.eos),
-      inside_(weights_.output, {description.bos, description.pad}, description.eos) {
+      output_(weights_.output, forbidden(description), description.eos, {},
+              weights_.output_rows),
+      inside_(weights_.output, {description.bos, description.pad}, description.eos, {},
+              weights_.output_rows) {
   const Description& d = description;
   if (d.kind != Kind::latent || d.codes != Codes::words) return;
   between_ = std::make_unique<Output>(weights_.output, forbidden(d), d.eos,
-                                    std::vector<int>{d.eos, d.pad});
+                                    std::vector<int>{d.eos, d.pad}, weights_.output_rows);
 }
 
 void Model::check(const Options& options, const Lexicon* lexicon) const {

@@ -79,6 +79,20 @@ class Reader {
     return linear;
   }
 
+  /// Reads what the words are scored with once more, in float32: the embedding by a
+  /// factor, or a table of its own. Older files have neither.
+  LinearRows rows_of_words(const Linear& output, const Embedding& embedding) const {
+    LinearRows rows{output.in, nullptr, output.bias};
+    if (output.format == Format::float32) return rows;
+    if (has("output.rows")) {
+      rows.rows = floats("output.rows", {output.out, output.in});
+    } else if (has("output.of_embedding") && embedding.table != nullptr) {
+      rows.rows = embedding.table;
+      rows.scale = *floats("output.of_embedding", {1});
+    }
+    return rows;
+  }
+
   /// Reads a side's own table of positions, or that of both; more rows are no harm.
   const float* positions(const std::string& side, int least, int width) const {
     const std::string own = side + ".positions.table";
@@ -168,6 +182,7 @@ Weights::Weights(const std::string& path, const Description& given)
                        {d.decoder_layers, d.width, d.heads, d.pre_norm, true,
                         d.pre_norm && d.decoder_final_norm});
   output = reader.linear("output", d.width, d.target_vocabulary);
+  output_rows = reader.rows_of_words(output, embed_target);
   encoder_positions = reader.positions("encoder", d.max_source, d.width);
   decoder_positions = reader.positions("decoder", d.max_positions(), d.width);
   if (d.kind == Kind::latent) read_latent();
@@ -185,7 +200,8 @@ void Weights::read_latent() {
   embed_codes = reader.embedding("predictor.embed_codes", codes_in_all, d.width);
   code_output = reader.linear("predictor.output", d.width, codes_in_all + d.slices);
   if (reader.has("predictor.output.rows")) {
-    code_rows = reader.floats("predictor.output.rows", {code_output.out, d.width});
+    const Shape shape{code_output.out, d.width};
+    code_rows = {d.width, reader.floats("predictor.output.rows", shape), code_output.bias};
   }
   codes = reader.embedding("codes", codes_in_all, d.width / d.slices);
   for (int chunk = d.chunk, i = 0; chunk > 1; chunk /= 2, ++i) {

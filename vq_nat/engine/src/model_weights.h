@@ -8,6 +8,7 @@
 
 #include "layers.h"
 #include "layers_embedding.h"
+#include "layers_rows.h"
 #include "model_description.h"
 #include "weights_file.h"
 
@@ -33,12 +34,13 @@ struct Weights {
   const float* decoder_positions = nullptr;  // of predictor and decoder
   Stack encoder, predictor, decoder;
   Linear output;
+  LinearRows output_rows;  // the same in float32, beside int8; not in old files
 
   // Of latent models alone.
   Embedding embed_codes;         // (G · K, C)
   const float* begin = nullptr;  // (C)
   Linear code_output;            // (G · (K + 1), C)
-  const float* code_rows = nullptr;  // the same in float32, beside int8; null in old files
+  LinearRows code_rows;          // the same in float32, beside int8; not in old files
   Embedding codes;               // (G · K, C / G), what lookup gives
   std::vector<Upsampling> upsamplings;
   const float* hidden_word = nullptr;  // (C)

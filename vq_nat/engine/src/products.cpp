@@ -50,9 +50,10 @@ void linear(const Linear& w, const Rows& x, float* y, int stride, After after,
   kernels().linear(w, x, y, stride, after, residual);
 }
 
-void argmax(const Linear& w, const Rows& x, Best* best, bool log_sum_exp) {
+void argmax(const Linear& w, const Rows& x, Best* best, bool log_sum_exp, LaneBests* lanes) {
   check(w, x);
-  kernels().argmax(w, x, best, log_sum_exp);
+  static thread_local Buffer<LaneBests> scratch;
+  kernels().argmax(w, x, best, log_sum_exp, lanes ? lanes : scratch.reserve(x.rows));
 }
 
 void integers(const Linear& w, const Rows& x, std::int32_t* y) {

@@ -90,7 +90,15 @@ struct Best {
   float logit;
   float log_sum_exp;  // over all columns, if asked for; else 0
 };
-void argmax(const Linear& weights, const Rows& x, Best* best, bool log_sum_exp);
+// The best that each lane met among its columns (every 16th), and Σ exp(logit − most).
+struct alignas(64) LaneBests {
+  float logit[kLanes];
+  std::int32_t column[kLanes];
+  float total[kLanes];
+};
+// `lanes` (R), where they are wanted, hold the rivals of the best.
+void argmax(const Linear& weights, const Rows& x, Best* best, bool log_sum_exp,
+            LaneBests* lanes = nullptr);
 
 // The int32 sums Σ_k q[r, k] W[n, k] (R, N) themselves; for tests.
 void integers(const Linear& weights, const Rows& x, std::int32_t* y);

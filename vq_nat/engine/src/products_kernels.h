@@ -80,18 +80,11 @@ struct Integers {
 
 constexpr float kLeast = -std::numeric_limits<float>::infinity();
 
-// Of each row and lane: the best so far, and Σ exp(logit − most).
-struct alignas(64) Running {
-  float logit[16];
-  std::int32_t column[16];
-  float total[16];
-};
-
 template <bool with_sum>
 struct Argmax {
   const Linear& w;
   const Rows& x;
-  Running* rows;
+  LaneBests* rows;
   Columns columns(int block) const {
     Columns c = columns_of(w, block);
     c.bias = only(c.bias, c.count, kLeast);  // no lane behind the last column may win
@@ -104,11 +97,11 @@ struct Argmax {
   }
   template <class Values>
   void finish(int row, int rows, int first, Values values) const {
-    Running* running = this->rows + row;
+    LaneBests* running = this->rows + row;
     const I here = plus(alli(first), count());
     for (int r = 0; r < rows; ++r) update(running[r], here, values(r));
   }
-  static void update(Running& row, const I& here, const F& value) {
+  static void update(LaneBests& row, const I& here, const F& value) {
     const F best = load(row.logit);
     if (with_sum) {
       const F most = max(best, value);
@@ -120,7 +113,7 @@ struct Argmax {
   }
 };
 
-inline Best reduce(const Running& row, bool with_sum) {
+inline Best reduce(const LaneBests& row, bool with_sum) {
   int lane = 0;
   for (int i = 1; i < kLanes; ++i) {
     const bool first = row.logit[i] == row.logit[lane] && row.column[i] < row.column[lane];
@@ -241,7 +234,7 @@ void integers_kernel(const Linear& w, const Rows& x, std::int32_t* y) {
 }
 
 template <bool with_sum>
-void argmax_sum(const Linear& w, const Rows& x, Best* best, Running* rows) {
+void argmax_sum(const Linear& w, const Rows& x, Best* best, LaneBests* rows) {
   for (int r = 0; r < x.rows; ++r) {
     store(all(kLeast), rows[r].logit);
     store(alli(0), rows[r].column);
@@ -256,9 +249,7 @@ void argmax_sum(const Linear& w, const Rows& x, Best* best, Running* rows) {
   for (int r = 0; r < x.rows; ++r) best[r] = reduce(rows[r], with_sum);
 }
 
-void argmax_kernel(const Linear& w, const Rows& x, Best* best, bool with_sum) {
-  static thread_local Buffer<Running> scratch;
-  Running* rows = scratch.reserve(x.rows);
+void argmax_kernel(const Linear& w, const Rows& x, Best* best, bool with_sum, LaneBests* rows) {
   with_sum ? argmax_sum<true>(w, x, best, rows) : argmax_sum<false>(w, x, best, rows);
 }
 

@@ -1,45 +1,12 @@
-// Owns what beams share: the few best among many scores, and who inherits a cache.
+// Owns what beams share: who inherits a cache, and which candidates are kept.
 #pragma once
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <vector>
 
+#include "layers_top.h"
+
 namespace vq {
-
-/// One way to go on: log p with it, the hypothesis it belongs to, and the word.
-struct Candidate {
-  float score;
-  int parent, word;
-};
-
-inline bool better(const Candidate& a, const Candidate& b) {
-  if (a.score != b.score) return a.score > b.score;
-  return a.parent != b.parent ? a.parent < b.parent : a.word < b.word;
-}
-
-/// Appends the `wanted` best of a row of gains, added to what its hypothesis has. What is
-/// no number, because weights were huge, is worst: `better` must be an order.
-inline void best_of_row(const float* gains, int size, int parent, float score, int wanted,
-                        std::vector<Candidate>& best) {
-  const auto first = best.size();
-  const auto most = std::min<std::size_t>(wanted, size);
-  constexpr float kLeast = -std::numeric_limits<float>::infinity();
-  float worst = kLeast;
-  bool full = false;
-  for (int word = 0; word < size; ++word) {
-    if (full && !(gains[word] > worst)) continue;
-    const float gain = std::isnan(gains[word]) ? kLeast : gains[word];
-    auto place = best.end();
-    while (place != best.begin() + first && (place - 1)->score < gain) --place;
-    best.insert(place, {gain, parent, word});
-    if (best.size() - first > most) best.pop_back();
-    full = best.size() - first == most;
-    worst = best.back().score;
-  }
-  for (auto i = first; i < best.size(); ++i) best[i].score += score;
-}
 
 /// Keeps the `wanted` best, in order.
 inline void keep_best(std::vector<Candidate>& candidates, int wanted) {

@@ -1,0 +1,29 @@
+// Owns weights in float32 beside those in int8, of which few numbers are wanted: what int8
+// gets wrong of a choice is mostly the order of the best two in the last product.
+//
+// Letters: K inputs, N outputs.
+#pragma once
+
+namespace vq {
+
+/// Borrows its memory.
+struct LinearRows {
+  int in = 0;                   // K
+  const float* rows = nullptr;  // (N, K); null = there are none
+  const float* bias = nullptr;  // (N), or null
+  float scale = 1.0f;           // weight = row · scale
+};
+
+/// Returns one number of a product: x · W[column] + b[column]. It need not repeat the sums
+/// of whole products, whose order is another: eight sums side by side take a twentieth of
+/// the time.
+float single(const LinearRows& weights, const float* x, int column);
+
+/// Computes the best few of a row's logits again.
+///
+/// Args: words, which row of the weights belongs to each of the `count` logits; null = as
+/// they stand.
+void sharpen(const LinearRows& weights, const float* x, const int* words, int count,
+             float* logits);
+
+}  // namespace vq
