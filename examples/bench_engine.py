@@ -37,7 +37,6 @@ WITHOUT_AMX = {
     "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI",
     "MKL_ENABLE_INSTRUCTIONS": "AVX512_E1",
 }
-STAGED = ("VQ", "words")  # and the autoregressive models
 CALLS_OF_STAGES = 9
 KIND = "engine"  # of rows: those of other scripts have none, or another
 

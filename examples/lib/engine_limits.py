@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from examples.lib.engine_models import Size
+from examples.lib.engine_models import Size, is_latent, latent_layers
 from examples.lib.engine_products import microseconds, weights
 from examples.lib.engine_rows import Stage
 
@@ -84,11 +84,11 @@ def products_of(size: Size, model: str, *, words: int, batch: int) -> list[Produ
 
     Args:
         size: of the model.
-        model: "VQ", "words", or layers such as "6+1".
+        model: "VQ", "words 6+1+2", or layers such as "6+1".
         words: of each sentence, without its end.
         batch: sentences.
     """
-    if model in ("VQ", "words"):
+    if is_latent(model):
         return list(latent_products(size, model, words=words, batch=batch))
     encoder, decoder = map(int, model.split("+"))
     return list(
@@ -102,14 +102,16 @@ def latent_products(
     size: Size, model: str, *, words: int, batch: int
 ) -> Iterator[Product]:
     """Yields those of a latent model: one step of its predictor for each code."""
-    width, layers = size.width, size.layers
-    chunk = CHUNK if model == "VQ" else WORDS_CHUNK
+    width, learned = size.width, model.startswith("VQ")
+    encoder, predictor, decoder = latent_layers(size, model)
+    chunk = CHUNK if learned else WORDS_CHUNK
     codes = -(-(words + 1) // chunk)
     rows = batch * (words + 1)
-    yield from encoder_products(size, layers=layers, readers=2 * layers, rows=rows)
-    steps = codes + (model == "VQ")  # the end of codes is a step of its own
-    yield from layer_products(size, "codes", layers=layers, rows=batch, steps=steps)
-    if model == "VQ":
+    readers = predictor + decoder
+    yield from encoder_products(size, layers=encoder, readers=readers, rows=rows)
+    steps = codes + learned  # the end of codes is a step of its own
+    yield from layer_products(size, "codes", layers=predictor, rows=batch, steps=steps)
+    if learned:
         yield Product("codes", batch, width, size.codes + 1, steps)
         for doubling in range(3):
             rows_here = batch * codes * 2**doubling
@@ -118,8 +120,8 @@ def latent_products(
     else:
         yield Product("output", batch, width, size.vocabulary, steps - 1)
     places = batch * codes * chunk
-    yield from layer_products(size, "words", layers=layers, rows=places, steps=1)
-    chosen = places if model == "VQ" else places - batch * codes
+    yield from layer_products(size, "words", layers=decoder, rows=places, steps=1)
+    chosen = places if learned else places - batch * codes
     yield Product("output", chosen, width, size.vocabulary)
 
 

@@ -17,6 +17,7 @@ from fairseq.models.transformer import TransformerModel, base_architecture
 from vq_nat.translation import VQEMTransformer, VQEMTransformerConfig
 
 LONGEST = 256  # words of a sentence
+LATENT = ("VQ", "words")  # kinds of codes; names of models begin with them
 ARCHITECTURE = "vq_em_transformer_base"
 TRANSLATIONS, ALWAYS = 30, 200  # of each source word on a shortlist; for all of them
 
@@ -38,6 +39,10 @@ class Size:
         """Layers of the encoder before a decoder of one."""
         return 2 * self.layers
 
+    def latent(self, name: str) -> str:
+        """Names the latent model with such an encoder, and few layers behind it."""
+        return f"{name} {self.deep}+1+2"
+
 
 SIZES = {
     "toy": Size(32, 64, 4, 400, 1, 16, 5),
@@ -55,16 +60,39 @@ def dictionary_of(size: Size) -> Dictionary:
     return dictionary
 
 
-def build_latent(size: Size, **options: object) -> VQEMTransformer:
-    """Builds a latent model with random weights."""
+def is_latent(model: str) -> bool:
+    """Tells whether the name of a model is that of a latent one."""
+    return model.split()[0] in LATENT
+
+
+def latent_layers(size: Size, model: str) -> tuple[int, int, int]:
+    """Returns the layers of encoder, predictor and decoder.
+
+    Args:
+        size: says how many they are, unless the name does.
+        model: such as "VQ" or "VQ 12+1+2".
+    """
+    _, *own = model.split()
+    if not own:
+        return size.layers, size.layers, size.layers
+    encoder, predictor, decoder = map(int, own[0].split("+"))
+    return encoder, predictor, decoder
+
+
+def build_latent(size: Size, model: str) -> VQEMTransformer:
+    """Builds a latent model of a name with random weights."""
+    encoder, predictor, decoder = latent_layers(size, model)
+    options: dict[str, object] = {"compression_steps": 3}
+    if model.startswith("words"):
+        options = {"vq_kind": "words", "words_per_code": 2}
     torch.manual_seed(1)
     arguments = Namespace(
         encoder_embed_dim=size.width,
         encoder_ffn_embed_dim=size.ffn,
         encoder_attention_heads=size.heads,
-        encoder_layers=size.layers,
-        predictor_layers=size.layers,
-        decoder_layers=size.layers,
+        encoder_layers=encoder,
+        predictor_layers=predictor,
+        decoder_layers=decoder,
         vq_num_codes=size.codes,
         vq_init="random",
         max_source_positions=LONGEST,

@@ -9,19 +9,18 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from examples.lib.engine_models import SIZES
+from examples.lib.engine_models import SIZES, is_latent
 from examples.lib.engine_rows import EngineRow, Stage, System
 from examples.lib.engine_turns import times_as_fast
 from vq_nat.bench.plots import pyplot
 from vq_nat.results.rows import at
 from vq_nat.results.tables import Column, distinct, markdown, number, packages
 
-LATENT_MODELS = ("VQ", "words")
 INTRODUCTION = """\
 Random weights, forced lengths: T words from T words, from ids to ids, greedy unless a
 beam is named. `VQ` has codes of 8 words and `words` codes of 2, with so many layers in
-encoder, predictor and decoder; "6+1" is an autoregressive Transformer of 6 and 1
-layers. `shortlist`: about 30 words for each source word and 200 for all. `workers`:
+each of encoder, predictor and decoder, or as many as are named; "6+1" is an
+autoregressive Transformer of 6 and 1 layers. `shortlist`: about 30 words for each source word and 200 for all. `workers`:
 CTranslate2 with sentences side by side on its threads instead of parts of products.
 Systems were called in turn, round by round; ratios are medians over rounds."""
 
@@ -124,12 +123,23 @@ def fastest(row: EngineRow, wanted: Callable[[System], bool]) -> System | None:
     return min(own, key=lambda one: one["ms"]["median"], default=None)
 
 
-def family(engine: str, *, latent: bool, shortlist: bool) -> Callable[[System], bool]:
-    """Tells systems of one engine: latent or not, with a shortlist or without."""
+def family(
+    engine: str, *, latent: bool, shortlist: bool, deep: bool = False
+) -> Callable[[System], bool]:
+    """Tells systems of one engine: latent or not, with a shortlist or without.
+
+    Args:
+        engine: that they run on.
+        latent: whether they have codes.
+        shortlist: whether they look at some words alone.
+        deep: of latent ones, whether most of their layers are the encoder's.
+    """
 
     def belongs(one: System) -> bool:
-        kind = (one["model"] in LATENT_MODELS, bool(one["shortlist"]))
-        return one["engine"] == engine and kind == (latent, shortlist)
+        model = one["model"]
+        kind = (is_latent(model), bool(one["shortlist"]))
+        same = deep == ("+" in model) or not latent
+        return one["engine"] == engine and kind == (latent, shortlist) and same
 
     return belongs
 
@@ -152,6 +162,7 @@ def who_wins(rows: Sequence[EngineRow]) -> str:
 def duels(rows: Sequence[EngineRow], *, shortlist: bool) -> list[str]:
     """Says who is how fast beside whom, with shortlists everywhere or nowhere."""
     latent = family("vq-nat", latent=True, shortlist=shortlist)
+    deep = family("vq-nat", latent=True, shortlist=shortlist, deep=True)
     same = family("vq-nat", latent=False, shortlist=shortlist)
     foreign = family("CTranslate2", latent=False, shortlist=shortlist)
     told = [
@@ -163,6 +174,8 @@ def duels(rows: Sequence[EngineRow], *, shortlist: bool) -> list[str]:
             "{} as the fastest autoregressive model in the same engine",
         ),
         duel(rows, same, foreign, "which is {} as CTranslate2's"),
+        duel(rows, deep, foreign, "with a deep encoder ours is {} as CTranslate2's"),
+        duel(rows, deep, same, "and {} as that autoregressive model"),
     ]
     return [one for one in told if one]
 

@@ -22,6 +22,7 @@ from examples.lib.engine_models import (
     build_autoregressive,
     build_latent,
     dictionary_of,
+    is_latent,
 )
 from vq_nat.engine import engine
 from vq_nat.engine.packing import write_tensors
@@ -43,7 +44,7 @@ class Kind(NamedTuple):
     """What makes a system."""
 
     engine: str
-    model: str  # "VQ", "words", or layers such as "6+1"
+    model: str  # "VQ", "words 6+1+2", or layers such as "6+1"
     number_format: str = "int8"
     beam: int = 1
     shortlist: bool = False
@@ -52,7 +53,7 @@ class Kind(NamedTuple):
     @property
     def latent(self) -> bool:
         """Whether the model writes in parallel."""
-        return self.model in ("VQ", "words")
+        return is_latent(self.model)
 
     @property
     def name(self) -> str:
@@ -67,6 +68,8 @@ def kinds_of(size: Size, engines: tuple[str, ...] = ENGINES) -> list[Kind]:
     """Returns all systems of a size, our latent models first."""
     even, deep = f"{size.layers}+{size.layers}", f"{size.deep}+1"
     kinds = [Kind(OURS, "VQ"), Kind(OURS, "words"), Kind(OURS, "VQ", shortlist=True)]
+    kinds += [Kind(OURS, size.latent("VQ")), Kind(OURS, size.latent("words"))]
+    kinds += [Kind(OURS, size.latent("VQ"), shortlist=True)]
     kinds += [Kind(OURS, "VQ", "float32"), Kind(OURS, "words", "float32")]
     for name in (OURS, CTRANSLATE2):
         for model in (even, deep):
@@ -117,10 +120,8 @@ class Workshop:
         return self.models[name]
 
     def _build(self, name: str) -> nn.Module:
-        if name == "VQ":
-            return build_latent(self.size, compression_steps=3)
-        if name == "words":
-            return build_latent(self.size, vq_kind="words", words_per_code=2)
+        if is_latent(name):
+            return build_latent(self.size, name)
         encoder, decoder = map(int, name.split("+"))
         return build_autoregressive(self.size, encoder=encoder, decoder=decoder)
 

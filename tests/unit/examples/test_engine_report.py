@@ -40,6 +40,13 @@ def test_shortlists_are_compared_with_shortlists_alone() -> None:
     assert "0.67 times as fast (at 13 words) as the fastest autoregressive" in short
 
 
+def test_models_with_a_deep_encoder_are_told_apart() -> None:
+    told = who_wins([row(*FULL, system("vq-nat", "words 12+1+1", 0.5))])
+    assert "our fastest model is 5.00 times" in told
+    assert "a deep encoder ours is 10.00 times as fast (at 13 words) as CTr" in told
+    assert "and 4.00 times as fast (at 13 words) as that autoregressive model" in told
+
+
 def test_nothing_is_said_of_shortlists_where_one_side_has_none() -> None:
     told = who_wins([row(*FULL, SHORT[0])])
     assert "shortlists" not in told
