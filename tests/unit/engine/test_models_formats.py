@@ -109,7 +109,7 @@ def test_int8_knows_the_order_of_words_that_it_rounds_to_the_same(
         one.translate([[5, 6, 2]], options, *given)[0][:1] for one in engines
     )
     assert own.tokens == exact.tokens and set(own.tokens[:-1]) == {9}
-    assert own.positional_scores == pytest.approx(exact.positional_scores, abs=0.01)
+    assert own.positional_scores == pytest.approx(exact.positional_scores, abs=0.05)
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -49,13 +49,15 @@ void decide(const LinearRows& exact, const LaneBests& lanes, const float* x, Bes
   std::partial_sort(near, near + rivals, near + count,
                     [&](int a, int b) { return lanes.logit[a] > lanes.logit[b]; });
   if (rivals == 0) return;
-  best.logit = single(exact, x, best.column);
+  const float before = single(exact, x, best.column);
+  float most = before;
   for (int i = 0; i < rivals; ++i) {
     const int column = lanes.column[near[i]];
     const float logit = single(exact, x, column);
-    const bool wins = logit > best.logit || (logit == best.logit && column < best.column);
-    if (wins) best.logit = logit, best.column = column;
+    const bool wins = logit > most || (logit == most && column < best.column);
+    if (wins) most = logit, best.column = column;
   }
+  best.logit += most - before;
 }
 
 }  // namespace
@@ -110,13 +112,14 @@ const Rows& Output::find(const Linear& some, const float* x, int rows, bool log_
   return input;
 }
 
-float Output::logit(const Rows& input, const float* x, int row, int word) const {
+float Output::logit(const Rows& input, const float* x, int row, int word,
+                    const Best& best) const {
   if (exact_.rows == nullptr) return single(all_, input, row, word);
-  return single(exact_, x + size(row, all_.in), word);
+  return beside(best, x + size(row, all_.in), word);
 }
 
-float Output::whole_logit(const Best& best, const float* x) const {
-  return exact_.rows == nullptr ? best.logit : single(exact_, x, best.column);
+float Output::beside(const Best& best, const float* x, int word) const {
+  return best.logit + (single(exact_, x, word) - single(exact_, x, best.column));
 }
 
 void Output::logits(const Linear& some, const int* words, const float* x, int rows,
@@ -134,12 +137,11 @@ void Output::best(const float* x, int rows, const Asked& asked, Choice* choices,
   Best* best = work.arena.take<Best>(rows);
   const Rows& input = find(all_, x, rows, asked.scores, best, work);
   for (int i = 0; i < rows; ++i) {
-    if (asked.scores) best[i].logit = whole_logit(best[i], x + size(i, all_.in));
     const float score = best[i].logit - best[i].log_sum_exp;
     choices[i] = {best[i].column, score, best[i].column == end_ ? score : 0.0f};
     if (best[i].column == end_) continue;  // whoever asks for more: the sum has one order
     if (asked.end_score_of(choices[i].word) || (asked.scores && !allows(choices[i].word, asked))) {
-      choices[i].end_score = logit(input, x, i, end_) - best[i].log_sum_exp;
+      choices[i].end_score = logit(input, x, i, end_, best[i]) - best[i].log_sum_exp;
     }
   }
   const Linear& rest = asked.may_end ? allowed_ : unended_;
@@ -149,7 +151,9 @@ void Output::best(const float* x, int rows, const Asked& asked, Choice* choices,
     const float* row = x + size(i, all_.in);
     find(rest, row, 1, false, &other, work);
     choices[i].word = other.column;
-    choices[i].score = whole_logit(other, row) - best[i].log_sum_exp;
+    const bool exact = exact_.rows != nullptr;
+    const float logit = exact ? beside(best[i], row, other.column) : other.logit;
+    choices[i].score = logit - best[i].log_sum_exp;
   }
 }
 
@@ -184,8 +188,8 @@ void Output::best_of(const Linear& some, const int* words, const float* x, int r
     const float first = logits[0];
     softmax(logits, 1, some.out, some.out, true);
     const float log_sum_exp = first - logits[0];
-    choices[i].score = whole_logit(best, row) - log_sum_exp;
-    choices[i].end_score = logit(input, x, i, end_) - log_sum_exp;
+    choices[i].score -= log_sum_exp;
+    choices[i].end_score = logit(input, x, i, end_, best) - log_sum_exp;
   }
 }
 
@@ -196,7 +200,7 @@ void Output::scores(const float* x, int rows, const int* words, float* logp,
   Best* best = work.arena.take<Best>(rows);
   const Rows& input = find(all_, x, rows, true, best, work);
   for (int i = 0; i < rows; ++i) {
-    logp[i] = logit(input, x, i, words[i]) - best[i].log_sum_exp;
+    logp[i] = logit(input, x, i, words[i], best[i]) - best[i].log_sum_exp;
   }
 }
 

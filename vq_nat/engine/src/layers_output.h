@@ -67,10 +67,11 @@ class Output {
   /// Finds the best word of a shortlist among the logits of a row, and decides as `find`.
   Best best_allowed(const float* logits, const int* words, int count, const Asked& asked,
                     const float* x) const;
-  /// Returns the logit of one word of a row.
-  float logit(const Rows& input, const float* x, int row, int word) const;
-  /// Returns the logit of the best word, in float32 where there is that.
-  float whole_logit(const Best& best, const float* x) const;
+  /// Returns the logit of a word by how far it is from the best in float32: a part of what
+  /// int8 is off by is the same for all words.
+  float beside(const Best& best, const float* x, int word) const;
+  /// Returns the logit of a word of a row, so where there is float32.
+  float logit(const Rows& input, const float* x, int row, int word, const Best& best) const;
   /// Computes the logits of all words, or of those of a shortlist.
   void logits(const Linear& some, const int* words, const float* x, int rows, float* logits,
               Work& work) const;

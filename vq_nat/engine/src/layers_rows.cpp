@@ -1,5 +1,7 @@
 #include "layers_rows.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <vector>
 
@@ -8,8 +10,7 @@
 namespace vq {
 namespace {
 
-constexpr int kSharpened = 8;       // logits of a row at most
-constexpr float kUnlikely = 6.0f;   // nats below the best: nothing hangs on these
+constexpr std::size_t kSharpened = 8;  // logits of a row at most
 
 /// Eight sums side by side: an order that no instruction set changes.
 float dot(const float* a, const float* b, int count) {
@@ -22,6 +23,13 @@ float dot(const float* a, const float* b, int count) {
   for (; i < count; ++i) rest += a[i] * b[i];
   for (float sum : sums) rest += sum;
   return rest;
+}
+
+float log_sum_exp(const float* x, int count) {
+  const float most = *std::max_element(x, x + count);
+  float sum = 0.0f;
+  for (int i = 0; i < count; ++i) sum += std::exp(x[i] - most);
+  return most + std::log(sum);
 }
 
 }  // namespace
@@ -37,10 +45,15 @@ void sharpen(const LinearRows& weights, const float* x, const int* words, int co
   static thread_local std::vector<Candidate> best;
   best.clear();
   best_of_row(logits, count, 0, 0.0f, kSharpened, best);
-  for (const Candidate& one : best) {
-    if (one.score < best.front().score - kUnlikely) break;
-    logits[one.word] = single(weights, x, words == nullptr ? one.word : words[one.word]);
+  float rounded[kSharpened], exact[kSharpened];
+  for (std::size_t i = 0; i < best.size(); ++i) {
+    const int word = best[i].word;
+    rounded[i] = best[i].score;
+    exact[i] = single(weights, x, words == nullptr ? word : words[word]);
   }
+  const auto size = static_cast<int>(best.size());
+  const float shift = log_sum_exp(rounded, size) - log_sum_exp(exact, size);
+  for (std::size_t i = 0; i < best.size(); ++i) logits[best[i].word] = exact[i] + shift;
 }
 
 }  // namespace vq
