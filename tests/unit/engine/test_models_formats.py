@@ -79,12 +79,12 @@ def is_teacher(model: Any) -> bool:
     return not hasattr(model, "predictor")
 
 
-@pytest.mark.parametrize("search", ["greedy", "beam"])
 @pytest.mark.parametrize(
-    ("kind", "shortlist"),  # where codes are words there is none
+    ("kind", "search", "shortlist"),
     [
-        ("words", False),
-        *[(kind, on) for kind in ("codes", "autoregressive") for on in (False, True)],
+        *[("codes", search, on) for search in ("greedy", "beam") for on in (0, 1)],
+        *[("autoregressive", "greedy", on) for on in (0, 1)],
+        ("words", "greedy", 0),
     ],
 )
 def test_int8_knows_the_order_of_words_that_it_rounds_to_the_same(
@@ -94,7 +94,7 @@ def test_int8_knows_the_order_of_words_that_it_rounds_to_the_same(
     options_of: Any,
     kind: str,
     search: str,
-    shortlist: bool,
+    shortlist: int,
 ) -> None:
     options = {"vq_kind": "words", "words_per_code": 2} if kind == "words" else {}
     latent = kind != "autoregressive"

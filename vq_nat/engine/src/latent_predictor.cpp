@@ -71,7 +71,7 @@ float* Predictor::logits(const float* states, int count) {
   float* logits = work_.arena.take<float>(size(count, row_size()));
   const Linear& output = words() ? weights_.output : weights_.code_output;
   apply(output, states, count, logits, work_, After::nothing, row_size());
-  for (int i = 0; i < count; ++i) {
+  for (int i = 0; !words() && i < count; ++i) {
     sharpen_row(states + size(i, output.in), logits + size(i, row_size()));
   }
   return logits;
@@ -79,12 +79,11 @@ float* Predictor::logits(const float* states, int count) {
 
 /// Computes the best logits of each slice again, in float32: codes follow from codes.
 void Predictor::sharpen_row(const float* state, float* logits) const {
-  LinearRows exact = words() ? weights_.output_rows : weights_.code_rows;
-  const int outputs = words() ? end() : symbols();
-  for (int g = 0; exact.rows != nullptr && g < slices(); ++g, logits += outputs) {
-    sharpen(exact, state, nullptr, outputs, logits);
-    exact.rows += size(outputs, exact.in);
-    if (exact.bias != nullptr) exact.bias += outputs;
+  LinearRows exact = weights_.code_rows;
+  for (int g = 0; exact.rows != nullptr && g < slices(); ++g, logits += symbols()) {
+    sharpen(exact, state, symbols(), logits);
+    exact.rows += size(symbols(), exact.in);
+    if (exact.bias != nullptr) exact.bias += symbols();
   }
 }
 

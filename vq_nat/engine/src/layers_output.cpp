@@ -122,14 +122,6 @@ float Output::beside(const Best& best, const float* x, int word) const {
   return best.logit + (single(exact_, x, word) - single(exact_, x, best.column));
 }
 
-void Output::logits(const Linear& some, const int* words, const float* x, int rows,
-                    float* logits, Work& work) const {
-  apply(some, x, rows, logits, work);
-  for (int i = 0; exact_.rows != nullptr && i < rows; ++i, x += some.in, logits += some.out) {
-    sharpen(exact_, x, words, some.out, logits);
-  }
-}
-
 void Output::best(const float* x, int rows, const Asked& asked, Choice* choices,
                   Work& work) const {
   const InStage stage(work.clock, Stage::output);
@@ -204,13 +196,12 @@ void Output::scores(const float* x, int rows, const int* words, float* logp,
   }
 }
 
-void Output::log_probs(const Linear& some, const int* words, const float* x, int rows,
-                       float* logp, Work& work) const {
+void log_probs(const Linear& weights, const float* x, int rows, float* logp, Work& work) {
   for (int i = 0; i < rows; i += kRowsOfLogits) {  // what is written stays in the cache
     const int count = std::min(kRowsOfLogits, rows - i);
-    float* part = logp + size(i, some.out);
-    logits(some, words, x + size(i, some.in), count, part, work);
-    softmax(part, count, some.out, some.out, true);
+    float* part = logp + size(i, weights.out);
+    apply(weights, x + size(i, weights.in), count, part, work);
+    softmax(part, count, weights.out, weights.out, true);
   }
 }
 

@@ -46,9 +46,6 @@ class Output {
                const Asked& asked, Choice* choices, Work& work) const;
   /// Computes log p of a given word of each row.
   void scores(const float* x, int rows, const int* words, float* logp, Work& work) const;
-  /// Computes log p of all words, (R, N), or of those of a shortlist.
-  void log_probs(const Linear& some, const int* words, const float* x, int rows, float* logp,
-                 Work& work) const;
 
   const std::vector<int>& forbidden() const { return forbidden_; }
   int end() const { return end_; }
@@ -72,9 +69,6 @@ class Output {
   float beside(const Best& best, const float* x, int word) const;
   /// Returns the logit of a word of a row, so where there is float32.
   float logit(const Rows& input, const float* x, int row, int word, const Best& best) const;
-  /// Computes the logits of all words, or of those of a shortlist.
-  void logits(const Linear& some, const int* words, const float* x, int rows, float* logits,
-              Work& work) const;
 
   std::vector<float> biases_, allowed_biases_, unended_biases_;
   Linear all_, allowed_, unended_;
@@ -82,6 +76,9 @@ class Output {
   std::vector<int> forbidden_;
   int end_;
 };
+
+/// Computes log p of all columns, (R, N).
+void log_probs(const Linear& weights, const float* x, int rows, float* logp, Work& work);
 
 /// Returns one number of a product: x[row] · W[column] + b[column].
 float single(const Linear& weights, const Rows& x, int row, int column);

@@ -40,16 +40,14 @@ float single(const LinearRows& weights, const float* x, int column) {
   return dot(x, row, weights.in) * weights.scale + bias;
 }
 
-void sharpen(const LinearRows& weights, const float* x, const int* words, int count,
-             float* logits) {
+void sharpen(const LinearRows& weights, const float* x, int count, float* logits) {
   static thread_local std::vector<Candidate> best;
   best.clear();
   best_of_row(logits, count, 0, 0.0f, kSharpened, best);
   float rounded[kSharpened], exact[kSharpened];
   for (std::size_t i = 0; i < best.size(); ++i) {
-    const int word = best[i].word;
     rounded[i] = best[i].score;
-    exact[i] = single(weights, x, words == nullptr ? word : words[word]);
+    exact[i] = single(weights, x, best[i].word);
   }
   const auto size = static_cast<int>(best.size());
   const float shift = log_sum_exp(rounded, size) - log_sum_exp(exact, size);

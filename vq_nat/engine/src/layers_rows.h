@@ -21,10 +21,6 @@ float single(const LinearRows& weights, const float* x, int column);
 
 /// Computes the best few of a row's logits again. Together they keep their probability:
 /// a part of what int8 is off by is the same for all words, and cancels among them.
-///
-/// Args: words, which row of the weights belongs to each of the `count` logits; null = as
-/// they stand.
-void sharpen(const LinearRows& weights, const float* x, const int* words, int count,
-             float* logits);
+void sharpen(const LinearRows& weights, const float* x, int count, float* logits);
 
 }  // namespace vq

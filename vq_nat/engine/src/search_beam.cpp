@@ -184,7 +184,7 @@ class Search {
     const int rows = static_cast<int>(beam.live().size()), size = choices.weights.out;
     const int wanted = 2 * options_.width;
     float* logp = work_.arena.take<float>(static_cast<std::size_t>(rows) * size);
-    output_.log_probs(choices.weights, choices.words, x, rows, logp, work_);
+    log_probs(choices.weights, x, rows, logp, work_);
     candidates_.clear();
     for (int i = 0; i < rows; ++i, logp += size) {
       const bool may_end = position >= options_.min_length;
