@@ -102,7 +102,7 @@ def latent_products(
     size: Size, model: str, *, words: int, batch: int
 ) -> Iterator[Product]:
     """Yields those of a latent model: one step of its predictor for each code."""
-    width, learned = size.width, model.startswith("VQ")
+    width, learned = size.width, not model.startswith("words")
     encoder, predictor, decoder = latent_layers(size, model)
     chunk = CHUNK if learned else WORDS_CHUNK
     codes = -(-(words + 1) // chunk)

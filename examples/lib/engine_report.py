@@ -22,8 +22,8 @@ beam is named. `VQ` has codes of 8 words and `words` codes of 2, with so many la
 each of encoder, predictor and decoder, or as many as are named; "6+1" is an
 autoregressive Transformer of 6 and 1 layers. `shortlist`: about 30 words for each
 source word and 200 for all. `workers`: CTranslate2 with sentences side by side on its
-threads instead of parts of products. Systems were called in turn,
-round by round; ratios are medians over rounds."""
+threads instead of parts of products. Systems were called in turn, round by round;
+ratios are medians over rounds."""
 
 
 def report(rows: Sequence[EngineRow]) -> str:
