@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from examples.lib.engine_models import SIZES, is_latent
 from examples.lib.engine_rows import EngineRow, Stage, System
 from examples.lib.engine_turns import times_as_fast
-from vq_nat.bench.plots import pyplot
+from vq_nat.bench.plots import plain_ticks, pyplot
 from vq_nat.results.rows import at
 from vq_nat.results.tables import Column, distinct, markdown, number, packages
 
@@ -290,14 +290,18 @@ def stages_in_words(rows: Sequence[EngineRow]) -> str:
 
 
 def draw(rows: Sequence[EngineRow], path: Path) -> bool:
-    """Draws time against length at batch 1 on one thread; False without two lengths."""
+    """Draws time against length at batch 1 on one thread; False without two lengths.
+
+    A colour is a model, a kind of line an engine, and a thin line a beam of 4. All are
+    in int8 with the whole vocabulary; the tables have the others as well.
+    """
     alone = [r for r in rows if (r["threads"], r["batch_size"]) == (1, 1)]
     sizes = [s for s in sizes_of(alone) if sum(r["size"] == s for r in alone) > 1]
     if not sizes:
         return False
     plots = pyplot()
     figure_, axes = plots.subplots(
-        1, len(sizes), figsize=(6.5 * len(sizes), 6), squeeze=False
+        1, len(sizes), figsize=(7 * len(sizes), 7.5), squeeze=False
     )
     for place, size in zip(axes[0], sizes):
         own = sorted((r for r in alone if r["size"] == size), key=lambda r: r["words"])
@@ -314,19 +318,32 @@ STYLES = {"vq-nat": "-", "CTranslate2": "--", "ONNX": ":", "PyTorch": "-."}
 
 
 def draw_size(axes: Any, rows: Sequence[EngineRow]) -> None:
-    """Draws the lines of one size."""
-    names = dict.fromkeys(name for row in rows for name in row["systems"])
-    for name in names:
+    """Draws the lines of one size, and names them below."""
+    systems = {name: one for row in rows for name, one in row["systems"].items()}
+    shown = {name: one for name, one in systems.items() if is_drawn(one)}
+    models = list(dict.fromkeys(one["model"] for one in shown.values()))
+    for name, one in shown.items():
         own = [(r["words"], r["systems"][name]) for r in rows if name in r["systems"]]
-        if own[0][1]["shortlist"] or own[0][1]["workers"]:
-            continue
-        times = [one["ms"]["median"] for _, one in own]
-        style = STYLES[own[0][1]["engine"]]
-        axes.plot([words for words, _ in own], times, style, marker="o", label=name)
+        axes.plot(
+            [words for words, _ in own],
+            [each["ms"]["median"] for _, each in own],
+            STYLES[one["engine"]],
+            color=f"C{models.index(one['model'])}",
+            linewidth=0.8 if one["beam"] > 1 else 2,
+            marker="o",
+            markersize=4,
+            label=name,
+        )
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks([row["words"] for row in rows], [str(r["words"]) for r in rows])
+    plain_ticks(axes.yaxis)
     axes.set_xlabel("words")
     axes.set_ylabel("ms a sentence, batch 1, one thread")
     axes.grid(True, which="both", alpha=0.3)
-    axes.legend(fontsize=6)
+    axes.legend(fontsize=7, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.08))
+
+
+def is_drawn(one: System) -> bool:
+    """Tells what a plot has room for."""
+    return one["number_format"] == "int8" and not (one["shortlist"] or one["workers"])
