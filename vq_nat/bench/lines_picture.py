@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ LOGARITHMIC = ("word_nll", "code_nll", "vq_posterior_entropy")
 OF_VALIDATION = {"bleu": "-", "bleu_true_codes": "--"}
 SHOWN = 0.65  # of the best BLEU; what is below it is named, not drawn
 COLORS = 10  # of matplotlib
+COLUMNS = 3  # of panels
 STYLES = ("-", "--", ":")
 
 
@@ -160,28 +161,46 @@ def draw_curves(lines: Sequence[Line], path: Path) -> bool:
     if not models:
         return False
     plots = pyplot()
-    figure, axes = plots.subplots(2, 3, figsize=(13, 7))
-    for axis, (name, title) in zip(axes.flat, CURVES.items(), strict=True):
-        for number, (model, line) in enumerate(models.items()):
-            if name not in OF_VALIDATION:
-                draw_curve(axis, curve_of(line), name, number, label=model)
-                continue
-            for key, style in OF_VALIDATION.items():
-                known = at(line.rows[0], "curves", "validation") or ()
-                draw_curve(axis, known, key, number, linestyle=style)
-        axis.set_title(title, fontsize=10)
-        axis.set_xlabel("updates")
-        if name in LOGARITHMIC:
-            axis.set_yscale("log")
-            plain_ticks(axis.yaxis)
-        if name == "vq_recent_codes":
-            axis.set_ylim(0, 1.05)
+    panels = [name for name in CURVES if any(known(e, name) for e in models.values())]
+    height = -(-len(panels) // COLUMNS)
+    figure, axes = plots.subplots(
+        height, COLUMNS, figsize=(13, 0.7 + 3.15 * height), squeeze=False
+    )
+    for axis, name in zip(axes.flat, panels):
+        draw_panel(axis, name, models)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncol=6, frameon=False)
-    figure.tight_layout(rect=(0, 0.07, 1, 1))
+    figure.tight_layout(rect=(0, 0.14 / height, 1, 1))
     figure.savefig(path, dpi=110)
     plots.close(figure)
     return True
+
+
+def draw_panel(axis: Any, name: str, models: Mapping[str, Line]) -> None:
+    """Draws one figure of all trainings."""
+    for number, (model, line) in enumerate(models.items()):
+        if name not in OF_VALIDATION:
+            draw_curve(axis, known(line, name), name, number, label=model)
+            continue
+        for key, style in OF_VALIDATION.items():
+            draw_curve(axis, known(line, key), key, number, linestyle=style)
+    axis.set_title(CURVES[name], fontsize=10)
+    axis.set_xlabel("updates")
+    if name in LOGARITHMIC:
+        axis.set_yscale("log")
+        plain_ticks(axis.yaxis)
+    if name == "vq_recent_codes":
+        axis.set_ylim(0, 1.05)
+
+
+def known(line: Line, name: str) -> list[dict[str, float]]:
+    """Returns the points of a training that have a figure; words have no entropy."""
+    curve = curve_of(line)
+    if name in OF_VALIDATION:
+        curve = at(line.rows[0], "curves", "validation") or []
+    return [point for point in curve if name in point]
 
 
 def curve_of(line: Line) -> list[dict[str, float]]:
@@ -194,10 +213,9 @@ def draw_curve(
     axis: Any, curve: Sequence[dict[str, float]], name: str, number: int, **style: Any
 ) -> None:
     """Draws one figure over the updates; no two trainings look the same."""
-    known = [point for point in curve if name in point]
     axis.plot(
-        [point["updates"] for point in known],
-        [point[name] for point in known],
+        [point["updates"] for point in curve],
+        [point[name] for point in curve],
         color=f"C{number % COLORS}",
         **{"linestyle": STYLES[number // COLORS % len(STYLES)], **style},
         linewidth=1,

@@ -1,12 +1,19 @@
 """Pictures that can be read: names beside their points, trainings told apart."""
 
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from vq_nat.bench.labels import Box, place_names
-from vq_nat.bench.lines_picture import divide, draw_curve, draw_front
+from vq_nat.bench.lines_picture import (
+    CURVES,
+    divide,
+    draw_curve,
+    draw_curves,
+    draw_front,
+)
 from vq_nat.bench.plots import pyplot
 from vq_nat.results.lines import Line, by_latency
 
@@ -69,3 +76,21 @@ def test_no_two_trainings_look_the_same(axis: Any) -> None:
         draw_curve(axis, curve, "word_nll", number, label=str(number))
     looks = {(line.get_color(), line.get_linestyle()) for line in axis.lines}
     assert len(looks) == 25
+
+
+@pytest.mark.parametrize("learned", [False, True], ids=["words", "learned codes"])
+def test_no_panel_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learned: bool
+) -> None:
+    point = {"updates": 1.0, "word_nll": 2.0, "code_nll": 3.0}
+    if learned:
+        point |= {name: 0.5 for name in CURVES if name.startswith("vq_")}
+    curves = {"training": [point], "validation": [{"updates": 1.0, "bleu": 30.0}]}
+    row = {"bleu": 30, "latency_ms": {"median": 5.0}, "curves": curves}
+    monkeypatch.setattr(pyplot(), "close", lambda figure: None)
+    assert draw_curves([Line("x", "x", [row], model="x")], tmp_path / "curves.png")
+    shown = [axis for axis in pyplot().gcf().axes if axis.axison]
+    monkeypatch.undo()
+    pyplot().close("all")
+    assert len(shown) == (6 if learned else 3)
+    assert all(any(len(one.get_xdata()) for one in axis.lines) for axis in shown)
