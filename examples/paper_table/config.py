@@ -110,8 +110,13 @@ class Model:
     @property
     def is_ours(self) -> bool:
         """Whether it is a latent model whose codes are learned by EM, or words."""
+        return self.has_codes and self.flags.get("vq-kind", "vq") in ("vq", "words")
+
+    @property
+    def has_codes(self) -> bool:
+        """Whether it is a latent model with any codes."""
         latent = str(self.flags.get("arch", "")).startswith("vq_em_transformer")
-        return latent and self.flags.get("vq-kind", "vq") in ("vq", "words")
+        return latent and self.flags.get("vq-kind") not in ("none", "identity")
 
     def flags_of(self, seed: int | None) -> Keys:
         """Returns the flags of one training."""

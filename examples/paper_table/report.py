@@ -13,6 +13,7 @@ from examples.paper_table.claims import claims_text
 from examples.paper_table.lines import ABLATIONS, read_lines
 from examples.paper_table.plan import TablePlan
 from vq_nat.bench.lines_picture import draw_curves, draw_lengths, draw_pareto
+from vq_nat.results import diagnosis
 from vq_nat.results.clocks import crowded_clocks
 from vq_nat.results.columns import Write, clocks_table, stages_table, table_of
 from vq_nat.results.lengths import length_tables
@@ -85,6 +86,7 @@ def report(plan: TablePlan, lines: Sequence[Line], pictures: Sequence[str]) -> s
         "The paper's claims": claims_text(main) if paper else "",
         "Ablations": table_of(QUALITY, ablations, **CELLS),
         OTHERS: table_of(DIFFERING, others, **CELLS),
+        "Where the loss is": diagnoses(lines),
         "Codes": table("codes", first_of_each_model(having(lines, *coded))),
         "Length and repetitions": table("faults", having(main, "repetition_rate")),
         "By length": by_length(main),
@@ -135,6 +137,15 @@ def first_of_each_model(lines: Sequence[Line]) -> list[Line]:
     """Returns the lines whose model no line before has."""
     models = [line.model for line in lines]
     return [line for n, line in enumerate(lines) if line.model not in models[:n]]
+
+
+def diagnoses(lines: Sequence[Line]) -> str:
+    """Returns what predictor and decoder of each model lose that was asked about it."""
+    known = [(line, row) for line in lines for row in line.rows if "diagnosis" in row]
+    return "\n\n".join(
+        f"**{line.label}** (`{row['system']}`). {diagnosis.table(row['diagnosis'])}"
+        for line, row in known
+    )
 
 
 def by_length(lines: Sequence[Line]) -> str:

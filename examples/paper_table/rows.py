@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NotRequired
 
 from vq_nat.results.curves import Curves
+from vq_nat.results.diagnosis import Diagnosis
 from vq_nat.results.rows import Row
 
 
@@ -18,3 +19,4 @@ class TableRow(Row):
     inputs: dict[str, str]  # hashes
     measure_seconds: NotRequired[int]
     curves: Curves | None
+    diagnosis: NotRequired[Diagnosis]  # of the model, in the first of its rows

@@ -3,6 +3,7 @@
     python examples/paper_table/run.py demo                      # all that is missing
     python examples/paper_table/run.py demo --dry-run            # what that would be
     python examples/paper_table/run.py multi30k --rows vq teacher --seeds 1
+    python examples/paper_table/run.py multi30k --diagnose       # where the loss is
     python examples/paper_table/run.py multi30k --report         # from the rows alone
 
 A finished row is one JSON file. It is kept as long as the part of the configuration
@@ -43,30 +44,36 @@ def run(plan: TablePlan, args: argparse.Namespace) -> None:
         UserError: if anything has failed.
     """
     # Only now, as these bring torch and fairseq: wrong options are refused at once.
-    from examples.paper_table.measure import (
-        measure_all,
-        measure_ready,
-        refuse_other_device,
-        time_again,
-    )
-    from examples.paper_table.train import train_all
+    from examples.paper_table.diagnose import diagnose_all
+    from examples.paper_table.measure import refuse_other_device, time_again
 
     refuse_other_device(plan)
     failed: dict[str, str] = {}
     if args.time:
         time_again(plan, failed)
-    elif not args.train_only:
-        measure_ready(plan, failed)
-    if not args.measure_only and not args.time:
-        then = partial(measure_ready, plan, failed)
-        train_all(plan, failed, (lambda: None) if args.train_only else then)
+    if args.diagnose:
+        diagnose_all(plan, failed)
+    if not args.time and not args.diagnose:
+        make(plan, args, failed)
     if not args.train_only:
-        if not args.time:
-            measure_all(plan, failed)
         report(plan)
     if failed:
         reasons = "\n".join(f"{name}: {why}" for name, why in failed.items())
         raise UserError(f"{len(failed)} part(s) of the table failed.\n{reasons}")
+
+
+def make(plan: TablePlan, args: argparse.Namespace, failed: dict[str, str]) -> None:
+    """Trains and measures what is missing, each row as soon as its model is there."""
+    from examples.paper_table.measure import measure_all, measure_ready
+    from examples.paper_table.train import train_all
+
+    if not args.train_only:
+        measure_ready(plan, failed)
+    if not args.measure_only:
+        then = partial(measure_ready, plan, failed)
+        train_all(plan, failed, (lambda: None) if args.train_only else then)
+    if not args.train_only:
+        measure_all(plan, failed)
 
 
 def report(plan: TablePlan) -> None:
@@ -156,6 +163,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--train-only", action="store_true", help="measure nothing")
     add("--measure-only", action="store_true", help="train nothing")
     add("--time", action="store_true", help="only time all finished rows anew")
+    add(
+        "--diagnose",
+        action="store_true",
+        help="only tell of finished rows what predictor and decoder lose",
+    )
     add("--report", action="store_true", help="only make the report from the rows")
     add("--work", type=Path, help="corpus and models (default: runs/TABLE)")
     add("--data", type=Path, help="folder of the raw files (else: download)")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import vq_nat
-from vq_nat.bench.diagnosis import BEAM, GREEDY, OF_TEACHER, RANKED, TEACHER
 from vq_nat.cli import main as cli
+from vq_nat.results.diagnosis import BEAM, GREEDY, OF_TEACHER, RANKED, TEACHER
 
 
 @pytest.fixture(scope="module")

@@ -70,3 +70,18 @@ def test_a_second_run_does_nothing_even_without_models(
     assert "Training: nothing to do" in again.stdout
     assert before == {n: path.stat().st_mtime_ns for n, path in rows(work).items()}
     assert not (tmp_path / "work" / "models").exists()
+
+
+def test_finished_rows_are_diagnosed_and_keep_what_they_say(
+    first_run: tuple[Path, Run],
+) -> None:
+    work, _ = first_run
+    before = {name: json.loads(path.read_text()) for name, path in rows(work).items()}
+    run = table(work, "--diagnose", "--rows", "teacher", "vq-em10", "vq-em10-onnx-int8")
+    assert run.returncode == 0, run.stdout + run.stderr
+    after = {name: json.loads(path.read_text()) for name, path in rows(work).items()}
+    found = after["vq-em10.seed1"].pop("diagnosis")
+    assert after == before  # one row of each model
+    assert found["test_set"] == "valid" and "predictor" in found["losses"]
+    report = (work / "results" / "toy" / "report.md").read_text()
+    assert report.count("look at the") == 1 and "## Where the loss is" in report

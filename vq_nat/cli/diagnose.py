@@ -35,8 +35,9 @@ def add_diagnose_command(commands: Any) -> None:
 def run_diagnose(options: argparse.Namespace) -> None:
     """Prints the tables of a diagnosis."""
     from .. import load
-    from ..bench.diagnosis import diagnose, table
+    from ..bench.diagnosis import diagnose
     from ..bench.sentences import TestSet
+    from ..results.diagnosis import table
     from ..translation.loading import languages_of
     from ..writing import write_text
 
