@@ -21,6 +21,7 @@ from vq_nat.results.training_log import read_log
 from vq_nat.writing import json_or_none, write_json
 
 TEACHER = "TEACHER"  # stands for the teacher's checkpoint in a preset
+START = "START"  # stands for the checkpoint of the model that a training goes on from
 RECIPE_VERSION = 1  # raise when a training's result changes for the same flags
 
 
@@ -32,6 +33,7 @@ def train(
     corpus: Path,
     teacher: Path | None = None,
     output: str = "checkpoint_best.pt",
+    start: Path | None = None,
 ) -> str:
     """Trains, or continues a training that was interrupted.
 
@@ -39,23 +41,35 @@ def train(
         place: where its stamp is kept, and on what machine it runs.
         name: of the system and its stamp.
         folder: for checkpoints and log.
-        options: fairseq's flags; `TEACHER` as a value stands for the teacher.
+        options: fairseq's flags; `TEACHER` as a value stands for the teacher, `START`
+            for what it goes on from.
         corpus: prepared corpus to train on.
         teacher: its checkpoint.
         output: the file that the training is for.
+        start: the checkpoint that it goes on from.
     """
-    recipe = recipe_of(options, corpus, teacher)
+    recipe = recipe_of(options, corpus, teacher, start)
+    own = with_models(options, {TEACHER: teacher, START: start})
 
     def make() -> None:
         make_ready(folder, recipe)
         env = environment(place.threads, place.device)
-        own = {k: teacher if v == TEACHER else v for k, v in options.items()}
         command = fairseq_train(corpus / "bin", folder, for_machine(own, env))
         bar = TrainingBar(int(options["max-update"]), name if place.jobs > 1 else "")
         run_with_bar(command, folder / "train.log", env, bar)
 
     made = once(place.stamp(name), recipe, folder / output, make)
     return f"{'done' if made else 'reused'}: {describe_training(folder)}"
+
+
+def with_models(
+    options: Mapping[str, Any], models: Mapping[str, Path | None]
+) -> dict[str, Any]:
+    """Puts checkpoints in the place of the words that stand for them."""
+    return {
+        k: models[v] if isinstance(v, str) and v in models else v
+        for k, v in options.items()
+    }
 
 
 def for_machine(options: dict[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
@@ -81,12 +95,17 @@ def count_gpus(env: Mapping[str, str]) -> int:
 
 
 def recipe_of(
-    options: Mapping[str, Any], corpus: Path, teacher: Path | None
+    options: Mapping[str, Any],
+    corpus: Path,
+    teacher: Path | None,
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """Returns all that a training depends on, as its stamp names it."""
     inputs = {"corpus": sha256(corpus_stamp(corpus))}
     if TEACHER in options.values() and teacher is not None:
         inputs["teacher"] = weights_of(teacher)
+    if START in options.values() and start is not None:
+        inputs["start"] = weights_of(start)
     return {"version": RECIPE_VERSION, "flags": dict(options), "inputs": inputs}
 
 

@@ -25,6 +25,7 @@ from examples.lib.layers import (
     read_layers,
     settled,
 )
+from examples.lib.trainings import START
 from examples.lib.trainings import TEACHER as CHECKPOINT_OF_TEACHER
 from vq_nat.bench.conditions import Clock, Conditions
 from vq_nat.files import reading
@@ -73,6 +74,7 @@ class ModelKeys:
     seeds: tuple[int, ...] = ()
     checkpoint: Checkpoint | None = None
     average: Whole | None = None
+    start: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Model:
     seeds: tuple[int, ...] = ()  # none: the one among the flags
     checkpoint: Checkpoint = "best"
     average: int = 0  # number of checkpoints
+    start: str | None = None  # the model that it goes on from, seed by seed
 
     @property
     def updates(self) -> int:
@@ -213,7 +216,9 @@ def _read_table(path: Path) -> Table:
         for name in keys["only"]:
             require_one_of(f"A row of `only` in {path}", name, rows)
         rows = {name: rows[name] for name in keys["only"]}
-    used = {row.model for row in rows.values()} | {TEACHER}
+    used = {TEACHER, *(row.model for row in rows.values())}
+    used |= {row.judge for row in rows.values() if row.judge is not None}
+    used |= {name for one in used & models.keys() if (name := models[one].start)}
     measure, corpus = settled(keys["measure"]), settled(keys["corpus"])
     table = Table(
         corpus=corpus,
@@ -227,6 +232,7 @@ def _read_table(path: Path) -> Table:
         name=str(keys.get("name", corpus["name"])),
     )
     refuse_missing_mono(table, path)
+    refuse_wrong_starts(table)
     return table
 
 
@@ -262,7 +268,7 @@ def model_of(name: str, flags: Keys, said: ModelKeys) -> Model:
     usual = int(flags.pop("average", 0))
     average = usual if said.average is None else said.average
     checkpoint = said.checkpoint or ("average" if average else "best")
-    return Model(name, flags, said.text, said.seeds, checkpoint, average)
+    return Model(name, flags, said.text, said.seeds, checkpoint, average, said.start)
 
 
 def read_row(name: str, entries: Keys, models: Mapping[str, Model]) -> RowSpec:
@@ -311,6 +317,29 @@ def refuse_missing_mono(table: Table, path: Path) -> None:
             )
 
 
+def refuse_wrong_starts(table: Table) -> None:
+    """Refuses a model that goes on from none, from itself, or without saying how.
+
+    Raises:
+        UserError: naming it.
+    """
+    for model in table.models.values():
+        named = START in model.flags.values()
+        if named != (model.start is not None):
+            raise UserError(
+                f"The model `{model.name}` must have both `start` and a flag that is "
+                f"{START}, or neither, but has one of them."
+            )
+        if model.start is None:
+            continue
+        what = f"`start` of the model `{model.name}`"
+        others = [name for name, one in table.models.items() if one.start is None]
+        require_one_of(what, model.start, others)
+        known = table.models[model.start].seeds
+        for seed in model.seeds or (None,):
+            require_one_of(f"A seed of {what}", seed, known or (None,))
+
+
 # --------------------------------------------------------------------------- dependence
 
 
@@ -330,6 +359,8 @@ def training_config(table: Table, name: str, seed: int | None) -> Keys:
         used["distill"] = table.distill
     if model.text == "distilled-mono":
         used["mono"] = list(table.mono)
+    if model.start is not None:
+        used["start"] = training_config(table, model.start, seed)
     return used
 
 

@@ -243,11 +243,16 @@ def is_trained(plan: TablePlan, job: TrainingJob) -> bool:
     text, teacher = plan.text(job.model.text), plan.teacher
     needed = [corpus_stamp(text), plan.checkpoint(job)]
     needed += [teacher] if job.model.starts_from_teacher else []
+    start = start_of(plan, job)
+    if start is not None:
+        if not is_trained(plan, start):
+            return False
+        needed.append(plan.checkpoint(start))
     if not all(path.is_file() for path in needed):
         return False
     if json_or_none(plan.configuration(job)) != digest_of(plan, job):
         return False
-    recipe = recipe_of(job.flags, text, teacher)
+    recipe = recipe_of(job.flags, text, teacher, start and plan.checkpoint(start))
     output = plan.folder(job) / job.output
     return stamped(plan.stamp(job.name), recipe, output) == FINISHED
 
@@ -269,9 +274,20 @@ def judge_of(plan: TablePlan, unit: Unit) -> TrainingJob | None:
     return None if name is None else TrainingJob(plan.table.models[name], None)
 
 
+def start_of(plan: TablePlan, job: TrainingJob) -> TrainingJob | None:
+    """Returns the training that one goes on from: of the same seed."""
+    name = job.model.start
+    return None if name is None else TrainingJob(plan.table.models[name], job.seed)
+
+
 def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[TrainingJob]:
-    """Lists the trainings of some rows, teacher first, each once."""
-    jobs = [unit.job for unit in units]
+    """Lists the trainings of some rows, each once, none before what it needs."""
+    jobs = [
+        job
+        for unit in units
+        for job in (start_of(plan, unit.job), unit.job)
+        if job is not None
+    ]
     judges = [judge_of(plan, unit) for unit in units]
     jobs += [judge for judge in judges if judge is not None]
     if any(needs_teacher(unit) for unit in units):

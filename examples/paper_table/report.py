@@ -209,13 +209,16 @@ def facts(plan: TablePlan, lines: Sequence[Line]) -> dict[str, str]:
 
 
 def starting_points(plan: TablePlan, lines: Sequence[Line]) -> str:
-    """Says which models start from the teacher."""
+    """Says which models start from the teacher, and which go on from another one."""
     # What a stale line started from is not known.
     models = dict.fromkeys(line.model for line in lines if not line.is_stale)
-    names = [name for name in models if plan.table.models[name].starts_from_teacher]
-    if not names:
-        return "No model starts from the teacher's embeddings and layers."
-    return (
+    known = [plan.table.models[name] for name in models]
+    names = [one.name for one in known if one.starts_from_teacher]
+    later = [f"{one.name} goes on from {one.start}" for one in known if one.start]
+    said = (
         "Models that start from the teacher's embeddings and layers: "
-        f"{', '.join(names)}; the others from nothing."
+        f"{', '.join(names)}; the others from nothing"
+        if names
+        else "No model starts from the teacher's embeddings and layers"
     )
+    return "; ".join([said, *later]) + "."

@@ -18,7 +18,9 @@ from examples.paper_table.plan import (
     TrainingJob,
     digest_of,
     is_ready,
+    is_trained,
     jobs_of,
+    start_of,
     texts_of,
     wanted,
 )
@@ -56,6 +58,7 @@ def train_all(
         try:
             if job.model.text in lost:
                 raise lost[job.model.text]
+            refuse_missing_start(plan, job)
             say(f"      {job.name}: {train_job(plan, job)}")
         except UserError as error:
             failed[job.name] = str(error)
@@ -65,9 +68,25 @@ def train_all(
             then()
 
     tasks = [partial(train_student, *numbered) for numbered in enumerate(students, 1)]
-    side_by_side(tasks, plan.jobs)
+    for later in (False, True):  # what goes on from others comes after all of them
+        own = [t for t, job in zip(tasks, students) if bool(job.model.start) == later]
+        side_by_side(own, plan.jobs)
     if plan.jobs > 1:
         then()
+
+
+def refuse_missing_start(plan: TablePlan, job: TrainingJob) -> None:
+    """Refuses a training whose beginning is not there.
+
+    Raises:
+        UserError: naming the model that it goes on from.
+    """
+    start = start_of(plan, job)
+    if start is not None and not is_trained(plan, start):
+        raise UserError(
+            f"{start.name} must be trained before {job.name}, which goes on from it, "
+            "but is not."
+        )
 
 
 def make_human_text(plan: TablePlan) -> None:
@@ -108,7 +127,9 @@ def train_job(plan: TablePlan, job: TrainingJob) -> str:
     if job.model.name == TEACHER and TEACHER in plan.given:
         return f"given: {plan.teacher}"
     folder, text = plan.folder(job), plan.text(job.model.text)
-    state = train(plan, job.name, folder, job.flags, text, plan.teacher, job.output)
+    start = start_of(plan, job)
+    places = (folder, job.flags, text, plan.teacher, job.output)
+    state = train(plan, job.name, *places, start and plan.checkpoint(start))
     averaged = plan.checkpoint(job)
     if job.model.checkpoint == "average" and (
         state.startswith("done") or not averaged.is_file()

@@ -182,6 +182,52 @@ def test_a_file_lies_over_its_bases(tmp_path: Path, read: Any, small: Any) -> No
     assert list(read({"base": "base.yaml", "only": ["b"]}).rows) == ["b"]
 
 
+def going_on(small: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """Adds a model that goes on from `a`, and its row."""
+    flags = {"init-from-teacher": None, "finetune-from-model": "START"}
+    model = {"base": "a", "seeds": [2], "start": "a", "set": flags}
+    small["models"]["c"] = {**model, **changed}
+    small["rows"]["c"] = {"base": "a", "model": "c"}
+    return {**small, "only": ["c"]}
+
+
+def test_a_model_that_goes_on_from_another_depends_on_all_of_it(
+    read: Any, small: Any
+) -> None:
+    keys = going_on(small)
+    table = read(keys)
+    assert set(table.models) == {"teacher", "a", "c"}
+    assert training_config(table, "c", 2)["start"] == training_config(table, "a", 2)
+    small["models"]["a"]["checkpoint"] = "last"
+    small["models"]["c"]["checkpoint"] = "best"
+    assert digest(training_config(read(keys), "c", 2)) != digest(
+        training_config(table, "c", 2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"start": "d"}, "`start` of the model `c` must be one of .*, but is 'd'"),
+        ({"start": "c"}, "`start` of the model `c` must be one of .*, but is 'c'"),
+        ({"set": {}}, "The model `c` must have both `start` and a flag that is START"),
+        ({"start": None}, "must have both `start` and a flag that is START"),
+        ({"seeds": [3]}, "A seed of `start` of the model `c` must be one of 1, 2"),
+    ],
+)
+def test_a_wrong_start_is_refused(
+    read: Any, small: Any, changed: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        read(going_on(small, **changed))
+
+
+def test_a_judge_is_there_even_without_a_row_of_its_own(read: Any, small: Any) -> None:
+    small["models"]["word"] = {"recipe": "teacher", "text": "distilled"}
+    small["rows"]["b"]["decoding"] = {"verify": True, "teacher": "word"}
+    assert "word" in read({**small, "only": ["b"]}).models
+
+
 def test_null_takes_away_however_far_above_it_stands() -> None:
     lower, upper = {"x": {"y": 1, "z": 2}}, {"x": {"y": None}}
     assert settled(overlay(lower, overlay({}, upper))) == {"x": {"z": 2}}

@@ -163,6 +163,75 @@ def test_trainings_run_side_by_side_and_are_measured_after_all_of_them(
     assert measured == [["teacher"], ["gumbel", "semhash", "teacher"]]
 
 
+@pytest.fixture
+def later(make_plan: Make, tmp_path: Path) -> TablePlan:
+    """A plan whose `gumbel` goes on from `semhash`, and stands before it."""
+    given = {name: prepared(tmp_path / name) for name in ("corpus", "distilled")}
+    plan = make_plan(names=("gumbel", "semhash"), given=given, jobs=2)
+    models = dict(plan.table.models)
+    flags = {**models["gumbel"].flags, "finetune-from-model": "START"}
+    models["gumbel"] = replace(models["gumbel"], flags=flags, start="semhash")
+    return replace(plan, table=replace(plan.table, models=models))
+
+
+def test_what_goes_on_from_a_model_is_trained_after_it(
+    later: TablePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_plan, "stamped", lambda *_: FINISHED)
+    trained: list[str] = []
+
+    def train_job(plan: TablePlan, job: TrainingJob) -> str:
+        trained_already(plan, job)
+        trained.append(job.name)
+        return "done"
+
+    monkeypatch.setattr(table_train, "train_job", train_job)
+    failed: dict[str, str] = {}
+    table_train.train_all(replace(later, names=("gumbel",)), failed, lambda: None)
+    assert trained == ["teacher", "semhash", "gumbel"] and not failed
+
+
+def test_nothing_goes_on_from_a_training_that_failed(
+    later: TablePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train_job(plan: TablePlan, job: TrainingJob) -> str:
+        if job.name == "semhash":
+            raise UserError("no luck.")
+        return "done"
+
+    monkeypatch.setattr(table_train, "train_job", train_job)
+    failed: dict[str, str] = {}
+    table_train.train_all(later, failed, lambda: None)
+    assert failed["semhash"] == "no luck."
+    assert failed["gumbel"].startswith("semhash must be trained before gumbel")
+
+
+def test_a_model_that_went_on_from_other_weights_is_not_it(later: TablePlan) -> None:
+    start, job = (units_of(later, (n,))[0].job for n in ("semhash", "gumbel"))
+    text, teacher = later.text("distilled"), later.teacher
+    trained_already(later, TrainingJob(later.table.models["teacher"], None))
+    for one in (start, job):
+        trained_already(later, one)
+    begun = later.checkpoint(start)
+    mark(later.stamp(start.name), recipe_of(start.flags, text, teacher), begun)
+    recipe = recipe_of(job.flags, text, teacher, begun)
+    mark(later.stamp(job.name), recipe, later.checkpoint(job))
+    assert is_trained(later, job)
+    torch.save({"model": {"weight": torch.ones(2)}, "cfg": {}}, begun)
+    mark(later.stamp(start.name), recipe_of(start.flags, text, teacher), begun)
+    assert is_trained(later, start) and not is_trained(later, job)
+
+
+def test_the_words_for_checkpoints_become_them(tmp_path: Path) -> None:
+    options = {"a": "TEACHER", "b": "START", "c": True, "d": "last"}
+    models = {"TEACHER": tmp_path / "t", "START": tmp_path / "s"}
+    assert trainings.with_models(options, models) == {
+        **options,
+        "a": models["TEACHER"],
+        "b": models["START"],
+    }
+
+
 def test_a_teacher_that_only_rescores_is_made_first(
     make_plan: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
