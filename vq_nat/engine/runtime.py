@@ -23,6 +23,7 @@ else:
     home = light_module("translation.decoding.options")
 
 MOST_THREADS = 1024  # that the engine starts
+MOST_CANDIDATES = 4096  # of a sentence
 # Options that mean the same to the engine, and what it calls them.
 SHARED = {
     "lenpen": "",  # see `length_penalty`
@@ -43,6 +44,7 @@ LATENT = {
     "retain_iter_history": "keep_history",
     "length_mode": "",
     "length_ratio": "",
+    "min_len": "min_length",
     "min_length_ratio": "min_length_ratio",
     "max_length_ratio": "max_length_ratio",
 }
@@ -328,7 +330,9 @@ class EngineTranslator(TextDoor):
         names = LATENT if self.parallel else AUTOREGRESSIVE
         kind = self.description["kind"]
         home.refuse_others(options, names, f"an exported model that is {kind}")
+        home.refuse_idle_temperature(options)
         self._refuse_passes(options.passes)
+        self._refuse_many(options)
         settings = engine().Options()
         for name, own in names.items():
             if own:
@@ -353,6 +357,23 @@ class EngineTranslator(TextDoor):
                 f"`passes` must be 0, but is {passes} instead: the model was trained "
                 "without shown words (--shown-sentences), and cannot predict words "
                 "again around others."
+            )
+
+    def _refuse_many(self, options: "home.DecodingOptions") -> None:
+        """Refuses more candidates than a search can tell apart.
+
+        Raises:
+            ValueError: naming the option.
+        """
+        name, most = "candidates", MOST_CANDIDATES
+        if not self.parallel:  # as fairseq's beam, which looks at twice as many words
+            words = self.description["vocabulary"]["target"]
+            name, most = "beam", max(1, min(most, words // 4))
+        asked = getattr(options, name)
+        if asked > most:
+            raise ValueError(
+                f"`{name}` must be at most {most} for this model, but is {asked} "
+                "instead."
             )
 
     def _check_teacher(self, teacher: Parts) -> None:

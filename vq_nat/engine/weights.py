@@ -13,7 +13,6 @@ import numpy
 from .packing import Array, linear
 
 FORMATS = ("int8", "float32")
-END_OF_SENTENCE = 2  # of every fairseq dictionary
 Tensors = Iterator[tuple[str, Array]]
 
 
@@ -69,8 +68,6 @@ class Writer:
         yield from self._stage("encoder", model.encoder)
         yield from self._stage("decoder", model.decoder)
         yield from self._predictor(model)
-        if writes_words(model):  # the first code follows the end of a sentence before
-            yield "predictor.begin", scaled[END_OF_SENTENCE]
         each = zip(model.decoder.doublings, model.decoder.refinements)
         for number, (doubling, refinement) in enumerate(each):
             yield from self._layer(f"decoder.doublings.{number}", [doubling])

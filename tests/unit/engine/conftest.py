@@ -41,8 +41,8 @@ def words() -> Dictionary:
 def teacher_of(words: Dictionary) -> Callable[..., Any]:
     """Builds a small autoregressive model."""
 
-    def make(pre_norm: bool) -> Any:
-        return build_teacher(words, pre_norm)
+    def make(pre_norm: bool, **changed: Any) -> Any:
+        return build_teacher(words, pre_norm, **changed)
 
     return make
 

@@ -184,6 +184,11 @@ REFUSED = [
     ({"true_codes": True}, "`true_codes` must be False for an exported model that is"),
     ({"code_search": "x"}, "`code_search` must be one of beam, sample, lengths, but"),
     ({"passes": 1}, "`passes` must be 0, but is 1 instead: the model was trained with"),
+    ({"temperature": 5.0}, "`temperature` must be 1 unless `code_search` is 'sample'"),
+    ({"candidates": 5000}, "`candidates` must be at most 4096 for this model, but is"),
+    ({"candidates": 2**33}, "`candidates` must be from -2147483647 to 2147483647"),
+    ({"sampling_seed": 2**64}, "`sampling_seed` must be from -9223372036854775807 to"),
+    ({"max_len_b": 10**400}, "`max_len_b` must be from -2147483647 to 2147483647"),
 ]
 
 
@@ -199,8 +204,23 @@ def test_what_the_engine_cannot_serve_is_refused(
         translator.translate(["a"], references=["b"])
     with pytest.raises(ValueError, match="`sentences` must be a list of strings"):
         translator.translate("a b")
+    teacher = exported(teacher_of(True), name="teacher")
     with pytest.raises(ValueError, match="`passes` must be 0 for an exported model"):
-        vq_nat.load(exported(teacher_of(True), name="teacher"), passes=1)
+        vq_nat.load(teacher, passes=1)
+    with pytest.raises(ValueError, match="`beam` must be at most .* but is 1000 inst"):
+        vq_nat.load(teacher, beam=1000)
+
+
+def test_a_least_number_of_words_is_that_of_the_model(
+    build_latent: Any, exported: Any, by_torch: Any
+) -> None:
+    model = build_latent()
+    asked = {"min_len": 9, "max_len_b": 20}
+    texts = ["a b c", "d e f g h a b", "k"]
+    ours = load_folder(exported(model, "float32"), **asked).hypotheses(texts)
+    theirs = by_torch(model, **asked).hypotheses(texts)
+    assert [h.tokens for h in ours] == [h.tokens for h in theirs]
+    assert min(len(h.tokens) for h in ours) >= 9
 
 
 def test_a_folder_that_has_changed_is_refused(build_latent: Any, exported: Any) -> None:

@@ -52,6 +52,23 @@ def test_greedy_words_are_those_of_fairseq(
     agree(to_engine(model).translate(sources, options_of(**limit)), wanted)
 
 
+@pytest.mark.parametrize("longest", [(64, 32), (32, 64)])
+def test_learned_positions_may_be_as_many_as_each_side_needs(
+    teacher_of: Any,
+    to_engine: Any,
+    options_of: Any,
+    words: Any,
+    longest: tuple[int, int],
+) -> None:
+    names = ("max_source_positions", "max_target_positions")
+    learned = {"encoder_learned_pos": True, "decoder_learned_pos": True}
+    model = teacher_of(True, **learned, **dict(zip(names, longest)))
+    sources = sentences(batch([7, 1, 30]))
+    limit = {"max_len_a": 0, "max_len_b": 20}
+    wanted = generate(model, words, sources, beam_size=1, **limit)
+    agree(to_engine(model).translate(sources, options_of(**limit)), wanted)
+
+
 @pytest.mark.parametrize("pre_norm", [True, False])
 @pytest.mark.parametrize(
     ("width", "more"), [(1, {}), (4, {}), (3, {"length_penalty": 0.6, "min_length": 3})]

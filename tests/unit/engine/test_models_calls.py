@@ -67,6 +67,30 @@ def test_neither_batch_nor_order_nor_threads_change_anything(
     assert result(model.translate(rows, options)) == wanted
 
 
+@pytest.mark.parametrize("number_format", ["int8", "float32"])
+@pytest.mark.parametrize("search", ["greedy", "beam", "lengths", "sample"])
+@pytest.mark.parametrize("kind", ["vq", "words"])
+def test_a_sentence_does_not_know_what_stands_beside_it(
+    build_latent: Any,
+    to_engine: Any,
+    options_of: Any,
+    kind: str,
+    search: str,
+    number_format: str,
+) -> None:
+    """One may end yet and another may not, one must and another need not."""
+    more = {"vq_kind": "words", "words_per_code": 2} if kind == "words" else {}
+    model, rows = to_engine(build_latent(**more), number_format), sources(40)
+    options = options_of(
+        search=search,
+        width=1 if search == "greedy" else 3,
+        min_length_ratio=1.5,
+        max_length_ratio=3.0,
+    )
+    wanted = [result(model.translate([row], options))[0] for row in rows]
+    assert result(model.translate(rows, options)) == wanted
+
+
 def test_concurrent_calls_do_not_disturb_each_other(make: Any) -> None:
     model, rows = make("int8"), sources(16)
     wanted = result(model.translate(rows))

@@ -112,6 +112,61 @@ def test_int8_knows_the_order_of_words_that_it_rounds_to_the_same(
     assert own.positional_scores == pytest.approx(exact.positional_scores, abs=0.05)
 
 
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        {"length_ratio": 3.0},
+        {"min_length_ratio": 1.0, "max_length_ratio": 4.0},
+        {"search": "lengths", "width": 3},
+    ],
+    ids=["fixed", "least", "several"],
+)
+def test_int8_knows_that_order_wherever_the_end_may_be(
+    build_latent: Any, to_engine: Any, options_of: Any, lengths: dict[str, Any]
+) -> None:
+    model = build_latent(vq_kind="words", words_per_code=2)
+    prefer_slightly(model, better=9, worse=7)
+    rows = [[5, 6, 2], [5] * 19 + [2]]
+    options = options_of(max_len_b=8, **lengths)
+    for translations in to_engine(model, "int8").translate(rows, options):
+        for one in translations:
+            assert set(one.codes[:-1]) <= {9}
+
+
+def test_given_words_are_judged_as_they_are_chosen(
+    build_latent: Any, to_engine: Any, options_of: Any
+) -> None:
+    model = build_latent(vq_kind="words", words_per_code=2)
+    prefer_slightly(model, better=9, worse=7)
+    whole = to_engine(model, "int8")
+    options = options_of(max_len_b=8, want_scores=True)
+    ((best,),) = whole.translate([[5, 6, 2]], options)
+    (judged,) = whole.inspect([[5, 6, 2]], [best.codes], 2, options)
+    assert judged.translation.score == pytest.approx(best.score, abs=1e-5)
+    for step in judged.steps[:-1]:
+        assert step.rivals[0].code == 7 and step.rivals[0].score < step.score
+
+
+@pytest.mark.parametrize("search", ["greedy", "beam"])
+@pytest.mark.parametrize("kind", ["vq", "words", "autoregressive"])
+def test_numbers_that_overflow_are_refused(
+    build_latent: Any,
+    teacher_of: Any,
+    to_engine: Any,
+    options_of: Any,
+    kind: str,
+    search: str,
+) -> None:
+    more = {"vq_kind": "words", "words_per_code": 2} if kind == "words" else {}
+    model = teacher_of(True) if kind == "autoregressive" else build_latent(**more)
+    with torch.no_grad():
+        for layer in [*model.encoder.layers, *model.decoder.layers]:
+            layer.fc1.weight.mul_(1e38), layer.fc2.weight.mul_(1e38)
+    options = options_of(search=search, width=1 if search == "greedy" else 3)
+    with pytest.raises(ValueError, match="numbers must be finite, but overflow"):
+        to_engine(model, "float32").translate([[5, 6, 2]], options)
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_a_chosen_word_has_the_score_that_it_is_given_when_it_is_asked_for(
     teacher_of: Any, to_engine: Any, options_of: Any, shared: bool

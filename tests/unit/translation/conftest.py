@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -60,9 +61,11 @@ def pad(rows: torch.Tensor, side: str, extra: int) -> torch.Tensor:
     return out
 
 
-def build_teacher(dictionary, pre_norm: bool, width: int = 32) -> TransformerModel:
+def build_teacher(
+    dictionary, pre_norm: bool, width: int = 32, **changed: Any
+) -> TransformerModel:
     """Builds an autoregressive Transformer with random weights."""
-    args = Namespace(
+    options = dict(
         encoder_embed_dim=width,
         decoder_embed_dim=width,
         encoder_ffn_embed_dim=64,
@@ -78,6 +81,7 @@ def build_teacher(dictionary, pre_norm: bool, width: int = 32) -> TransformerMod
         max_source_positions=64,
         max_target_positions=64,
     )
+    args = Namespace(**{**options, **changed})
     base_architecture(args)
     task = SimpleNamespace(source_dictionary=dictionary, target_dictionary=dictionary)
     return TransformerModel.build_model(args, task).eval()

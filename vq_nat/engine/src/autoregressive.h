@@ -28,7 +28,7 @@ class WordDecoder {
   /// chosen; hypotheses of a sentence follow each other. They live as long as the
   /// arena's frame.
   const float* read(const Row* rows, int count);
-  /// Makes room for one more word; outside of any frame that `step` is called in.
+  /// Makes room for so many words; outside of any frame that `read` is called in.
   void reserve(int length, int used) { caches_.reserve(length, used); }
   void copy(int from, int to, int used) { caches_.copy(from, to, used); }
 

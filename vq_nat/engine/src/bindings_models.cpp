@@ -59,14 +59,8 @@ void read_codes(const py::dict& fields, Description& d) {
 }
 
 void read_norms(const py::dict& fields, Description& d) {
-  const py::object pre_norm = entry(fields, "pre_norm");
-  if (py::isinstance<py::dict>(pre_norm)) {
-    d.encoder_pre_norm = value<bool>(pre_norm, "encoder");
-    d.pre_norm = value<bool>(pre_norm, "decoder");
-  } else {
-    d.pre_norm = value<bool>(fields, "pre_norm");
-    d.encoder_pre_norm = value_or(fields, "encoder_pre_norm", d.pre_norm);
-  }
+  d.pre_norm = value<bool>(fields, "pre_norm");
+  d.encoder_pre_norm = value_or(fields, "encoder_pre_norm", d.pre_norm);
   d.decoder_final_norm = value_or(fields, "decoder_final_norm", true);
 }
 

@@ -1,4 +1,4 @@
-// Translation with a latent model, as vq_nat/translation/generator.py does it.
+// Translation with a latent model, as vq_nat/translation/decoding/generator.py does it.
 #include "latent.h"
 
 #include <algorithm>
@@ -86,7 +86,7 @@ class Latent {
     }
   }
 
-  /// Cuts a candidate at its first end, which it always has.
+  /// Cuts a candidate at its first end, or behind its last word.
   Translation cut(Candidate& candidate) const {
     const Description& d = weights_.description;
     Translation translation;

@@ -1,5 +1,5 @@
-// Beam search over codes, as vq_nat/translation/search.py does it: the W best unfinished
-// sequences of each sentence, and the W best finished; the G codes of a step count as
+// Beam search over codes, as vq_nat/translation/decoding/search.py does it: the W best
+// unfinished sequences of each sentence, and the W best finished; the G codes of a step count as
 // one symbol.
 #include <algorithm>
 #include <cmath>

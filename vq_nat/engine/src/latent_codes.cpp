@@ -1,4 +1,5 @@
-// Greedy search, sampling, and several lengths, as vq_nat/translation/search.py does it.
+// Greedy search, sampling, and several lengths, as vq_nat/translation/decoding/search.py
+// does it.
 #include "latent_codes.h"
 
 #include <algorithm>
@@ -64,7 +65,7 @@ class Ancestral {
       predictor.reserve(position + 1, position);
       Arena::Frame step(work_.arena);
       const float* states = predictor.states(rows, left, position);
-      if (words_ != nullptr && !draws_ && bounds_agree(rows, left, position)) {
+      if (words_ != nullptr && !draws_) {
         left = advance_words(rows, left, states, codes, position);
         continue;
       }
@@ -95,33 +96,30 @@ class Ancestral {
     return kept;
   }
 
-  /// Tells whether all rows may end, or none.
-  bool bounds_agree(const Predictor::Row* rows, int left, int position) const {
-    const auto may_end = [&](int i) { return sequences_[rows[i].cache].bounds.least <= position; };
-    for (int i = 0; i < left; ++i) {
-      if (!sequences_[rows[i].cache].bounds.ends || may_end(i) != may_end(0)) return false;
-    }
-    return true;
-  }
-
   /// Chooses words without writing logits, and returns how many rows go on.
   int advance_words(Predictor::Row* rows, int left, const float* states, int* codes,
                     int position) {
-    Asked asked;
-    asked.scores = asked.end_scores = normalised_;
-    asked.may_end = sequences_[rows[0].cache].bounds.least <= position;
+    Asked asked, early;
+    asked.scores = asked.end_scores = early.scores = early.end_scores = normalised_;
+    early.may_end = false;
     Choice* choices = work_.arena.take<Choice>(left);
     words_->best(states, left, asked, choices, work_);
+    const std::size_t width = words_->linear().in;
     int kept = 0;
     for (int i = 0; i < left; ++i) {
       const Predictor::Row row = rows[i];
-      const bool full = position >= sequences_[row.cache].bounds.most;
+      const CodeBounds& bounds = sequences_[row.cache].bounds;
+      const bool full = bounds.ends && position >= bounds.most;
+      const bool may_end = bounds.ends && position >= bounds.least;
+      if (!full && !may_end && choices[i].word == words_->end()) {
+        words_->best(states + i * width, 1, early, choices + i, work_);
+      }
       const bool ends = full || choices[i].word == words_->end();
       if (normalised_) chosen_[row.cache].score += ends ? choices[i].end_score : choices[i].score;
       if (ends) continue;
       codes[row.cache] = choices[i].word;
       chosen_[row.cache].codes.push_back(choices[i].word);
-      rows[kept++] = row;
+      if (bounds.ends || position + 1 < bounds.most) rows[kept++] = row;
     }
     return kept;
   }
@@ -152,6 +150,7 @@ class Ancestral {
       if (draws_) belief = belief / options_.temperature + noise(first_cell + i);
       if (belief > most) most = belief, symbol = i;
     }
+    require_finite(most);
     return symbol;
   }
 

@@ -1,5 +1,5 @@
 // Owns the codes of a latent model: one step of the predictor after the other, and the
-// searches of vq_nat/translation/search.py over them.
+// searches of vq_nat/translation/decoding/search.py over them.
 //
 // Letters: B sentences, R rows, L steps, C width, G slices, K codes per slice.
 #pragma once

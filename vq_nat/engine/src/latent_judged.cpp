@@ -1,5 +1,5 @@
 // What the predictor thinks of codes that are given: log p of each step, and which codes
-// it could have had instead.
+// it could have had instead. Words are judged as a greedy search chooses them.
 #include <algorithm>
 #include <cmath>
 
@@ -8,6 +8,30 @@
 
 namespace vq {
 namespace {
+
+constexpr int kSpare = 4;  // rivals that float32 may put before others
+
+/// Judges a step whose code is a word. Args: state, (C); logp, (V + 1), of int8 alone.
+CodeStep judge_word(const Output& words, const float* state, const float* logp, int code,
+                    int rivals, Work& work) {
+  const auto score = [&](int word) {
+    float logp = 0.0f;
+    words.scores(state, 1, &word, &logp, work);
+    return logp;
+  };
+  CodeStep step;
+  step.score = score(code);
+  std::vector<Candidate> all;
+  if (rivals > 0) best_of_row(logp, words.linear().out, 0, 0.0f, rivals + 1 + kSpare, all);
+  for (Candidate& one : all) {
+    if (one.word == code || !std::isfinite(one.score)) continue;
+    step.rivals.push_back({0, one.word, score(one.word)});
+  }
+  std::stable_sort(step.rivals.begin(), step.rivals.end(),
+                   [](const Rival& a, const Rival& b) { return a.score > b.score; });
+  if (static_cast<int>(step.rivals.size()) > rivals) step.rivals.resize(rivals);
+  return step;
+}
 
 /// Judges one step. Args: logp, (G, K + 1); codes, (G).
 CodeStep judge(const float* logp, const int* codes, const Predictor& predictor, int rivals) {
@@ -56,7 +80,8 @@ std::vector<std::vector<CodeStep>> judge_codes(const CodeTask& task, int rivals,
     predictor.reserve(position + 1, position);
     Arena::Frame step(work.arena);
     const int left = static_cast<int>(rows.size());
-    float* logp = predictor.logits(predictor.states(rows.data(), left, position), left);
+    const float* states = predictor.states(rows.data(), left, position);
+    float* logp = predictor.logits(states, left);
     predictor.finish(logp, left, true);
     for (const Predictor::Row& row : rows) {
       CodeSequence& one = given[row.sentence];
@@ -65,10 +90,13 @@ std::vector<std::vector<CodeStep>> judge_codes(const CodeTask& task, int rivals,
         one.score += logp[predictor.end()];
       } else {
         const int* codes = one.codes.data() + position * d.slices;
-        judged[row.sentence].push_back(judge(logp, codes, predictor, rivals));
+        judged[row.sentence].push_back(
+            words ? judge_word(*task.words, states, logp, *codes, rivals, work)
+                  : judge(logp, codes, predictor, rivals));
         one.score += judged[row.sentence].back().score;
       }
       logp += predictor.row_size();
+      states += d.width;
     }
   }
   return judged;

@@ -81,7 +81,7 @@ float* Predictor::logits(const float* states, int count) {
 void Predictor::sharpen_row(const float* state, float* logits) const {
   LinearRows exact = weights_.code_rows;
   for (int g = 0; exact.rows != nullptr && g < slices(); ++g, logits += symbols()) {
-    sharpen(exact, state, symbols(), logits);
+    sharpen(exact, state, symbols() - (g > 0), logits);  // only the first has an end
     exact.rows += size(symbols(), exact.in);
     if (exact.bias != nullptr) exact.bias += symbols();
   }

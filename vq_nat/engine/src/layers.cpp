@@ -1,5 +1,5 @@
 // The Transformer layer over packed rows; the equations are those of
-// vq_nat/transformer.py and of fairseq's layers.
+// vq_nat/nn/transformer.py and of fairseq's layers.
 #include "layers.h"
 
 #include <algorithm>

@@ -1,15 +1,11 @@
-// Owns embeddings: rows of vectors, in float32, or in int8 with a scale for each row.
+// Owns embeddings: rows of vectors.
 #pragma once
-
-#include <cstdint>
 
 namespace vq {
 
 struct Embedding {
   int rows = 0, width = 0;
-  const float* table = nullptr;         // (rows, C)
-  const std::int8_t* packed = nullptr;  // (rows, C), in place of the table
-  const float* scales = nullptr;        // (rows)
+  const float* table = nullptr;  // (rows, C)
 };
 
 /// Writes some rows, (count, C), plus positions, (count, C), where these are given.

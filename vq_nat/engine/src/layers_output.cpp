@@ -37,6 +37,9 @@ float dot_float(const Linear& weights, const float* x, int column) {
 
 float bias_of(const float* bias, int column) { return bias == nullptr ? 0.0f : bias[column]; }
 
+/// Rounding of large logits would make a probability more than 1.
+float at_most_certain(float log_probability) { return std::min(0.0f, log_probability); }
+
 /// Decides among the best of the lanes that int8 finds nearly as good. A rival in the same
 /// lane as the best is not seen: one of sixteen.
 void decide(const LinearRows& exact, const LaneBests& lanes, const float* x, Best& best) {
@@ -47,7 +50,10 @@ void decide(const LinearRows& exact, const LaneBests& lanes, const float* x, Bes
   }
   const int rivals = std::min(count, kRivals);
   std::partial_sort(near, near + rivals, near + count,
-                    [&](int a, int b) { return lanes.logit[a] > lanes.logit[b]; });
+                    [&](int a, int b) {
+                      if (lanes.logit[a] != lanes.logit[b]) return lanes.logit[a] > lanes.logit[b];
+                      return lanes.column[a] < lanes.column[b];
+                    });
   if (rivals == 0) return;
   const float before = single(exact, x, best.column);
   float most = before;
@@ -106,8 +112,9 @@ const Rows& Output::find(const Linear& some, const float* x, int rows, bool log_
   argmax(some, input, best, log_sum_exp, lanes);
   LinearRows exact = exact_;
   exact.bias = some.bias;
-  for (int i = 0; lanes != nullptr && i < rows; ++i, x += some.in) {
-    decide(exact, lanes[i], x, best[i]);
+  for (int i = 0; i < rows; ++i, x += some.in) {
+    require_finite(best[i].logit);
+    if (lanes != nullptr) decide(exact, lanes[i], x, best[i]);
   }
   return input;
 }
@@ -129,7 +136,7 @@ void Output::best(const float* x, int rows, const Asked& asked, Choice* choices,
   Best* best = work.arena.take<Best>(rows);
   const Rows& input = find(all_, x, rows, asked.scores, best, work);
   for (int i = 0; i < rows; ++i) {
-    const float score = best[i].logit - best[i].log_sum_exp;
+    const float score = at_most_certain(best[i].logit - best[i].log_sum_exp);
     choices[i] = {best[i].column, score, best[i].column == end_ ? score : 0.0f};
     if (best[i].column == end_) continue;  // whoever asks for more: the sum has one order
     if (asked.end_score_of(choices[i].word) || (asked.scores && !allows(choices[i].word, asked))) {
@@ -161,6 +168,7 @@ Best Output::best_allowed(const float* logits, const int* words, int count, cons
     const int lane = words[j] % kLanes;  // as in the product of all words
     if (logits[j] > lanes.logit[lane]) lanes.logit[lane] = logits[j], lanes.column[lane] = words[j];
   }
+  require_finite(best.logit);
   if (exact_.rows != nullptr) decide(exact_, lanes, x, best);
   return best;
 }
@@ -180,8 +188,8 @@ void Output::best_of(const Linear& some, const int* words, const float* x, int r
     const float first = logits[0];
     softmax(logits, 1, some.out, some.out, true);
     const float log_sum_exp = first - logits[0];
-    choices[i].score -= log_sum_exp;
-    choices[i].end_score = logit(input, x, i, end_, best) - log_sum_exp;
+    choices[i].score = at_most_certain(choices[i].score - log_sum_exp);
+    choices[i].end_score = at_most_certain(logit(input, x, i, end_, best) - log_sum_exp);
   }
 }
 
@@ -192,7 +200,7 @@ void Output::scores(const float* x, int rows, const int* words, float* logp,
   Best* best = work.arena.take<Best>(rows);
   const Rows& input = find(all_, x, rows, true, best, work);
   for (int i = 0; i < rows; ++i) {
-    logp[i] = logit(input, x, i, words[i], best[i]) - best[i].log_sum_exp;
+    logp[i] = at_most_certain(logit(input, x, i, words[i], best[i]) - best[i].log_sum_exp);
   }
 }
 
@@ -201,6 +209,7 @@ void log_probs(const Linear& weights, const float* x, int rows, float* logp, Wor
     const int count = std::min(kRowsOfLogits, rows - i);
     float* part = logp + size(i, weights.out);
     apply(weights, x + size(i, weights.in), count, part, work);
+    for (int j = 0; j < count; ++j) require_finite(part[size(j, weights.out)]);
     softmax(part, count, weights.out, weights.out, true);
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <stdexcept>
 #include <vector>
 
 #include "layers_top.h"
@@ -38,6 +39,11 @@ float single(const LinearRows& weights, const float* x, int column) {
   const float* row = weights.rows + static_cast<std::size_t>(column) * weights.in;
   const float bias = weights.bias == nullptr ? 0.0f : weights.bias[column];
   return dot(x, row, weights.in) * weights.scale + bias;
+}
+
+void require_finite(float logit) {
+  if (std::isfinite(logit)) return;
+  throw std::domain_error("the model's numbers must be finite, but overflow float32.");
 }
 
 void sharpen(const LinearRows& weights, const float* x, int count, float* logits) {

@@ -19,6 +19,11 @@ struct LinearRows {
 /// the time.
 float single(const LinearRows& weights, const float* x, int column);
 
+/// Refuses the logits of a model whose numbers are too large for float32.
+///
+/// Throws: std::domain_error.
+void require_finite(float logit);
+
 /// Computes the best few of a row's logits again. Together they keep their probability:
 /// a part of what int8 is off by is the same for all words, and cancels among them.
 void sharpen(const LinearRows& weights, const float* x, int count, float* logits);

@@ -23,6 +23,7 @@ inline bool better(const Candidate& a, const Candidate& b) {
 /// no number, because weights were huge, is worst: `better` must be an order.
 inline void best_of_row(const float* gains, int size, int parent, float score, int wanted,
                         std::vector<Candidate>& best) {
+  if (wanted < 1) return;
   const auto first = best.size();
   const auto most = std::min<std::size_t>(wanted, size);
   constexpr float kLeast = -std::numeric_limits<float>::infinity();

@@ -204,7 +204,7 @@ std::vector<Candidates> Model::translate_ranked(const std::vector<Sentence>& sou
         wordings.push_back({i, one.tokens.data(), static_cast<int>(one.tokens.size())});
       }
     }
-    check_lengths(wordings, teacher.description().max_positions());
+    check_lengths(wordings, teacher.description().target_positions());
     std::vector<std::vector<float>> scores(wordings.size());
     score_words(teacher.weights_, teacher.output_, piece.sources(), wordings, scores.data(), work);
     const std::vector<float>* own = scores.data();

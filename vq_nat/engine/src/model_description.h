@@ -22,11 +22,9 @@ struct Description {
   /// Longest sequence of codes.
   int max_latents() const { return (max_target + chunk - 1) / chunk; }
 
-  /// Positions that a stage may need.
-  int max_positions() const {
-    const int latent = max_latents() * chunk + 1;
-    const int target = kind == Kind::latent ? latent : max_target;
-    return max_source > target ? max_source : target;
+  /// Positions that a decoder may need: behind a last chunk an end, or those of words.
+  int target_positions() const {
+    return kind == Kind::latent ? max_latents() * chunk + 1 : max_target;
   }
 
   /// Refuses, by std::invalid_argument with a sentence, what cannot be.

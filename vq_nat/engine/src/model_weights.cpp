@@ -47,13 +47,7 @@ class Reader {
     Embedding embedding{};
     embedding.rows = rows;
     embedding.width = width;
-    if (has(name + ".scales")) {
-      embedding.packed = static_cast<const std::int8_t*>(
-          data(name + ".table", {rows, width}, Dtype::int8));
-      embedding.scales = floats(name + ".scales", {rows});
-    } else {
-      embedding.table = floats(name + ".table", {rows, width});
-    }
+    embedding.table = floats(name + ".table", {rows, width});
     return embedding;
   }
 
@@ -82,11 +76,11 @@ class Reader {
   /// Reads what the words are scored with once more, in float32: the embedding by a
   /// factor, or a table of its own. Older files have neither.
   LinearRows rows_of_words(const Linear& output, const Embedding& embedding) const {
-    LinearRows rows{output.in, nullptr, output.bias};
+    LinearRows rows{output.in};
     if (output.format == Format::float32) return rows;
     if (has("output.rows")) {
       rows.rows = floats("output.rows", {output.out, output.in});
-    } else if (has("output.of_embedding") && embedding.table != nullptr) {
+    } else if (has("output.of_embedding")) {
       rows.rows = embedding.table;
       rows.scale = *floats("output.of_embedding", {1});
     }
@@ -184,7 +178,7 @@ Weights::Weights(const std::string& path, const Description& given)
   output = reader.linear("output", d.width, d.target_vocabulary);
   output_rows = reader.rows_of_words(output, embed_target);
   encoder_positions = reader.positions("encoder", d.max_source, d.width);
-  decoder_positions = reader.positions("decoder", d.max_positions(), d.width);
+  decoder_positions = reader.positions("decoder", d.target_positions(), d.width);
   if (d.kind == Kind::latent) read_latent();
 }
 

@@ -16,7 +16,7 @@ struct Options {
   std::int64_t seed = 1;
 
   // At most a · S + b words, S being the tokens of the source; what follows is for
-  // latent models, see vq_nat/translation/lengths.py.
+  // latent models, see vq_nat/translation/decoding/lengths.py.
   double max_len_a = 0.0, max_len_b = 200.0;
   double min_length_ratio = 0.0, max_length_ratio = 0.0, length_ratio = 0.0;
   bool guarded = false;

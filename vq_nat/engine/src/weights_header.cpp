@@ -223,8 +223,9 @@ Header read_header(const std::uint8_t* bytes, std::size_t size) {
   if (size < kLength) refuse("must have at least 8 bytes, but has fewer");
   std::uint64_t length = 0;
   for (std::size_t i = kLength; i-- > 0;) length = length << 8 | bytes[i];
-  if (length > kLongest || length > size - kLength)
-    refuse("must be as long as its header says, but is not");
+  if (length > size - kLength) refuse("must be as long as its header says, but is not");
+  if (length > kLongest)
+    refuse("must have a header of at most " + std::to_string(kLongest) + " bytes, but has more");
   if ((kLength + length) % 4 != 0)
     refuse("must have data at a multiple of 4 bytes, but has not");
   const char* text = reinterpret_cast<const char*>(bytes) + kLength;

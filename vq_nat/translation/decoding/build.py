@@ -11,7 +11,7 @@ from ..flow import LatentModel, is_aligned, is_latent, reads_source
 from .generator import IterativeLatentGenerator
 from .lengths import LengthRule
 from .limits import SearchOptions
-from .options import DecodingOptions
+from .options import DecodingOptions, refuse_idle_temperature
 from .redraft import Redrafter
 from .rescoring import ChrfConsensus, ModelScore, Rescorer, TeacherScore
 from .verify import Tolerance, VerifiedDraft, Verifier
@@ -145,11 +145,7 @@ def refuse_unserved(
             "trained without shown words (--shown-sentences), and cannot predict words "
             "again around others. Use `--refinement latent`."
         )
-    if options.temperature != 1 and options.code_search != "sample":
-        raise ValueError(
-            "`temperature` must be 1 unless `code_search` is 'sample', but is "
-            f"{options.temperature} instead: only samples are drawn at a temperature."
-        )
+    refuse_idle_temperature(options)
 
 
 # What needs codes: a model that reads the source has none.

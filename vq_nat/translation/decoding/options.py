@@ -14,6 +14,7 @@ from typing import Any, Optional, get_args
 
 from vq_nat.autocasts import AUTOCAST_HELP, AUTOCASTS  # absolute: it is loaded alone
 
+LARGEST = 2**31 - 1  # no number of words, candidates or passes is larger
 # Instead of its own prediction the model is given what the references have.
 NEED_REFERENCES = ("true_codes", "true_latents")
 
@@ -26,6 +27,7 @@ class Option:
     choices: tuple[str, ...] = ()
     least: Optional[float] = None  # the smallest value
     above: Optional[float] = None  # smaller than all values
+    most: int = LARGEST  # whole numbers, of either sign
     fairseq: str = ""  # fairseq's own name for it; empty = a flag of our tasks
     flag: str = ""  # its name on the command line, if that is another
     latent: bool = True  # of latent models; otherwise of autoregressive ones
@@ -71,7 +73,9 @@ class DecodingOptions:
         fairseq="temperature",
     )
     sampling_seed: int = option(
-        1, "another one draws other samples; they depend on it and the sentence alone"
+        1,
+        "another one draws other samples; they depend on it and the sentence alone",
+        most=2**63 - 1,
     )
     teacher: Optional[str] = option(
         None,
@@ -363,6 +367,19 @@ def refuse_others(
             )
 
 
+def refuse_idle_temperature(options: DecodingOptions) -> None:
+    """Refuses a temperature where a latent model draws nothing.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    if options.temperature != 1 and options.code_search != "sample":
+        raise ValueError(
+            "`temperature` must be 1 unless `code_search` is 'sample', but is "
+            f"{options.temperature} instead: only samples are drawn at a temperature."
+        )
+
+
 def check(name: str, value: object, one: Option) -> None:
     """Refuses a value that an option cannot have.
 
@@ -387,6 +404,8 @@ def check(name: str, value: object, one: Option) -> None:
         refuse("a whole number")
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
         refuse("a number")
+    elif isinstance(value, int) and abs(value) > one.most:
+        refuse(f"from {-one.most} to {one.most}")
     elif one.above is not None and not (value > one.above and isfinite(value)):
         refuse(f"above {one.above} and finite")
     elif one.least is not None and not (value >= one.least and isfinite(value)):
