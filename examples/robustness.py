@@ -209,10 +209,16 @@ def point(entry: LogEntry, codes: int) -> Point:
 # ------------------------------------------------------------------------------ report
 
 
-def load_rows(folder: Path) -> list[Survival]:
-    """Reads all rows of a corpus."""
-    rows = [json_or_none(path) for path in sorted(folder.glob("*.json"))]
-    return [row for row in rows if row and row.get("kind") == "robustness"]
+def load_rows(plan: RobustnessPlan) -> list[Survival]:
+    """Reads the rows of a corpus that were trained as long as the plan says."""
+    rows = [json_or_none(path) for path in sorted(plan.rows.glob("*.json"))]
+    length = (plan.updates, plan.max_tokens)
+    return [
+        row
+        for row in rows
+        if row and row.get("kind") == "robustness"
+        if (row["updates"], row["max_tokens"]) == length
+    ]
 
 
 def tables(rows: list[Survival]) -> str:
@@ -316,7 +322,7 @@ def run_all(plan: RobustnessPlan) -> None:
             f"{report.percent(final['word_accuracy'])} of the words right, "
             f"{minutes(row['train_seconds'])}"
         )
-    rows = load_rows(plan.rows)
+    rows = load_rows(plan)
     text = tables(rows)
     (plan.rows / "robustness.md").write_text(text + "\n", encoding="utf-8")
     say(f"\n{text}\n")

@@ -48,6 +48,18 @@ def row(assign: str, codes: int, seed: int, used: int) -> dict[str, Any]:
     }
 
 
+def test_rows_of_other_lengths_are_left_out(tmp_path: Path) -> None:
+    rows = [row("hard", 256, 1, 4), row("hard", 256, 2, 8) | {"updates": 300}]
+    for number, one in enumerate(rows):
+        (tmp_path / "demo").mkdir(exist_ok=True)
+        (tmp_path / "demo" / f"{number}.json").write_text(json.dumps(one))
+    (tmp_path / "dict.en.txt").touch()
+    arguments = ["--data", tmp_path, "--results", tmp_path, "--updates", 10]
+    arguments += ["--max-tokens", 500]
+    args = robustness.build_parser().parse_args(map(str, arguments))
+    assert robustness.load_rows(robustness.read_plan(args)) == rows[:1]
+
+
 def test_tables_are_means_and_ranges_over_seeds() -> None:
     rows = [row("soft-5", 256, 1, 128), row("hard", 256, 1, 4), row("hard", 256, 2, 8)]
     lines = robustness.tables(rows).splitlines()
