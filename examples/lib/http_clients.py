@@ -16,21 +16,38 @@ from typing import NamedTuple
 
 HOST = "127.0.0.1"
 LENGTH = b"content-length:"
+Span = tuple[float, float]  # when a request began, and when its answer was there
+
+
+class Window(NamedTuple):
+    """The time in which is counted."""
+
+    start: float
+    seconds: float
+
+    def has(self, moment: float) -> bool:
+        """Whether a moment lies in it."""
+        return self.start <= moment <= self.start + self.seconds
 
 
 class Figures(NamedTuple):
-    """How long the answers took."""
+    """How long the answers took.
 
-    milliseconds: list[float]
-    seconds: float  # of the load
+    A wait belongs to the moment when it began, or the longest would be left out; the
+    rate counts answers when they came, or those at both edges would.
+    """
+
+    milliseconds: list[float]  # of what was asked in the window
+    answered: int  # in it
+    seconds: float  # that it lasted
 
     def summary(self) -> dict[str, float]:
         """Returns requests a second, and the quantiles of the waiting time."""
         times = sorted(self.milliseconds)
         return {
-            "requests": len(times),
+            "requests": self.answered,
             "seconds": round(self.seconds, 3),
-            "requests_per_s": round(len(times) / self.seconds, 1),
+            "requests_per_s": round(self.answered / self.seconds, 1),
             "p50_ms": round(quantile(times, 0.5), 3),
             "p99_ms": round(quantile(times, 0.99), 3),
         }
@@ -63,15 +80,21 @@ async def load(
         warm_up: seconds that are not counted.
         seconds: that are.
     """
-    start = time.perf_counter() + warm_up
+    window = Window(time.perf_counter() + warm_up, seconds)
     step = max(1, len(requests) // clients)
     of_clients = await asyncio.gather(
         *(
-            client(port, islice(cycle(requests), i * step, None), start, seconds)
+            client(port, islice(cycle(requests), i * step, None), window)
             for i in range(clients)
         )
     )
-    return Figures([one for times in of_clients for one in times], seconds)
+    return figures([one for spans in of_clients for one in spans], window)
+
+
+def figures(spans: Sequence[Span], window: Window) -> Figures:
+    """Counts what was asked and what was answered in a window."""
+    times = [1000 * (end - begun) for begun, end in spans if window.has(begun)]
+    return Figures(times, sum(window.has(end) for _, end in spans), window.seconds)
 
 
 def translation_request(sentence: str, source: str, target: str) -> bytes:
@@ -85,30 +108,27 @@ def translation_request(sentence: str, source: str, target: str) -> bytes:
     return head.encode() + body
 
 
-async def client(
-    port: int, requests: Iterator[bytes], start: float, seconds: float
-) -> list[float]:
-    """Asks until the time is over; returns the milliseconds of what was counted.
+async def client(port: int, requests: Iterator[bytes], window: Window) -> list[Span]:
+    """Asks until the time is over; returns when each request began and was answered.
 
     Raises:
         RuntimeError: if an answer is no translation.
     """
     reader, writer = await asyncio.open_connection(HOST, port)
-    times: list[float] = []
+    spans: list[Span] = []
     for one in requests:
         begun = time.perf_counter()
-        if begun >= start + seconds:
+        if begun >= window.start + window.seconds:
             break
         writer.write(one)
         status, body = await answer(reader)
         now = time.perf_counter()
         if status != 200:
             raise RuntimeError(f"the service answers {status}: {body.decode()}")
-        if begun >= start and now <= start + seconds:
-            times.append(1000 * (now - begun))
+        spans.append((begun, now))
     writer.close()
     await writer.wait_closed()
-    return times
+    return spans
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:

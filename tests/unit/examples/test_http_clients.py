@@ -5,7 +5,14 @@ import json
 
 import pytest
 
-from examples.lib.http_clients import Figures, answer, quantile, translation_request
+from examples.lib.http_clients import (
+    Figures,
+    Window,
+    answer,
+    figures,
+    quantile,
+    translation_request,
+)
 
 
 def test_a_quantile_is_a_time_that_was_seen() -> None:
@@ -18,9 +25,19 @@ def test_a_quantile_is_a_time_that_was_seen() -> None:
 
 
 def test_a_summary_counts_what_was_answered() -> None:
-    summary = Figures([3.0, 1.0, 2.0], 0.5).summary()
+    summary = Figures([3.0, 1.0, 2.0], 3, 0.5).summary()
     assert summary["requests_per_s"] == 6.0
     assert (summary["p50_ms"], summary["p99_ms"]) == (2.0, 3.0)
+
+
+def test_no_wait_is_left_out_at_the_edges() -> None:
+    """A service that answers one after the other, each after two seconds."""
+    spans = [(2.0 * n, 2.0 * n + 2) for n in range(8)]
+    found = figures(spans, Window(start=3.0, seconds=8.0))
+    assert found.milliseconds == [2000.0] * 4  # begun at 4, 6, 8 and 10
+    assert found.answered == 4  # at 4, 6, 8 and 10
+    late = figures([*spans, (10.5, 99.0)], Window(start=3.0, seconds=8.0))
+    assert max(late.milliseconds) == 88500.0 and late.answered == 4
 
 
 def test_a_request_tells_its_length_and_an_answer_is_read_whole() -> None:
