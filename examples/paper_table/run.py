@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +34,7 @@ PARTS = ("rows", "ablations", "report")  # of tables, none themselves
 HERE = Path(__file__).resolve().parent
 TABLES = tuple(sorted(p.stem for p in HERE.glob("*.yaml") if p.stem not in PARTS))
 GIVEN = (TEACHER, "corpus", *TEXTS[1:])
+WAYS = ("train_only", "measure_only", "time", "diagnose", "report")  # to run, one of
 
 
 def run(plan: TablePlan, args: argparse.Namespace) -> None:
@@ -90,8 +92,9 @@ def read_plan(args: argparse.Namespace) -> TablePlan:
         UserError: if an option cannot be used.
     """
     require_positive(args, ("threads", "jobs"))
-    if args.train_only and args.measure_only:
-        raise UserError("--train-only must not go with --measure-only.")
+    refuse_several(args, WAYS)
+    if args.stale:  # makes rows anew, which these leave as they are
+        refuse_several(args, ("stale", "time", "diagnose", "report"))
     path = args.config or HERE / f"{args.table}.yaml"
     table = read_table(path)
     work = args.work or ROOT / "runs" / table.name
@@ -109,6 +112,17 @@ def read_plan(args: argparse.Namespace) -> TablePlan:
         stale=args.stale,
         given=read_given(args.use),
     )
+
+
+def refuse_several(args: argparse.Namespace, names: Sequence[str]) -> None:
+    """Refuses options of which only one can be done.
+
+    Raises:
+        UserError: naming two of them.
+    """
+    given = ["--" + name.replace("_", "-") for name in names if getattr(args, name)]
+    if len(given) > 1:
+        raise UserError(f"{given[0]} must not go with {given[1]}.")
 
 
 def read_seeds(seeds: list[int] | None, table: Table) -> tuple[int, ...]:

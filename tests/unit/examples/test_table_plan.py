@@ -228,6 +228,8 @@ def test_a_dry_run_says_all_this(make_plan: Make, write_row: Write) -> None:
         (["--threads", "0"], "--threads must be at least 1, but is 0 instead."),
         (["--jobs", "0"], "--jobs must be at least 1, but is 0 instead."),
         (["--train-only", "--measure-only"], "--train-only must not go with"),
+        (["--time", "--diagnose"], "--time must not go with --diagnose"),
+        (["--stale", "--time"], "--stale must not go with --time"),
         (["--rows", "x"], "--rows must be names or groups"),
         (["--seeds", "9"], "--seeds must be among 1, 2, 3, but one is 9 instead."),
         (["--use", "x=y"], "--use must be NAME=PATH with a NAME of teacher, corpus"),
