@@ -125,7 +125,7 @@ def fastest(row: EngineRow, wanted: Callable[[System], bool]) -> System | None:
 
 
 def family(
-    engine: str, *, latent: bool, shortlist: bool, deep: bool = False
+    engine: str, *, latent: bool, shortlist: bool, deep: bool | None = None
 ) -> Callable[[System], bool]:
     """Tells systems of one engine: latent or not, with a shortlist or without.
 
@@ -133,13 +133,14 @@ def family(
         engine: that they run on.
         latent: whether they have codes.
         shortlist: whether they look at some words alone.
-        deep: of latent ones, whether most of their layers are the encoder's.
+        deep: of latent ones, whether most of their layers are the encoder's; None:
+            either.
     """
 
     def belongs(one: System) -> bool:
         model = one["model"]
         kind = (is_latent(model), bool(one["shortlist"]))
-        same = deep == ("+" in model) or not latent
+        same = deep is None or deep == ("+" in model)
         return one["engine"] == engine and kind == (latent, shortlist) and same
 
     return belongs
@@ -163,7 +164,10 @@ def who_wins(rows: Sequence[EngineRow]) -> str:
 def duels(rows: Sequence[EngineRow], *, shortlist: bool) -> list[str]:
     """Says who is how fast beside whom, with shortlists everywhere or nowhere."""
     latent = family("vq-nat", latent=True, shortlist=shortlist)
-    deep = family("vq-nat", latent=True, shortlist=shortlist, deep=True)
+    even, deep = (
+        family("vq-nat", latent=True, shortlist=shortlist, deep=deep)
+        for deep in (False, True)
+    )
     same = family("vq-nat", latent=False, shortlist=shortlist)
     foreign = family("CTranslate2", latent=False, shortlist=shortlist)
     told = [
@@ -175,9 +179,15 @@ def duels(rows: Sequence[EngineRow], *, shortlist: bool) -> list[str]:
             "{} as the fastest autoregressive model in the same engine",
         ),
         duel(rows, same, foreign, "which is {} as CTranslate2's"),
-        duel(rows, deep, foreign, "with a deep encoder ours is {} as CTranslate2's"),
-        duel(rows, deep, same, "and {} as that autoregressive model"),
     ]
+    if any(deep(one) for row in rows for one in row["systems"].values()):
+        told += [
+            duel(
+                rows, deep, foreign, "with a deep encoder ours is {} as CTranslate2's"
+            ),
+            duel(rows, deep, same, "and {} as that autoregressive model"),
+            duel(rows, even, foreign, "with even layers {} as CTranslate2's"),
+        ]
     return [one for one in told if one]
 
 
