@@ -44,7 +44,7 @@ def test_models_with_a_deep_encoder_are_told_apart() -> None:
     told = who_wins([row(*FULL, system("vq-nat", "words 12+1+1", 0.5))])
     assert "our fastest model is 10.00 times" in told
     assert "with even layers 5.00 times as fast" in told
-    assert "a deep encoder ours is 10.00 times as fast (at 13 words) as CTr" in told
+    assert "a deep encoder 10.00 times as fast (at 13 words) as CTr" in told
     assert "and 4.00 times as fast (at 13 words) as that autoregressive model" in told
 
 
