@@ -182,9 +182,7 @@ def duels(rows: Sequence[EngineRow], *, shortlist: bool) -> list[str]:
     ]
     if any(deep(one) for row in rows for one in row["systems"].values()):
         told += [
-            duel(
-                rows, deep, foreign, "with a deep encoder ours is {} as CTranslate2's"
-            ),
+            duel(rows, deep, foreign, "with a deep encoder {} as CTranslate2's"),
             duel(rows, deep, same, "and {} as that autoregressive model"),
             duel(rows, even, foreign, "with even layers {} as CTranslate2's"),
         ]
