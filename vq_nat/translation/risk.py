@@ -124,7 +124,7 @@ class MinimumRiskCriterion(LatentPredictionCriterion):
         self.samples, self.temperature = risk_samples, risk_temperature
         self.sharpness, self.likelihood = risk_sharpness, risk_likelihood
         dictionary = task.target_dictionary
-        self.to_text = plain_text(dictionary)
+        self.to_text, self.pad = plain_text(dictionary), dictionary.pad()
         self.generator = IterativeLatentGenerator(dictionary)
         self.rule = LengthRule(guarded=True)
 
@@ -171,7 +171,8 @@ class MinimumRiskCriterion(LatentPredictionCriterion):
 
     def rewards(self, words: list[Tensor], target: Tensor) -> Tensor:
         """Scores B · S outputs by chrF against B targets. Shape: (B, S), 0 … 1."""
-        wanted = [ngrams(self.to_text(row)) for row in target]
+        # Padding is no text: a reward must not depend on what shares its batch.
+        wanted = [ngrams(self.to_text(row[row.ne(self.pad)])) for row in target]
         outputs = [ngrams(self.to_text(row)) for row in words]
         scores = [
             chrf(one, wanted[number // self.samples]) / 100
