@@ -181,7 +181,8 @@ class Batcher:
         except Exception as error:
             if len(batch) > 1:
                 for one in batch:
-                    await self._run([one])
+                    if not one.answer.done():  # who waits no more is not decoded
+                        await self._run([one])
                 return
             if not isinstance(error, ValueError):
                 log.exception("A batch could not be decoded.")

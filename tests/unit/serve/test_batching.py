@@ -118,6 +118,18 @@ def test_a_bad_item_takes_no_other_with_it() -> None:
     assert str(second) == "an item must not be -1, but is."
 
 
+def test_of_a_batch_that_fails_nobody_is_decoded_again_who_is_gone() -> None:
+    async def work(batcher: Batcher, decoder: Decoder) -> None:
+        decoder.gate.clear()
+        waiting = asyncio.create_task(batcher.submit("a", [1, -1, 2]))
+        await asyncio.to_thread(decoder.begun.wait, 5)
+        with pytest.raises(Refusal, match=r"must be there in 0\.05 s"):
+            await waiting
+
+    decoder, _ = served(work, seconds=0.05)
+    assert decoder.calls == [("a", [1, -1, 2])]
+
+
 def test_results_that_are_missing_are_told_and_others_served() -> None:
     async def work(batcher: Batcher, _: Decoder) -> list[int]:
         with pytest.raises(RuntimeError, match="must be 1 results, but are 0"):
