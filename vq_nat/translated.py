@@ -160,17 +160,23 @@ class TextDoor:
 
         Raises:
             ValueError: if the model has no codes, or cannot have those that are given.
+        batch_size: int = 64,
         """
-        lines = list(checked(sentences, 1))
+        lines = list(checked(sentences, batch_size))
         if not self.has_codes:
             raise ValueError("the model must have codes, but has none.")
         given = given_for(lines, codes)
         rows, owners = self._pieces(lines)
         check_whole(owners)
         open_ones = [line for line, known in zip(lines, given) if known is None]
-        predicted = iter(self.codes(open_ones))
+            batch_size: sentences that are decoded together.
+        predicted = iter(self.codes(open_ones, batch_size))
         whole = [next(predicted) if known is None else known for known in given]
-        return self._inspect(rows, whole, rivals, passes) if lines else []
+        inspections: list[Inspection] = []
+        for start in range(0, len(lines), batch_size):
+            batch = slice(start, start + batch_size)
+            inspections += self._inspect(rows[batch], whole[batch], rivals, passes)
+        return inspections
 
     def _pieces(self, sentences: Iterable[str]) -> tuple[list[Any], list[range]]:
         """Returns the rows to translate, and which of them are each sentence's."""

@@ -79,6 +79,33 @@ def test_what_is_taken_apart_is_what_is_translated(
                 assert same.probability == pytest.approx(before.probability)
 
 
+def test_many_are_taken_apart_some_at_a_time(
+    build_latent: Any, by_torch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = build_latent(vq_slices=2)
+    translator, encode, sizes = by_torch(model), model.encode, []
+    at_once = translator.inspect(SHORT * 3, rivals=2)
+
+    def counted(tokens: torch.Tensor) -> Any:
+        sizes.append(len(tokens))
+        return encode(tokens)
+
+    monkeypatch.setattr(model, "encode", counted)
+    parts = translator.inspect(SHORT * 3, rivals=2, batch_size=5)
+    assert max(sizes) == 5
+    for one, same in zip(parts, at_once, strict=True):
+        assert (one.text, one.codes, one.passes) == (same.text, same.codes, same.passes)
+        assert one.score == pytest.approx(same.score, abs=1e-4)
+
+
+def test_what_decodes_draws_is_taken_apart(build_latent: Any, by_torch: Any) -> None:
+    model = build_latent()
+    draws = {"candidates": 2, "code_search": "sample", "temperature": 0.8}
+    codes = [[[3], [5]]]
+    one, same = by_torch(model, **draws), by_torch(model)
+    assert one.inspect(["a b"], codes) == same.inspect(["a b"], codes)
+
+
 def not_taken_apart(
     translator: Any, message: str, sentences: list[str], *codes: Any
 ) -> None:
