@@ -71,7 +71,7 @@ def load_checkpoint(cfg: Any, trainer: Any, **options: Any) -> Any:
     """
     if hasattr(trainer.task, "refuse_training"):
         model, criterion = trainer.get_model(), trainer.get_criterion()
-        trainer.task.refuse_training(trainer.cfg.common, model, criterion)
+        trainer.task.refuse_training(trainer.cfg, model, criterion)
     given, folder = cfg.restore_file, Path(cfg.save_dir)
     cfg.restore_file = str(whole_checkpoint(folder, given) or given)
     for path in (folder / cfg.restore_file, Path(cfg.restore_file)):

@@ -34,13 +34,11 @@ class LatentTraining(PatchedTask):
     To be inherited before a fairseq task whose options have `autocast`.
     """
 
-    def refuse_training(
-        self, common: Any, model: torch.nn.Module, criterion: Any
-    ) -> None:
+    def refuse_training(self, cfg: Any, model: torch.nn.Module, criterion: Any) -> None:
         """Refuses, before the first update, what would fail or do nothing in it.
 
         Args:
-            common: fairseq's common options.
+            cfg: all of fairseq's options.
             model: to train.
             criterion: to train it with.
 
@@ -48,7 +46,9 @@ class LatentTraining(PatchedTask):
             Refused: naming the option.
         """
         require_criterion(model, criterion)
-        flags = [name for name in PRECISIONS if getattr(common, name, False)]
+        if isinstance(criterion, SummedCriterion):
+            criterion.refuse_training(cfg, model)
+        flags = [name for name in PRECISIONS if getattr(cfg.common, name, False)]
         if flags and any(bottlenecks(model)):
             raise Refused(
                 f"--{flags[0]} must be off for a model with latents; for products in "
@@ -128,6 +128,9 @@ class SummedCriterion(FairseqCriterion):
         if cls.task_name:
             require_task(task, cls.task_name)
         return super().build_criterion(cfg, task)
+
+    def refuse_training(self, cfg: Any, model: torch.nn.Module) -> None:
+        """Refuses what it cannot train, see `LatentTraining`; by default nothing."""
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:

@@ -16,6 +16,7 @@ from fairseq.logging import metrics
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
+from ..fairseq_side.compat import Refused
 from ..fairseq_side.training import gathering
 from .criterion import LatentPredictionConfig, LatentPredictionCriterion
 from .decoding.build import plain_text
@@ -25,6 +26,8 @@ from .decoding.limits import SearchOptions
 from .decoding.rescoring import chrf, ngrams
 from .decoding.search import search
 from .flow import EncodedSource, LatentCodes, take
+
+ADD_UP = ("legacy_ddp", "no_c10d")  # wrappers that add up whatever gradients there are
 
 
 @dataclass
@@ -127,6 +130,28 @@ class MinimumRiskCriterion(LatentPredictionCriterion):
         self.to_text, self.pad = plain_text(dictionary), dictionary.pad()
         self.generator = IterativeLatentGenerator(dictionary)
         self.rule = LengthRule(guarded=True)
+
+    def refuse_training(self, cfg: Any, model: torch.nn.Module) -> None:
+        """Refuses models without codes, and workers that would drift apart.
+
+        Without the latent prediction's loss the wrapped model's forward keeps no
+        gradients, so that PyTorch's wrapper would not add up those of the risk.
+
+        Raises:
+            Refused: naming the option.
+        """
+        if not getattr(model, "predicts_codes", True):
+            raise Refused(
+                "`criterion` must be latent_prediction for a model without codes, but "
+                "is minimum_risk instead: there is nothing to draw."
+            )
+        workers = cfg.distributed_training
+        alone = workers.distributed_world_size <= 1
+        if not alone and not self.likelihood and workers.ddp_backend not in ADD_UP:
+            raise Refused(
+                f"`ddp_backend` must be {ADD_UP[0]} with several workers and "
+                f"`risk_likelihood` 0, but is {workers.ddp_backend} instead."
+            )
 
     def forward(
         self, model: torch.nn.Module, sample: dict[str, Any], reduce: bool = True

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from vq_nat.fairseq_side.compat import Refused
 from vq_nat.translation.flow import LatentCodes, take
 from vq_nat.translation.risk import Draws, MinimumRiskCriterion
 
@@ -129,6 +130,29 @@ def test_evaluation_draws_nothing(model, make_batch, criterion) -> None:
     sample = sample_of(make_batch([9, 4]), make_batch([9, 5]))
     log = criterion()(model, sample)[2]
     assert "risk" not in log
+
+
+def settings_of(workers: int, backend: str) -> SimpleNamespace:
+    """Returns what fairseq knows of the workers."""
+    names = {"distributed_world_size": workers, "ddp_backend": backend}
+    return SimpleNamespace(distributed_training=SimpleNamespace(**names))
+
+
+def test_workers_whose_gradients_would_stay_apart_are_refused(criterion, model):
+    alone, together = criterion(), criterion(risk_likelihood=0.1)
+    for settings in (settings_of(1, "pytorch_ddp"), settings_of(2, "legacy_ddp")):
+        alone.refuse_training(settings, model)
+    together.refuse_training(settings_of(2, "pytorch_ddp"), model)
+    with pytest.raises(Refused, match="`ddp_backend` must be legacy_ddp with several"):
+        alone.refuse_training(settings_of(2, "pytorch_ddp"), model)
+
+
+@pytest.mark.parametrize(
+    "options", [{"vq_kind": "identity"}, {"vq_kind": "none", "alignment": "ctc"}]
+)
+def test_models_without_codes_are_refused(make_model, criterion, options) -> None:
+    with pytest.raises(Refused, match="must be latent_prediction for a model without"):
+        criterion().refuse_training(settings_of(1, ""), make_model(**options))
 
 
 @pytest.mark.parametrize(
