@@ -58,7 +58,7 @@ class LatentPredictionCriterion(SummedCriterion):
     Args:
         task: the fairseq task.
         latent_loss_weight: of the latent prediction.
-        latent_loss_start: updates before it counts; None = 0.
+        latent_loss_start: updates before it counts in training; None = 0.
         word_smoothing: label smoothing of the reconstruction.
         code_smoothing: label smoothing of the latent prediction.
     """
@@ -87,7 +87,10 @@ class LatentPredictionCriterion(SummedCriterion):
         words, positions = self.reconstruction(out), out.word_positions
         codes = code_losses(out, self.code_smoothing)
         bottleneck = out.bottleneck.loss * positions
-        weight = self.latent_loss_weight * (out.updates >= self.latent_loss_start)
+        # In evaluation all of it counts: a checkpoint does not tell the updates, and a
+        # loss that begins to count would look like a model that becomes worse.
+        late = not model.training or out.updates >= self.latent_loss_start
+        weight = self.latent_loss_weight * late
         predicted = codes.loss * (positions / out.code_count)
         loss = words.loss + bottleneck + weight * predicted
         log = {

@@ -43,13 +43,24 @@ def output(updates: int = 100, hidden: int = HIDDEN) -> TrainingOutput:
     )
 
 
-def loss_of(out: TrainingOutput, **options: float):
+class Given(torch.nn.Module):
+    """Gives a forward pass that is known."""
+
+    def __init__(self, out: TrainingOutput) -> None:
+        super().__init__()
+        self.out = out
+
+    def forward(self, target: object) -> TrainingOutput:
+        return self.out
+
+
+def loss_of(out: TrainingOutput, training: bool = True, **options: float):
     """Returns the criterion's loss, its size and its log for a forward pass."""
     settings = {"latent_loss_weight": 1.0, "latent_loss_start": 0, "word_smoothing": 0}
     task = SimpleNamespace(target_dictionary=None)
     criterion = LatentPredictionCriterion(task, **{**settings, **options})
     sample = {"net_input": {}, "target": [None] * SENTENCES, "ntokens": WORDS}
-    return criterion(lambda target: out, sample)
+    return criterion(Given(out).train(training), sample)
 
 
 def code_nll(out: TrainingOutput) -> torch.Tensor:
@@ -100,6 +111,12 @@ def test_the_latent_loss_starts_when_it_is_told(updates: int, counts: bool) -> N
     late = float(loss_of(out, latent_loss_start=200)[0])
     chosen = float(loss_of(out, latent_loss_weight=float(counts))[0])
     assert late == pytest.approx(chosen)
+
+
+def test_in_evaluation_the_latent_loss_counts_from_the_beginning() -> None:
+    out = output(updates=0)
+    loss = loss_of(out, training=False, latent_loss_start=200)[0]
+    assert float(loss) == pytest.approx(float(loss_of(out)[0]))
 
 
 def test_before_its_start_the_latent_loss_is_logged_all_the_same() -> None:
