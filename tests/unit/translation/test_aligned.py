@@ -141,6 +141,20 @@ def test_no_output_depends_on_its_batch(
         assert (expected[-1] == 0) == (options is NONE)
 
 
+def test_an_output_without_words_can_be_refined(
+    make_model, make_batch, dictionary
+) -> None:
+    model = make_model(**CTC)
+    with torch.no_grad():  # no position says anything
+        model.decoder.layer_norm.weight.zero_()
+        model.decoder.layer_norm.bias.copy_(9 * model.embed_tokens.weight[BLANK])
+    options = DecodingOptions(passes=2, refinement="latent")
+    generator = build_generator(options, [model], dictionary)
+    sample = {"net_input": {"src_tokens": make_batch([5])}}
+    ((candidate,),) = generator.generate([model], sample)
+    assert candidate.tokens.tolist() == [EOS]
+
+
 @pytest.mark.parametrize(
     ("options", "decoding", "message"),
     [

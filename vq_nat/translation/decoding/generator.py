@@ -330,11 +330,12 @@ class IterativeLatentGenerator:
         """Returns the words up to the end of sentence. Shape: (R, T).
 
         A sentence that does not end within its codes gets no end: with an end it would
-        need one more code in each pass.
+        need one more code in each pass. One without words is its end alone.
         """
         tokens, _, lengths = self._cut(guess)
         places = torch.arange(guess.tokens.size(1), device=tokens.device)
-        behind = (places >= lengths.unsqueeze(1)) | ~guess.mask
+        outside = ~guess.mask & places.gt(0)
+        behind = (places >= lengths.unsqueeze(1)) | outside
         return tokens[:, :-1].masked_fill(behind, self.pad)
 
     # -- results -------------------------------------------------------------------
