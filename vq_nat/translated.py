@@ -49,6 +49,12 @@ class Asked(NamedTuple):
     references: Sequence[str] | None = None
 
 
+NO_PLACES = (
+    "the model must have `alignment` 'positions' to be taken apart, but has 'ctc' "
+    "instead: its words belong to no code."
+)
+
+
 class TextDoor:
     """Translates raw text by `_nbest`, which a translator must have."""
 
@@ -61,6 +67,11 @@ class TextDoor:
     def has_codes(self) -> bool:
         """Whether translations have codes, so that they can be taken apart."""
         raise NotImplementedError
+
+    @property
+    def has_places(self) -> bool:
+        """Whether each word has its place, and so belongs to one of the codes."""
+        return True
 
     @property
     def sees_words(self) -> bool:
@@ -149,6 +160,7 @@ class TextDoor:
         *,
         rivals: int = 4,
         passes: int | None = None,
+        batch_size: int = 64,
     ) -> list[Inspection]:
         """Translates each sentence from codes, and takes the translation apart.
 
@@ -157,19 +169,20 @@ class TextDoor:
             codes: to decode from, of each sentence; None = those that are predicted.
             rivals: how many other codes are told for each step.
             passes: of refinement; None = as loaded.
+            batch_size: sentences that are decoded together.
 
         Raises:
             ValueError: if the model has no codes, or cannot have those that are given.
-        batch_size: int = 64,
         """
         lines = list(checked(sentences, batch_size))
         if not self.has_codes:
             raise ValueError("the model must have codes, but has none.")
+        if not self.has_places:
+            raise ValueError(NO_PLACES)
         given = given_for(lines, codes)
         rows, owners = self._pieces(lines)
         check_whole(owners)
         open_ones = [line for line, known in zip(lines, given) if known is None]
-            batch_size: sentences that are decoded together.
         predicted = iter(self.codes(open_ones, batch_size))
         whole = [next(predicted) if known is None else known for known in given]
         inspections: list[Inspection] = []

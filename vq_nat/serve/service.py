@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..explain.picture import Picture, draw
 from ..inspected import Codes, parts_of
-from ..translated import TextDoor
+from ..translated import NO_PLACES, TextDoor
 from . import shapes
 from .batching import Batcher
 from .limits import Limits, Refusal
@@ -60,7 +60,7 @@ class Service:
                 f"translates {' to '.join(teacher.languages)} instead."
             )
         self.codes: shapes.Codes = "none"
-        if translator.has_codes:
+        if translator.has_codes and translator.has_places:
             self.codes = "learned" if translator.code_name(0) is None else "words"
         self.metrics = Metrics(lambda: len(self.batcher))
         self.batcher = Batcher(self._decode, limits, self.metrics.decoded)
@@ -132,6 +132,8 @@ class Service:
     ) -> list[shapes.Explanation]:
         if not self.translator.has_codes:
             raise Refusal(501, "the model must have codes, but has none.")
+        if not self.translator.has_places:
+            raise Refusal(501, NO_PLACES)
         self._check_alternatives(alternatives)
         self._check_passes(passes)
         if not items:

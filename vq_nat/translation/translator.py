@@ -30,7 +30,7 @@ from .decoding.options import (
     refuse_others,
 )
 from .fairseq_nat import candidate_of
-from .flow import Candidate, device_of, is_latent
+from .flow import Candidate, device_of, is_aligned, is_latent
 from .loading import load_teacher, open_model
 from .task import Generator
 
@@ -137,6 +137,11 @@ class Translator(TextDoor):
     def has_codes(self) -> bool:
         """Whether translations have codes, so that they can be taken apart."""
         return is_latent(self.model) and self.model.predicts_codes
+
+    @property
+    def has_places(self) -> bool:
+        """Whether each word has its place, and so belongs to one of the codes."""
+        return not is_aligned(self.model)
 
     @property
     def sees_words(self) -> bool:

@@ -136,3 +136,7 @@ def test_what_cannot_be_taken_apart_is_refused(
     teacher = load_folder(exported(teacher_of(True), name="teacher"))
     with pytest.raises(ValueError, match="the model must have codes, but has none"):
         teacher.inspect(["a"])
+    aligned = by_torch(build_latent(alignment="ctc"))
+    with pytest.raises(ValueError, match="must have `alignment` 'positions' to be tak"):
+        aligned.inspect(["a"])
+    assert len(aligned.codes(["a"])) == 1

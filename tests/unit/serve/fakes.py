@@ -18,6 +18,7 @@ class FakeTranslator(TextDoor):
 
     languages = ("en", "de")
     has_codes = True
+    has_places = True
     sees_words = True
 
     def __init__(self) -> None:

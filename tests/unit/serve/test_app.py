@@ -135,6 +135,15 @@ def test_a_model_without_codes_says_so(served: Served) -> None:
     assert "must have codes" in refused(response, 501)
 
 
+def test_words_that_belong_to_no_code_are_not_shown_beside_codes(
+    served: Served,
+) -> None:
+    served.translator.has_places = False
+    response = served.client.post("/v1/explain", json={"q": "a"})
+    assert "must have `alignment` 'positions'" in refused(response, 501)
+    assert Service(served.translator, settings()).codes == "none"
+
+
 def test_models_are_compared_by_their_clocks() -> None:
     with Served(teacher=True) as served:
         compared = served.client.post("/v1/compare", json={"q": "A dog"}).json()
