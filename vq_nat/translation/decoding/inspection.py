@@ -24,6 +24,7 @@ def for_given(options: DecodingOptions, passes: Optional[int]) -> DecodingOption
         options,
         candidates=1,
         code_search="beam",
+        temperature=1.0,
         teacher=None,
         verify=False,
         verify_best=1,
