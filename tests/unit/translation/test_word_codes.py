@@ -122,6 +122,19 @@ def test_a_sentence_may_have_no_code_but_the_end(words, make_batch, kind) -> Non
     )
 
 
+@pytest.mark.parametrize("kind", ["greedy", "beam"])
+def test_where_the_length_leaves_the_end_alone_nothing_is_paid(
+    words, make_batch, kind
+) -> None:
+    source, width = words.encode(make_batch([5, 4])), 1 if kind == "greedy" else 2
+    for most in ([1, 3], [1, 1]):
+        fixed = CodeBounds(torch.tensor(most), torch.tensor(most), ends=False)
+        codes = search(words.predictor, source, fixed, SearchOptions(kind, width))
+        assert codes.mask.sum(dim=1).view(2, width)[:, 0].tolist() == most
+        assert codes.codes[:width, 0].eq(EOS).all() and codes.score[:width].eq(0).all()
+        assert codes.score.isfinite().all()
+
+
 def test_output_has_the_words_of_the_codes_at_the_ends_of_chunks(
     words, make_batch
 ) -> None:

@@ -52,6 +52,9 @@ class BeamSearch:
         lengths = self.rows.new_zeros(size, self.width)
         longest = self.limits.longest
         codes = self.rows.new_zeros(size, self.width, longest, predictor.slices)
+        if not bounds.ends:  # where there is nothing to search, nothing is paid
+            none = bounds.most.eq(0).unsqueeze(1) & lengths[:1].cumsum(1).eq(0)
+            empty = empty.masked_fill(none, 0.0)
         self.finished = Finished(empty, empty, codes, lengths)
         self.results = self.finished
         self.ends = self.rows.new_zeros(size)
