@@ -232,7 +232,10 @@ class VerifiedDraft:
 
 
 def rewritten(draft: Candidate, words: Verified, seconds: float) -> Candidate:
-    """Returns a candidate with the words that were verified, and their scores."""
+    """Returns a candidate with the words that were verified, and their scores.
+
+    They stand behind the words of the draft's passes, if these are kept.
+    """
     score = float(words.scores.sum())
     return draft._replace(
         tokens=words.tokens,
@@ -242,5 +245,5 @@ def rewritten(draft: Candidate, words: Verified, seconds: float) -> Candidate:
         rank_score=None,
         teacher_score=score,
         teacher_seconds=seconds,
-        history=(),
+        history=(*draft.history, words.tokens) if draft.history else (),
     )

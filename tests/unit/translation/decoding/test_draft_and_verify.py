@@ -105,6 +105,10 @@ def test_a_latent_model_drafts_and_the_teacher_writes(
     assert [one.tokens.tolist() for (one,) in verified] == greedy(
         teacher, dictionary, source
     )
+    kept = generate(teacher="teacher.pt", verify=True, retain_iter_history=True)
+    for (one,), (bare,) in zip(kept, verified):
+        assert len(one.history) >= 2 and one.history[-1].equal(one.tokens)
+        assert bare.history == ()
     plain = build_generator(DecodingOptions(**draft), [latent], dictionary)
     for (one,), drafted in zip(verified, plain.generate([latent], batch)):
         assert 1 <= one.steps <= len(one.tokens)
