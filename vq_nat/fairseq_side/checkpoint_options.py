@@ -129,9 +129,9 @@ class Sizes(NamedTuple):
         """Returns the largest value that an option of the model can have."""
         if option in ("image_height", "image_width"):
             return MOST_PIXELS
-        if option.endswith("positions"):
+        if option.endswith("positions") or option == "words_per_code":
             return MOST_POSITIONS
-        if option == "compression_steps":
+        if option in ("compression_steps", "alignment_doublings"):
             return MOST_HALVINGS
         if option.endswith(("_layers", "_blocks")):
             return self.tensors

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from data_prep.lib.average import load
 from data_prep.lib.teachers import load_model
 from vq_nat.fairseq_side import compat
-from vq_nat.fairseq_side.checkpoint_options import RefusedOptions
+from vq_nat.fairseq_side.checkpoint_options import RefusedOptions, check_options
 from vq_nat.translation.ctranslate2 import convert
 from vq_nat.translation.loading import load_teacher, open_model
 from vq_nat.translation.onnx.export import export_checkpoint
@@ -228,6 +228,13 @@ def test_nothing_in_a_checkpoint_is_run(
     if refused:
         with pytest.raises(RefusedOptions, match=r"student\.pt must hold options that"):
             checkpoint_utils.load_checkpoint_to_cpu(str(path))
+
+
+@pytest.mark.parametrize("option", ["alignment_doublings", "words_per_code"])
+def test_lengths_are_not_multiplied_without_bounds(option: str) -> None:
+    model = {"_name": "vq_em_transformer", option: 2**20}
+    with pytest.raises(RefusedOptions, match=f"`model.{option}` is 1048576 instead"):
+        check_options({"cfg": {"model": model}, "model": {}}, "student.pt")
 
 
 def test_what_is_hostile_would_do_harm(
