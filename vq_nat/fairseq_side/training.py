@@ -6,6 +6,7 @@ fairseq's own task; its criterion logs the figures with `log_bottleneck`.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -136,6 +137,24 @@ class SummedCriterion(FairseqCriterion):
     def logging_outputs_can_be_summed() -> bool:
         """All entries are sums."""
         return True
+
+
+def require_weight(name: str, value: float, *, below: float = math.inf) -> None:
+    """Refuses a weight of a loss that makes no sense.
+
+    Args:
+        name: of the option.
+        value: the weight.
+        below: what it must not reach.
+
+    Raises:
+        ValueError: if it is negative, too large, or no number.
+    """
+    if not 0 <= value < below:
+        bound = "finite" if below == math.inf else f"below {below:g}"
+        raise ValueError(
+            f"`{name}` must be at least 0 and {bound}, but is {value} instead."
+        )
 
 
 def require_task(task: Any, name: str) -> None:

@@ -10,7 +10,12 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
 from torch import Tensor
 
-from ..fairseq_side.training import SummedCriterion, log_bottleneck, totals
+from ..fairseq_side.training import (
+    SummedCriterion,
+    log_bottleneck,
+    require_weight,
+    totals,
+)
 
 LN2 = math.log(2)
 
@@ -54,6 +59,7 @@ class BitsPerDimCriterion(SummedCriterion):
 
     def __init__(self, task: Any, bottleneck_weight: float) -> None:
         super().__init__(task)
+        require_weight("bottleneck_weight", bottleneck_weight)
         self.bottleneck_weight = bottleneck_weight
 
     def forward(

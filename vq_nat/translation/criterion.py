@@ -11,7 +11,12 @@ from fairseq.logging import metrics
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
-from ..fairseq_side.training import SummedCriterion, log_bottleneck, totals
+from ..fairseq_side.training import (
+    SummedCriterion,
+    log_bottleneck,
+    require_weight,
+    totals,
+)
 from .flow import BLANK, NO_CODE, AlignedWords, TrainingOutput, normalise_codes
 
 LN2 = 0.6931471805599453
@@ -74,6 +79,9 @@ class LatentPredictionCriterion(SummedCriterion):
         code_smoothing: float = 0.0,
     ) -> None:
         super().__init__(task)
+        require_weight("latent_loss_weight", latent_loss_weight)
+        require_weight("word_smoothing", word_smoothing, below=1)
+        require_weight("code_smoothing", code_smoothing, below=1)
         self.latent_loss_weight = latent_loss_weight
         self.latent_loss_start = latent_loss_start or 0
         self.word_smoothing = word_smoothing

@@ -7,6 +7,7 @@ of each in one batch, and the codes of the better translations become more proba
 among candidates would gain, and no time is spent on a teacher.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Optional
 
@@ -17,7 +18,7 @@ from fairseq.tasks import FairseqTask
 from torch import Tensor
 
 from ..fairseq_side.compat import Refused
-from ..fairseq_side.training import gathering
+from ..fairseq_side.training import gathering, require_weight
 from .criterion import LatentPredictionConfig, LatentPredictionCriterion
 from .decoding.build import plain_text
 from .decoding.generator import IterativeLatentGenerator
@@ -117,13 +118,11 @@ class MinimumRiskCriterion(LatentPredictionCriterion):
             ("risk_temperature", risk_temperature),
             ("risk_sharpness", risk_sharpness),
         ):
-            if not value > 0:
-                raise ValueError(f"`{name}` must be above 0, but is {value} instead.")
-        if not risk_likelihood >= 0:
-            raise ValueError(
-                "`risk_likelihood` must not be negative, "
-                f"but is {risk_likelihood} instead."
-            )
+            if not 0 < value < math.inf:
+                raise ValueError(
+                    f"`{name}` must be above 0 and finite, but is {value} instead."
+                )
+        require_weight("risk_likelihood", risk_likelihood)
         self.samples, self.temperature = risk_samples, risk_temperature
         self.sharpness, self.likelihood = risk_sharpness, risk_likelihood
         dictionary = task.target_dictionary

@@ -45,6 +45,12 @@ def logged(logs: list[dict[str, Any]]) -> dict[str, float]:
     return dict(meters.get_smoothed_values())
 
 
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
+def test_a_weight_that_makes_no_sense_is_refused(weight: float) -> None:
+    with pytest.raises(ValueError, match="`bottleneck_weight` must be at least 0 and"):
+        BitsPerDimCriterion(None, bottleneck_weight=weight)
+
+
 def test_bits_of_a_toy_by_hand() -> None:
     images = torch.from_numpy(draw_images(4, size=8))
     criterion = BitsPerDimCriterion(None, bottleneck_weight=2.0)

@@ -119,6 +119,22 @@ def test_in_evaluation_the_latent_loss_counts_from_the_beginning() -> None:
     assert float(loss) == pytest.approx(float(loss_of(out)[0]))
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "bound"),
+    [
+        ("latent_loss_weight", -1.0, "finite"),
+        ("latent_loss_weight", math.nan, "finite"),
+        ("word_smoothing", 1.0, "below 1"),
+        ("code_smoothing", -0.1, "below 1"),
+    ],
+)
+def test_weights_that_make_no_sense_are_refused(
+    option: str, value: float, bound: str
+) -> None:
+    with pytest.raises(ValueError, match=f"`{option}` must be at least 0 and {bound}"):
+        loss_of(output(), **{option: value})
+
+
 def test_before_its_start_the_latent_loss_is_logged_all_the_same() -> None:
     out = output(updates=0)
     log = loss_of(out, latent_loss_start=200)[2]

@@ -1,5 +1,6 @@
 """Minimum-risk training: rewards by hand, and the better codes become more probable."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -159,9 +160,11 @@ def test_models_without_codes_are_refused(make_model, criterion, options) -> Non
     ("name", "value", "message"),
     [
         ("risk_samples", 1, "`risk_samples` must be at least 2, but is 1"),
-        ("risk_temperature", 0.0, "`risk_temperature` must be above 0, but is 0.0"),
-        ("risk_sharpness", -1.0, "`risk_sharpness` must be above 0, but is -1.0"),
-        ("risk_likelihood", -0.1, "`risk_likelihood` must not be negative"),
+        ("risk_temperature", 0.0, "`risk_temperature` must be above 0 and finite, b"),
+        ("risk_sharpness", -1.0, "`risk_sharpness` must be above 0 and finite, but"),
+        ("risk_sharpness", math.inf, "must be above 0 and finite, but is inf"),
+        ("risk_temperature", math.nan, "must be above 0 and finite, but is nan"),
+        ("risk_likelihood", -0.1, "`risk_likelihood` must be at least 0 and finite"),
     ],
 )
 def test_unusable_options_are_refused(criterion, name, value, message) -> None:
