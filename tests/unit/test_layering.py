@@ -66,8 +66,8 @@ TABLE = {
     "translation.decoding*": "translation.flow translation.decoding.* inspected | "
     "torch fairseq",
     "translation.criterion": "fairseq_side.training translation.flow | torch fairseq",
-    "translation.risk": "fairseq_side.training translation.flow translation.criterion "
-    "translation.decoding.* | torch fairseq",
+    "translation.risk": "fairseq_side.compat fairseq_side.training translation.flow "
+    "translation.criterion translation.decoding.* | torch fairseq",
     "translation.model": "bottleneck fairseq_side.compat translation.flow "
     "translation.config translation.encoder translation.compressor "
     "translation.predictor translation.decoder translation.schedule translation.noise "

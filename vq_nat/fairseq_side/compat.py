@@ -30,6 +30,7 @@ from .checkpoint_options import check_options
 from .guard import check_archive
 from .packed import is_packed, read_packed
 from .refused import Refused as Refused
+from .refused import in_a_sentence as in_a_sentence
 
 logger = logging.getLogger(__name__)
 

@@ -1,5 +1,8 @@
 """Owns the error of what a user asked for and cannot have, under fairseq's commands."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class Refused(ValueError, SystemExit):
     """What a user asked for and cannot have.
@@ -11,3 +14,18 @@ class Refused(ValueError, SystemExit):
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
         self.code = sentence
+
+
+@contextmanager
+def in_a_sentence() -> Iterator[None]:
+    """Lets wrong options end fairseq's commands, which catch nothing, in a sentence.
+
+    Raises:
+        Refused: in place of a ValueError.
+    """
+    try:
+        yield
+    except Refused:
+        raise
+    except ValueError as error:
+        raise Refused(str(error)) from error

@@ -21,6 +21,7 @@ from .compat import (
     Refused,
     autocast,
     fairseq_autocast,
+    in_a_sentence,
     refuse_reduced_precision,
     training_attention,
 )
@@ -128,7 +129,8 @@ class SummedCriterion(FairseqCriterion):
         """
         if cls.task_name:
             require_task(task, cls.task_name)
-        return super().build_criterion(cfg, task)
+        with in_a_sentence():
+            return super().build_criterion(cfg, task)
 
     def refuse_training(self, cfg: Any, model: torch.nn.Module) -> None:
         """Refuses what it cannot train, see `LatentTraining`; by default nothing."""

@@ -19,7 +19,7 @@ from fairseq.models import (
 from torch import Tensor, nn
 
 from ..bottleneck import build_bottleneck
-from ..fairseq_side.compat import OneArchitecture
+from ..fairseq_side.compat import OneArchitecture, in_a_sentence
 from .config import PRESETS, VQVAEConfig
 from .flow import ImageOutput
 from .likelihood import build_likelihood, scaled
@@ -113,9 +113,14 @@ class VQVAE(OneArchitecture, BaseFairseqModel):
 
     @classmethod
     def build_model(cls, cfg: Any, task: Any) -> "VQVAE":
-        """Builds a model for images of the task's size."""
+        """Builds a model for images of the task's size.
+
+        Raises:
+            Refused: for wrong options.
+        """
         # fairseq hands over a Namespace or omegaconf's copy.
-        return cls(VQVAEConfig.from_namespace(cfg))
+        with in_a_sentence():
+            return cls(VQVAEConfig.from_namespace(cfg))
 
     @property
     def image_size(self) -> tuple[int, int]:

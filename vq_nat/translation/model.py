@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from ..bottleneck import Prior, build_bottleneck
-from ..fairseq_side.compat import OneArchitecture, Refused, load_weights
+from ..fairseq_side.compat import OneArchitecture, Refused, in_a_sentence, load_weights
 from .binding import is_of_other_size
 from .compressor import TargetCompressor
 from .config import VQEMTransformerConfig, check
@@ -105,7 +105,7 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         """Builds a model for `task`, which must have a joint dictionary.
 
         Raises:
-            Refused: if source and target dictionary differ.
+            Refused: if source and target dictionary differ, and for wrong options.
         """
         # fairseq hands over a Namespace or omegaconf's copy, which has no properties.
         options = VQEMTransformerConfig.from_namespace(cfg)
@@ -119,7 +119,8 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
             )
         dictionary = task.target_dictionary
         kind = cls.kinds.get(options.model_kind, cls)
-        return kind(options, vocabulary=len(dictionary), pad=dictionary.pad())
+        with in_a_sentence():
+            return kind(options, vocabulary=len(dictionary), pad=dictionary.pad())
 
     @property
     def sees_words(self) -> bool:

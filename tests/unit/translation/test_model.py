@@ -7,6 +7,7 @@ import pytest
 import torch
 from fairseq.data import Dictionary
 
+from vq_nat.fairseq_side.compat import Refused
 from vq_nat.translation import LatentPredictionCriterion, VQEMTransformer
 from vq_nat.translation.flow import align_left, pad_to_chunks
 
@@ -153,6 +154,14 @@ def test_dictionaries_must_be_joint(dictionary) -> None:
     cfg = Namespace(max_source_positions=64, max_target_positions=64)
     message = r"dict\.en\.txt and dict\.de\.txt must be the same, but differ in DATA"
     with pytest.raises(ValueError, match=message):
+        VQEMTransformer.build_model(cfg, task)
+
+
+@pytest.mark.parametrize("option", [{"encoder_layers": 0}, {"vq_num_codes": 1}])
+def test_wrong_options_end_a_command_in_a_sentence(dictionary, option) -> None:
+    task = SimpleNamespace(source_dictionary=dictionary, target_dictionary=dictionary)
+    cfg = Namespace(max_source_positions=64, max_target_positions=64, **option)
+    with pytest.raises(Refused, match=f"`{next(iter(option))}` must be at least"):
         VQEMTransformer.build_model(cfg, task)
 
 
