@@ -91,7 +91,7 @@ class AlignedTransformer(VQEMTransformer, kind=CTC):
         return {
             "word_logits": nothing,
             "word_targets": words.new_zeros(0),
-            "word_positions": int(counts.sum()),
+            "word_positions": int((counts * aligned.fits).sum()),
             "aligned": aligned,
         }
 

@@ -175,7 +175,8 @@ def smoothed(logits: Tensor, targets: Tensor, smoothing: float) -> Losses:
 def aligned_losses(aligned: AlignedWords, smoothing: float = 0.0) -> Losses:
     """-log of the sum over all alignments (Graves et al. 2006), summed over the batch.
 
-    Words that do not fit into their positions have no alignment, and do not count.
+    Words that do not fit into their positions have no alignment, and do not count; nor
+    are they among the W words that the loss is a mean of.
 
     Args:
         aligned: the words, and what is said of every position.
@@ -194,7 +195,9 @@ def aligned_losses(aligned: AlignedWords, smoothing: float = 0.0) -> Losses:
     )
     if not smoothing:
         return Losses(nll, nll.detach())
-    even = -log_probs.mean(dim=-1)[aligned.mask].mean() * aligned.counts.sum()
+    mask = aligned.mask & aligned.fits.unsqueeze(1)
+    count = (aligned.counts * aligned.fits).sum() / mask.sum().clamp(min=1)
+    even = -log_probs.mean(dim=-1)[mask].sum() * count
     return Losses((1 - smoothing) * nll + smoothing * even, nll.detach())
 
 

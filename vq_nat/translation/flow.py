@@ -78,6 +78,17 @@ class AlignedWords(NamedTuple):
     words: Tensor  # (B, T), their end included, padded on the right
     counts: Tensor  # (B,), the words that are real
 
+    @property
+    def fits(self) -> Tensor:
+        """Tells which sentences have an alignment at all. Shape: (B,).
+
+        Between two equal words there must be a position that says nothing.
+        """
+        same = self.words[:, 1:].eq(self.words[:, :-1])
+        places = torch.arange(1, self.words.size(1), device=same.device)
+        blanks = (same & places.lt(self.counts.unsqueeze(1))).sum(dim=1)
+        return self.mask.sum(dim=1).ge(self.counts + blanks)
+
 
 class TrainingOutput(NamedTuple):
     """Everything the criterion needs of one forward pass."""

@@ -58,7 +58,8 @@ def test_the_loss_is_that_of_all_alignments(smoothing: float) -> None:
     assert float(losses.loss) == pytest.approx(total, rel=1e-4)
 
 
-def test_words_that_do_not_fit_count_nothing() -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_words_that_do_not_fit_count_nothing(smoothing: float) -> None:
     logits = torch.randn(1, 2, 4, requires_grad=True)
     aligned = AlignedWords(
         logits,
@@ -66,9 +67,20 @@ def test_words_that_do_not_fit_count_nothing() -> None:
         torch.tensor([[2, 2, 3]]),
         torch.tensor([3]),
     )
-    loss = aligned_losses(aligned).loss
+    assert aligned.fits.tolist() == [False]
+    loss = aligned_losses(aligned, smoothing).loss
     loss.backward()
     assert float(loss) == 0 and logits.grad is not None and not logits.grad.any()
+
+
+def test_words_that_do_not_fit_are_not_among_those_of_the_mean(
+    make_model, make_batch
+) -> None:
+    model = make_model(**NONE)
+    target = torch.tensor([[9, 9, 9, 8, 7, EOS], [7, 8, 9, EOS, PAD, PAD]])
+    # Two positions a word of the source: 8 for the first, with a blank between equals.
+    for lengths, words in (([4, 3], 10), ([3, 3], 4), ([3, 2], 4), ([3, 1], 0)):
+        assert model(make_batch(lengths), target=target).word_positions == words
 
 
 def guess_of(rows: list[list[int]], scores: Tensor) -> WordGuess:
