@@ -50,6 +50,8 @@ class LatentTraining(PatchedTask):
         require_criterion(model, criterion)
         if isinstance(criterion, SummedCriterion):
             criterion.refuse_training(cfg, model)
+        if hasattr(model, "refuse_training"):
+            model.refuse_training()  # type: ignore[operator]
         flags = [name for name in PRECISIONS if getattr(cfg.common, name, False)]
         if flags and any(bottlenecks(model)):
             raise Refused(
@@ -125,7 +127,7 @@ class SummedCriterion(FairseqCriterion):
         """Builds it for fairseq's commands.
 
         Raises:
-            Refused: for a task that makes no M-step.
+            Refused: for a task that makes no M-step, and for wrong options.
         """
         if cls.task_name:
             require_task(task, cls.task_name)

@@ -4,6 +4,7 @@ No `from __future__ import annotations` here: fairseq turns the fields into flag
 needs real types.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional
 
@@ -232,6 +233,14 @@ LEAST = {
     "vq_prior_start": 0,
     "vq_prior_updates": 0,
 }
+OF_COMPRESSOR = (
+    "compressor_word_dropout",
+    "compressor_shuffle",
+    "compressor_dropout",
+    "compressor_source_attention",
+)
+OF_PREDICTOR = ("predictor_dropout", "latent_predictor")
+PRIOR_WEIGHTS = ("vq_prior_weight", "vq_rate_weight")
 DROPOUTS = ("dropout", "compressor_dropout", "predictor_dropout", "decoder_dropout")
 
 
@@ -243,9 +252,10 @@ def check(cfg: VQEMTransformerConfig) -> None:
     """
     for name, least in LEAST.items():
         value = getattr(cfg, name)
-        if value < least:
+        if not least <= value < math.inf:  # nor what is no number
+            bound = " and finite" if name in PRIOR_WEIGHTS else ""
             raise ValueError(
-                f"`{name}` must be at least {least}, but is {value} instead."
+                f"`{name}` must be at least {least}{bound}, but is {value} instead."
             )
     for name in ("compressor_word_dropout", *DROPOUTS):
         share = getattr(cfg, name)
@@ -255,7 +265,7 @@ def check(cfg: VQEMTransformerConfig) -> None:
             )
     check_chunk(cfg)
     check_alignment(cfg)
-    for name in ("vq_prior_weight", "vq_rate_weight"):
+    for name in PRIOR_WEIGHTS:
         if getattr(cfg, name) and not takes_prior(cfg.vq_kind):
             raise ValueError(
                 f"`{name}` must be 0 with `vq_kind` {cfg.vq_kind!r}, but is "
@@ -302,6 +312,41 @@ def check_alignment(cfg: VQEMTransformerConfig) -> None:
             raise ValueError(
                 f"`{name}` must be 0 with `alignment` {CTC!r}, but is "
                 f"{getattr(cfg, name)} instead: words have no place to be shown at."
+            )
+
+
+def idle_options(cfg: VQEMTransformerConfig) -> dict[str, str]:
+    """Returns the options that change nothing beside others, and beside which.
+
+    Sizes that presets give to every kind of codes are not among them.
+    """
+    idle: dict[str, str] = {}
+    kind = f"`vq_kind` {cfg.vq_kind!r}"
+    if cfg.vq_kind in (WORDS, NONE):
+        idle |= dict.fromkeys(OF_COMPRESSOR, kind)
+    if cfg.vq_kind == NONE:
+        idle |= dict.fromkeys(OF_PREDICTOR, kind)
+    if not cfg.vq_prior_weight and not cfg.vq_rate_weight:
+        without = "`vq_prior_weight` and `vq_rate_weight` 0"
+        idle |= dict.fromkeys(("vq_prior_start", "vq_prior_updates"), without)
+    if cfg.alignment == POSITIONS:
+        idle["alignment_doublings"] = f"`alignment` {POSITIONS!r}"
+    return idle
+
+
+def check_idle(cfg: VQEMTransformerConfig) -> None:
+    """Refuses options that a training would ignore; older checkpoints may have them.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    for name, beside in idle_options(cfg).items():
+        value = getattr(cfg, name)
+        default = VQEMTransformerConfig.__dataclass_fields__[name].default
+        if value != default:
+            raise ValueError(
+                f"`{name}` must be {default!r} with {beside}, but is {value!r} "
+                "instead: it would change nothing."
             )
 
 

@@ -14,7 +14,7 @@ from ..bottleneck import Prior, build_bottleneck
 from ..fairseq_side.compat import OneArchitecture, Refused, in_a_sentence, load_weights
 from .binding import is_of_other_size
 from .compressor import TargetCompressor
-from .config import VQEMTransformerConfig, check
+from .config import VQEMTransformerConfig, check, check_idle
 from .decoder import DECODERS
 from .encoder import SourceEncoder
 from .flow import (
@@ -179,6 +179,15 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         return DecodedWords(self.project(states), mask)
 
     # -- training ------------------------------------------------------------------
+
+    def refuse_training(self) -> None:
+        """Refuses options that a training would ignore.
+
+        Raises:
+            Refused: naming the option.
+        """
+        with in_a_sentence():
+            check_idle(self.cfg)
 
     def compress(self, target: Tensor, source: EncodedSource) -> Latents:
         """Computes z_e of the target. Shape: (B, T) → (B, ⌈T / 2^n_c⌉, C)."""

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import yaml
+from fairseq.models import ARCH_CONFIG_REGISTRY
 
 from data_prep.lib.steps import UserError
 from examples.lib.layers import overlay, settled
@@ -19,6 +21,7 @@ from examples.paper_table.config import (
     row_config,
     training_config,
 )
+from vq_nat.translation.config import VQEMTransformerConfig, check, check_idle
 
 TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
 WHOLE = ("demo", "multi30k", "wmt14")
@@ -39,6 +42,25 @@ def test_every_table_has_every_row_of_the_paper_and_more(name: str) -> None:
     assert paper["vq-em10"] == {"bleu": 26.7, "latency_ms": 81, "speedup": 4.08}
     assert paper["vq-em10-nc4"] == {"bleu": 25.4, "latency_ms": 58, "speedup": 5.71}
     assert paper["nat-npd100"]["bleu"] == 19.2 and paper["tuned"] == {}
+
+
+@pytest.mark.parametrize("path", sorted(TABLES.glob("*.yaml")), ids=lambda p: p.stem)
+def test_no_training_of_a_table_has_options_that_it_ignores(path: Path) -> None:
+    if path.stem not in ("ablations", "rows", "report"):  # which are parts of others
+        for model in read_table(path).models.values():
+            check_model_options(model.flags)
+
+
+def check_model_options(flags: dict[str, Any]) -> None:
+    """Refuses flags of a latent model as its training does."""
+    given = {key.replace("-", "_"): value for key, value in flags.items()}
+    if str(given.get("arch")).startswith("vq_em_transformer"):
+        names = VQEMTransformerConfig.__dataclass_fields__.keys()
+        options = Namespace(**{k: v for k, v in given.items() if k in names})
+        ARCH_CONFIG_REGISTRY[given["arch"]](options)
+        config = VQEMTransformerConfig.from_namespace(options)
+        check(config)
+        check_idle(config)
 
 
 def test_long_sentences_have_each_system_in_our_engine_and_rivals_in_another() -> None:

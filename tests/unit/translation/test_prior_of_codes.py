@@ -65,5 +65,6 @@ def test_the_rate_moves_the_compressor_but_not_the_predictor(
 def test_a_prior_is_for_vector_quantisation(make_model, name) -> None:
     with pytest.raises(ValueError, match=f"`{name}` must be 0 with `vq_kind` 'gumbel'"):
         make_model(vq_kind="gumbel", **{name: 0.1})
-    with pytest.raises(ValueError, match=f"`{name}` must be at least 0"):
-        make_model(**{name: -0.1})
+    for weight in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"`{name}` must be at least 0 and finite"):
+            make_model(**{name: weight})
