@@ -31,7 +31,7 @@ class Assignment(NamedTuple):
     """(G, N) int64, the most probable codes."""
 
     distances: Tensor
-    """(G, N), squared, to these codes."""
+    """(G, N), squared, to the nearest codes, which with a prior may be others."""
 
     second_distances: Tensor
     """(G, N), squared, to the second nearest codes."""

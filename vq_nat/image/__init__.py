@@ -10,7 +10,7 @@ autoencoder.py       the model: encoder, bottleneck, decoder
     flow.py          what it hands to
 criterion.py         the loss in bits per dimension
 task.py              fairseq's side
-pictures.py          images in rows
+grids.py             images in rows
 prior.py             distributions over the grid of codes, uniform and learned
     prior_config.py  its options and sizes
 codes.py             the codes of images, computed once

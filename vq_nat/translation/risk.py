@@ -82,8 +82,9 @@ class MinimumRiskCriterion(LatentPredictionCriterion):
     """Loss = risk of the drawn codes + a share of the latent prediction's loss.
 
     The risk is a mean over sentences, times the W word positions that the other loss is
-    summed over. Its gradient reaches the predictor alone: the decoder's words and the
-    encoded source are constants. Without the latent prediction's loss no code moves
+    summed over. Its gradient reaches the predictor alone, and with words as codes the
+    embeddings that it shares: the decoder's words and the encoded source are constants.
+    Without the latent prediction's loss no code moves
     either. In evaluation the loss is that of the latent prediction.
 
     Args:

@@ -220,7 +220,9 @@ class VerifiedDraft:
     ) -> list[Candidates]:
         """Returns one candidate for each sentence, in the teacher's words.
 
-        Its `steps` are passes of the teacher, its codes those of the draft.
+        Its `steps` are passes of the teacher, its codes those of the draft. Its
+        `teacher_seconds` are those of verifying, with what drafts again between two
+        passes, and without what ranked the drafts.
         """
         best = [self.by.rank(src_tokens, [of_one])[0][0] for of_one in candidates]
         start = now(src_tokens.device)
