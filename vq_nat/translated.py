@@ -69,6 +69,11 @@ class TextDoor:
         raise NotImplementedError
 
     @property
+    def own_candidates(self) -> int:
+        """How many candidates there are of a sentence, if a call does not say."""
+        raise NotImplementedError
+
+    @property
     def has_places(self) -> bool:
         """Whether each word has its place, and so belongs to one of the codes."""
         return True

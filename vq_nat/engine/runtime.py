@@ -168,6 +168,11 @@ class EngineTranslator(TextDoor):
         return self.parallel
 
     @property
+    def own_candidates(self) -> int:
+        """How many candidates there are of a sentence, if a call does not say."""
+        return self.options.candidates if self.parallel else self.options.beam
+
+    @property
     def sees_words(self) -> bool:
         """Whether passes can refine the words."""
         return bool(self.description.get("sees_words", False))

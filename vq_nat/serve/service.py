@@ -196,12 +196,13 @@ class Service:
         if kind.alternatives == 0:
             outputs = self.translator.translate(items, batch_size=self.limits.batch)
             return [[text] for text in outputs]
+        asked = kind.alternatives + 1  # never less to choose from than for others
         ranks = self.translator.nbest(
             items,
             batch_size=self.limits.batch,
-            candidates=kind.alternatives + 1,
+            candidates=max(asked, self.translator.own_candidates),
         )
-        return [[h.text for h in rank] for rank in ranks]
+        return [[h.text for h in rank[:asked]] for rank in ranks]
 
     def _explain(
         self, kind: Kind, items: list[tuple[str, Codes | None]]

@@ -139,6 +139,11 @@ class Translator(TextDoor):
         return is_latent(self.model) and self.model.predicts_codes
 
     @property
+    def own_candidates(self) -> int:
+        """How many candidates there are of a sentence, if a call does not say."""
+        return self.options.candidates if self.parallel else self.options.beam
+
+    @property
     def has_places(self) -> bool:
         """Whether each word has its place, and so belongs to one of the codes."""
         return not is_aligned(self.model)

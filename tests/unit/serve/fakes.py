@@ -19,10 +19,12 @@ class FakeTranslator(TextDoor):
     languages = ("en", "de")
     has_codes = True
     has_places = True
+    own_candidates = 1
     sees_words = True
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
+        self.asked: list[Asked] = []
         self.gate = threading.Event()
         self.gate.set()
         self.begun = threading.Event()
@@ -31,6 +33,7 @@ class FakeTranslator(TextDoor):
         """Returns a translation of each sentence, and worse ones with more marks."""
         lines = list(sentences)
         self.calls.append(lines)
+        self.asked.append(asked)
         self.begun.set()
         assert self.gate.wait(10)
         if "fail" in lines:

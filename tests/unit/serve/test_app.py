@@ -53,6 +53,17 @@ def test_forms_are_read_as_libretranslate_reads_them(served: Served) -> None:
     assert answer["alternatives"] == [["W1 W1!", "W1 W1!!"], ["W1!", "W1!!"]]
 
 
+def test_who_asks_for_alternatives_is_not_given_less_to_choose_from(
+    served: Served,
+) -> None:
+    own = served.translator
+    for candidates, most in ((1, 3), (8, 8)):
+        own.own_candidates = candidates
+        answer = served.translate("A dog", alternatives=2).json()
+        assert answer["alternatives"] == ["W1 W3!", "W1 W3!!"]
+        assert own.asked[-1].candidates == most
+
+
 def test_alternatives_of_several_sentences_go_rank_by_rank(served: Served) -> None:
     answer = served.translate("A dog. A cat.", alternatives=1).json()
     assert answer["alternatives"] == ["W1 W4! W1 W4!"]
