@@ -1,6 +1,7 @@
 """Rows of real checkpoints: both engines, several clocks, stages, fairseq's models."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -171,17 +172,18 @@ def test_our_engine_is_measured_like_the_checkpoint(
 ) -> None:
     if not native.available():
         pytest.skip("the engine is missing")
-    rows = {}
+    rows, staged = {}, replace(CONDITIONS, stages=True)
     for engine in ("torch", "vq-nat"):
         system = System(engine, engine, checkpoint, None, engine)
         beside = tmp_path / f"{engine}.json"
-        rows[engine] = measure_system(system, [test_set], CONDITIONS, beside=beside)
+        rows[engine] = measure_system(system, [test_set], staged, beside=beside)
     torch_row, row = rows["torch"], rows["vq-nat"]
     sizes = ("n_c", "words_per_code", "n_s", "codebook_size", "slices", "passes")
     for same in ("bleu", "chrf", *sizes):
         assert row[same] == torch_row[same]
     assert (row["engine"], row["dtype"]) == ("vq-nat", "float32")
     assert row["parameters"] == torch_row["parameters"]
+    assert torch_row["stages_ms"] and row["stages_ms"] is None
     with pytest.raises(ValueError, match="`compute_type` must be one of .*'int3'"):
         System("x", "x", checkpoint, None, "vq-nat", {"compute_type": "int3"}).open(
             "cpu", 1, "none"

@@ -22,7 +22,7 @@ from .lengths import latency_by_length
 from .machine import calibrate, describe_machine, gain_of_threads
 from .pairs import time_in_turn
 from .sentences import TestSet, spread
-from .stages import profile_stages
+from .stages import can_be_profiled, profile_stages
 from .systems import Opened, System
 from .timing import (
     INCLUDES,
@@ -161,7 +161,7 @@ def measure_stages(
     if not conditions.stages or opened.system.needs_references:
         return None
     translator = getattr(opened(conditions.device, 1), "translator", None)
-    if translator is None:
+    if not can_be_profiled(translator):
         return None
     sentences = spread(test_set.sources, conditions.timed_sentences)
     with pinned_threads(1):

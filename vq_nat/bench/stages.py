@@ -101,6 +101,11 @@ def replaced(owner: Any, attribute: str, value: Any) -> Iterator[None]:
             delattr(owner, attribute)
 
 
+def can_be_profiled(translator: Any) -> bool:
+    """Tells whether there are methods to wrap: our engine computes behind one call."""
+    return hasattr(translator, "model") or hasattr(translator, "run_engine")
+
+
 def profile_stages(
     translator: Any, sentences: list[str], rules: Rules
 ) -> dict[str, float]:
