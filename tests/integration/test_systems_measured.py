@@ -190,6 +190,25 @@ def test_our_engine_is_measured_like_the_checkpoint(
         )
 
 
+def test_an_exported_folder_is_measured_by_its_own_engine_alone(
+    checkpoint, tmp_corpus, tmp_path, capsys
+) -> None:
+    if not native.available():
+        pytest.skip("the engine is missing")
+    out = tmp_path / "exported"
+    assert cli.main(["export", str(checkpoint), str(out)]) == 0
+    command = ["measure", "x", str(out), "--raw", str(tmp_corpus.parent / "raw")]
+    command += ["--corpus", "c", "--rows", str(tmp_path), "--threads", "1"]
+    assert cli.main(command) == 2
+    assert "`engine` must be 'vq-nat' for" in capsys.readouterr().err
+    command += ["--engine", "vq-nat"]
+    assert cli.main([*command, "--compute-type", "float32"]) == 2
+    assert "`compute_type` must be 'int8', as" in capsys.readouterr().err
+    assert cli.main(command) == 0
+    row = json.loads((tmp_path / "c" / "x.json").read_text())
+    assert (row["engine"], row["dtype"]) == ("vq-nat", "int8")
+
+
 def test_the_command_exports_what_is_read_like_a_checkpoint(
     checkpoint, tmp_corpus, test_set, tmp_path, capsys
 ) -> None:

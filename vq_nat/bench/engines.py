@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from .. import load
+from ..engine.folder import is_folder
 from ..files import sha256
 from ..results.rows import LatentSizes, Sizes
 from ..results.versions import distribution_version
@@ -166,6 +167,11 @@ def open_engine(
     if engine not in ENGINES:
         raise ValueError(
             f"`engine` must be one of {', '.join(ENGINES)}, but is {engine!r} instead."
+        )
+    if engine != "vq-nat" and is_folder(checkpoint):
+        raise ValueError(
+            f"`engine` must be 'vq-nat' for {checkpoint}, which is exported for it, but "
+            f"is {engine!r} instead."
         )
     if engine == "torch":
         return TorchEngine(checkpoint, device, autocast, decoding)

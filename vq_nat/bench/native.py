@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import load
-from ..engine.folder import FORMAT
+from ..engine.folder import FORMAT, is_folder, read_description
 from ..engine.weights import FORMATS
 from ..results.rows import Sizes
 from ..translation.export import export_checkpoint, exported_folder
@@ -20,19 +20,24 @@ class NativeEngine(LoadedEngine):
     """A latent model or an autoregressive one, and its teacher, as folders.
 
     Args:
-        checkpoint: of the model.
+        checkpoint: of the model, or a folder that it was exported to.
         device: "cpu".
         threads: that compute.
         decoding: options of `vq_nat.load`, `compute_type` (int8 or float32) and `data`.
 
     Raises:
-        ValueError: for a number format that it does not have.
+        ValueError: for a number format that it, or the folder, does not have.
     """
 
     def __init__(
         self, checkpoint: Path, device: str, threads: int, decoding: Mapping[str, Any]
     ) -> None:
         options = dict(decoding)
+        if is_folder(checkpoint):
+            refuse_other_folder(checkpoint, options)
+            translator = load(checkpoint, device=device, threads=threads, **options)
+            super().__init__(translator, options)
+            return
         number_format = number_format_of(options, FORMATS)
         kind = f"engine{FORMAT}-{number_format}"
         export = partial(
@@ -62,3 +67,19 @@ class NativeEngine(LoadedEngine):
             "codebook_size": description["codes_per_slice"] if learned else None,
             "slices": description["slices"] if learned else None,
         }
+
+
+def refuse_other_folder(folder: Path, options: dict[str, Any]) -> None:
+    """Takes out of the options what a folder has settled already.
+
+    Raises:
+        ValueError: if they ask for another number format than the folder's.
+    """
+    options.pop("data", None)
+    own = read_description(folder)["number_format"]
+    wanted = options.pop("compute_type", own)
+    if wanted != own:
+        raise ValueError(
+            f"`compute_type` must be {own!r}, as {folder} was exported, but is "
+            f"{wanted!r} instead."
+        )
