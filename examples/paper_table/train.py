@@ -24,7 +24,7 @@ from examples.paper_table.plan import (
     texts_of,
     wanted,
 )
-from vq_nat.writing import write_json
+from vq_nat.writing import json_or_none, write_json
 
 
 def train_all(
@@ -130,11 +130,12 @@ def train_job(plan: TablePlan, job: TrainingJob) -> str:
     start = start_of(plan, job)
     places = (folder, job.flags, text, plan.teacher, job.output)
     state = train(plan, job.name, *places, start and plan.checkpoint(start))
-    averaged = plan.checkpoint(job)
-    if job.model.checkpoint == "average" and (
-        state.startswith("done") or not averaged.is_file()
-    ):
+    averaged, digest = plan.checkpoint(job), digest_of(plan, job)
+    # A reused training may have been averaged otherwise: over fewer, over more.
+    same = json_or_none(plan.configuration(job)) == digest
+    kept = same and averaged.is_file() and not state.startswith("done")
+    if job.model.checkpoint == "average" and not kept:
         paths = last_checkpoints(folder, job.model.average)
         average_checkpoints(paths, averaged)
-    write_json(digest_of(plan, job), plan.configuration(job))
+    write_json(digest, plan.configuration(job))
     return state

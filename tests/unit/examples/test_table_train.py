@@ -312,6 +312,14 @@ def test_checkpoints_are_averaged(
     averaged = torch.load(plan.checkpoint(job), weights_only=True)
     assert averaged["model"]["w"].tolist() == [2.5, 2.5]
 
+    monkeypatch.setattr(table_train, "train", lambda *_: "reused: trained")
+    job = TrainingJob(replace(model, average=3), None)
+    models = {**plan.table.models, "nat": job.model}
+    plan = replace(plan, table=replace(plan.table, models=models))
+    table_train.train_job(plan, job)
+    averaged = torch.load(plan.checkpoint(job), weights_only=True)
+    assert averaged["model"]["w"].tolist() == [2.0, 2.0]
+
 
 def test_a_training_killed_before_its_average_is_not_finished(
     make_plan: Make, tmp_path: Path
