@@ -123,8 +123,10 @@ def measure_one(
     path = row_path(plan.rows, test_set.corpus, system.name)
 
     def make() -> None:
+        in_turn = measure_beside(bases, system, test_set, conditions)
+        # Last, as it writes the outputs, which belong to the row.
         row = measure_system(system, [test_set], conditions, beside=path)
-        row |= measure_beside(bases, system, test_set, conditions)
+        row |= in_turn
         if selection := json_or_none(system.checkpoint.with_name(SELECTION)):
             row["selection"] = selection  # its checkpoint is not the log's best one
         write_row(row, plan.rows)

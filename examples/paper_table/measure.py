@@ -184,8 +184,9 @@ def measure(plan: TablePlan, unit: Unit, test_sets: Sequence[TestSet]) -> TableR
     start, log = time.perf_counter(), log_of(plan, unit)
     conditions, model = read_conditions(plan, unit.row), unit.job.model
     system, path = system_of(plan, unit), plan.row_path(unit)
-    row = measure_system(system, test_sets, conditions, beside=path)
     beside_others = in_turn(plan, unit, test_sets[0], conditions)
+    # Last, as it writes the outputs, which belong to the row.
+    row = measure_system(system, test_sets, conditions, beside=path)
     return {
         "kind": KIND,
         "row": unit.row.name,

@@ -20,6 +20,7 @@ from ..results.rows import (
     Pace,
     Scores,
     at,
+    outputs_path,
     write_outputs,
 )
 from ..results.speed import times_as_fast
@@ -197,16 +198,13 @@ def measure_modes(
         quality = score(
             outputs, test_set.references, test_set.complete, test_set.target_lang
         )
-        kept = None
-        if folder is not None:
-            path = row_path(folder, test_set.corpus, mode.name)
-            kept = write_outputs(outputs, path, test_set.name).name
-        yield {
+        path = folder and row_path(folder, test_set.corpus, mode.name)
+        row: ModeRow = {
             "kind": FOLDER,
             "system": mode.name,
             "corpus": test_set.corpus,
             "label": mode.label,
-            "outputs": kept,
+            "outputs": path and outputs_path(path, test_set.name).name,
             "test_set": test_set.name,
             "sentences": len(test_set.sources),
             "decoding": mode.options,
@@ -218,6 +216,9 @@ def measure_modes(
             **describe_machine(conditions.device, conditions.threads),
             "calibration": calibrate(),
         }
+        if path is not None:  # last: a run that is killed leaves the old row's outputs
+            write_outputs(outputs, path, test_set.name)
+        yield row
 
 
 def with_options(translator: Translator, mode: Mode) -> Translator:

@@ -170,8 +170,8 @@ def open_engine(
         )
     if engine != "vq-nat" and is_folder(checkpoint):
         raise ValueError(
-            f"`engine` must be 'vq-nat' for {checkpoint}, which is exported for it, but "
-            f"is {engine!r} instead."
+            f"`engine` must be 'vq-nat' for {checkpoint}, which is exported for it, "
+            f"but is {engine!r} instead."
         )
     if engine == "torch":
         return TorchEngine(checkpoint, device, autocast, decoding)

@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..results.rows import Row, ScoredOutputs, Scores, Training, write_outputs
+from ..results.rows import (
+    Row,
+    ScoredOutputs,
+    Scores,
+    Training,
+    outputs_path,
+    write_outputs,
+)
 from ..results.training_log import TrainingLog, read_log
 from ..translation.loading import languages_of
 from .conditions import Conditions
@@ -43,8 +50,8 @@ def measure_system(
         test_sets: the first gives the row's main figures and is timed; what is
             scored on the others stands under `other_test_sets`.
         conditions: how.
-        beside: where the row will be kept; the outputs are written beside it, one
-            file for each test set. None = they are not kept.
+        beside: where the row will be kept, at once: the outputs are written beside it
+            when all is measured, one file for each test set. None = they are not kept.
 
     Raises:
         FileNotFoundError: if the checkpoint or the log is missing.
@@ -58,10 +65,12 @@ def measure_system(
     engine = opened(conditions.device, conditions.threads)
     main = test_sets[0]
     # What is scored is translated first, and warms up what is timed.
+    texts = [translate(system, engine, one, conditions) for one in test_sets]
     qualities = [
-        measure_quality(system, engine, one, conditions, beside) for one in test_sets
+        measure_quality(outputs, one, conditions, beside)
+        for outputs, one in zip(texts, test_sets)
     ]
-    return {
+    row: Row = {
         "system": system.name,
         "label": system.label,
         "corpus": main.corpus,
@@ -83,6 +92,10 @@ def measure_system(
         "engine_versions": engine_versions(system.engine),
         "calibration": calibrate(),
     }
+    if beside is not None:  # last: a run that is killed leaves the old row's outputs
+        for outputs, one in zip(texts, test_sets):
+            write_outputs(outputs, beside, one.name)
+    return row
 
 
 def refuse_other_direction(system: System, test_sets: Sequence[TestSet]) -> None:
@@ -105,24 +118,24 @@ def refuse_other_direction(system: System, test_sets: Sequence[TestSet]) -> None
             )
 
 
-def measure_quality(
-    system: System,
-    engine: Engine,
-    test_set: TestSet,
-    conditions: Conditions,
-    beside: Path | None,
-) -> ScoredOutputs:
-    """Translates and scores a test set, and keeps the outputs."""
+def translate(
+    system: System, engine: Engine, test_set: TestSet, conditions: Conditions
+) -> list[str]:
+    """Translates a test set."""
     references = test_set.targets if system.needs_references else None
     with pinned_threads(conditions.threads):
-        outputs = engine.translate(test_set.sources, conditions.batch_size, references)
+        return engine.translate(test_set.sources, conditions.batch_size, references)
+
+
+def measure_quality(
+    outputs: list[str], test_set: TestSet, conditions: Conditions, beside: Path | None
+) -> ScoredOutputs:
+    """Scores the translations of a test set, and names the file that keeps them."""
     quality = describe_quality(
         score(outputs, test_set.references, test_set.complete, test_set.target_lang),
         comet(test_set.sources, outputs, test_set.targets, conditions.comet),
     )
-    kept = None
-    if beside is not None:
-        kept = write_outputs(outputs, beside, test_set.name).name
+    kept = None if beside is None else outputs_path(beside, test_set.name).name
     return {
         **quality,
         "broken_words": measure_broken_words(outputs, test_set),

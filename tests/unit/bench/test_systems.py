@@ -174,6 +174,23 @@ def test_outputs_are_kept_beside_the_row(measured: Any, tmp_path: Path) -> None:
     assert measured("student")["outputs"] is None
 
 
+def test_a_run_that_is_killed_leaves_the_old_outputs(
+    measured: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They belong to the old row, which is there until the new one is."""
+    kept = tmp_path / "rows" / "a.test.txt"
+    kept.parent.mkdir()
+    kept.write_text("old\n")
+
+    def killed(*_: object) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vq_nat.bench.measure.measure_stages", killed)
+    with pytest.raises(KeyboardInterrupt):
+        measured("student", beside=tmp_path / "rows" / "a.json")
+    assert kept.read_text() == "old\n"
+
+
 def free_cores(monkeypatch: pytest.MonkeyPatch, gain: float) -> None:
     """Says how much faster several threads are than one."""
     monkeypatch.setattr("vq_nat.bench.speed.gain_of_threads", lambda threads: gain)
