@@ -19,7 +19,7 @@ from vq_nat.results.columns import Write, clocks_table, stages_table, table_of
 from vq_nat.results.lengths import length_tables
 from vq_nat.results.lines import BEAM, Line, by_name, comparable, speed_up
 from vq_nat.results.reach import verdicts
-from vq_nat.results.report import meanings, signatures
+from vq_nat.results.report import meanings, signatures, validation_notes
 from vq_nat.results.rows import at
 from vq_nat.results.speed import TOLERANCE
 from vq_nat.results.tables import distinct, number, packages, times
@@ -190,6 +190,7 @@ def facts(plan: TablePlan, lines: Sequence[Line]) -> dict[str, str]:
         **{name: shared(name) for name in IN_COMMON},
         "corpus": plan.table.corpus["name"],
         "meanings": "\n- ".join(meanings(rows)),
+        "validation": " ".join(validation_notes(rows)),
         "signatures": " ".join(signatures(rows)),
         "includes": shared("latency_ms", "includes"),
         "versions": packages(rows, "versions", "engine_versions"),

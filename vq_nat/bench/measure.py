@@ -187,7 +187,10 @@ def rounded(value: float | None, digits: int) -> float | None:
 
 
 def describe_training(log: TrainingLog | None) -> Training:
-    """Names updates, time and validation figures of the measured checkpoint."""
+    """Names updates and time of a training, and validation figures of its best.
+
+    What is measured may be another checkpoint: the last one, a mean, a selected one.
+    """
     if log is None:
         return {
             "seed": None,

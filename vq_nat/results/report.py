@@ -29,6 +29,11 @@ MEANINGS = {
     "mixed": "Mixed: the output is none of the references, but begins like one and "
     "ends like another.",
 }
+OF_BEST = (
+    "Valid BLEU, with true codes as well, code accuracy, perplexity and posterior "
+    "entropy are those of the training's best checkpoint; what is scored and timed may "
+    "be its last one, or a mean of several."
+)
 SIGNATURES = {"chrF": "", "TER": "; the lower the better"}
 SEED = re.compile(r"-seed\d+$")
 SECTION = re.compile(
@@ -150,7 +155,9 @@ def comparison(rows: list[Row]) -> str:
 def latent_table(rows: list[Row]) -> str:
     """Returns what the log of the latent systems says; empty if there is none."""
     latent = [row for row in sorted(rows, key=rank) if words_per_code(row)]
-    return table_of(LATENT, [line_of(row) for row in latent])
+    table = table_of(LATENT, [line_of(row) for row in latent])
+    told = "".join(f"\n\n- {note}" for note in validation_notes(latent))
+    return table + told
 
 
 def training_table(rows: list[Row]) -> str:
@@ -190,6 +197,12 @@ def meanings(rows: Iterable[Mapping[str, object]]) -> list[str]:
         for name, meaning in MEANINGS.items()
         if any(row.get(name) is not None for row in known)
     ]
+
+
+def validation_notes(rows: Iterable[Mapping[str, object]]) -> list[str]:
+    """Says which checkpoint the figures of validation are of, if there are any."""
+    known = any(at(row, "validation") for row in rows)
+    return [OF_BEST] if known else []
 
 
 def spreads(rows: list[Row]) -> list[str]:

@@ -175,7 +175,7 @@ class Sizes(LatentSizes):
 
 
 class Validation(TypedDict):
-    """What validation said of the checkpoint that was measured."""
+    """What validation said of the training's best checkpoint, measured or not."""
 
     updates: int
     bleu: float | None

@@ -128,6 +128,7 @@ def test_both_bleus_of_a_latent_system_are_told(rows: list[dict[str, Any]]) -> N
     table = latent_table(rows)
     assert "teacher" not in table
     assert cells(table, "latent student")[1:6] == ["4", "256", "10", "40.0", "70.0"]
+    assert "of the training's best checkpoint" in table
 
 
 def test_a_teacher_is_trained_once(rows: list[dict[str, Any]]) -> None:
