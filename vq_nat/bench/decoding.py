@@ -343,7 +343,7 @@ def decoding_table(rows: list[ModeRow]) -> str:
 
 
 def difference(row: ModeRow, metric: str) -> str:
-    """Writes a difference and its p-value."""
+    """Writes a difference and its one-sided p-value."""
     value = at(row, "against_plain", metric)
     if value is None:
         return "–"
@@ -365,7 +365,7 @@ def notes(rows: list[ModeRow]) -> list[str]:
     return [
         f"Test set: {first['test_set']} of {first['corpus']}, {first['sentences']} "
         f"sentences. BLEU: `{first['bleu_signature']}`.",
-        "Against plain: the difference, and p by paired bootstrap with "
+        "Against plain: the difference, and one-sided p by paired bootstrap with "
         f"{', '.join(str(n) for n in sorted(resamples)) or 'no'} resamples.",
         f"ms/sentence: one sentence at a time, {INCLUDES}; the teacher's part of it "
         "beside. sentences/s: at the best of the batch sizes "

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from .lines import Line
 from .tables import p_value, signed
 
-CHANCE = 0.05  # a larger p-value of a difference may be chance
+CHANCE = 0.05  # a larger one-sided p-value of a difference may be chance
 AGAINST_ROWS = "against_rows"  # of a row: by the name of the other one
 
 

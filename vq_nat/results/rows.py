@@ -113,7 +113,7 @@ class Comparison(TypedDict):
 
     resamples: int
     same: float  # share of the sentences
-    bleu: float  # differences, and their p-values
+    bleu: float  # differences, and their one-sided p-values
     bleu_p: float
     chrf: float
     chrf_p: float

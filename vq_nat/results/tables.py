@@ -53,7 +53,7 @@ def signed(gap: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """Writes a p-value; of 1,000 resamples, 0.001 is the smallest there is."""
+    """Writes a one-sided p-value; of 1,000 resamples, 0.001 is the smallest."""
     return "p ≤ 0.001" if p < 0.0015 else f"p = {p:.3f}"
 
 

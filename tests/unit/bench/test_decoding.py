@@ -97,7 +97,7 @@ def test_rows_make_a_table(make_mode: Any, tmp_path: Path) -> None:
     assert lines[2].startswith("| plain | 50.0 | – |")
     assert "| +0.6 (p = 0.012) |" in lines[3]
     assert "| 30.0 (60.0) | 8.2 | 1.50 | 100 (64) |" in lines[3]
-    assert "with 1000 resamples" in decoding_table(read)
+    assert "one-sided p by paired bootstrap with 1000 resamples" in decoding_table(read)
 
 
 def test_a_table_needs_the_plain_mode(make_mode: Any) -> None:
