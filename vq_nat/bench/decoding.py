@@ -24,7 +24,15 @@ from ..results.rows import (
     write_outputs,
 )
 from ..results.speed import times_as_fast
-from ..results.tables import Column, markdown, median_and_p90, number, percent
+from ..results.tables import (
+    Column,
+    made_on,
+    markdown,
+    median_and_p90,
+    number,
+    percent,
+    shared,
+)
 from ..translation.decoding.options import DecodingOptions
 from ..translation.translator import Translator
 from ..writing import write_json
@@ -44,6 +52,8 @@ from .timing import (
 
 FOLDER = "decoding"  # below that of the corpus, and the kind of the rows
 PLAIN = "plain"
+IN_COMMON = ("test_set", "sentences", "device", "processor", "threads")
+ROUNDED = 0.02  # of BLEU and chrF: two digits in a row, three in a comparison
 BATCH_SIZES = (16, 64, 256)
 
 
@@ -323,6 +333,7 @@ def decoding_table(rows: list[ModeRow]) -> str:
         times = times_as_fast(row, plain)
         return "–" if times is None else f"{times:.2f}"
 
+    known = [row for row in rows if compares(row, plain)]
     columns: list[Column[ModeRow]] = [
         ("decoding", lambda row: row["label"]),
         ("BLEU", lambda row: number(row["bleu"])),
@@ -338,8 +349,22 @@ def decoding_table(rows: list[ModeRow]) -> str:
         ("× plain", slower),
         ("sentences/s (batch)", throughput),
     ]
-    table = markdown(columns, rows)
-    return table + "\n\n" + "\n".join(f"- {note}" for note in notes(rows))
+    told = notes(known)
+    if len(known) < len(rows):
+        others = ", ".join(f"`{row['system']}`" for row in rows if row not in known)
+        told.append(f"Left out, as they compare with another plain output: {others}.")
+    return markdown(columns, known) + "\n\n" + "\n".join(f"- {one}" for one in told)
+
+
+def compares(row: ModeRow, plain: ModeRow) -> bool:
+    """Tells whether a row is of the plain one's sentences, machine and outputs.
+
+    A row does not say which plain output it was compared with, but how good it was.
+    """
+    before: Any = at(row, "against_plain") or {"bleu": 0.0, "chrf": 0.0}
+    was = [at(row, name) - before[name] for name in ("bleu", "chrf")]
+    same = [abs(a - at(plain, b)) <= ROUNDED for a, b in zip(was, ("bleu", "chrf"))]
+    return all(same) and all(at(row, name) == at(plain, name) for name in IN_COMMON)
 
 
 def difference(row: ModeRow, metric: str) -> str:
@@ -360,16 +385,13 @@ def notes(rows: list[ModeRow]) -> list[str]:
     """Returns what the figures depend on."""
     first = rows[0]
     resamples = {at(row, "against_plain", "resamples") for row in rows} - {None}
-    commits = ", ".join(sorted({row["commit"] for row in rows}))
-    versions = ", ".join(f"{name} {v}" for name, v in first["versions"].items())
     return [
         f"Test set: {first['test_set']} of {first['corpus']}, {first['sentences']} "
-        f"sentences. BLEU: `{first['bleu_signature']}`.",
+        f"sentences. BLEU: `{shared(rows, 'bleu_signature')}`.",
         "Against plain: the difference, and one-sided p by paired bootstrap with "
         f"{', '.join(str(n) for n in sorted(resamples)) or 'no'} resamples.",
         f"ms/sentence: one sentence at a time, {INCLUDES}; the teacher's part of it "
         "beside. sentences/s: at the best of the batch sizes "
         f"{', '.join(str(size) for size in BATCH_SIZES)}.",
-        f"On {first['processor']}, {first['threads']} thread(s); {versions}; commit "
-        f"{commits}.",
+        made_on(rows),
     ]

@@ -84,9 +84,14 @@ def test_modes_are_chosen_by_name() -> None:
 def test_rows_make_a_table(make_mode: Any, tmp_path: Path) -> None:
     gain = {"bleu": 0.61, "bleu_p": 0.012, "chrf": 0.3, "chrf_p": 0.2}
     gain["resamples"] = 1000
-    rows = [
-        make_mode("npd-4", 30.0, against_plain=gain, teacher_ms=8.25),
+    plain, better = (
         make_mode("plain", 20.0),
+        {"against_plain": gain, "teacher_ms": 8.25},
+    )
+    chrf = plain["chrf"]
+    rows = [
+        make_mode("npd-4", 30.0, bleu=50.61, chrf=chrf + 0.3, **better),
+        plain,
     ]
     for row in rows:
         write_mode(row, tmp_path)
@@ -98,6 +103,19 @@ def test_rows_make_a_table(make_mode: Any, tmp_path: Path) -> None:
     assert "| +0.6 (p = 0.012) |" in lines[3]
     assert "| 30.0 (60.0) | 8.2 | 1.50 | 100 (64) |" in lines[3]
     assert "one-sided p by paired bootstrap with 1000 resamples" in decoding_table(read)
+
+
+@pytest.mark.parametrize("other", ["bleu", "test_set", "sentences", "processor"])
+def test_a_row_of_another_plain_output_is_left_out_by_name(
+    make_mode: Any, other: str
+) -> None:
+    plain = make_mode("plain", 20.0)
+    gain = {name: 0.0 for name in ("bleu", "bleu_p", "chrf", "chrf_p", "resamples")}
+    rows = [plain, make_mode("beam-4", 30.0, against_plain=gain)]
+    assert "| beam-4 |" in decoding_table(rows)
+    changed = {"bleu": 49.9, "test_set": "b", "sentences": 3, "processor": "c"}[other]
+    table = decoding_table([plain, {**rows[1], other: changed}])
+    assert "| beam-4 |" not in table and "another plain output: `beam-4`." in table
 
 
 def test_a_table_needs_the_plain_mode(make_mode: Any) -> None:
