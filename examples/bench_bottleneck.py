@@ -24,7 +24,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import torch
 
@@ -42,6 +42,7 @@ from vq_nat.writing import write_json
 
 Step = Callable[[], object]
 BASELINE, HARD = "vector-quantize-pytorch", "hard"
+SIZES: tuple[Literal["vectors", "width", "codes"], ...] = ("vectors", "width", "codes")
 KINDS = ("bottleneck", "bottleneck_members")
 DECAY, EPSILON, COMMITMENT, SEED = 0.999, 1e-5, 0.25, 1
 
@@ -267,9 +268,10 @@ def file_name(system: str) -> str:
     return f"{words.replace(' ', '-')}.json"
 
 
-def load_rows(folder: Path) -> list[Cost]:
-    """Reads the rows of one machine, the baseline first."""
-    rows = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+def load_rows(folder: Path, like: Cost) -> list[Cost]:
+    """Reads the rows of one machine, of the sizes of a row, the baseline first."""
+    read = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    rows = [row for row in read if all(row[name] == like[name] for name in SIZES)]
     return sorted(rows, key=lambda row: (row["system"] != BASELINE, row["system"]))
 
 
@@ -373,7 +375,7 @@ def main(argv: list[str] | None = None) -> None:
     folder = folder_of(rows, args.results)
     for row in rows:
         write_json(row, folder / file_name(row["system"]))
-    text = table(load_rows(folder))
+    text = table(load_rows(folder, rows[0]))
     (folder / "bottleneck.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 

@@ -45,7 +45,10 @@ def test_rows_are_filed_by_machine_and_read_in_order(tmp_path: Path) -> None:
         "soft-m10.json",
         "vector-quantize-pytorch.json",
     ]
-    assert bench.load_rows(folder) == rows[::-1]
+    assert bench.load_rows(folder, rows[0]) == rows[::-1]
+    other = row("hard", 0.1, 1) | {"vectors": 64}  # measured at another time
+    bench.write_json(other, folder / "hard.json")
+    assert bench.load_rows(folder, rows[0]) == rows[::-1]
 
 
 def test_every_system_of_ours_is_timed_and_weighed(
