@@ -11,6 +11,7 @@ then once with --merge makes the corpus. Any run continues where another one sto
 
 import argparse
 import json
+import math
 import os
 import shutil
 import sys
@@ -48,6 +49,9 @@ from data_prep.lib.steps import (
 from data_prep.lib.teachers import Decoding
 from data_prep.lib.translations import decode_all, decode_shard, make_job, merge
 from vq_nat.autocasts import AUTOCASTS
+
+BEAM = 4
+COMPUTE = "--compute-type"
 
 
 def distill(task: Distillation, dry_run: bool = False) -> None:
@@ -188,10 +192,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, help="folder of the distilled corpus")
 
     add = parser.add_argument_group("decoding").add_argument
-    add("--beam", type=int, default=4, help="beam size of the teacher")
+    add("--beam", type=int, help=f"beam size of the teacher (default: {BEAM})")
     add("--nbest", type=int, default=1, help="translations kept of each sentence")
     add("--sample", type=float, metavar="T", help="draw words at temperature T instead")
-    add("--sample-top", type=int, default=0, metavar="N", help="of the N best only")
+    add("--sample-top", type=int, metavar="N", help="of the N best only")
     add("--seed", type=int, default=1, help="of all that is drawn")
     add("--max-tokens", type=int, default=16_000, help="batch size in subwords")
     add(
@@ -202,10 +206,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--backend", default="fairseq", choices=teachers.BACKENDS)
     add(
-        "--compute-type",
-        default="float32",
+        COMPUTE,
         choices=teachers.COMPUTE_TYPES,
-        help="number format of the back end ctranslate2",
+        help="number format of the back end ctranslate2 (default: float32)",
     )
     add("--device", default="auto", help="cpu, cuda, ... (auto: a GPU if there is one)")
 
@@ -245,6 +248,29 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def refuse_other_options(args: argparse.Namespace) -> None:
+    """Refuses options that would not count, and temperatures that are none.
+
+    Raises:
+        UserError: naming the option.
+    """
+    drawn, top = args.sample, args.sample_top
+    if drawn is not None and not 0 < drawn < math.inf:
+        raise UserError(f"--sample must be above 0 and finite, but is {drawn} instead.")
+    if top is not None and top < 1:
+        raise UserError(f"--sample-top must be at least 1, but is {top} instead.")
+    foreign = args.backend == "ctranslate2"
+    formats = foreign and args.autocast not in ("none", "auto")
+    for wrong, option, other in (
+        (top is not None and drawn is None, "--sample-top", "with --sample"),
+        (args.beam is not None and drawn is not None, "--beam", "without --sample"),
+        (args.compute_type and not foreign, COMPUTE, "with --backend ctranslate2"),
+        (formats, f"--autocast {args.autocast}", "with --backend fairseq"),
+    ):
+        if wrong:
+            raise UserError(f"{option} must come {other}, but does not.")
+
+
 def read_task(args: argparse.Namespace) -> Distillation:
     """Turns the command line into a task.
 
@@ -253,18 +279,19 @@ def read_task(args: argparse.Namespace) -> Distillation:
     """
     if args.workers is not None and args.workers < 1:
         raise UserError(f"--workers must be at least 1, but is {args.workers} instead.")
+    refuse_other_options(args)
     workers = args.workers or default_workers()
     data, distilled = read_plans(args.data, args.out, workers)
     devices = choose_devices(args.device, args.workers)
     if args.backend == "ctranslate2":
-        precision = args.compute_type
+        precision = args.compute_type or "float32"
     else:
         precision = teachers.resolve_precision(args.autocast, devices[0])
     decoding = Decoding(
-        beam=args.beam,
+        beam=BEAM if args.beam is None else args.beam,
         nbest=args.nbest,
         temperature=args.sample,
-        top=args.sample_top,
+        top=args.sample_top or 0,
         seed=args.seed,
         max_tokens=args.max_tokens,
         precision=precision,
@@ -296,12 +323,17 @@ def run(args: argparse.Namespace) -> None:
     task = read_task(args)
     if args.merge:
         check(task)
-        make_corpus(task, partial(merge, task))
+        make_corpus(task, partial(merge, task), args.dry_run)
         return
     shard = find_shard(args.shards, args.shard, os.environ)
     if shard is None:
         distill(task, args.dry_run)
         return
+    if args.dry_run:
+        raise UserError(
+            "--dry-run must be of a run that does all, or of --merge, but is of shard "
+            f"{shard.index} of {shard.count} instead."
+        )
     check(task)
     if task.mono:
         prepare_mono(task.data, task.out, task.mono)

@@ -71,6 +71,14 @@ def test_merged_shards_are_one_run(
     assert read_folder(run_distill("--merge", name="three")) == whole
 
 
+def test_a_dry_run_of_merging_makes_nothing(run_distill: Run, tmp_path: Path) -> None:
+    for shard in (0, 1):
+        run_distill("--shards", 2, "--shard", shard)
+    before = read_folder(tmp_path / "distilled")
+    assert read_folder(run_distill("--merge", "--dry-run")) == before
+    assert (tmp_path / "distilled" / ".shards").is_dir()
+
+
 def test_a_missing_shard_is_not_merged(run_distill: Run, tmp_path: Path) -> None:
     run_distill("--shards", 2, "--shard", 0)
     message = r"lines 7 to 12 of \S+train\.en are missing .*run their shard again"
@@ -246,6 +254,20 @@ def test_missing_files_are_named(
         (("--shard", 1), "--shard must go with --shards, but that is missing"),
         (("--shards", 2), "--shards must go with --shard, but that is missing"),
         (("--mono", "nowhere"), "The file nowhere is missing"),
+        (("--sample", 0), "--sample must be above 0 and finite, but is 0.0 instead"),
+        (("--sample", "nan"), "--sample must be above 0 and finite, but is nan"),
+        (("--sample", 1, "--sample-top", 0), "--sample-top must be at least 1, but is"),
+        (("--sample-top", 5), "--sample-top must come with --sample, but does not"),
+        (("--sample", 1, "--beam", 4), "--beam must come without --sample, but"),
+        (("--compute-type", "int8"), "--compute-type must come with --backend ctr"),
+        (
+            ("--backend", "ctranslate2", "--autocast", "bfloat16"),
+            "--autocast bfloat16 must come with --backend fairseq, but does not",
+        ),
+        (
+            ("--dry-run", "--shards", 2, "--shard", 1),
+            "--dry-run must be of a run that does all, or of --merge, but is of shard",
+        ),
     ],
 )
 def test_bad_options_are_refused(
