@@ -16,10 +16,8 @@ from data_prep.lib.pool import DecodingJob
 from data_prep.lib.steps import tell
 from data_prep.lib.teachers import Teacher, batches_by_length
 from data_prep.lib.text import plain_text, read_lines, undo_bpe
-from vq_nat.files import BadFile, read_json
+from vq_nat.text.renderings import known_renderings
 from vq_nat.writing import write_json
-
-LISTS = "lists of the correct translations of each sentence"
 
 
 def evaluate(
@@ -71,13 +69,9 @@ def references(corpus: CorpusPlan, split: str) -> list[list[str | None]]:
     Raises:
         BadFile: if they are no such lists.
     """
-    several = corpus.raw / f"{split}.refs.json"
-    if several.is_file():
-        rows = read_json(several, LISTS, list)
-        if not all(isinstance(row, list) for row in rows):
-            raise BadFile(f"{several} must be {LISTS}, but is not.")
-        return [list(stream) for stream in zip_longest(*rows)]
-    return [list(read_lines(corpus.raw / f"{split}.{corpus.langs[1]}"))]
+    target = list(read_lines(corpus.raw / f"{split}.{corpus.langs[1]}"))
+    known = known_renderings(corpus.raw / f"{split}.refs.json", target)
+    return [list(stream) for stream in zip_longest(*known)] if known else [target]
 
 
 def bleu(

@@ -122,7 +122,7 @@ TABLE = {
     "serve*": "serve.* translated inspected text.sentences explain.picture | fastapi "
     "starlette uvicorn pydantic prometheus_client babel py3langid",
     "bench*": "bench.* engine engine.folder engine.weights image.* results.* "
-    "text.lines translation.criterion translation.ctranslate2 "
+    "text.lines text.renderings translation.criterion translation.ctranslate2 "
     "translation.decoding.generator translation.decoding.options translation.export "
     "translation.flow translation.loading translation.onnx.export "
     "translation.onnx.runtime translation.scores translation.translator "
@@ -132,8 +132,8 @@ TABLE = {
     "translation.export translation.flow translation.loading translation.onnx.export "
     "translation.pack | torch tqdm",
     "data_prep.lib*": "data_prep.lib.* results.checking results.versions text.lines "
-    "text.folder text.quotes text.subwords fairseq_side.compat fairseq_side.guard "
-    "fairseq_side.saving image translation translation.binding "
+    "text.folder text.quotes text.renderings text.subwords fairseq_side.compat "
+    "fairseq_side.guard fairseq_side.saving image translation translation.binding "
     "translation.ctranslate2 translation.scores",
     "data_prep*": "data_prep.lib.*",
     "examples.lib*": "examples.lib.* data_prep.lib.* bench.* results.* bottleneck "

@@ -12,6 +12,8 @@ from corpus_helpers import SIZE, leftovers, lines, read_folder
 from stub_teacher import StubTeacher
 
 from data_prep import distill
+from data_prep.lib.evaluate import references
+from data_prep.lib.plan import CorpusPlan
 from data_prep.lib.shards import Shard, find_shard
 
 Run = Callable[..., Path]
@@ -275,6 +277,17 @@ def test_bad_options_are_refused(
 ) -> None:
     with pytest.raises(SystemExit, match=message):
         run_distill(*options)
+
+
+def test_the_evaluation_has_all_references_of_its_own_direction(tmp_path: Path) -> None:
+    (tmp_path / "test.refs.json").write_text('[["eins", "ein"], ["zwei"]]')
+    (tmp_path / "test.en").write_text("one\ntwo\n")
+    (tmp_path / "test.de").write_text("eins\nzwei\n")
+    there, back = (
+        references(CorpusPlan(tmp_path, tmp_path, *langs), "test")
+        for langs in (("en", "de"), ("de", "en"))
+    )
+    assert there == [["eins", "zwei"], ["ein", None]] and back == [["one", "two"]]
 
 
 def test_separate_dictionaries_are_refused(run_distill: Run, corpus: Path) -> None:
