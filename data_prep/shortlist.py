@@ -20,7 +20,7 @@ if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from data_prep.lib.align import Vocabulary, count_links
-from data_prep.lib.manifest import read_manifest
+from data_prep.lib.distillation import read_plans
 from data_prep.lib.steps import UserError, errors_as_sentences
 from data_prep.lib.text import read_pairs, write_lines
 
@@ -75,8 +75,8 @@ def main(argv: list[str] | None = None) -> None:
             value = getattr(args, name)
             if value < 1:
                 raise UserError(f"--{name} must be at least 1, but is {value} instead.")
-        langs = read_manifest(args.corpus)["langs"]
-        sides = [args.corpus / "bpe" / f"train.{lang}" for lang in langs]
+        corpus, _ = read_plans(args.corpus, args.out, workers=1)
+        sides = [corpus.out / "bpe" / f"train.{lang}" for lang in corpus.langs]
         pairs = list(islice(read_pairs(*sides), args.pairs))
         if not pairs:
             raise UserError(f"{sides[0]} must have sentences, but has none.")

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from data_prep import shortlist
-from data_prep.lib.manifest import MANIFEST_VERSION, NAME
 from data_prep.lib.text import write_lines
 
 LEXICON = {f"s{n}": f"t{n}" for n in range(30)}
@@ -42,8 +41,9 @@ def corpus_of(pairs: list[tuple[str, str]], folder: Path) -> Path:
     (folder / "bpe").mkdir(parents=True)
     for column, lang in enumerate(("en", "de")):
         write_lines(folder / "bpe" / f"train.{lang}", [pair[column] for pair in pairs])
-    manifest = {"version": MANIFEST_VERSION, "langs": ["en", "de"]}
-    (folder / NAME).write_text(json.dumps(manifest))
+    text = {"source_lang": "en", "target_lang": "de"}  # of prepare.py as of distill.py
+    (folder / "bin").mkdir()
+    (folder / "bin" / "text.json").write_text(json.dumps(text))
     return folder
 
 
