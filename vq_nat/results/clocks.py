@@ -49,7 +49,7 @@ def crowded_clocks(row: Timed) -> list[str]:
     single = {
         clock["batch_size"]: clock["sentences_per_s"]
         for clock in clocks_of(row)
-        if clock["threads"] == 1
+        if clock["threads"] == 1 and clock["device"] == "cpu"
     }
     return [
         clock_name(clock)

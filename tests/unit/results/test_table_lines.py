@@ -45,7 +45,8 @@ def test_threads_that_others_disturbed_have_no_clocks() -> None:
         ("cpu", 1, 1, 270, None),
         ("cpu", 1, 2, 21, None),
         ("cpu", 8, 2, 300, None),
+        ("cuda", 8, 1, 9000, None),  # another device says nothing of these cores
     ]
     line = line_of(1.0, 1.0, clocks=[dict(zip(names, c)) for c in measured])
-    assert clocks_table([line]).splitlines()[-1] == "| NAT | 270 | – | 300 |"
+    assert clocks_table([line]).splitlines()[-1] == "| NAT | 270 | – | 300 | 9000 |"
     assert crowded_clocks(line.timed) == ["cpu, 2 thr., batch 1"]
