@@ -67,8 +67,7 @@ def measure_system(
     # What is scored is translated first, and warms up what is timed.
     texts = [translate(system, engine, one, conditions) for one in test_sets]
     qualities = [
-        measure_quality(outputs, one, conditions, beside)
-        for outputs, one in zip(texts, test_sets)
+        measure_quality(*pair, conditions, beside) for pair in zip(texts, test_sets)
     ]
     row: Row = {
         "system": system.name,
@@ -92,10 +91,17 @@ def measure_system(
         "engine_versions": engine_versions(system.engine),
         "calibration": calibrate(),
     }
-    if beside is not None:  # last: a run that is killed leaves the old row's outputs
+    keep(texts, test_sets, beside)  # last: a killed run leaves the old row's outputs
+    return row
+
+
+def keep(
+    texts: Sequence[list[str]], test_sets: Sequence[TestSet], beside: Path | None
+) -> None:
+    """Writes what a row was scored on beside it, if that is wanted."""
+    if beside is not None:
         for outputs, one in zip(texts, test_sets):
             write_outputs(outputs, beside, one.name)
-    return row
 
 
 def refuse_other_direction(system: System, test_sets: Sequence[TestSet]) -> None:
