@@ -120,6 +120,13 @@ def test_the_end_waits_for_what_was_taken(exported_folder: Path) -> None:
     assert answer.splitlines() == vq_nat.load(exported_folder).translate(TEXTS)
 
 
+def test_data_that_no_model_reads_is_refused(
+    exported_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["serve", str(exported_folder), "--data", "d"]) == 2
+    assert "`data` must be None for an exported" in capsys.readouterr().err
+
+
 def test_a_checkpoint_and_its_teacher_are_opened_as_they_were_asked_for(
     checkpoint: Path,
     tmp_corpus: Path,

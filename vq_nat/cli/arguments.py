@@ -2,6 +2,8 @@
 
 import argparse
 
+MOST_PORT = 65_535
+
 
 def positive(text: str) -> int:
     """Parses a number of things there must be at least one of."""
@@ -17,6 +19,15 @@ def count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(
             f"must be a whole number, 0 or more, but is {text!r} instead"
+        )
+    return int(text)
+
+
+def port(text: str) -> int:
+    """Parses a port; 0 stands for any that is free."""
+    if not text.isdecimal() or int(text) > MOST_PORT:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 0 to {MOST_PORT}, but is {text!r} instead"
         )
     return int(text)
 

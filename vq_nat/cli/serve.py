@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import load
 from ..engine.folder import is_folder
 from ..translated import read_meanings
-from .arguments import count, positive
+from .arguments import port, positive
 from .decoding import add_decoding, chosen, home
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def add_door(serve: argparse.ArgumentParser) -> None:
         "127.0.0.1)",
     )
     door.add_argument(
-        "--port", type=count, default=8000, help="0 = any that is free (default: 8000)"
+        "--port", type=port, default=8000, help="0 = any that is free (default: 8000)"
     )
     door.add_argument(
         "--token",
@@ -88,11 +88,26 @@ def run_serve(options: argparse.Namespace) -> None:
     from ..serve.run import serve
     from ..serve.service import Service
 
+    refuse_unread_data(options)
     access = Access(options.host, options.token or os.environ.get(TOKEN) or None)
     limits = limits_of(options)
     meanings = read_meanings(options.codes) if options.codes else None
     service = Service(open_model(options), limits, open_teacher(options), meanings)
     serve(service, access, options.port)
+
+
+def refuse_unread_data(options: argparse.Namespace) -> None:
+    """Refuses a text processing that no model reads: exported ones have their own.
+
+    Raises:
+        ValueError: if there is no checkpoint.
+    """
+    models = [path for path in (options.model, options.teacher) if path is not None]
+    if options.data is not None and all(map(is_folder, models)):
+        raise ValueError(
+            f"`data` must be None for an exported model, but is {options.data!r} "
+            "instead."
+        )
 
 
 def limits_of(options: argparse.Namespace) -> "Limits":

@@ -133,6 +133,7 @@ def test_version_and_help(
         (["translate", "m", "--autocast", "half"], "invalid choice: 'half'"),
         (["translate", "m", "--device", "gpu"], "compute on here, but is 'gpu'"),
         (["codes", "m", "d", "--device", "meta"], "compute on here, but is 'meta'"),
+        (["serve", "m", "--port", "99999"], "from 0 to 65535, but is '99999' instead"),
         (["table"], "required: ROWS_DIR"),
         (["where", "--fast"], "unrecognized arguments: --fast"),
     ],
