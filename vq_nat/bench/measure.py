@@ -57,9 +57,7 @@ def measure_system(
         FileNotFoundError: if the checkpoint or the log is missing.
         ValueError: for an unknown engine or option, or an unusable test set.
     """
-    if not test_sets:
-        raise ValueError("`test_sets` must hold at least one, but are empty instead.")
-    refuse_other_direction(system, test_sets)
+    refuse_other_test_sets(system, test_sets)
     log = read_log(system.log) if system.log else None
     opened = Opened(system, conditions)
     engine = opened(conditions.device, conditions.threads)
@@ -104,13 +102,15 @@ def keep(
             write_outputs(outputs, beside, one.name)
 
 
-def refuse_other_direction(system: System, test_sets: Sequence[TestSet]) -> None:
+def refuse_other_test_sets(system: System, test_sets: Sequence[TestSet]) -> None:
     """Refuses test sets of the other direction than the one the system was trained for.
 
     Raises:
         FileNotFoundError: if the checkpoint is missing.
-        ValueError: naming the test set.
+        ValueError: naming the test set, or if there is none.
     """
+    if not test_sets:
+        raise ValueError("`test_sets` must hold at least one, but are empty instead.")
     known = [one for one in test_sets if one.languages is not None]
     if not known:
         return
