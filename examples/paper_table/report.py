@@ -202,6 +202,11 @@ def facts(plan: TablePlan, lines: Sequence[Line]) -> dict[str, str]:
         "tolerance": f"{TOLERANCE - 1:.0%}",
         "other_state": quoted(lambda line: id(line) not in compared),
         "crowded": quoted(lambda line: bool(crowded_clocks(line.timed))),
+        "not_read": "; ".join(
+            f"{line.quoted} {', '.join(names)}"
+            for line in systems
+            if (names := at(line.timed, "clocks_left_out"))
+        ),
         "starting_points": starting_points(plan, lines),
         "missing": ", ".join(missing),
         "stale": "†" if any(line.is_stale for line in lines) else "",

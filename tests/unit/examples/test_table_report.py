@@ -231,6 +231,15 @@ def test_clocks_have_a_column_each(make_plan: Make, write_row: Write) -> None:
     ]
 
 
+def test_clocks_that_were_not_read_are_named(
+    paper: TablePlan, write_row: Write
+) -> None:
+    assert "Clocks that were not read" not in report(paper, read_lines(paper), [])
+    write_row(paper, "nat", 17.7, clocks_left_out=["8:2", "0:2"], **ms(21.2))
+    page = report(paper, read_lines(paper), [])
+    assert "the largest): “NAT + distillation” 8:2, 0:2." in page
+
+
 def test_the_difference_to_greedy_has_the_largest_p_value(
     paper: TablePlan, write_row: Write
 ) -> None:
