@@ -37,6 +37,7 @@ def winners(lines: Sequence[Line]) -> str:
         return f"- {best}"
     findings = [
         best,
+        *[of_how_many(known, systems)] * (len(known) < len(systems)),
         least(ours, others, "one sentence at a time", by_latency, "ms/sentence"),
         least(
             ours,
@@ -60,6 +61,14 @@ def best_quality(ours: Sequence[Line], others: Sequence[Line]) -> str:
         f"**Quality:** we {outcome(gap, SEEN)}; our best is {mine.quoted} with "
         f"{mine.bleu:.1f} BLEU, the best other system is {theirs.quoted} with "
         f"{theirs.bleu:.1f} ({gap:+.1f})."
+    )
+
+
+def of_how_many(known: Sequence[Line], systems: Sequence[Line]) -> str:
+    """Says of which systems all that follows is."""
+    return (
+        f"**Speed** is that of the {len(known)} of {len(systems)} systems whose times "
+        "compare: fastest, front and losses are among these."
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from table_rows import ms
+from table_rows import SLOWER, ms
 
 from examples.paper_table.claims import WITHIN_CHANCE, judge
 from examples.paper_table.lines import read_lines
@@ -24,6 +24,16 @@ def test_the_paragraph_says_where_we_lose(paper: TablePlan) -> None:
     )
     assert "**Speed, one sentence at a time:** we lose; our fastest is “VQ-VAE" in text
     assert "no other system is both better and faster" in text
+    assert "whose times compare" not in text  # all of them
+
+
+def test_the_paragraph_says_of_how_many_systems_it_is(
+    paper: TablePlan, write_row: Write
+) -> None:
+    write_row(paper, "ct2-teacher-greedy", 27.0, **SLOWER, **ms(1.0))
+    lines = read_lines(paper)
+    count = sum(line.is_system for line in lines)
+    assert f"of the {count - 1} of {count} systems whose times" in winners(lines)
 
 
 def test_the_paragraph_says_where_we_win(paper: TablePlan, write_row: Write) -> None:
