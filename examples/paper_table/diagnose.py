@@ -7,6 +7,7 @@ from functools import partial
 
 import vq_nat
 from data_prep.lib.steps import FINISHED
+from data_prep.lib.teachers import find_device
 from examples.lib.places import LANGS
 from examples.lib.progress import say
 from examples.paper_table.measure import attempt
@@ -53,8 +54,9 @@ def diagnosed(plan: TablePlan, unit: Unit, test_set: TestSet) -> TableRow:
     """Returns a row with the diagnosis of its model."""
     row: TableRow = json_or_none(plan.row_path(unit))
     data = plan.text(unit.job.model.text) / "bin"
-    translator = vq_nat.load(plan.checkpoint(unit.job), data=data)
-    teacher = vq_nat.load(plan.teacher, data=data, beam=BEAM)
+    common = {"data": data, "device": find_device(plan.device)}
+    translator = vq_nat.load(plan.checkpoint(unit.job), **common)
+    teacher = vq_nat.load(plan.teacher, beam=BEAM, **common)
     found = diagnose(translator, teacher, test_set)
     losses = ", ".join(f"{k} {signed(v)}" for k, v in found["losses"].items())
     say(f"      {losses}")

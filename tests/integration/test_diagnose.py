@@ -62,6 +62,23 @@ def test_the_figures_do_not_depend_on_the_batches(
     assert one == four
 
 
+def test_given_codes_are_read_under_the_autocast_of_decoding(checkpoint) -> None:
+    import torch
+
+    from vq_nat.bench.diagnosis import given
+
+    translator, seen = vq_nat.load(checkpoint, autocast="bfloat16"), []
+    forward = translator.model.forward
+
+    def watched(*args, **options):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return forward(*args, **options)
+
+    translator.model.forward = watched
+    given("own", translator, ["a b c"], ["a b c"], 1)
+    assert seen == [True]
+
+
 def test_learned_codes_are_diagnosed_too(
     checkpoint, models, tmp_corpus, tmp_path
 ) -> None:

@@ -84,4 +84,5 @@ def test_finished_rows_are_diagnosed_and_keep_what_they_say(
     assert after == before  # one row of each model
     assert found["test_set"] == "valid" and "predictor" in found["losses"]
     report = (work / "results" / "toy" / "report.md").read_text()
-    assert report.count("look at the") == 1 and "## Where the loss is" in report
+    assert report.count("Of the teacher's BLEU") == 1
+    assert "## Where the loss is" in report

@@ -128,9 +128,9 @@ TABLE = {
     "translation.onnx.runtime translation.scores translation.translator "
     "| torch fairseq sacrebleu comet matplotlib PIL",
     "cli*": "cli.* light translated text.lines engine.folder image.sampling bench.* "
-    "results.report results.rows explain.* serve.* translation.decoding.options "
-    "translation.export translation.flow translation.loading translation.onnx.export "
-    "translation.pack | torch tqdm",
+    "results.diagnosis results.report results.rows explain.* serve.* "
+    "translation.decoding.options translation.export translation.flow "
+    "translation.loading translation.onnx.export translation.pack | torch tqdm",
     "data_prep.lib*": "data_prep.lib.* results.checking results.versions text.lines "
     "text.folder text.quotes text.renderings text.subwords fairseq_side.compat "
     "fairseq_side.guard fairseq_side.saving image translation translation.binding "

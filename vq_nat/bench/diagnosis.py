@@ -165,10 +165,8 @@ def given(
     sums = torch.zeros(6, dtype=torch.float64)
     for start in range(0, len(pairs), batch_size):
         src, tgt = zip(*pairs[start : start + batch_size])
-        out = model(
-            collate_tokens(src, pad).to(device),
-            target=collate_tokens(tgt, pad).to(device),
-        )
+        read = (collate_tokens(side, pad).to(device) for side in (src, tgt))
+        out = translator.task.read(model, *read)
         sums += torch.tensor(
             [
                 float(code_hits(out)),

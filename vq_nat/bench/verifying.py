@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from ..translation.translator import Translator
-from .quality import score
+from .quality import Quality, score
 from .sentences import TestSet
 from .timing import pinned_threads
 
@@ -76,12 +76,17 @@ def measure_verified(
         ),
         "ways": {
             name: {
-                "bleu": round(score(outputs[name], test_set.references).bleu, 2),
+                "bleu": round(quality_of(outputs[name], test_set).bleu, 2),
                 "ms": round(clocks[name], 3),
             }
             for name in ways
         },
     }
+
+
+def quality_of(outputs: list[str], test_set: TestSet) -> Quality:
+    """Scores the outputs of one way, with the words of the target language."""
+    return score(outputs, test_set.references, language=test_set.target_lang)
 
 
 def median_ms(translator: Translator, test_set: TestSet, count: int) -> float:

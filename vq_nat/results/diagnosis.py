@@ -13,6 +13,7 @@ from .tables import Column, markdown, number, percent
 PLACES = ((0, 4), (4, 8), (8, 12), (12, None))  # of subwords, for the agreement
 GREEDY, BEAM, RANKED = "greedy", "beam", "ranked by the teacher"
 OF_TEACHER, OF_REFERENCE = "of the teacher's output", "of the references"
+SEEN = 0.05  # a smaller difference of BLEU rounds to nothing
 TEACHER = "(the teacher itself)"
 
 
@@ -113,14 +114,23 @@ def reading(row: Diagnosis) -> Iterable[str]:
     losses = row["losses"]
     decoder, predictor = losses["decoder"], losses["predictor"]
     worse = "predictor" if predictor > decoder else "decoder"
+    lost = max(decoder, predictor) >= SEEN
+    advice = f"look at the {worse} first" if lost else "neither is in the way"
     yield (
-        f"Of the teacher's BLEU the decoder loses {decoder:.1f} on the teacher's own "
-        f"codes, and the predictor {predictor:.1f} more: look at the {worse} first."
+        f"Of the teacher's BLEU the decoder {change(decoder)} on the teacher's own "
+        f"codes, and the predictor then {change(predictor)}: {advice}."
     )
     yield (
         f"A beam wins {losses['search']:+.1f}, the teacher's choice among its "
         f"candidates {losses['choice']:+.1f}. " + said_of_choice(losses)
     )
+
+
+def change(loss: float) -> str:
+    """Says what is lost; less than nothing is won."""
+    if abs(loss) < SEEN:
+        return "loses nothing"
+    return f"loses {loss:.1f}" if loss > 0 else f"wins {-loss:.1f}"
 
 
 def said_of_choice(losses: Mapping[str, float]) -> str:

@@ -154,6 +154,13 @@ class DiscreteLatentTranslationTask(
         with torch.no_grad(), autocast(self.cfg.autocast, device_of(models[0])):
             return generator.generate(models, sample, **options)
 
+    def read(
+        self, model: torch.nn.Module, source: torch.Tensor, target: torch.Tensor
+    ) -> Any:
+        """Returns what a latent model says of given targets, under autocast."""
+        with torch.no_grad(), autocast(self.cfg.autocast, device_of(model)):
+            return model(source, target=target)
+
     def reduce_metrics(
         self, logging_outputs: list[dict[str, Any]], criterion: FairseqCriterion
     ) -> None:
