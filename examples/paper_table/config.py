@@ -335,9 +335,10 @@ def refuse_wrong_starts(table: Table) -> None:
         what = f"`start` of the model `{model.name}`"
         others = [name for name, one in table.models.items() if one.start is None]
         require_one_of(what, model.start, others)
-        known = table.models[model.start].seeds
-        for seed in model.seeds or (None,):
-            require_one_of(f"A seed of {what}", seed, known or (None,))
+        own: list[int | None] = [*model.seeds] or [None]  # the one among the flags
+        known: list[int | None] = [*table.models[model.start].seeds] or [None]
+        for seed in own:
+            require_one_of(f"A seed of {what}", seed, known)
 
 
 # --------------------------------------------------------------------------- dependence

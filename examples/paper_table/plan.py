@@ -243,16 +243,15 @@ def is_trained(plan: TablePlan, job: TrainingJob) -> bool:
     text, teacher = plan.text(job.model.text), plan.teacher
     needed = [corpus_stamp(text), plan.checkpoint(job)]
     needed += [teacher] if job.model.starts_from_teacher else []
-    start = start_of(plan, job)
-    if start is not None:
-        if not is_trained(plan, start):
-            return False
-        needed.append(plan.checkpoint(start))
+    start, begun = start_of(plan, job), begun_from(plan, job)
+    if start is not None and not is_trained(plan, start):
+        return False
+    needed += [begun] if begun is not None else []
     if not all(path.is_file() for path in needed):
         return False
     if json_or_none(plan.configuration(job)) != digest_of(plan, job):
         return False
-    recipe = recipe_of(job.flags, text, teacher, start and plan.checkpoint(start))
+    recipe = recipe_of(job.flags, text, teacher, begun)
     output = plan.folder(job) / job.output
     return stamped(plan.stamp(job.name), recipe, output) == FINISHED
 
@@ -278,6 +277,12 @@ def start_of(plan: TablePlan, job: TrainingJob) -> TrainingJob | None:
     """Returns the training that one goes on from: of the same seed."""
     name = job.model.start
     return None if name is None else TrainingJob(plan.table.models[name], job.seed)
+
+
+def begun_from(plan: TablePlan, job: TrainingJob) -> Path | None:
+    """Returns the checkpoint that a training goes on from."""
+    start = start_of(plan, job)
+    return None if start is None else plan.checkpoint(start)
 
 
 def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[TrainingJob]:

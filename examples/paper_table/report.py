@@ -141,10 +141,11 @@ def first_of_each_model(lines: Sequence[Line]) -> list[Line]:
 
 def diagnoses(lines: Sequence[Line]) -> str:
     """Returns what predictor and decoder of each model lose that was asked about it."""
-    known = [(line, row) for line in lines for row in line.rows if "diagnosis" in row]
     return "\n\n".join(
-        f"**{line.label}** (`{row['system']}`). {diagnosis.table(row['diagnosis'])}"
-        for line, row in known
+        f"**{line.label}** (`{row['system']}`). {diagnosis.table(found)}"
+        for line in lines
+        for row in line.rows
+        if (found := at(row, "diagnosis")) is not None
     )
 
 

@@ -16,6 +16,7 @@ from examples.paper_table.config import TEACHER
 from examples.paper_table.plan import (
     TablePlan,
     TrainingJob,
+    begun_from,
     digest_of,
     is_ready,
     is_trained,
@@ -127,9 +128,8 @@ def train_job(plan: TablePlan, job: TrainingJob) -> str:
     if job.model.name == TEACHER and TEACHER in plan.given:
         return f"given: {plan.teacher}"
     folder, text = plan.folder(job), plan.text(job.model.text)
-    start = start_of(plan, job)
     places = (folder, job.flags, text, plan.teacher, job.output)
-    state = train(plan, job.name, *places, start and plan.checkpoint(start))
+    state = train(plan, job.name, *places, begun_from(plan, job))
     averaged, digest = plan.checkpoint(job), digest_of(plan, job)
     # A reused training may have been averaged otherwise: over fewer, over more.
     same = json_or_none(plan.configuration(job)) == digest

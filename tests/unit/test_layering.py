@@ -53,6 +53,7 @@ TABLE = {
     "translation.teacher_start": "| torch",
     "translation.flow": "bottleneck | torch",
     "translation.config": "bottleneck | fairseq omegaconf",
+    "translation.idle": "translation.config | ",
     "translation.layers": "nn.dropout | torch fairseq",
     "translation.encoder": STAGE,
     "translation.compressor": STAGE,
@@ -71,7 +72,8 @@ TABLE = {
     "translation.model": "bottleneck fairseq_side.compat translation.flow "
     "translation.config translation.encoder translation.compressor "
     "translation.predictor translation.decoder translation.schedule translation.noise "
-    "translation.binding translation.teacher_start | torch fairseq omegaconf",
+    "translation.binding translation.idle translation.teacher_start "
+    "| torch fairseq omegaconf",
     "translation.architectures": "translation.config translation.model | fairseq",
     "translation.aligned": "translation.flow translation.config translation.model "
     "translation.decoder translation.word_codes | torch",
@@ -112,6 +114,7 @@ TABLE = {
     "PIL pyarrow scipy tqdm",
     "text*": "text.* | sacremoses sentencepiece sentencex",
     # Neither torch nor fairseq at run time: `weights` reads a model's attributes.
+    "engine.refusals": "text.codec translation.decoding.options | ",
     "engine.runtime": "engine engine.* text.* translated inspected light "
     "translation.decoding.options | ",
     "engine*": "engine engine.* text.* | numpy",

@@ -15,6 +15,7 @@ from ..text.dictionary import Dictionary
 from ..translated import EMPTY, Asked, Hypothesis, TextDoor, in_pieces, join
 from . import all_threads, engine
 from .folder import WEIGHTS, languages_of, read_description
+from .refusals import check_teacher, refuse_many, refuse_passes
 from .shortlist import read_shortlist
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ else:
     home = light_module("translation.decoding.options")
 
 MOST_THREADS = 1024  # that the engine starts
-MOST_CANDIDATES = 4096  # of a sentence
 # Options that mean the same to the engine, and what it calls them.
 SHARED = {
     "lenpen": "",  # see `length_penalty`
@@ -147,7 +147,7 @@ class EngineTranslator(TextDoor):
         self.codec, self.description = parts.codec, parts.description
         self.threads = threads or min(all_threads(), MOST_THREADS)
         if teacher is not None:
-            self._check_teacher(teacher)
+            check_teacher(teacher.parallel, teacher.codec, self.codec)
         self._options()  # refuses wrong options at once
         self.lexicon = self._read_shortlist()
 
@@ -336,8 +336,8 @@ class EngineTranslator(TextDoor):
         kind = self.description["kind"]
         home.refuse_others(options, names, f"an exported model that is {kind}")
         home.refuse_idle_temperature(options)
-        self._refuse_passes(options.passes)
-        self._refuse_many(options)
+        refuse_passes(options.passes, self.sees_words)
+        refuse_many(options, self.description, self.parallel)
         settings = engine().Options()
         for name, own in names.items():
             if own:
@@ -350,52 +350,6 @@ class EngineTranslator(TextDoor):
             settings.length_ratio = options.length_ratio
         settings.guarded = self.parallel and not options.max_length_ratio
         return settings
-
-    def _refuse_passes(self, passes: int) -> None:
-        """Refuses passes that a model has not learned.
-
-        Raises:
-            ValueError: if there are any.
-        """
-        if passes and not self.sees_words:
-            raise ValueError(
-                f"`passes` must be 0, but is {passes} instead: the model was trained "
-                "without shown words (--shown-sentences), and cannot predict words "
-                "again around others."
-            )
-
-    def _refuse_many(self, options: "home.DecodingOptions") -> None:
-        """Refuses more candidates than a search can tell apart.
-
-        Raises:
-            ValueError: naming the option.
-        """
-        name, most = "candidates", MOST_CANDIDATES
-        if not self.parallel:  # as fairseq's beam, which looks at twice as many words
-            words = self.description["vocabulary"]["target"]
-            name, most = "beam", max(1, min(most, words // 4))
-        asked = getattr(options, name)
-        if asked > most:
-            raise ValueError(
-                f"`{name}` must be at most {most} for this model, but is {asked} "
-                "instead."
-            )
-
-    def _check_teacher(self, teacher: Parts) -> None:
-        """Refuses a teacher with other words.
-
-        Raises:
-            ValueError: saying why.
-        """
-        if teacher.parallel:
-            raise ValueError("`teacher` must be an autoregressive model, but is not.")
-        for side in ("source", "target"):
-            own = getattr(self.codec, side).symbols
-            if getattr(teacher.codec, side).symbols != own:
-                raise ValueError(
-                    f"the teacher's {side} dictionary must be that of the student, but "
-                    "is another."
-                )
 
 
 def code_step(step: Any, codes: list[int]) -> CodeStep:

@@ -8,7 +8,8 @@ translated.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from ..fairseq_side.compat import Refused
@@ -140,6 +141,24 @@ def check_text(
                 "was trained with, but has other symbols, or another order of them, "
                 "instead."
             )
+
+
+@contextmanager
+def naming_other_sizes() -> Iterator[None]:
+    """Says of weights of other sizes where they come from.
+
+    Raises:
+        RuntimeError: from torch's.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_of_other_size(error):
+            raise
+        raise RuntimeError(
+            "the dictionary must be the one that the checkpoint was trained with, but "
+            f"has another size (or `--encoder-embed-dim` differs): {error}"
+        ) from error
 
 
 def is_of_other_size(error: BaseException) -> bool:

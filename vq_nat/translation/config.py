@@ -233,13 +233,6 @@ LEAST = {
     "vq_prior_start": 0,
     "vq_prior_updates": 0,
 }
-OF_COMPRESSOR = (
-    "compressor_word_dropout",
-    "compressor_shuffle",
-    "compressor_dropout",
-    "compressor_source_attention",
-)
-OF_PREDICTOR = ("predictor_dropout", "latent_predictor")
 PRIOR_WEIGHTS = ("vq_prior_weight", "vq_rate_weight")
 DROPOUTS = ("dropout", "compressor_dropout", "predictor_dropout", "decoder_dropout")
 
@@ -312,41 +305,6 @@ def check_alignment(cfg: VQEMTransformerConfig) -> None:
             raise ValueError(
                 f"`{name}` must be 0 with `alignment` {CTC!r}, but is "
                 f"{getattr(cfg, name)} instead: words have no place to be shown at."
-            )
-
-
-def idle_options(cfg: VQEMTransformerConfig) -> dict[str, str]:
-    """Returns the options that change nothing beside others, and beside which.
-
-    Sizes that presets give to every kind of codes are not among them.
-    """
-    idle: dict[str, str] = {}
-    kind = f"`vq_kind` {cfg.vq_kind!r}"
-    if cfg.vq_kind in (WORDS, NONE):
-        idle |= dict.fromkeys(OF_COMPRESSOR, kind)
-    if cfg.vq_kind == NONE:
-        idle |= dict.fromkeys(OF_PREDICTOR, kind)
-    if not cfg.vq_prior_weight and not cfg.vq_rate_weight:
-        without = "`vq_prior_weight` and `vq_rate_weight` 0"
-        idle |= dict.fromkeys(("vq_prior_start", "vq_prior_updates"), without)
-    if cfg.alignment == POSITIONS:
-        idle["alignment_doublings"] = f"`alignment` {POSITIONS!r}"
-    return idle
-
-
-def check_idle(cfg: VQEMTransformerConfig) -> None:
-    """Refuses options that a training would ignore; older checkpoints may have them.
-
-    Raises:
-        ValueError: naming the option.
-    """
-    for name, beside in idle_options(cfg).items():
-        value = getattr(cfg, name)
-        default = VQEMTransformerConfig.__dataclass_fields__[name].default
-        if value != default:
-            raise ValueError(
-                f"`{name}` must be {default!r} with {beside}, but is {value!r} "
-                "instead: it would change nothing."
             )
 
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from ..bottleneck import Prior, build_bottleneck
 from ..fairseq_side.compat import OneArchitecture, Refused, in_a_sentence, load_weights
-from .binding import is_of_other_size
+from .binding import naming_other_sizes
 from .compressor import TargetCompressor
-from .config import VQEMTransformerConfig, check, check_idle
+from .config import VQEMTransformerConfig, check
 from .decoder import DECODERS
 from .encoder import SourceEncoder
 from .flow import (
@@ -28,6 +28,7 @@ from .flow import (
     pad_to_chunks,
     sum_code_scores,
 )
+from .idle import check_idle
 from .noise import draw_kept, shuffle_locally
 from .predictor import PREDICTORS, soft_targets
 from .schedule import draw_shown, growth, latent_share
@@ -181,11 +182,7 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
     # -- training ------------------------------------------------------------------
 
     def refuse_training(self) -> None:
-        """Refuses options that a training would ignore.
-
-        Raises:
-            Refused: naming the option.
-        """
+        """Refuses, by `Refused`, options that a training would ignore."""
         with in_a_sentence():
             check_idle(self.cfg)
 
@@ -366,16 +363,8 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
         Raises:
             RuntimeError: if they are those of another dictionary or architecture.
         """
-        try:
+        with naming_other_sizes():
             return super().load_state_dict(state_dict, strict, **rest)
-        except RuntimeError as error:
-            if is_of_other_size(error):
-                raise RuntimeError(
-                    "the dictionary must be the one that the checkpoint was trained "
-                    "with, but has another size (or `--encoder-embed-dim` differs): "
-                    f"{error}"
-                ) from error
-            raise
 
     def max_positions(self) -> tuple[int, int]:
         """Longest source and target, in subword tokens."""

@@ -21,7 +21,8 @@ from examples.paper_table.config import (
     row_config,
     training_config,
 )
-from vq_nat.translation.config import VQEMTransformerConfig, check, check_idle
+from vq_nat.translation.config import VQEMTransformerConfig, check
+from vq_nat.translation.idle import check_idle
 
 TABLES = Path(__file__).resolve().parents[3] / "examples" / "paper_table"
 WHOLE = ("demo", "multi30k", "wmt14")

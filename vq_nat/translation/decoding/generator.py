@@ -334,8 +334,7 @@ class IterativeLatentGenerator:
         """
         tokens, _, lengths = self._cut(guess)
         places = torch.arange(guess.tokens.size(1), device=tokens.device)
-        outside = ~guess.mask & places.gt(0)
-        behind = (places >= lengths.unsqueeze(1)) | outside
+        behind = (places >= lengths.unsqueeze(1)) | (~guess.mask & places.gt(0))
         return tokens[:, :-1].masked_fill(behind, self.pad)
 
     # -- results -------------------------------------------------------------------

@@ -176,11 +176,7 @@ class DecodingOptions:
         "decode from the reference's latents, without codes: the ceiling, and all that "
         "a model of kind identity can decode from",
     )
-    autocast: str = option(
-        "none",
-        AUTOCAST_HELP,
-        choices=AUTOCASTS,
-    )
+    autocast: str = option("none", AUTOCAST_HELP, choices=AUTOCASTS)
 
     def __post_init__(self) -> None:
         for name, one in OPTIONS.items():
@@ -330,16 +326,8 @@ def options_from(values: Mapping[str, Any]) -> DecodingOptions:
 
 
 LATENT = tuple(k for k, one in OPTIONS.items() if one.latent and not one.engine)
-AUTOREGRESSIVE = (
-    "beam",
-    "temperature",
-    "lenpen",
-    "unnormalized",
-    "min_len",
-    "max_len_a",
-    "max_len_b",
-    "autocast",
-)
+LIMITS = ("min_len", "max_len_a", "max_len_b")
+AUTOREGRESSIVE = ("beam", "temperature", "lenpen", "unnormalized", *LIMITS, "autocast")
 PARALLEL = ("candidates", "passes", "teacher", "retain_iter_history")
 
 
@@ -368,11 +356,7 @@ def refuse_others(
 
 
 def refuse_idle_temperature(options: DecodingOptions) -> None:
-    """Refuses a temperature where a latent model draws nothing.
-
-    Raises:
-        ValueError: naming the option.
-    """
+    """Refuses, by ValueError, a temperature where a latent model draws nothing."""
     if options.temperature != 1 and options.code_search != "sample":
         raise ValueError(
             "`temperature` must be 1 unless `code_search` is 'sample', but is "
