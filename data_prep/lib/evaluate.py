@@ -71,7 +71,7 @@ def references(corpus: CorpusPlan, split: str) -> list[list[str | None]]:
     """
     target = list(read_lines(corpus.raw / f"{split}.{corpus.langs[1]}"))
     known = known_renderings(corpus.raw / f"{split}.refs.json", target)
-    return [list(stream) for stream in zip_longest(*known)] if known else [target]
+    return [list(stream) for stream in zip_longest(*known)] if known else [[*target]]
 
 
 def bleu(

@@ -218,7 +218,8 @@ def _read_table(path: Path) -> Table:
         rows = {name: rows[name] for name in keys["only"]}
     used = {TEACHER, *(row.model for row in rows.values())}
     used |= {row.judge for row in rows.values() if row.judge is not None}
-    used |= {name for one in used & models.keys() if (name := models[one].start)}
+    starts = [models[one].start for one in used if one in models]
+    used |= {start for start in starts if start is not None}
     measure, corpus = settled(keys["measure"]), settled(keys["corpus"])
     table = Table(
         corpus=corpus,

@@ -214,7 +214,7 @@ def measure_modes(
             "system": mode.name,
             "corpus": test_set.corpus,
             "label": mode.label,
-            "outputs": path and outputs_path(path, test_set.name).name,
+            "outputs": None if path is None else outputs_path(path, test_set.name).name,
             "test_set": test_set.name,
             "sentences": len(test_set.sources),
             "decoding": mode.options,
