@@ -25,11 +25,14 @@ from typing import TYPE_CHECKING, Any
 if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from examples.lib.scripts import positive, refusals
+
 if TYPE_CHECKING:
     from examples.lib.engine_models import Size
     from examples.lib.engine_systems import Kind, Runner
     from examples.lib.engine_turns import Rules
 
+NAMES = ("toy", "small", "base", "big")  # of sizes, see `examples.lib.engine_models`
 WORDS = (8, 13, 16, 27, 32, 64)
 BATCHES = (1, 8, 32)
 # What keeps other libraries from AMX; ONNX Runtime cannot be told.
@@ -213,16 +216,23 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--sizes", nargs="+", default=["small", "base"], help="toy small base big")
-    add("--words", nargs="+", type=int, help=f"default: {WORDS}")
-    add("--batches", nargs="+", type=int, default=BATCHES)
-    add("--threads", nargs="+", type=int, default=[1])
+    add(
+        "--sizes",
+        nargs="+",
+        choices=NAMES,
+        default=["small", "base"],
+        metavar="SIZE",
+        help=" ".join(NAMES),
+    )
+    add("--words", nargs="+", type=positive, help=f"default: {WORDS}")
+    add("--batches", nargs="+", type=positive, default=BATCHES)
+    add("--threads", nargs="+", type=positive, default=[1])
     add("--full", action="store_true", help="all lengths at all batch sizes")
     engines = ("vq-nat", "CTranslate2", "ONNX", "PyTorch")
     add("--engines", nargs="+", choices=engines, default=engines)
     add("--only", default="", help="a pattern that the systems' names must have")
     add("--isa", help="of the engine; without amx others are kept from it as well")
-    add("--rounds", type=int, default=7)
+    add("--rounds", type=positive, default=7)
     add("--slice", type=float, default=0.06, help="seconds of a system in a round")
     add("--longest", type=float, default=6.0, help="seconds; slower: one call only")
     add("--quick", action="store_true", help="a toy, to see that it works")
@@ -241,4 +251,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with refusals():
+        main()

@@ -25,6 +25,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 import numpy as np
 
 from examples.lib.engine_products import microseconds, times_of, weights
+from examples.lib.scripts import positive
 from vq_nat.engine import engine, packing
 
 SHAPES = ((192, 768), (768, 192), (192, 6000), (512, 2048), (2048, 512), (512, 32000))
@@ -134,16 +135,29 @@ def rows_of(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 }
 
 
+def shape(text: str) -> tuple[int, int]:
+    """Parses the inputs and outputs of a product."""
+    inputs, _, outputs = text.partition("x")
+    try:
+        return positive(inputs), positive(outputs)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"must be INPUTSxOUTPUTS, such as 192x768, but is {text!r} instead"
+        ) from None
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measures, prints a line each, and writes the rows."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", nargs="+", default=engine().supported())
-    parser.add_argument("--rows", nargs="+", type=int, default=ROWS)
+    parser.add_argument(
+        "--sets", nargs="+", choices=engine().supported(), default=engine().supported()
+    )
+    parser.add_argument("--rows", nargs="+", type=positive, default=ROWS)
     parser.add_argument("--number-format", default="int8", choices=("int8", "float32"))
     parser.add_argument(
         "--shapes",
         nargs="+",
-        type=lambda text: tuple(int(part) for part in text.split("x")),
+        type=shape,
         default=SHAPES,
         help="inputs x outputs, such as 192x768",
     )

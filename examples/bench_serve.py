@@ -22,6 +22,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 
 from examples.lib.http_clients import load, translation_request
 from examples.lib.http_service import Service
+from examples.lib.scripts import positive, refusals
 from vq_nat.bench.machine import calibrate, describe_machine
 from vq_nat.files import read_json
 from vq_nat.results.rows import Calibration, Machine
@@ -65,10 +66,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("model", type=Path, help="a folder that `vq-nat export` wrote")
     add("--sentences", type=Path, required=True, help="raw text, a sentence a line")
-    add("--clients", type=int, default=64, help="at once (default: 64)")
+    add("--clients", type=positive, default=64, help="at once (default: 64)")
     add("--seconds", type=float, default=10.0, help="of each load (default: 10)")
     add("--warm-up", type=float, default=1.0, help="seconds before (default: 1)")
-    add("--threads", type=int, default=1, help="of the engine (default: 1)")
+    add("--threads", type=positive, default=1, help="of the engine (default: 1)")
     add("--window", default="2", help="milliseconds, see `vq-nat serve` (default: 2)")
     add("--out", type=Path, help="where the row goes")
     return parser.parse_args(arguments)
@@ -136,4 +137,5 @@ def installed(names: tuple[str, ...]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    with refusals():
+        main()

@@ -17,6 +17,7 @@ if not __package__:  # run as a file: the repository in place of its folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import vq_nat
+from examples.lib.scripts import positive, refusals
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.verifying import measure_verified
 from vq_nat.translation.loading import languages_of
@@ -33,11 +34,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--raw", type=Path, required=True, help="folder with the test set")
     add("--file", default="test", help="name of its files (default: test)")
     add("--data", type=Path, help="folder with the dictionaries")
-    add("--best", type=int, default=1, help="words that pass are among so many")
+    add("--best", type=positive, default=1, help="words that pass are among so many")
     add("--margin", type=float, default=0.0, help="nats below the first (0: any)")
-    add("--sentences", type=int, help="of the test set (default: all)")
-    add("--timed", type=int, default=50, help="sentences timed alone (default: 50)")
-    add("--threads", type=int, default=1)
+    add("--sentences", type=positive, help="of the test set (default: all)")
+    add(
+        "--timed", type=positive, default=50, help="sentences timed alone (default: 50)"
+    )
+    add("--threads", type=positive, default=1)
     return parser.parse_args(arguments)
 
 
@@ -68,4 +71,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with refusals():
+        main()

@@ -27,6 +27,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 import torch
 
 import vq_nat
+from examples.lib.scripts import positive, refusals
 from vq_nat.bench.machine import describe_machine
 from vq_nat.bench.quality import score
 from vq_nat.bench.sentences import TestSet
@@ -207,7 +208,9 @@ def main(arguments: list[str] | None = None) -> None:
     add("--data", type=Path, help="see `vq-nat translate`")
     add("--teacher", type=Path, help="checkpoint that ranks candidates")
     add("--shortlist", type=Path, help="file of data_prep/shortlist.py")
-    add("--first", type=int, default=1000, help="so many sentences (default: 1000)")
+    add(
+        "--first", type=positive, default=1000, help="so many sentences (default: 1000)"
+    )
     add("--corpus", default="", help="its name in the row")
     add("--label", default="", help="the model's name in the row")
     add("--out", type=Path, help="where the row goes")
@@ -233,4 +236,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with refusals():
+        main()

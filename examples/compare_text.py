@@ -27,6 +27,7 @@ if not __package__:  # run as a file: the repository in place of its folder
 from fairseq.data import Dictionary, encoders
 from sacremoses import MosesPunctNormalizer
 
+from examples.lib.scripts import positive, refusals
 from vq_nat.text.codec import IndexCodec
 from vq_nat.text.dictionary import Dictionary as OwnDictionary
 from vq_nat.text.folder import QUOTES
@@ -143,7 +144,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Compare text processing.")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--data", type=Path, required=True, help="prepared corpus")
-    parser.add_argument("--limit", type=int, help="lines of each file (default: all)")
+    parser.add_argument(
+        "--limit", type=positive, help="lines of each file (default: all)"
+    )
     options = parser.parse_args()
     differences = 0
     for path in options.files:
@@ -154,4 +157,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with refusals():
+        sys.exit(main())

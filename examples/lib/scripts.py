@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,25 @@ def add_machine(
         add("--jobs", type=int, default=1, help="trainings side by side (default: 1)")
     devices = ("auto", "cpu", "cuda") if auto else ("cpu", "cuda")
     add("--device", choices=devices, default=devices[0], help="default: %(default)s")
+
+
+def positive(text: str) -> int:
+    """Parses a number of things there must be at least one of."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number above 0, but is {text!r} instead"
+        )
+    return int(text)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turns what was refused, too, into one sentence and exit status 1."""
+    with errors_as_sentences():
+        try:
+            yield
+        except ValueError as error:
+            sys.exit(f"error: {error}")
 
 
 @contextmanager
