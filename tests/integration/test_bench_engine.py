@@ -43,7 +43,7 @@ def test_engines_are_compared_and_the_report_is_made_of_rows(tmp_path: Path) -> 
 
 
 def test_the_names_of_sizes_are_those_of_the_models() -> None:
-    assert bench_engine.NAMES == tuple(SIZES)
+    assert tuple(SIZES) == bench_engine.NAMES
 
 
 def test_translations_of_other_lengths_are_refused() -> None:
