@@ -63,9 +63,12 @@ def make_report(plan: TablePlan) -> Path:
 
 
 def draw(plan: TablePlan, lines: Sequence[Line]) -> list[str]:
-    """Draws the pictures, and names those that show something."""
+    """Draws the pictures, and names those that show something; no old one stays."""
     try:
-        return [k for k, make in PICTURES.items() if make(lines, plan.rows / k)]
+        made = [k for k, make in PICTURES.items() if make(lines, plan.rows / k)]
+        for name in PICTURES.keys() - made:
+            (plan.rows / name).unlink(missing_ok=True)
+        return made
     except ImportError:
         say("The plots need matplotlib: `pip install -e '.[plots]'`, then --report.")
         return []
@@ -222,10 +225,11 @@ def starting_points(plan: TablePlan, lines: Sequence[Line]) -> str:
     known = [plan.table.models[name] for name in models]
     names = [one.name for one in known if one.starts_from_teacher]
     later = [f"{one.name} goes on from {one.start}" for one in known if one.start]
-    said = (
+    first = (
         "Models that start from the teacher's embeddings and layers: "
-        f"{', '.join(names)}; the others from nothing"
+        f"{', '.join(names)}"
         if names
         else "No model starts from the teacher's embeddings and layers"
     )
-    return "; ".join([said, *later]) + "."
+    rest = ["the others from nothing"] if names else []
+    return "; ".join([first, *later, *rest]) + "."

@@ -144,13 +144,16 @@ def speed_up(base: Line | None, line: Line) -> float | None:
 def comparable(lines: Iterable[Line]) -> list[Line]:
     """Returns the systems whose times all compare: most of them, with the baseline.
 
-    Without the baseline's machine in any state the largest such group counts.
+    Without the baseline's machine in any state the largest such group counts. Where
+    more are left out than compare there are none: the best of few may be the worst of
+    all.
     """
     systems = [line for line in lines if line.is_system]
     base = by_name(systems).get(BEAM)
     near = [o for o in systems if base is None or speed_up(base, o) is not None]
     timed: list[Timed] = [line.timed for line in near]
-    return [near[place] for place in alike(timed)]
+    known = [near[place] for place in alike(timed)]
+    return known if 2 * len(known) >= len(systems) else []
 
 
 def pareto_front(lines: Iterable[Line], cost: Cost) -> list[Line]:

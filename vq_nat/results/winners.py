@@ -15,6 +15,10 @@ from .lines import (
     pareto_front,
 )
 
+NONE_COMPARE = (
+    "**Speed** is not compared: the machine changed its state between most of the "
+    "systems. Timing all of them anew, in one go, would."
+)
 SEEN = 0.05  # a smaller difference of BLEU rounds to nothing
 
 
@@ -33,6 +37,8 @@ def winners(lines: Sequence[Line]) -> str:
     known = comparable(lines)
     ours = [line for line in known if line.ours]
     others = [line for line in known if not line.ours]
+    if not known:
+        return f"- {best}\n- {NONE_COMPARE}"
     if not ours or not others:
         return f"- {best}"
     findings = [
