@@ -28,7 +28,7 @@ from ..files import BadFile, PathLike, reading
 from .checkpoint_options import check_options
 from .literals import replace_eval
 from .packed import is_packed, read_packed
-from .refused import Refused
+from .refused import Refused, of_a_file
 
 BINARY = "binary data that fairseq-preprocess wrote"
 MAGIC = b"MMIDIDX\x00\x00"
@@ -100,7 +100,7 @@ def load_models(path: PathLike, **options: Any) -> tuple[list[Any], Any, Any]:
     Raises:
         BadFile: if there is no way to build the model from the file.
     """
-    with reading(path, "a checkpoint that a model can be built from"):
+    with reading(path, "a checkpoint that a model can be built from"), of_a_file():
         return checkpoint_utils.load_model_ensemble_and_task([str(path)], **options)
 
 

@@ -29,3 +29,18 @@ def in_a_sentence() -> Iterator[None]:
         raise
     except ValueError as error:
         raise Refused(str(error)) from error
+
+
+@contextmanager
+def of_a_file() -> Iterator[None]:
+    """Undoes `in_a_sentence`: of options in a file it is the file that is wrong.
+
+    Raises:
+        ValueError: that was refused.
+    """
+    try:
+        yield
+    except Refused as error:
+        if type(error) is Refused and isinstance(error.__cause__, ValueError):
+            raise error.__cause__ from None
+        raise

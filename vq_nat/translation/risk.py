@@ -13,6 +13,7 @@ from typing import Any, Iterable, Optional
 
 import torch
 from fairseq.criterions import register_criterion
+from fairseq.dataclass.configs import FairseqConfig
 from fairseq.logging import metrics
 from fairseq.tasks import FairseqTask
 from torch import Tensor
@@ -131,7 +132,7 @@ class MinimumRiskCriterion(LatentPredictionCriterion):
         self.generator = IterativeLatentGenerator(dictionary)
         self.rule = LengthRule(guarded=True)
 
-    def refuse_training(self, cfg: Any, model: torch.nn.Module) -> None:
+    def refuse_training(self, cfg: FairseqConfig, model: torch.nn.Module) -> None:
         """Refuses models without codes, and workers that would drift apart.
 
         Without the latent prediction's loss the wrapped model's forward keeps no
