@@ -48,6 +48,19 @@ def teacher_of(words: Dictionary) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def model_of(build_latent: Any, teacher_of: Any) -> Callable[[str], Any]:
+    """Builds a small model: autoregressive, with words as codes, or learned ones."""
+
+    def make(kind: str) -> Any:
+        if kind == "autoregressive":
+            return teacher_of(True)
+        words = {"vq_kind": "words", "words_per_code": 2}
+        return build_latent(**(words if kind == "words" else {}))
+
+    return make
+
+
+@pytest.fixture
 def described(words: Dictionary, tmp_path: Path) -> Callable[..., Any]:
     """Writes a model's weights; gives their path and the model's description."""
 

@@ -30,11 +30,9 @@ def sources(count: int) -> list[list[int]]:
 
 
 @pytest.fixture(params=["latent", "autoregressive"])
-def make(
-    request: pytest.FixtureRequest, build_latent: Any, teacher_of: Any, to_engine: Any
-) -> Any:
+def make(request: pytest.FixtureRequest, model_of: Any, to_engine: Any) -> Any:
     """Opens a model of either kind in a number format."""
-    model = build_latent() if request.param == "latent" else teacher_of(True)
+    model = model_of(request.param)
     return lambda number_format: to_engine(model, number_format)
 
 
@@ -71,7 +69,7 @@ def test_neither_batch_nor_order_nor_threads_change_anything(
 @pytest.mark.parametrize("search", ["greedy", "beam", "lengths", "sample"])
 @pytest.mark.parametrize("kind", ["vq", "words"])
 def test_a_sentence_does_not_know_what_stands_beside_it(
-    build_latent: Any,
+    model_of: Any,
     to_engine: Any,
     options_of: Any,
     kind: str,
@@ -79,8 +77,7 @@ def test_a_sentence_does_not_know_what_stands_beside_it(
     number_format: str,
 ) -> None:
     """One may end yet and another may not, one must and another need not."""
-    more = {"vq_kind": "words", "words_per_code": 2} if kind == "words" else {}
-    model, rows = to_engine(build_latent(**more), number_format), sources(40)
+    model, rows = to_engine(model_of(kind), number_format), sources(40)
     options = options_of(
         search=search,
         width=1 if search == "greedy" else 3,

@@ -24,10 +24,10 @@ def sources() -> list[list[int]]:
 
 @pytest.mark.parametrize("kind", ["latent", "autoregressive"])
 def test_int8_chooses_what_float32_chooses(
-    build_latent: Any, teacher_of: Any, to_engine: Any, options_of: Any, kind: str
+    model_of: Any, to_engine: Any, options_of: Any, kind: str
 ) -> None:
     torch.manual_seed(1)
-    model = build_latent() if kind == "latent" else teacher_of(True)
+    model = model_of(kind)
     options, rows = options_of(min_length=20, max_len_b=30), sources()
     own, exact = (
         [best for (best,) in to_engine(model, number).translate(rows, options)]
@@ -88,17 +88,14 @@ def is_teacher(model: Any) -> bool:
     ],
 )
 def test_int8_knows_the_order_of_words_that_it_rounds_to_the_same(
-    build_latent: Any,
-    teacher_of: Any,
+    model_of: Any,
     to_engine: Any,
     options_of: Any,
     kind: str,
     search: str,
     shortlist: int,
 ) -> None:
-    options = {"vq_kind": "words", "words_per_code": 2} if kind == "words" else {}
-    latent = kind != "autoregressive"
-    model = build_latent(**options) if latent else teacher_of(True)
+    model = model_of(kind)
     prefer_slightly(model, better=9, worse=7)
     allowed = [*range(4, VOCABULARY)]
     every = lexicon_of({}, allowed, sources=VOCABULARY, targets=VOCABULARY)
@@ -122,9 +119,9 @@ def test_int8_knows_the_order_of_words_that_it_rounds_to_the_same(
     ids=["fixed", "least", "several"],
 )
 def test_int8_knows_that_order_wherever_the_end_may_be(
-    build_latent: Any, to_engine: Any, options_of: Any, lengths: dict[str, Any]
+    model_of: Any, to_engine: Any, options_of: Any, lengths: dict[str, Any]
 ) -> None:
-    model = build_latent(vq_kind="words", words_per_code=2)
+    model = model_of("words")
     prefer_slightly(model, better=9, worse=7)
     rows = [[5, 6, 2], [5] * 19 + [2]]
     options = options_of(max_len_b=8, **lengths)
@@ -134,9 +131,9 @@ def test_int8_knows_that_order_wherever_the_end_may_be(
 
 
 def test_given_words_are_judged_as_they_are_chosen(
-    build_latent: Any, to_engine: Any, options_of: Any
+    model_of: Any, to_engine: Any, options_of: Any
 ) -> None:
-    model = build_latent(vq_kind="words", words_per_code=2)
+    model = model_of("words")
     prefer_slightly(model, better=9, worse=7)
     whole = to_engine(model, "int8")
     options = options_of(max_len_b=8, want_scores=True)
@@ -150,15 +147,9 @@ def test_given_words_are_judged_as_they_are_chosen(
 @pytest.mark.parametrize("search", ["greedy", "beam"])
 @pytest.mark.parametrize("kind", ["vq", "words", "autoregressive"])
 def test_numbers_that_overflow_are_refused(
-    build_latent: Any,
-    teacher_of: Any,
-    to_engine: Any,
-    options_of: Any,
-    kind: str,
-    search: str,
+    model_of: Any, to_engine: Any, options_of: Any, kind: str, search: str
 ) -> None:
-    more = {"vq_kind": "words", "words_per_code": 2} if kind == "words" else {}
-    model = teacher_of(True) if kind == "autoregressive" else build_latent(**more)
+    model = model_of(kind)
     with torch.no_grad():
         for layer in [*model.encoder.layers, *model.decoder.layers]:
             layer.fc1.weight.mul_(1e38), layer.fc2.weight.mul_(1e38)
