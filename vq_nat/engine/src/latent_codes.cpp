@@ -99,9 +99,8 @@ class Ancestral {
   /// Chooses words without writing logits, and returns how many rows go on.
   int advance_words(Predictor::Row* rows, int left, const float* states, int* codes,
                     int position) {
-    Asked asked, early;
-    asked.scores = asked.end_scores = early.scores = early.end_scores = normalised_;
-    early.may_end = false;
+    Asked asked;
+    asked.scores = asked.end_scores = normalised_;
     Choice* choices = work_.arena.take<Choice>(left);
     words_->best(states, left, asked, choices, work_);
     const std::size_t width = words_->linear().in;
@@ -111,8 +110,8 @@ class Ancestral {
       const CodeBounds& bounds = sequences_[row.cache].bounds;
       const bool full = bounds.ends && position >= bounds.most;
       const bool may_end = bounds.ends && position >= bounds.least;
-      if (!full && !may_end && choices[i].word == words_->end()) {
-        words_->best(states + i * width, 1, early, choices + i, work_);
+      if (!full && !may_end) {
+        words_->best_but_end(states + i * width, asked, choices[i], work_);
       }
       const bool ends = full || choices[i].word == words_->end();
       if (normalised_) chosen_[row.cache].score += ends ? choices[i].end_score : choices[i].score;

@@ -156,6 +156,12 @@ void Output::best(const float* x, int rows, const Asked& asked, Choice* choices,
   }
 }
 
+void Output::best_but_end(const float* x, Asked asked, Choice& choice, Work& work) const {
+  if (choice.word != end_) return;
+  asked.may_end = false;
+  best(x, 1, asked, &choice, work);
+}
+
 Best Output::best_allowed(const float* logits, const int* words, int count, const Asked& asked,
                           const float* x) const {
   LaneBests lanes;

@@ -41,6 +41,8 @@ class Output {
   /// Chooses the best allowed word of each row of x, (R, C).
   void best(const float* x, int rows, const Asked& asked, Choice* choices,
             Work& work) const;
+  /// Chooses again for one row, (C), whose choice is an end where none may be yet.
+  void best_but_end(const float* x, Asked asked, Choice& choice, Work& work) const;
   /// Chooses among the words of a shortlist, which share all of the probability.
   void best_of(const Linear& some, const int* words, const float* x, int rows,
                const Asked& asked, Choice* choices, Work& work) const;

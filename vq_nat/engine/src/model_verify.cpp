@@ -111,11 +111,8 @@ void verify_drafts(const Weights& weights, const Output& output, const Sources& 
     for (std::size_t j = 0; j < left.size(); start += rows[j++].count) {
       Choice* own = choices + start;
       for (int t = 0; rows[j].position + t < options.min_length && t < rows[j].count; ++t) {
-        if (own[t].word != output.end()) continue;
-        Asked early = asked;  // where no end may be yet
-        early.may_end = false;
         const std::size_t width = output.linear().in;
-        output.best(x + (start + t) * width, 1, early, own + t, work);
+        output.best_but_end(x + (start + t) * width, asked, own[t], work);
       }
       if (sentences[left[j]].take(own, options.want_scores)) next.push_back(left[j]);
     }
