@@ -87,7 +87,7 @@ class Model:
     seeds: tuple[int, ...] = ()  # none: the one among the flags
     checkpoint: Checkpoint = "best"
     average: int = 0  # number of checkpoints
-    start: str | None = None  # the model that it goes on from, seed by seed
+    start: str | None = None  # goes on from: seed by seed, if it has several
 
     @property
     def updates(self) -> int:
@@ -337,9 +337,15 @@ def refuse_wrong_starts(table: Table) -> None:
         others = [name for name, one in table.models.items() if one.start is None]
         require_one_of(what, model.start, others)
         own: list[int | None] = [*model.seeds] or [None]  # the one among the flags
-        known: list[int | None] = [*table.models[model.start].seeds] or [None]
-        for seed in own:
+        known = table.models[model.start].seeds
+        for seed in own if known else []:
             require_one_of(f"A seed of {what}", seed, known)
+
+
+def seed_of_start(table: Table, model: Model, seed: int | None) -> int | None:
+    """Returns which seed of another model a training goes on from: its own, or the one."""
+    several = model.start is not None and table.models[model.start].seeds
+    return seed if several else None
 
 
 # --------------------------------------------------------------------------- dependence
@@ -362,7 +368,8 @@ def training_config(table: Table, name: str, seed: int | None) -> Keys:
     if model.text == "distilled-mono":
         used["mono"] = list(table.mono)
     if model.start is not None:
-        used["start"] = training_config(table, model.start, seed)
+        begun = seed_of_start(table, model, seed)
+        used["start"] = training_config(table, model.start, begun)
     return used
 
 

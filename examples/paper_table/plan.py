@@ -19,6 +19,7 @@ from examples.paper_table.config import (
     Table,
     digest,
     row_config,
+    seed_of_start,
     training_config,
 )
 from vq_nat.writing import json_or_none
@@ -274,9 +275,11 @@ def judge_of(plan: TablePlan, unit: Unit) -> TrainingJob | None:
 
 
 def start_of(plan: TablePlan, job: TrainingJob) -> TrainingJob | None:
-    """Returns the training that one goes on from: of the same seed."""
-    name = job.model.start
-    return None if name is None else TrainingJob(plan.table.models[name], job.seed)
+    """Returns the training that one goes on from."""
+    if job.model.start is None:
+        return None
+    seed = seed_of_start(plan.table, job.model, job.seed)
+    return TrainingJob(plan.table.models[job.model.start], seed)
 
 
 def begun_from(plan: TablePlan, job: TrainingJob) -> Path | None:
