@@ -36,12 +36,14 @@ def serve(service: Service, access: Access, port: int) -> None:
     )
     family = socket.AF_INET6 if ":" in access.host else socket.AF_INET
     with socket.create_server((access.host, port), family=family) as listening:
+        server = uvicorn.Server(config)
+        # uvicorn takes signals once it has begun, and raises them again when it has
+        # ended: one that comes before must end it as well.
+        signal.signal(signal.SIGTERM, server.handle_exit)
         source, target = service.languages
         print(f"{source} to {target} at {address(listening)}", flush=True)
-        # uvicorn raises a signal again when it has ended: that it has is enough.
-        signal.signal(signal.SIGTERM, lambda number, frame: None)
         try:
-            uvicorn.Server(config).run(sockets=[listening])
+            server.run(sockets=[listening])
         except KeyboardInterrupt:
             return
 
