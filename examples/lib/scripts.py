@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from data_prep.lib.steps import errors_as_sentences
+from vq_nat.cli.arguments import positive as positive
 
 Made = TypeVar("Made")
 
@@ -30,15 +31,6 @@ def add_machine(
         add("--jobs", type=int, default=1, help="trainings side by side (default: 1)")
     devices = ("auto", "cpu", "cuda") if auto else ("cpu", "cuda")
     add("--device", choices=devices, default=devices[0], help="default: %(default)s")
-
-
-def positive(text: str) -> int:
-    """Parses a number of things there must be at least one of."""
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number above 0, but is {text!r} instead"
-        )
-    return int(text)
 
 
 @contextmanager
