@@ -343,7 +343,7 @@ def refuse_wrong_starts(table: Table) -> None:
 
 
 def seed_of_start(table: Table, model: Model, seed: int | None) -> int | None:
-    """Returns which seed of another model a training goes on from: its own, or the one."""
+    """Returns which seed of another model a training goes on from."""
     several = model.start is not None and table.models[model.start].seeds
     return seed if several else None
 

@@ -139,7 +139,8 @@ TABLE = {
     "fairseq_side.guard fairseq_side.saving image translation translation.binding "
     "translation.ctranslate2 translation.scores",
     "data_prep*": "data_prep.lib.*",
-    "examples.lib*": "examples.lib.* data_prep.lib.* bench.* results.* bottleneck "
+    "examples.lib*": "examples.lib.* data_prep.lib.* bench.* cli.arguments results.* "
+    "bottleneck "
     "nn.fingerprint fairseq_side.compat image image.* engine engine.* translation "
     "translation.*",
     "examples.paper_table*": "examples.lib.* examples.paper_table.* data_prep.lib.* "

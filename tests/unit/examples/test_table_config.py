@@ -231,8 +231,8 @@ def test_a_model_that_goes_on_from_another_depends_on_all_of_it(
 def test_several_seeds_may_go_on_from_one_model(read: Any, small: Any) -> None:
     small["models"]["a"]["seeds"] = []
     table = read(going_on(small, seeds=[1, 2]))
-    begun = training_config(table, "a", None)
-    assert [training_config(table, "c", seed)["start"] for seed in (1, 2)] == [begun] * 2
+    begun = [training_config(table, "c", seed)["start"] for seed in (1, 2)]
+    assert begun == [training_config(table, "a", None)] * 2
 
 
 @pytest.mark.parametrize(
