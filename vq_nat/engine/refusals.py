@@ -37,14 +37,17 @@ def refuse_many(
     Raises:
         ValueError: naming the option.
     """
-    name, most = "candidates", MOST_CANDIDATES
+    names, most = ("candidates", "code_beam"), MOST_CANDIDATES
     if not parallel:  # as fairseq's beam, which looks at twice as many words
-        name, most = "beam", max(1, min(most, description["vocabulary"]["target"] // 4))
-    asked = getattr(options, name)
-    if asked > most:
-        raise ValueError(
-            f"`{name}` must be at most {most} for this model, but is {asked} instead."
-        )
+        names = ("beam",)
+        most = max(1, min(most, description["vocabulary"]["target"] // 4))
+    for name in names:
+        asked = getattr(options, name)
+        if asked > most:
+            raise ValueError(
+                f"`{name}` must be at most {most} for this model, but is {asked} "
+                "instead."
+            )
 
 
 def check_teacher(parallel: bool, codec: IndexCodec, students: IndexCodec) -> None:

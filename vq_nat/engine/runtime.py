@@ -36,6 +36,7 @@ LATENT = {
     **SHARED,
     "candidates": "width",
     "code_search": "",  # see `search_of`
+    "code_beam": "beam",
     "temperature": "temperature",
     "sampling_seed": "seed",
     "teacher": "",
@@ -366,5 +367,6 @@ def search_of(options: "home.DecodingOptions", parallel: bool) -> str:
     """Returns the engine's name of a search."""
     if not parallel:
         return "greedy" if options.beam == 1 else "beam"
-    greedy = options.candidates == 1 and options.code_search != "sample"
+    beam = max(options.candidates, options.code_beam)
+    greedy = beam == 1 and options.code_search != "sample"
     return "greedy" if greedy else options.code_search

@@ -186,6 +186,7 @@ REFUSED = [
     ({"passes": 1}, "`passes` must be 0, but is 1 instead: the model was trained with"),
     ({"temperature": 5.0}, "`temperature` must be 1 unless `code_search` is 'sample'"),
     ({"candidates": 5000}, "`candidates` must be at most 4096 for this model, but is"),
+    ({"code_beam": 5000}, "`code_beam` must be at most 4096 for this model, but is"),
     ({"candidates": 2**33}, "`candidates` must be from -2147483647 to 2147483647"),
     ({"sampling_seed": 2**64}, "`sampling_seed` must be from -9223372036854775807 to"),
     ({"max_len_b": 10**400}, "`max_len_b` must be from -2147483647 to 2147483647"),

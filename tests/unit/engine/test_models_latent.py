@@ -125,6 +125,36 @@ def test_candidates_are_those_of_the_search(
     agree(to_engine(model).translate(sentences(rows), options), wanted)
 
 
+@pytest.mark.parametrize("slices", [1, 2])
+@pytest.mark.parametrize("width", [1, 2])
+def test_of_a_wider_beam_the_best_get_words(
+    build_latent: Any,
+    to_engine: Any,
+    options_of: Any,
+    words: Any,
+    slices: int,
+    width: int,
+) -> None:
+    model, rows = build_latent(vq_slices=slices), batch([*range(1, 24), *LENGTHS])
+    rule = {"max_length_ratio": 1.5, "guarded": True}
+    own = [
+        to_engine(model).translate(
+            sentences(rows), options_of(search="beam", width=width, beam=beam, **rule)
+        )
+        for beam in (0, 5)
+    ]
+    wanted = generate(
+        model,
+        words,
+        rows,
+        search=SearchOptions("beam", width, beam=5),
+        lengths=LengthRule(most=1.5, guarded=True),
+    )
+    agree(own[1], wanted)
+    narrow, wide = ([t[0].codes for t in one] for one in own)
+    assert narrow != wide
+
+
 def test_a_beam_of_a_fixed_length_is_that_of_the_search(
     build_latent: Any, to_engine: Any, options_of: Any, words: Any
 ) -> None:

@@ -48,14 +48,23 @@ def test_greedy_codes_and_words_are_those_of_the_model(
         assert [one.tokens[i] for i in places] == one.codes[: len(places)]
 
 
-@pytest.mark.parametrize("kind", ["beam", "sample", "lengths"])
+@pytest.mark.parametrize(
+    ("kind", "width", "beam"),
+    [("beam", 3, 0), ("beam", 1, 4), ("sample", 3, 0), ("lengths", 3, 0)],
+)
 def test_candidates_are_those_of_the_search(
-    model: Any, to_engine: Any, options_of: Any, words: Any, kind: str
+    model: Any,
+    to_engine: Any,
+    options_of: Any,
+    words: Any,
+    kind: str,
+    width: int,
+    beam: int,
 ) -> None:
     rows = batch(LENGTHS)
-    search = SearchOptions(kind, width=3)
+    search = SearchOptions(kind, width, beam=beam)
     wanted = generate(model, words, rows, search=search, lengths=LengthRule(most=1.5))
-    options = options_of(search=kind, width=3, max_length_ratio=1.5)
+    options = options_of(search=kind, width=width, beam=beam, max_length_ratio=1.5)
     agree(to_engine(model).translate(sentences(rows), options), wanted)
 
 

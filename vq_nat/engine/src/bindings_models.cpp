@@ -125,6 +125,7 @@ void bind_records(py::module_& module) {
       .def(py::init<>())
       .def_property("search", &search_name, &set_search)
       .def_readwrite("width", &Options::width)
+      .def_readwrite("beam", &Options::beam)
       .def_readwrite("temperature", &Options::temperature)
       .def_readwrite("length_penalty", &Options::length_penalty)
       .def_readwrite("rank_penalty", &Options::rank_penalty)

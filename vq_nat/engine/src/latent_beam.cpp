@@ -1,6 +1,6 @@
-// Beam search over codes, as vq_nat/translation/decoding/search.py does it: the W best
-// unfinished sequences of each sentence, and the W best finished; the G codes of a step count as
-// one symbol.
+// Beam search over codes, as vq_nat/translation/decoding/beam.py does it: the best unfinished
+// sequences of each sentence, and the best finished, as many as the beam is wide, of which W are
+// given; the G codes of a step count as one symbol.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -58,8 +58,8 @@ struct Finished {
 class Beam {
  public:
   Beam(const Options& options, int sentence, const CodeBounds& bounds, int slices)
-      : options_(options), sentence_(sentence), slices_(slices), bounds_(bounds),
-        live_{{0.0f, sentence * options.width, {}}} {}
+      : options_(options), width_(options.beam_width()), sentence_(sentence),
+        slices_(slices), bounds_(bounds), live_{{0.0f, sentence * width_, {}}} {}
 
   int sentence() const { return sentence_; }
   const std::vector<Live>& live() const { return live_; }
@@ -67,14 +67,14 @@ class Beam {
   /// Makes one step; returns false when the sentence is done.
   template <class Copy>
   bool advance(float* logp, const Predictor& predictor, int position, Copy copy) {
-    const int width = options_.width, end = predictor.end();
+    const int end = predictor.end();
     std::vector<Candidate> all;
     std::vector<std::vector<Combination>> combinations;
     std::vector<float> ends;
     for (int i = 0; i < static_cast<int>(live_.size()); ++i, logp += predictor.row_size()) {
       forbid(logp, end, position);
       ends.push_back(live_[i].score + logp[end]);
-      combinations.push_back(joint_best(logp, slices_, end, predictor.symbols(), width));
+      combinations.push_back(joint_best(logp, slices_, end, predictor.symbols(), width_));
       for (int j = 0; j < static_cast<int>(combinations.back().size()); ++j) {
         all.push_back({live_[i].score + combinations.back()[j].score, i, j});
       }
@@ -83,7 +83,7 @@ class Beam {
       finish(ends, position + 1);
       count_ends(ends, all);
     }
-    keep_best(all, width);
+    keep_best(all, width_);
     go_on(all, combinations, copy);
     if (!bounds_.ends && bounds_.most == position + 1) {
       ends.clear();
@@ -117,14 +117,14 @@ class Beam {
     }
     std::stable_sort(finished_.begin(), finished_.end(),
                      [](const Finished& a, const Finished& b) { return a.rank > b.rank; });
-    if (static_cast<int>(finished_.size()) > options_.width) finished_.resize(options_.width);
+    if (static_cast<int>(finished_.size()) > width_) finished_.resize(width_);
   }
 
   /// Counts the ends that are among the W best symbols of this step.
   void count_ends(const std::vector<float>& ends, const std::vector<Candidate>& all) {
     std::vector<float> symbols = ends;
     for (const Candidate& one : all) symbols.push_back(one.score);
-    const auto most = std::min<std::size_t>(options_.width, symbols.size());
+    const auto most = std::min<std::size_t>(width_, symbols.size());
     std::nth_element(symbols.begin(), symbols.begin() + (most - 1), symbols.end(),
                      std::greater<float>());
     const float worst = symbols[most - 1];
@@ -142,20 +142,21 @@ class Beam {
       next.back().codes.insert(next.back().codes.end(), codes.begin(), codes.end());
       caches.push_back(live_[one.parent].cache);
     }
-    inherit_caches(caches, sentence_ * options_.width, options_.width, copy);
+    inherit_caches(caches, sentence_ * width_, width_, copy);
     for (std::size_t i = 0; i < next.size(); ++i) next[i].cache = caches[i];
     live_ = std::move(next);
   }
 
   bool done(int position) const {
-    if (bounds_.most <= position + !bounds_.ends || ended_ >= options_.width) return true;
-    if (static_cast<int>(finished_.size()) < options_.width) return false;
+    if (bounds_.most <= position + !bounds_.ends || ended_ >= width_) return true;
+    if (static_cast<int>(finished_.size()) < width_) return false;
     const auto steps = static_cast<float>(bounds_.most + bounds_.ends);
     const float hope = live_[0].score / std::pow(steps, options_.length_penalty);
     return finished_.back().rank >= hope;  // if nothing more had to be paid
   }
 
   const Options& options_;
+  int width_;  // of the beam; W of its sequences are given
   int sentence_, slices_, ended_ = 0;
   CodeBounds bounds_;
   std::vector<Live> live_;
@@ -177,7 +178,8 @@ std::vector<CodeSequence> search_codes_with_beam(const CodeTask& task,
     beams.emplace_back(task.options, i, bounds[i], slices);
   }
   std::vector<CodeSequence> sequences(static_cast<std::size_t>(count) * width);
-  Predictor predictor(task.weights, task.memories, count * width, longest, work);
+  const int hypotheses = count * task.options.beam_width();
+  Predictor predictor(task.weights, task.memories, hypotheses, longest, work);
   std::vector<Predictor::Row> rows;
   for (int position = 0; !beams.empty(); ++position) {
     predictor.reserve(position + 1, position);

@@ -11,6 +11,7 @@ enum class SearchKind { greedy, beam, sample, lengths };
 struct Options {
   SearchKind kind = SearchKind::greedy;
   int width = 1;  // W, candidates of each sentence
+  int beam = 0;   // sequences of codes that a beam keeps, if more than W
   float temperature = 1.0f;
   float length_penalty = 1.0f;  // score / steps^penalty
   std::int64_t seed = 1;
@@ -29,6 +30,8 @@ struct Options {
   bool want_scores = true;  // without them a greedy search is faster
   bool keep_history = false;  // the words of every pass
   int threads = 1;
+
+  int beam_width() const { return beam > width ? beam : width; }
 
   /// Refuses, by std::invalid_argument with a sentence, what cannot be served.
   void check() const;

@@ -31,7 +31,7 @@ class BeamSearch:
         predictor: p(codes | source), one step at a time.
         source: B encoded sentences.
         bounds: their shortest and longest sequences.
-        options: width W and length penalty.
+        options: width W, that of the beam, and length penalty.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class BeamSearch:
         options: SearchOptions,
     ) -> None:
         self.predictor, self.bounds = predictor, bounds
-        self.width, self.penalty = options.width, options.length_penalty
+        self.width, self.penalty = options.beam_width, options.length_penalty
         self.limits, self.state = Limits(bounds), predictor.start(source)
         size, device = len(bounds.most), bounds.most.device
         self.rows = torch.arange(size, device=device)  # the sentences that are left

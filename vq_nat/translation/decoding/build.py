@@ -47,14 +47,15 @@ def build_generator(
 
 
 def search_of(options: DecodingOptions) -> SearchOptions:
-    """Returns the search for codes; one candidate is searched for greedily."""
-    kind = options.code_search
+    """Returns the search for codes; a beam of one is greedy."""
+    kind, beam = options.code_search, max(options.candidates, options.code_beam)
     return SearchOptions(
-        "greedy" if options.candidates == 1 and kind != "sample" else kind,
+        "greedy" if beam == 1 and kind != "sample" else kind,
         options.candidates,
         options.temperature,
         options.length_penalty,
         options.sampling_seed,
+        options.code_beam,
     )
 
 
@@ -155,6 +156,7 @@ OF_CODES = {
     "true_codes": False,
     "true_latents": False,
     "code_search": "beam",
+    "code_beam": 0,
     "length_mode": "free",
     "min_length_ratio": 0.0,
 }

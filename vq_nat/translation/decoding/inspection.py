@@ -24,6 +24,7 @@ def for_given(options: DecodingOptions, passes: Optional[int]) -> DecodingOption
         options,
         candidates=1,
         code_search="beam",
+        code_beam=0,
         temperature=1.0,
         teacher=None,
         verify=False,

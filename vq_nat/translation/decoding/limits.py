@@ -16,6 +16,12 @@ class SearchOptions(NamedTuple):
     temperature: float = 1.0  # of sampling
     length_penalty: float = 1.0  # of a beam: score / steps^penalty
     seed: int = 1  # of sampling
+    beam: int = 0  # sequences that a beam keeps, if more than it gives
+
+    @property
+    def beam_width(self) -> int:
+        """How many sequences a beam keeps."""
+        return max(self.width, self.beam)
 
 
 GREEDY = SearchOptions()

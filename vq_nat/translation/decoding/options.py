@@ -66,6 +66,12 @@ class DecodingOptions:
         choices=("beam", "sample", "lengths"),
         flag="search",
     )
+    code_beam: int = option(
+        0,
+        "sequences of codes that a beam search keeps, of which the best CANDIDATES get "
+        "words; 0 = no more than these",
+        least=0,
+    )
     temperature: float = option(
         1.0,
         "of samples: below 1 the likely ones more often",
@@ -188,22 +194,16 @@ class DecodingOptions:
     def _check_lengths(self) -> None:
         least, most = self.min_length_ratio, self.max_length_ratio
         if most and least > most:
-            raise ValueError(
-                f"`min_length_ratio` must be at most `max_length_ratio` ({most}), "
-                f"but is {least} instead."
-            )
+            must = f"at most `max_length_ratio` ({most})"
+            raise refused("min_length_ratio", must, least)
         if not self.max_len_a and self.min_len > self.max_len_b:
-            raise ValueError(
-                f"`min_len` must be at most `max_len_b` ({self.max_len_b}), "
-                f"but is {self.min_len} instead."
-            )
+            must = f"at most `max_len_b` ({self.max_len_b})"
+            raise refused("min_len", must, self.min_len)
         if self.length_mode != "ratio":
             return
         if self.length_ratio == 0:
-            raise ValueError(
-                "`length_ratio` must be above 0 with `length_mode` 'ratio', "
-                f"but is {self.length_ratio} instead."
-            )
+            must = "above 0 with `length_mode` 'ratio'"
+            raise refused("length_ratio", must, self.length_ratio)
         if self.code_search == "lengths":
             raise ValueError(
                 "`code_search` must not be 'lengths' with `length_mode` 'ratio', "
@@ -211,12 +211,18 @@ class DecodingOptions:
             )
 
     def _check_candidates(self) -> None:
-        given = [name for name in NEED_REFERENCES if getattr(self, name)]
+        given = [f"with `{k}`" for k in NEED_REFERENCES if getattr(self, k)]
+        nothing = ": there is nothing to search for"
         if given and self.candidates > 1:
-            raise ValueError(
-                f"`candidates` must be 1 with `{given[0]}`, but is {self.candidates} "
-                "instead: there is nothing to search for."
-            )
+            raise refused("candidates", f"1 {given[0]}", self.candidates, nothing)
+        if given and self.code_beam:
+            raise refused("code_beam", f"0 {given[0]}", self.code_beam, nothing)
+        if self.code_beam and self.code_search != "beam":
+            must = "0 unless `code_search` is 'beam'"
+            raise refused("code_beam", must, self.code_beam)
+        if 0 < self.code_beam <= self.candidates:
+            must = f"0 or above `candidates` ({self.candidates})"
+            raise refused("code_beam", must, self.code_beam)
         if self.true_latents and (self.true_codes or self.passes):
             raise ValueError(
                 "`true_latents` must be False with `true_codes` or refinement passes: "
@@ -227,20 +233,13 @@ class DecodingOptions:
         if self.verify and self.teacher is None:
             raise ValueError("`teacher` must be given with `verify`, but is None.")
         if self.verify_best > 1 and not self.verify:
-            raise ValueError(
-                f"`verify_best` must be 1 without `verify`, but is {self.verify_best} "
-                "instead."
-            )
+            raise refused("verify_best", "1 without `verify`", self.verify_best)
         if self.verify and self.shortlist is not None:
-            raise ValueError(
-                f"`shortlist` must be None with `verify`, but is {self.shortlist!r} "
-                "instead: the teacher reads what it would have written among all words."
-            )
+            why = ": the teacher reads what it would have written among all words"
+            raise refused("shortlist", "None with `verify`", self.shortlist, why)
         if self.verify_margin and self.verify_best == 1:
-            raise ValueError(
-                "`verify_margin` must be 0 with `verify_best` 1, which lets nothing "
-                f"else pass, but is {self.verify_margin} instead."
-            )
+            must = "0 with `verify_best` 1, which lets nothing else pass"
+            raise refused("verify_margin", must, self.verify_margin)
 
     def at_once(self) -> "DecodingOptions":
         """Returns itself, if no later call can change the number of candidates.
@@ -249,10 +248,8 @@ class DecodingOptions:
             ValueError: for a teacher without a choice.
         """
         if self.teacher is not None and self.candidates == 1 and not self.verify:
-            raise ValueError(
-                "`candidates` must be above 1 with `teacher`, but is 1 instead: there "
-                "is nothing to rank."
-            )
+            why = ": there is nothing to rank"
+            raise refused("candidates", "above 1 with `teacher`", 1, why)
         return self
 
     def of_call(
@@ -271,6 +268,7 @@ class DecodingOptions:
         asked: dict[str, Any] = {}
         if candidates is not None:
             asked["candidates" if parallel else "beam"] = candidates
+            asked["code_beam"] = self.code_beam if candidates < self.code_beam else 0
         if passes is not None:
             asked["passes"] = passes
         return replace(self, **asked)
@@ -349,19 +347,20 @@ def refuse_others(
             hint = ": use `candidates`" if name == "beam" else ""
             if OPTIONS[name].engine:
                 hint = ": export it with `vq-nat export`"
-            raise ValueError(
-                f"`{name}` must be {default_of(name)!r} for {model}, "
-                f"but is {value!r} instead{hint}."
-            )
+            raise refused(name, f"{default_of(name)!r} for {model}", value, hint)
 
 
 def refuse_idle_temperature(options: DecodingOptions) -> None:
     """Refuses, by ValueError, a temperature where a latent model draws nothing."""
     if options.temperature != 1 and options.code_search != "sample":
-        raise ValueError(
-            "`temperature` must be 1 unless `code_search` is 'sample', but is "
-            f"{options.temperature} instead: only samples are drawn at a temperature."
-        )
+        must = "1 unless `code_search` is 'sample'"
+        why = ": only samples are drawn at a temperature"
+        raise refused("temperature", must, options.temperature, why)
+
+
+def refused(name: str, must: str, value: object, why: str = "") -> ValueError:
+    """Says what an option must be, but is not."""
+    return ValueError(f"`{name}` must be {must}, but is {value!r} instead{why}.")
 
 
 def check(name: str, value: object, one: Option) -> None:
@@ -372,7 +371,7 @@ def check(name: str, value: object, one: Option) -> None:
     """
 
     def refuse(must: str) -> None:
-        raise ValueError(f"`{name}` must be {must}, but is {value!r} instead.")
+        raise refused(name, must, value)
 
     kind = type_of(name)
     if one.choices:

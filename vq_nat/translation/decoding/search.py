@@ -66,10 +66,21 @@ def search_within(
     if options.kind == "greedy" and isinstance(predictor, SearchesGreedily):
         return predictor.greedy(source, bounds)
     if options.kind == "beam":
-        return BeamSearch(predictor, source, bounds, options).run()
+        found = BeamSearch(predictor, source, bounds, options).run()
+        return best_of(found, options.beam_width, options.width)
     if options.kind == "lengths":
         return neighbours(predictor, source, bounds, options)
     return ancestral(predictor, source, bounds, options)
+
+
+def best_of(codes: LatentCodes, found: int, wanted: int) -> LatentCodes:
+    """Keeps the best of a beam. Shape: (B · `found`, L, G) → (B · `wanted`, L', G)."""
+    if found == wanted:
+        return codes
+    kept = LatentCodes(*(t.unflatten(0, (-1, found))[:, :wanted] for t in codes))
+    codes = LatentCodes(*(t.flatten(0, 1) for t in kept))
+    longest = int(codes.mask.sum(dim=1).max())
+    return LatentCodes(codes.codes[:, :longest], codes.mask[:, :longest], codes.score)
 
 
 def with_last(codes: LatentCodes, code: int) -> LatentCodes:

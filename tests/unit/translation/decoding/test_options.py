@@ -43,6 +43,7 @@ OTHER: dict[str, Any] = {
     "beam": 3,
     "candidates": 3,
     "code_search": "sample",
+    "code_beam": 3,
     "temperature": 0.5,
     "sampling_seed": 9,
     "teacher": "teacher.pt",
@@ -178,6 +179,18 @@ def test_the_call_comes_before_the_task() -> None:
             {"true_codes": True, "candidates": 4},
             "`candidates` must be 1 with `true_codes`, but is 4 instead",
         ),
+        (
+            {"true_codes": True, "code_beam": 4},
+            "`code_beam` must be 0 with `true_codes`, but is 4 instead",
+        ),
+        (
+            {"code_beam": 4, "code_search": "sample"},
+            "`code_beam` must be 0 unless `code_search` is 'beam', but is 4 instead",
+        ),
+        (
+            {"code_beam": 4, "candidates": 4},
+            "`code_beam` must be 0 or above `candidates` .4., but is 4 instead",
+        ),
         ({"true_latents": True, "passes": 1}, "`true_latents` must be False with"),
         ({"true_latents": True, "true_codes": True}, "`true_latents` must be False wi"),
     ],
@@ -186,6 +199,19 @@ def test_the_call_comes_before_the_task() -> None:
 def test_what_cannot_be_is_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         options_from(options)
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(None, 4), (3, 4), (4, 0), (9, 0)])
+def test_a_call_for_more_candidates_needs_no_wider_beam(
+    asked: int | None, kept: int
+) -> None:
+    options = DecodingOptions(code_beam=4).of_call(asked, None, parallel=True)
+    assert options.code_beam == kept and options.candidates == (asked or 1)
+
+
+@pytest.mark.parametrize(("beam", "kind"), [(0, "greedy"), (4, "beam")])
+def test_a_beam_of_codes_is_no_greedy_search(beam: int, kind: str) -> None:
+    assert search_of(DecodingOptions(code_beam=beam)).kind == kind
 
 
 def test_fairseqs_users_read_fairseqs_names() -> None:

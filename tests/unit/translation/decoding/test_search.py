@@ -127,6 +127,24 @@ def test_a_beam_is_sorted_and_holds_different_sequences(model, make_batch) -> No
     assert len(set(rows[:6])) == len(set(rows[6:])) == 6
 
 
+@pytest.mark.parametrize("wanted", [1, 2])
+@pytest.mark.parametrize("ends", [True, False])
+def test_of_a_wider_beam_the_best_are_given(
+    model, make_batch, wanted: int, ends: bool
+) -> None:
+    source = model.encode(make_batch([9, 4, 12]))
+    asked = bounds(source, 5)._replace(ends=ends)
+    wide = search(model.predictor, source, asked, SearchOptions("beam", 6))
+    best = search(model.predictor, source, asked, SearchOptions("beam", wanted, beam=6))
+    for row in range(3 * wanted):
+        same = row // wanted * 6 + row % wanted
+        steps = int(wide.mask[same].sum())
+        assert int(best.mask[row].sum()) == steps
+        assert best.codes[row, :steps].equal(wide.codes[same, :steps])
+        assert best.score[row].equal(wide.score[same])
+    assert best.mask.size(1) == int(best.mask.sum(dim=1).max())
+
+
 def test_a_beam_wider_than_the_tree_repeats_its_best(make_model, make_batch) -> None:
     model = make_model(vq_num_codes=2)
     source = model.encode(make_batch([9]))
