@@ -37,9 +37,9 @@ def refuse_many(
     Raises:
         ValueError: naming the option.
     """
-    names, most = ("candidates", "code_beam"), MOST_CANDIDATES
+    names, most = ["candidates", "code_beam"], MOST_CANDIDATES
     if not parallel:  # as fairseq's beam, which looks at twice as many words
-        names = ("beam",)
+        names = ["beam"]
         most = max(1, min(most, description["vocabulary"]["target"] // 4))
     for name in names:
         asked = getattr(options, name)
