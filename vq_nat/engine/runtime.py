@@ -295,7 +295,7 @@ class EngineTranslator(TextDoor):
             most = -(-self.description["max_target"] // chunk)
             check_codes(of_one, most, slices=slices, kinds=kinds, never=never)
         options = self._options(1, passes)
-        options.search, options.keep_history = "greedy", True
+        options.search, options.beam, options.keep_history = "greedy", 0, True
         inspected = self.parts.model.inspect(
             rows,
             [[code for step in of_one for code in step] for of_one in codes],

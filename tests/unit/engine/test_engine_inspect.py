@@ -60,10 +60,14 @@ def test_translations_are_taken_apart_as_before(
 @pytest.mark.parametrize(
     "options", [{"vq_slices": 2}, {"vq_kind": "words", "words_per_code": 2}], ids=str
 )
+@pytest.mark.parametrize("decoding", [{"candidates": 3}, {"code_beam": 3}], ids=str)
 def test_what_is_taken_apart_is_what_is_translated(
-    build_latent: Any, exported: Any, options: dict[str, Any]
+    build_latent: Any,
+    exported: Any,
+    options: dict[str, Any],
+    decoding: dict[str, int],
 ) -> None:
-    translator = load_folder(exported(build_latent(**options)), candidates=3)
+    translator = load_folder(exported(build_latent(**options)), **decoding)
     inspections = translator.inspect(SHORT, rivals=2)
     for one, hypothesis in zip(inspections, translator.hypotheses(SHORT), strict=True):
         assert (one.text, one.codes) == (hypothesis.text, hypothesis.codes)
