@@ -69,7 +69,8 @@ def kinds_of(size: Size, engines: tuple[str, ...] = ENGINES) -> list[Kind]:
     even, deep = f"{size.layers}+{size.layers}", f"{size.deep}+1"
     kinds = [Kind(OURS, "VQ"), Kind(OURS, "words"), Kind(OURS, "VQ", shortlist=True)]
     kinds += [Kind(OURS, size.latent("VQ")), Kind(OURS, size.latent("words"))]
-    kinds += [Kind(OURS, size.latent("VQ"), shortlist=True)]
+    some = ("words", size.latent("VQ"), size.latent("words"))
+    kinds += [Kind(OURS, model, shortlist=True) for model in some]
     kinds += [Kind(OURS, "VQ", "float32"), Kind(OURS, "words", "float32")]
     for name in (OURS, CTRANSLATE2):
         for model in (even, deep):

@@ -258,19 +258,10 @@ class EngineTranslator(TextDoor):
         )
 
     def _read_shortlist(self) -> Any:
-        """Returns the words that sources allow, for the engine; None: all of them.
-
-        Raises:
-            ValueError: for a model that cannot do with some.
-        """
+        """Returns the words that sources allow, for the engine; None: all of them."""
         path = self.options.shortlist
         if path is None:
             return None
-        if self._words_are_codes:
-            raise ValueError(
-                f"`shortlist` must be None for a model whose codes are words, but is "
-                f"{path!r} instead."
-            )
         return read_shortlist(Path(path), self.codec.source, self.codec.target)
 
     # -- codes that are given ------------------------------------------------------

@@ -266,12 +266,12 @@ def test_a_folder_that_has_changed_is_refused(build_latent: Any, exported: Any) 
         vq_nat.load(folder)
 
 
-@pytest.mark.parametrize("kind", ["latent", "autoregressive"])
+@pytest.mark.parametrize("kind", ["latent", "words", "autoregressive"])
 def test_a_shortlist_bounds_the_words(
-    build_latent: Any, teacher_of: Any, exported: Any, data: Path, kind: str
+    model_of: Any, exported: Any, data: Path, kind: str
 ) -> None:
-    latent = kind == "latent"
-    folder = exported(build_latent() if latent else teacher_of(True))
+    latent = kind != "autoregressive"
+    folder = exported(model_of(kind))
     both = {"candidates" if latent else "beam": 3}
     path, plain = data.parent / "words.txt", vq_nat.load(folder, **both)
     symbols = plain.codec.target.symbols[4:]
@@ -311,9 +311,6 @@ def test_shortlists_are_refused_where_they_would_do_nothing(
 ) -> None:
     path = data.parent / "words.txt"
     path.write_text("\ta\n")
-    words = exported(build_latent(vq_kind="words", compression_steps=1), name="words")
-    with pytest.raises(ValueError, match="`shortlist` must be None for a model whose"):
-        vq_nat.load(words, shortlist=str(path))
     with pytest.raises(ValueError, match="`shortlist` must be None for a.*vq-nat expo"):
         by_torch(build_latent(), shortlist=str(path)).translate(["a"])
     few = vq_nat.load(exported(build_latent()), shortlist=str(path))

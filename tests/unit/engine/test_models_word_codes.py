@@ -1,12 +1,14 @@
 """Words as codes in the engine: what the PyTorch model and its generator give."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 
 from tests.unit.engine.test_models_latent import LENGTHS, agree, generate, sentences
-from tests.unit.translation.conftest import EOS, batch
+from tests.unit.translation.conftest import EOS, VOCABULARY, batch
+from vq_nat import engine
 from vq_nat.translation.decoding.lengths import LengthRule
 from vq_nat.translation.decoding.limits import SearchOptions
 
@@ -66,6 +68,45 @@ def test_candidates_are_those_of_the_search(
     wanted = generate(model, words, rows, search=search, lengths=LengthRule(most=1.5))
     options = options_of(search=kind, width=width, beam=beam, max_length_ratio=1.5)
     agree(to_engine(model).translate(sentences(rows), options), wanted)
+
+
+@pytest.mark.parametrize("listed", [[5, 9, 12, 20, 30], range(3, VOCABULARY)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"search": "beam", "width": 2, "beam": 4},
+        {"search": "lengths", "width": 3},
+        {"search": "sample", "width": 3},
+        {"min_length": 5},
+        {"passes": 2},
+    ],
+    ids=str,
+)
+def test_of_a_shortlist_codes_and_words_are_those_of_the_model(
+    model: Any,
+    to_engine: Any,
+    options_of: Any,
+    words: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    listed: Any,
+) -> None:
+    rows, kind = batch(LENGTHS), options.get("search", "greedy")
+    lexicon = engine.engine().Lexicon([0] * (VOCABULARY + 1), [], [*listed], VOCABULARY)
+    asked = options_of(guarded=True, **options)
+    own = to_engine(model).translate(sentences(rows), asked, lexicon)
+
+    allowed = torch.full((VOCABULARY,), -1e30)
+    allowed[[*listed, EOS, model.pad]] = 0.0
+    for holder, name in ((model, "project"), (model.predictor, "score")):
+        scores = getattr(holder, name)
+        masked = partial(lambda scores, states: scores(states) + allowed, scores)
+        monkeypatch.setattr(holder, name, masked)
+    search = SearchOptions(kind, options.get("width", 1), beam=options.get("beam", 0))
+    rule = LengthRule(guarded=True, shortest=options.get("min_length", 1))
+    passes = options.get("passes", 0)
+    agree(own, generate(model, words, rows, search=search, lengths=rule, max_iter=passes))
 
 
 def test_passes_of_refinement_are_those_of_the_generator(

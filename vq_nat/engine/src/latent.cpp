@@ -115,7 +115,8 @@ class Latent {
  private:
   CodeTask code_task() const {
     const Output* words = outputs_.between ? &outputs_.inside : nullptr;
-    return {weights_, sources_, memories_, words, options_};
+    return {weights_, sources_, memories_, words, words == nullptr ? nullptr : shortlists_,
+            options_};
   }
 
   /// Keeps the words of a pass, up to their end.

@@ -41,8 +41,9 @@ struct Sequence {
 class Ancestral {
  public:
   Ancestral(const CodeTask& task, std::vector<Sequence> sequences, Work& work)
-      : options_(task.options), words_(task.words), sequences_(std::move(sequences)),
-        work_(work), longest_(0), chosen_(sequences_.size()) {
+      : options_(task.options), words_(task.words), shortlists_(task.shortlists),
+        sequences_(std::move(sequences)), work_(work), longest_(0),
+        chosen_(sequences_.size()) {
     for (const Sequence& one : sequences_) longest_ = std::max(longest_, one.bounds.most);
     draws_ = options_.kind == SearchKind::sample;
     normalised_ = options_.want_scores || draws_ || task.weights.description.slices > 1;
@@ -52,7 +53,7 @@ class Ancestral {
   std::vector<CodeSequence> run(const CodeTask& task) {
     Arena::Frame frame(work_.arena);
     const int count = static_cast<int>(sequences_.size());
-    Predictor predictor(task.weights, task.memories, count, longest_, work_);
+    Predictor predictor(task.weights, task.memories, shortlists_, count, longest_, work_);
     auto* rows = work_.arena.take<Predictor::Row>(count);
     int* codes = work_.arena.take<int>(static_cast<std::size_t>(count) * slices_);
     int left = 0;
@@ -69,7 +70,7 @@ class Ancestral {
         left = advance_words(rows, left, states, codes, position);
         continue;
       }
-      float* logits = predictor.logits(states, left);
+      float* logits = predictor.logits(states, rows, left);
       predictor.finish(logits, left, normalised_);
       left = advance(predictor, rows, left, logits, codes, position);
     }
@@ -102,7 +103,7 @@ class Ancestral {
     Asked asked;
     asked.scores = asked.end_scores = normalised_;
     Choice* choices = work_.arena.take<Choice>(left);
-    words_->best(states, left, asked, choices, work_);
+    if (shortlists_ == nullptr) words_->best(states, left, asked, choices, work_);
     const std::size_t width = words_->linear().in;
     int kept = 0;
     for (int i = 0; i < left; ++i) {
@@ -110,8 +111,14 @@ class Ancestral {
       const CodeBounds& bounds = sequences_[row.cache].bounds;
       const bool full = bounds.ends && position >= bounds.most;
       const bool may_end = bounds.ends && position >= bounds.least;
-      if (!full && !may_end) {
-        words_->best_but_end(states + i * width, asked, choices[i], work_);
+      const float* state = states + i * width;
+      if (shortlists_ != nullptr) {
+        asked.may_end = full || may_end;
+        const Allowed& allowed = shortlists_[row.sentence];
+        words_->best_of(*allowed.linear, allowed.words.data(), state, 1, asked, choices + i,
+                        work_);
+      } else if (!full && !may_end) {
+        words_->best_but_end(state, asked, choices[i], work_);
       }
       const bool ends = full || choices[i].word == words_->end();
       if (normalised_) chosen_[row.cache].score += ends ? choices[i].end_score : choices[i].score;
@@ -155,6 +162,7 @@ class Ancestral {
 
   const Options& options_;
   const Output* words_;
+  const Allowed* shortlists_;
   std::vector<Sequence> sequences_;
   Work& work_;
   int longest_, slices_ = 1;

@@ -10,6 +10,7 @@
 #include "layers_output.h"
 #include "model_encoder.h"
 #include "search_options.h"
+#include "search_shortlist.h"
 
 namespace vq {
 
@@ -29,15 +30,16 @@ class Predictor {
     int cache, sentence;
   };
 
-  /// Args: memories, of the sentences' sources; hypotheses, how many at most.
-  Predictor(const Weights& weights, const Memory* memories, int hypotheses, int longest,
-            Work& work);
+  /// Args: memories, of the sentences' sources; shortlists, where codes are words, of
+  /// each sentence, or null; hypotheses, how many at most.
+  Predictor(const Weights& weights, const Memory* memories, const Allowed* shortlists,
+            int hypotheses, int longest, Work& work);
 
   /// Returns the states behind the last norm, (R, C), at `position`; rows of a sentence
   /// follow each other. They live as long as the arena's frame, and so do logits.
   const float* states(const Row* rows, int count, int position);
-  /// Returns logits, (R, G, K + 1), of what follows.
-  float* logits(const float* states, int count);
+  /// Returns logits, (R, G, K + 1), of what follows; of words beside a shortlist, kFar.
+  float* logits(const float* states, const Row* rows, int count);
   /// Makes logits log-probabilities in place, if asked to, and rules out what is no
   /// code.
   void finish(float* logits, int rows, bool log_probs) const;
@@ -50,13 +52,17 @@ class Predictor {
   int row_size() const { return slices() * symbols(); }
 
  private:
+  static constexpr float kFar = -1e30f;  // as a logit, -∞ to what is not
+
   bool words() const { return weights_.description.codes == Codes::words; }
+  void listed_logits(const float* states, const Row* rows, int count, float* logits) const;
   void sharpen_row(const float* state, float* logits) const;
   void embed_previous(const Row* rows, int count, int position, float* x) const;
   void embed_codes(const Row& row, float* x, float* part) const;
 
   const Weights& weights_;
   const Memory* memories_;
+  const Allowed* shortlists_;
   Work& work_;
   Caches caches_;
 };
@@ -67,6 +73,7 @@ struct CodeTask {
   const Sources& sources;
   const Memory* memories;  // the predictor's
   const Output* words;     // where codes are words: what they are chosen from, else null
+  const Allowed* shortlists;  // the same, of each sentence, or null
   const Options& options;
 };
 

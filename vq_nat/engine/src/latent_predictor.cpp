@@ -16,9 +16,9 @@ std::size_t size(int count, int width) { return static_cast<std::size_t>(count) 
 
 }  // namespace
 
-Predictor::Predictor(const Weights& weights, const Memory* memories, int hypotheses,
-                     int longest, Work& work)
-    : weights_(weights), memories_(memories), work_(work),
+Predictor::Predictor(const Weights& weights, const Memory* memories,
+                     const Allowed* shortlists, int hypotheses, int longest, Work& work)
+    : weights_(weights), memories_(memories), shortlists_(shortlists), work_(work),
       caches_(weights.predictor, hypotheses, std::min(longest, kFirstCapacity), work.arena) {}
 
 void Predictor::embed_codes(const Row& row, float* x, float* part) const {
@@ -67,14 +67,32 @@ const float* Predictor::states(const Row* rows, int count, int position) {
   return x;
 }
 
-float* Predictor::logits(const float* states, int count) {
+float* Predictor::logits(const float* states, const Row* rows, int count) {
   float* logits = work_.arena.take<float>(size(count, row_size()));
+  if (shortlists_ != nullptr) {
+    listed_logits(states, rows, count, logits);
+    return logits;
+  }
   const Linear& output = words() ? weights_.output : weights_.code_output;
   apply(output, states, count, logits, work_, After::nothing, row_size());
   for (int i = 0; !words() && i < count; ++i) {
     sharpen_row(states + size(i, output.in), logits + size(i, row_size()));
   }
   return logits;
+}
+
+/// Computes the logits of the words on the sentences' shortlists.
+void Predictor::listed_logits(const float* states, const Row* rows, int count,
+                              float* logits) const {
+  std::fill(logits, logits + size(count, row_size()), kFar);
+  for (int i = 0; i < count; ++i, states += weights_.description.width) {
+    Arena::Frame frame(work_.arena);
+    const Allowed& allowed = shortlists_[rows[i].sentence];
+    float* some = work_.arena.take<float>(allowed.words.size());
+    apply(*allowed.linear, states, 1, some, work_);
+    float* row = logits + size(i, row_size());
+    for (std::size_t j = 0; j < allowed.words.size(); ++j) row[allowed.words[j]] = some[j];
+  }
 }
 
 /// Computes the best logits of each slice again, in float32: codes follow from codes.
@@ -94,6 +112,8 @@ void Predictor::finish(float* logits, int rows, bool log_probs) const {
     float* row = logits + size(i, row_size());
     row[end()] = row[d.eos];
     row[d.eos] = row[d.bos] = row[d.pad] = kNever;
+    if (shortlists_ == nullptr) continue;
+    std::replace_if(row, row + end(), [](float logp) { return logp < 0.5f * kFar; }, kNever);
   }
   for (int g = 1; g < slices(); ++g) {  // only the first slice has an end
     float* slice = logits + g * symbols();

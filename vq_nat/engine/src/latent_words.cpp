@@ -129,7 +129,7 @@ class Choosing {
 
   void all(const float* x, const Allowed* shortlists, Choice* choices) {
     if (outputs_.between != nullptr) {
-      between_codes(x, choices);
+      between_codes(x, shortlists, choices);
     } else if (shortlists == nullptr) {
       outputs_.words.best(x, decoding_.rows(), asked_, choices, work_);
     } else {
@@ -169,7 +169,7 @@ class Choosing {
   }
 
   /// The words of codes are given: only rows between them are multiplied.
-  void between_codes(const float* x, Choice* choices) {
+  void between_codes(const float* x, const Allowed* shortlists, Choice* choices) {
     Arena::Frame frame(work_.arena);
     int* inner = work_.arena.take<int>(decoding_.rows());
     int* last = work_.arena.take<int>(decoding_.rows());
@@ -185,12 +185,18 @@ class Choosing {
           (code == d_.eos ? last[last_count++] : inner[inner_count++]) = start + t;
         }
       }
+      if (shortlists == nullptr && i + 1 < count_) continue;  // all of them at once
+      const Allowed* allowed =
+          shortlists == nullptr ? nullptr : shortlists + tasks_[i].sentence;
+      some(*outputs_.between, inner, inner_count, allowed, x, choices);
+      some(outputs_.words, last, last_count, allowed, x, choices);
+      inner_count = last_count = 0;
     }
-    some(*outputs_.between, inner, inner_count, x, choices);
-    some(outputs_.words, last, last_count, x, choices);
   }
 
-  void some(const Output& output, const int* rows, int count, const float* x, Choice* choices) {
+  void some(const Output& output, const int* rows, int count, const Allowed* allowed,
+            const float* x, Choice* choices) {
+    if (count == 0) return;
     Arena::Frame frame(work_.arena);
     float* gathered = work_.arena.take<float>(size(count, d_.width));
     Choice* chosen = work_.arena.take<Choice>(count);
@@ -198,7 +204,12 @@ class Choosing {
       const float* row = x + size(rows[i], d_.width);
       std::copy(row, row + d_.width, gathered + size(i, d_.width));
     }
-    if (count > 0) output.best(gathered, count, asked_, chosen, work_);
+    if (allowed == nullptr) {
+      output.best(gathered, count, asked_, chosen, work_);
+    } else {
+      output.best_of(*allowed->linear, allowed->words.data(), gathered, count, asked_, chosen,
+                     work_);
+    }
     for (int i = 0; i < count; ++i) choices[rows[i]] = chosen[i];
   }
 

@@ -81,7 +81,7 @@ float single(const Linear& weights, const Rows& x, int row, int column) {
 Output::Output(const Linear& all, std::vector<int> forbidden, int end,
                const std::vector<int>& silenced, const LinearRows& exact)
     : all_(silenced.empty() ? all : without(all, silenced, biases_)),
-      exact_(exact), forbidden_(std::move(forbidden)), end_(end) {
+      exact_(exact), forbidden_(std::move(forbidden)), silenced_(silenced), end_(end) {
   exact_.bias = all_.bias;
   allowed_ = without(all_, forbidden_, allowed_biases_);
   unended_ = without(allowed_, {end}, unended_biases_);
@@ -162,6 +162,13 @@ void Output::best_but_end(const float* x, Asked asked, Choice& choice, Work& wor
   best(x, 1, asked, &choice, work);
 }
 
+void Output::silence(float* logits, const int* words, int count) const {
+  for (int word : silenced_) {
+    const int* place = std::lower_bound(words, words + count, word);
+    if (place != words + count && *place == word) logits[place - words] = kNever;
+  }
+}
+
 Best Output::best_allowed(const float* logits, const int* words, int count, const Asked& asked,
                           const float* x) const {
   LaneBests lanes;
@@ -170,6 +177,7 @@ Best Output::best_allowed(const float* logits, const int* words, int count, cons
   Best best{-1, 0.0f, 0.0f};
   for (int j = 0; j < count; ++j) {
     if (!asked.may_end && (words[j] == end_ || words[j] == asked.padding)) continue;
+    if (forbids(words[j])) continue;
     if (best.column < 0 || logits[j] > best.logit) best = {words[j], logits[j], 0.0f};
     const int lane = words[j] % kLanes;  // as in the product of all words
     if (logits[j] > lanes.logit[lane]) lanes.logit[lane] = logits[j], lanes.column[lane] = words[j];
@@ -188,12 +196,14 @@ void Output::best_of(const Linear& some, const int* words, const float* x, int r
   vq::linear(some, input, logits, some.out);
   for (int i = 0; i < rows; ++i, logits += some.out) {
     const float* row = x + size(i, some.in);
+    silence(logits, words, some.out);
     const Best best = best_allowed(logits, words, some.out, asked, row);
     choices[i] = {best.column, best.logit, 0.0f};
     if (!asked.scores) continue;
-    const float first = logits[0];
+    const float* most = std::max_element(logits, logits + some.out);
+    const float before = *most;
     softmax(logits, 1, some.out, some.out, true);
-    const float log_sum_exp = first - logits[0];
+    const float log_sum_exp = before - *most;
     choices[i].score = at_most_certain(choices[i].score - log_sum_exp);
     choices[i].end_score = at_most_certain(logit(input, x, i, end_, best) - log_sum_exp);
   }

@@ -43,7 +43,8 @@ class Output {
             Work& work) const;
   /// Chooses again for one row, (C), whose choice is an end where none may be yet.
   void best_but_end(const float* x, Asked asked, Choice& choice, Work& work) const;
-  /// Chooses among the words of a shortlist, which share all of the probability.
+  /// Chooses among the words of a shortlist, which share all of the probability but for
+  /// the silenced ones.
   void best_of(const Linear& some, const int* words, const float* x, int rows,
                const Asked& asked, Choice* choices, Work& work) const;
   /// Computes log p of a given word of each row.
@@ -63,6 +64,8 @@ class Output {
   /// Finds the best column of each row, and returns the rows as they were multiplied.
   const Rows& find(const Linear& some, const float* x, int rows, bool log_sum_exp, Best* best,
                    Work& work) const;
+  /// Takes the silenced words out of the logits of a shortlist.
+  void silence(float* logits, const int* words, int count) const;
   /// Finds the best word of a shortlist among the logits of a row, and decides as `find`.
   Best best_allowed(const float* logits, const int* words, int count, const Asked& asked,
                     const float* x) const;
@@ -75,7 +78,7 @@ class Output {
   std::vector<float> biases_, allowed_biases_, unended_biases_;
   Linear all_, allowed_, unended_;
   LinearRows exact_;
-  std::vector<int> forbidden_;
+  std::vector<int> forbidden_, silenced_;
   int end_;
 };
 

@@ -101,7 +101,6 @@ void Model::check(const Options& options, const Lexicon* lexicon) const {
             "`width` must be at most a quarter of the vocabulary.");
   }
   if (lexicon == nullptr) return;
-  require(between_ == nullptr, "a shortlist must be used with learned codes, not with words.");
   require(lexicon->source_vocabulary() == d.source_vocabulary &&
               lexicon->target_vocabulary() == d.target_vocabulary,
           "the shortlist must be for the model's vocabularies, but is for others.");
