@@ -106,7 +106,9 @@ def test_of_a_shortlist_codes_and_words_are_those_of_the_model(
     search = SearchOptions(kind, options.get("width", 1), beam=options.get("beam", 0))
     rule = LengthRule(guarded=True, shortest=options.get("min_length", 1))
     passes = options.get("passes", 0)
-    agree(own, generate(model, words, rows, search=search, lengths=rule, max_iter=passes))
+    agree(
+        own, generate(model, words, rows, search=search, lengths=rule, max_iter=passes)
+    )
 
 
 def test_passes_of_refinement_are_those_of_the_generator(

@@ -28,16 +28,13 @@ std::vector<Allowed> shortlists(const Lexicon* lexicon, const Sources& sources,
     std::vector<int>& words = allowed[i].words;
     const int* tokens = sources.tokens + sources.starts[i];
     words = lexicon->words_for(tokens, sources.length(static_cast<int>(i)));
-    words.push_back(d.eos);
-    if (d.kind == Kind::latent) words.push_back(d.pad);
-    std::sort(words.begin(), words.end());
-    words.erase(std::unique(words.begin(), words.end()), words.end());
+    add_word(words, d.eos);
+    if (d.kind == Kind::latent) add_word(words, d.pad);
     words.erase(std::remove_if(words.begin(), words.end(),
                                [&](int word) { return output.forbids(word); }),
                 words.end());
     const std::size_t ends = d.kind == Kind::latent ? 2 : 1;
-    if (words.size() == ends) words.push_back(d.unk);  // there must be a choice
-    std::sort(words.begin(), words.end());
+    if (words.size() == ends) add_word(words, d.unk);  // there must be a choice
     allowed[i].linear = &allowed[i].shortlist.set(output.linear(), words.data(),
                                                   static_cast<int>(words.size()));
   }

@@ -1,11 +1,14 @@
 #include "search_shortlist.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
 namespace vq {
 namespace {
+
+constexpr int kBits = 64;
 
 void check_words(const std::vector<int>& words, int vocabulary) {
   for (int word : words) {
@@ -31,18 +34,27 @@ Lexicon::Lexicon(std::vector<int> offsets, std::vector<int> words,
   }
   check_words(words_, target_vocabulary);
   check_words(always_, target_vocabulary);
-  std::sort(always_.begin(), always_.end());
 }
 
 std::vector<int> Lexicon::words_for(const int* tokens, int count) const {
-  std::vector<int> words = always_;
+  std::vector<std::uint64_t> bits(target_vocabulary_ / kBits + 1);  // faster than sorting
+  const auto add = [&](int word) { bits[word / kBits] |= std::uint64_t{1} << word % kBits; };
+  for (int word : always_) add(word);
   for (int i = 0; i < count; ++i) {
-    words.insert(words.end(), words_.begin() + offsets_[tokens[i]],
-                 words_.begin() + offsets_[tokens[i] + 1]);
+    for (int j = offsets_[tokens[i]]; j < offsets_[tokens[i] + 1]; ++j) add(words_[j]);
   }
-  std::sort(words.begin(), words.end());
-  words.erase(std::unique(words.begin(), words.end()), words.end());
+  std::vector<int> words;
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    for (std::uint64_t left = bits[i]; left != 0; left &= left - 1) {
+      words.push_back(static_cast<int>(i) * kBits + __builtin_ctzll(left));
+    }
+  }
   return words;
+}
+
+void add_word(std::vector<int>& words, int word) {
+  const auto place = std::lower_bound(words.begin(), words.end(), word);
+  if (place == words.end() || *place != word) words.insert(place, word);
 }
 
 }  // namespace vq

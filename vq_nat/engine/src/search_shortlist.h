@@ -24,6 +24,9 @@ class Lexicon {
   int target_vocabulary_;
 };
 
+/// Puts a word among those in ascending order, unless it is there.
+void add_word(std::vector<int>& words, int word);
+
 /// The words allowed for one sentence, and their part of the product.
 struct Allowed {
   std::vector<int> words;
