@@ -87,7 +87,7 @@ class Model:
     seeds: tuple[int, ...] = ()  # none: the one among the flags
     checkpoint: Checkpoint = "best"
     average: int = 0  # number of checkpoints
-    start: str | None = None  # goes on from: seed by seed, if it has several
+    start: str | None = None  # goes on from: seed by seed, if that lists seeds
 
     @property
     def updates(self) -> int:
@@ -344,8 +344,8 @@ def refuse_wrong_starts(table: Table) -> None:
 
 def seed_of_start(table: Table, model: Model, seed: int | None) -> int | None:
     """Returns which seed of another model a training goes on from."""
-    several = model.start is not None and table.models[model.start].seeds
-    return seed if several else None
+    listed = model.start is not None and table.models[model.start].seeds
+    return seed if listed else None
 
 
 # --------------------------------------------------------------------------- dependence

@@ -254,6 +254,15 @@ def test_what_a_kind_of_model_cannot_do_is_refused(
         teacher.translate(row, options_of(max_len_b=2, min_length=3))
     with pytest.raises(ValueError, match="`width` must be at most a quarter of the"):
         teacher.translate(row, options_of(search="beam", width=20))
+    with pytest.raises(
+        ValueError, match="`beam` must be 0 for an autoregressive model"
+    ):
+        teacher.translate(row, options_of(search="beam", width=2, beam=3))
+    for search, width, beam in (("beam", 3, 3), ("sample", 1, 3), ("beam", 1, 5000)):
+        with pytest.raises(
+            ValueError, match="`beam` must be 0, or of a beam search fr"
+        ):
+            latent.translate(row, options_of(search=search, width=width, beam=beam))
     with pytest.raises(ValueError, match="must be autoregressive to score"):
         latent.score(row, row)
     with pytest.raises(ValueError, match="the first model must be a latent model"):

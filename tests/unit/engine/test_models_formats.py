@@ -82,9 +82,10 @@ def is_teacher(model: Any) -> bool:
 @pytest.mark.parametrize(
     ("kind", "search", "shortlist"),
     [
-        *[("codes", search, on) for search in ("greedy", "beam") for on in (0, 1)],
-        *[("autoregressive", "greedy", on) for on in (0, 1)],
-        ("words", "greedy", 0),
+        (kind, search, on)
+        for kind in ("codes", "words", "autoregressive")
+        for search in ("greedy", "beam")
+        for on in (0, 1)
     ],
 )
 def test_int8_knows_the_order_of_words_that_it_rounds_to_the_same(
@@ -101,6 +102,7 @@ def test_int8_knows_the_order_of_words_that_it_rounds_to_the_same(
     every = lexicon_of({}, allowed, sources=VOCABULARY, targets=VOCABULARY)
     given = [every] if shortlist else []
     options = options_of(search=search, min_length=8, max_len_b=8, want_scores=True)
+    options.width = 3 if search == "beam" and kind == "autoregressive" else 1
     engines = [to_engine(model, number) for number in ("int8", "float32")]
     (own,), (exact,) = (
         one.translate([[5, 6, 2]], options, *given)[0][:1] for one in engines

@@ -12,6 +12,8 @@ from vq_nat import engine
 from vq_nat.translation.decoding.lengths import LengthRule
 from vq_nat.translation.decoding.limits import SearchOptions
 
+UNK = 3
+
 pytest.importorskip("vq_nat.translation.word_codes")
 
 
@@ -70,12 +72,13 @@ def test_candidates_are_those_of_the_search(
     agree(to_engine(model).translate(sentences(rows), options), wanted)
 
 
-@pytest.mark.parametrize("listed", [[5, 9, 12, 20, 30], range(3, VOCABULARY)])
+@pytest.mark.parametrize("listed", [[5, 9, 12, 20, 30], [7], [], range(3, VOCABULARY)])
 @pytest.mark.parametrize(
     "options",
     [
         {},
-        {"search": "beam", "width": 2, "beam": 4},
+        {"search": "beam", "width": 2, "beam": 9},
+        {"length_ratio": 1.2},
         {"search": "lengths", "width": 3},
         {"search": "sample", "width": 3},
         {"min_length": 5},
@@ -96,15 +99,22 @@ def test_of_a_shortlist_codes_and_words_are_those_of_the_model(
     lexicon = engine.engine().Lexicon([0] * (VOCABULARY + 1), [], [*listed], VOCABULARY)
     asked = options_of(guarded=True, **options)
     own = to_engine(model).translate(sentences(rows), asked, lexicon)
+    alone = [
+        to_engine(model).translate([r], asked, lexicon)[0] for r in sentences(rows)
+    ]
+    assert [[h.tokens for h in one] for one in own] == [
+        [h.tokens for h in one] for one in alone
+    ]
 
-    allowed = torch.full((VOCABULARY,), -1e30)
-    allowed[[*listed, EOS, model.pad]] = 0.0
+    allowed = torch.full((VOCABULARY,), -float("inf"))
+    allowed[[*(listed or [UNK]), EOS, model.pad]] = 0.0  # there must be a choice
     for holder, name in ((model, "project"), (model.predictor, "score")):
         scores = getattr(holder, name)
         masked = partial(lambda scores, states: scores(states) + allowed, scores)
         monkeypatch.setattr(holder, name, masked)
     search = SearchOptions(kind, options.get("width", 1), beam=options.get("beam", 0))
-    rule = LengthRule(guarded=True, shortest=options.get("min_length", 1))
+    fixed, least = options.get("length_ratio", 0.0), options.get("min_length", 1)
+    rule = LengthRule(guarded=True, shortest=least, fixed=fixed)
     passes = options.get("passes", 0)
     agree(
         own, generate(model, words, rows, search=search, lengths=rule, max_iter=passes)

@@ -179,7 +179,7 @@ std::vector<CodeSequence> search_codes_with_beam(const CodeTask& task,
   }
   std::vector<CodeSequence> sequences(static_cast<std::size_t>(count) * width);
   const int hypotheses = count * task.options.beam_width();
-  Predictor predictor(task.weights, task.memories, task.shortlists, hypotheses, longest, work);
+  Predictor predictor(task, hypotheses, longest, work);
   std::vector<Predictor::Row> rows;
   for (int position = 0; !beams.empty(); ++position) {
     predictor.reserve(position + 1, position);
@@ -193,8 +193,7 @@ std::vector<CodeSequence> search_codes_with_beam(const CodeTask& task,
     }
     const int row_count = static_cast<int>(rows.size());
     const float* states = predictor.states(rows.data(), row_count, position);
-    float* logp = predictor.logits(states, rows.data(), row_count);
-    predictor.finish(logp, row_count, true);
+    float* logp = predictor.scores(states, rows.data(), row_count, true);
     std::vector<Beam> left;
     for (Beam& beam : beams) {
       const int own = static_cast<int>(beam.live().size());

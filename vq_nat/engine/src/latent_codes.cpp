@@ -53,7 +53,7 @@ class Ancestral {
   std::vector<CodeSequence> run(const CodeTask& task) {
     Arena::Frame frame(work_.arena);
     const int count = static_cast<int>(sequences_.size());
-    Predictor predictor(task.weights, task.memories, shortlists_, count, longest_, work_);
+    Predictor predictor(task, count, longest_, work_);
     auto* rows = work_.arena.take<Predictor::Row>(count);
     int* codes = work_.arena.take<int>(static_cast<std::size_t>(count) * slices_);
     int left = 0;
@@ -70,9 +70,8 @@ class Ancestral {
         left = advance_words(rows, left, states, codes, position);
         continue;
       }
-      float* logits = predictor.logits(states, rows, left);
-      predictor.finish(logits, left, normalised_);
-      left = advance(predictor, rows, left, logits, codes, position);
+      float* scores = predictor.scores(states, rows, left, normalised_);
+      left = advance(predictor, rows, left, scores, codes, position);
     }
     return std::move(chosen_);
   }

@@ -20,6 +20,16 @@ struct CodeSequence {
   float score = 0.0f;
 };
 
+/// What a search over codes starts from.
+struct CodeTask {
+  const Weights& weights;
+  const Sources& sources;
+  const Memory* memories;     // the predictor's
+  const Output* words;        // where codes are words: what they are chosen from, else null
+  const Allowed* shortlists;  // where codes are words: of each sentence, or null
+  const Options& options;
+};
+
 /// The causal Transformer over codes; symbol K of slice 0 is their end. Where codes are
 /// words, K = V, that is the end of sentence, which has no other place.
 class Predictor {
@@ -30,19 +40,15 @@ class Predictor {
     int cache, sentence;
   };
 
-  /// Args: memories, of the sentences' sources; shortlists, where codes are words, of
-  /// each sentence, or null; hypotheses, how many at most.
-  Predictor(const Weights& weights, const Memory* memories, const Allowed* shortlists,
-            int hypotheses, int longest, Work& work);
+  /// Args: hypotheses, how many at most.
+  Predictor(const CodeTask& task, int hypotheses, int longest, Work& work);
 
   /// Returns the states behind the last norm, (R, C), at `position`; rows of a sentence
   /// follow each other. They live as long as the arena's frame, and so do logits.
   const float* states(const Row* rows, int count, int position);
-  /// Returns logits, (R, G, K + 1), of what follows; of words beside a shortlist, kFar.
-  float* logits(const float* states, const Row* rows, int count);
-  /// Makes logits log-probabilities in place, if asked to, and rules out what is no
-  /// code.
-  void finish(float* logits, int rows, bool log_probs) const;
+  /// Returns scores, (R, G, K + 1), of what follows: logits, or log p if asked to, and
+  /// always of words; -∞ of what is no code, or on no shortlist.
+  float* scores(const float* states, const Row* rows, int count, bool log_probs);
 
   void reserve(int length, int used) { caches_.reserve(length, used); }
   void copy(int from, int to, int used) { caches_.copy(from, to, used); }
@@ -52,29 +58,20 @@ class Predictor {
   int row_size() const { return slices() * symbols(); }
 
  private:
-  static constexpr float kFar = -1e30f;  // as a logit, -∞ to what is not
-
-  bool words() const { return weights_.description.codes == Codes::words; }
-  void listed_logits(const float* states, const Row* rows, int count, float* logits) const;
-  void sharpen_row(const float* state, float* logits) const;
+  bool words() const { return words_ != nullptr; }
+  void score_codes(const float* states, int count, bool log_probs, float* scores) const;
+  void score_words(const float* states, int count, float* scores) const;
+  void score_listed(const float* states, const Row* rows, int count, float* scores) const;
+  void sharpen_codes(const float* state, float* logits) const;
   void embed_previous(const Row* rows, int count, int position, float* x) const;
   void embed_codes(const Row& row, float* x, float* part) const;
 
   const Weights& weights_;
   const Memory* memories_;
+  const Output* words_;
   const Allowed* shortlists_;
   Work& work_;
   Caches caches_;
-};
-
-/// What a search over codes starts from.
-struct CodeTask {
-  const Weights& weights;
-  const Sources& sources;
-  const Memory* memories;  // the predictor's
-  const Output* words;     // where codes are words: what they are chosen from, else null
-  const Allowed* shortlists;  // the same, of each sentence, or null
-  const Options& options;
 };
 
 /// Finds W sequences of codes for each sentence, a beam's best first; where there are

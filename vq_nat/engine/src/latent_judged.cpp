@@ -67,7 +67,7 @@ std::vector<std::vector<CodeStep>> judge_codes(const CodeTask& task, int rivals,
   };
   int longest = 0;
   for (const CodeSequence& one : given) longest = std::max(longest, steps(one));
-  Predictor predictor(task.weights, task.memories, nullptr, count, longest, work);
+  Predictor predictor(task, count, longest, work);
   std::vector<std::vector<CodeStep>> judged(count);
   std::vector<Predictor::Row> rows;
   for (int position = 0; position < longest + !words; ++position) {
@@ -81,8 +81,7 @@ std::vector<std::vector<CodeStep>> judge_codes(const CodeTask& task, int rivals,
     Arena::Frame step(work.arena);
     const int left = static_cast<int>(rows.size());
     const float* states = predictor.states(rows.data(), left, position);
-    float* logp = predictor.logits(states, rows.data(), left);
-    predictor.finish(logp, left, true);
+    float* logp = predictor.scores(states, rows.data(), left, true);
     for (const Predictor::Row& row : rows) {
       CodeSequence& one = given[row.sentence];
       if (words) logp[d.eos] = logp[predictor.end()];

@@ -16,10 +16,10 @@ std::size_t size(int count, int width) { return static_cast<std::size_t>(count) 
 
 }  // namespace
 
-Predictor::Predictor(const Weights& weights, const Memory* memories,
-                     const Allowed* shortlists, int hypotheses, int longest, Work& work)
-    : weights_(weights), memories_(memories), shortlists_(shortlists), work_(work),
-      caches_(weights.predictor, hypotheses, std::min(longest, kFirstCapacity), work.arena) {}
+Predictor::Predictor(const CodeTask& task, int hypotheses, int longest, Work& work)
+    : weights_(task.weights), memories_(task.memories), words_(task.words),
+      shortlists_(task.shortlists), work_(work),
+      caches_(task.weights.predictor, hypotheses, std::min(longest, kFirstCapacity), work.arena) {}
 
 void Predictor::embed_codes(const Row& row, float* x, float* part) const {
   const int width = weights_.description.width;
@@ -67,36 +67,42 @@ const float* Predictor::states(const Row* rows, int count, int position) {
   return x;
 }
 
-float* Predictor::logits(const float* states, const Row* rows, int count) {
-  float* logits = work_.arena.take<float>(size(count, row_size()));
-  if (shortlists_ != nullptr) {
-    listed_logits(states, rows, count, logits);
-    return logits;
+float* Predictor::scores(const float* states, const Row* rows, int count, bool log_probs) {
+  float* scores = work_.arena.take<float>(size(count, row_size()));
+  if (!words()) {
+    score_codes(states, count, log_probs, scores);
+    return scores;
   }
-  const Linear& output = words() ? weights_.output : weights_.code_output;
-  apply(output, states, count, logits, work_, After::nothing, row_size());
-  for (int i = 0; !words() && i < count; ++i) {
-    sharpen_row(states + size(i, output.in), logits + size(i, row_size()));
+  if (shortlists_ == nullptr) {
+    score_words(states, count, scores);
+  } else {
+    score_listed(states, rows, count, scores);
   }
-  return logits;
+  const Description& d = weights_.description;
+  for (float* row = scores; row < scores + size(count, row_size()); row += row_size()) {
+    row[end()] = row[d.eos];
+    row[d.eos] = row[d.bos] = row[d.pad] = kNever;
+  }
+  return scores;
 }
 
-/// Computes the logits of the words on the sentences' shortlists.
-void Predictor::listed_logits(const float* states, const Row* rows, int count,
-                              float* logits) const {
-  std::fill(logits, logits + size(count, row_size()), kFar);
-  for (int i = 0; i < count; ++i, states += weights_.description.width) {
-    Arena::Frame frame(work_.arena);
-    const Allowed& allowed = shortlists_[rows[i].sentence];
-    float* some = work_.arena.take<float>(allowed.words.size());
-    apply(*allowed.linear, states, 1, some, work_);
-    float* row = logits + size(i, row_size());
-    for (std::size_t j = 0; j < allowed.words.size(); ++j) row[allowed.words[j]] = some[j];
+void Predictor::score_codes(const float* states, int count, bool log_probs,
+                            float* scores) const {
+  const Linear& output = weights_.code_output;
+  apply(output, states, count, scores, work_, After::nothing, row_size());
+  for (int i = 0; i < count; ++i) {
+    sharpen_codes(states + size(i, output.in), scores + size(i, row_size()));
+  }
+  if (log_probs) softmax(scores, count, symbols(), row_size(), true);
+  for (int g = 1; g < slices(); ++g) {  // only the first slice has an end
+    float* slice = scores + g * symbols();
+    if (log_probs) softmax(slice, count, end(), row_size(), true);
+    for (int i = 0; i < count; ++i) slice[size(i, row_size()) + end()] = kNever;
   }
 }
 
 /// Computes the best logits of each slice again, in float32: codes follow from codes.
-void Predictor::sharpen_row(const float* state, float* logits) const {
+void Predictor::sharpen_codes(const float* state, float* logits) const {
   LinearRows exact = weights_.code_rows;
   for (int g = 0; exact.rows != nullptr && g < slices(); ++g, logits += symbols()) {
     sharpen(exact, state, symbols() - (g > 0), logits);  // only the first has an end
@@ -105,20 +111,35 @@ void Predictor::sharpen_row(const float* state, float* logits) const {
   }
 }
 
-void Predictor::finish(float* logits, int rows, bool log_probs) const {
-  const Description& d = weights_.description;
-  if (log_probs) softmax(logits, rows, words() ? end() : symbols(), row_size(), true);
-  for (int i = 0; words() && i < rows; ++i) {
-    float* row = logits + size(i, row_size());
-    row[end()] = row[d.eos];
-    row[d.eos] = row[d.bos] = row[d.pad] = kNever;
-    if (shortlists_ == nullptr) continue;
-    std::replace_if(row, row + end(), [](float logp) { return logp < 0.5f * kFar; }, kNever);
+void Predictor::score_words(const float* states, int count, float* scores) const {
+  const Linear& output = weights_.output;
+  apply(output, states, count, scores, work_, After::nothing, row_size());
+  softmax(scores, count, end(), row_size(), true);
+  for (int i = 0; i < count; ++i) {
+    words_->sharpen_row(states + size(i, output.in), nullptr, end(),
+                        scores + size(i, row_size()));
   }
-  for (int g = 1; g < slices(); ++g) {  // only the first slice has an end
-    float* slice = logits + g * symbols();
-    if (log_probs) softmax(slice, rows, end(), row_size(), true);
-    for (int i = 0; i < rows; ++i) slice[size(i, row_size()) + end()] = kNever;
+}
+
+/// Scores the words on the sentences' shortlists, the rows of a sentence together.
+void Predictor::score_listed(const float* states, const Row* rows, int count,
+                             float* scores) const {
+  std::fill(scores, scores + size(count, row_size()), kNever);
+  const int width = weights_.description.width;
+  for (int first = 0, last = 0; first < count; first = last) {
+    while (last < count && rows[last].sentence == rows[first].sentence) ++last;
+    Arena::Frame frame(work_.arena);
+    const Allowed& allowed = shortlists_[rows[first].sentence];
+    const int* words = allowed.words.data();
+    const int columns = static_cast<int>(allowed.words.size());
+    float* some = work_.arena.take<float>(size(last - first, columns));
+    apply(*allowed.linear, states + size(first, width), last - first, some, work_);
+    softmax(some, last - first, columns, columns, true);
+    for (int i = first; i < last; ++i, some += columns) {
+      words_->sharpen_row(states + size(i, width), words, columns, some);
+      float* row = scores + size(i, row_size());
+      for (int j = 0; j < columns; ++j) row[words[j]] = some[j];
+    }
   }
 }
 

@@ -46,14 +46,15 @@ void require_finite(float logit) {
   throw std::domain_error("the model's numbers must be finite, but overflow float32.");
 }
 
-void sharpen(const LinearRows& weights, const float* x, int count, float* logits) {
+void sharpen(const LinearRows& weights, const float* x, int count, float* logits,
+             const int* columns) {
   static thread_local std::vector<Candidate> best;
   best.clear();
   best_of_row(logits, count, 0, 0.0f, kSharpened, best);
   float rounded[kSharpened], exact[kSharpened];
   for (std::size_t i = 0; i < best.size(); ++i) {
     rounded[i] = best[i].score;
-    exact[i] = single(weights, x, best[i].word);
+    exact[i] = single(weights, x, columns == nullptr ? best[i].word : columns[best[i].word]);
   }
   const auto size = static_cast<int>(best.size());
   const float shift = log_sum_exp(rounded, size) - log_sum_exp(exact, size);

@@ -24,8 +24,12 @@ float single(const LinearRows& weights, const float* x, int column);
 /// Throws: std::domain_error.
 void require_finite(float logit);
 
-/// Computes the best few of a row's logits again. Together they keep their probability:
-/// a part of what int8 is off by is the same for all words, and cancels among them.
-void sharpen(const LinearRows& weights, const float* x, int count, float* logits);
+/// Computes the best few of a row's logits, or log p, again. Together they keep their
+/// probability: a part of what int8 is off by is the same for all words, and cancels
+/// among them.
+///
+/// Args: columns, of each logit; null = they are in order.
+void sharpen(const LinearRows& weights, const float* x, int count, float* logits,
+             const int* columns = nullptr);
 
 }  // namespace vq

@@ -19,6 +19,15 @@ inline bool better(const Candidate& a, const Candidate& b) {
   return a.parent != b.parent ? a.parent < b.parent : a.word < b.word;
 }
 
+constexpr int kTogether = 16;  // gains that are passed over by one comparison
+
+/// Tells whether one of `kTogether` gains is above a bound.
+inline bool some_above(const float* gains, float bound) {
+  int above = 0;
+  for (int i = 0; i < kTogether; ++i) above |= gains[i] > bound;
+  return above != 0;
+}
+
 /// Appends the `wanted` best of a row of gains, added to what its hypothesis has. What is
 /// no number, because weights were huge, is worst: `better` must be an order.
 inline void best_of_row(const float* gains, int size, int parent, float score, int wanted,
@@ -30,6 +39,7 @@ inline void best_of_row(const float* gains, int size, int parent, float score, i
   float worst = kLeast;
   bool full = false;
   for (int word = 0; word < size; ++word) {
+    while (full && size - word > kTogether && !some_above(gains + word, worst)) word += kTogether;
     if (full && !(gains[word] > worst)) continue;
     const float gain = std::isnan(gains[word]) ? kLeast : gains[word];
     auto place = best.end();

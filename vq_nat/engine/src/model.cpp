@@ -94,6 +94,8 @@ void Model::check(const Options& options, const Lexicon* lexicon) const {
             "`search` must be greedy or beam for an autoregressive model.");
     require(options.passes == 0, "`passes` must be 0 for an autoregressive model, but is " +
                                      std::to_string(options.passes) + " instead.");
+    require(options.beam == 0, "`beam` must be 0 for an autoregressive model, but is " +
+                                   std::to_string(options.beam) + " instead.");
     require(4 * options.width <= d.target_vocabulary,
             "`width` must be at most a quarter of the vocabulary.");
   }

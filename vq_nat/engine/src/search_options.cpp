@@ -42,8 +42,8 @@ void Options::check() const {
   require(kind != SearchKind::greedy || width == 1,
           "`width` must be 1 for a greedy search, but is " + std::to_string(width) +
               " instead.");
-  require(beam >= 0 && beam <= 4096 && (beam == 0 || kind == SearchKind::beam),
-          "`beam` must be from 0 to 4096, and 0 but for a beam search, but is " +
+  require(beam == 0 || (kind == SearchKind::beam && beam > width && beam <= 4096),
+          "`beam` must be 0, or of a beam search from `width` + 1 to 4096, but is " +
               std::to_string(beam) + " instead.");
   require(temperature > 0 && std::isfinite(temperature),
           "`temperature` must be above 0 and finite, but is " +

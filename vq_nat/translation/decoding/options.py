@@ -268,7 +268,8 @@ class DecodingOptions:
         asked: dict[str, Any] = {}
         if candidates is not None:
             asked["candidates" if parallel else "beam"] = candidates
-            asked["code_beam"] = self.code_beam if candidates < self.code_beam else 0
+        if candidates is not None and parallel and candidates >= self.code_beam:
+            asked["code_beam"] = 0  # as many are kept anyway
         if passes is not None:
             asked["passes"] = passes
         return replace(self, **asked)

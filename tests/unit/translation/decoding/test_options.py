@@ -209,6 +209,10 @@ def test_a_call_for_more_candidates_needs_no_wider_beam(
     assert options.code_beam == kept and options.candidates == (asked or 1)
 
 
+def test_a_call_for_a_beam_of_words_leaves_that_of_codes() -> None:
+    assert DecodingOptions(code_beam=4).of_call(5, None, parallel=False).code_beam == 4
+
+
 @pytest.mark.parametrize(("beam", "kind"), [(0, "greedy"), (4, "beam")])
 def test_a_beam_of_codes_is_no_greedy_search(beam: int, kind: str) -> None:
     assert search_of(DecodingOptions(code_beam=beam)).kind == kind
