@@ -11,7 +11,7 @@ namespace {
 using Guess = std::vector<Choice>;  // of each position
 
 /// A candidate between two passes.
-struct Candidate {
+struct Draft {
   int sentence;
   CodeSequence codes;
   Guess guess;
@@ -44,8 +44,8 @@ class Latent {
   }
 
   /// Decodes codes, W sequences a sentence.
-  std::vector<Candidate> candidates(std::vector<CodeSequence> codes) {
-    std::vector<Candidate> candidates;
+  std::vector<Draft> candidates(std::vector<CodeSequence> codes) {
+    std::vector<Draft> candidates;
     for (CodeSequence& one : codes) {
       const int sentence = static_cast<int>(candidates.size()) / options_.width;
       candidates.push_back({sentence, std::move(one), {}, 0, {}});
@@ -61,13 +61,13 @@ class Latent {
   }
 
   /// Predicts the least certain words again; who stands still is finished.
-  void refine(std::vector<Candidate>& candidates) {
+  void refine(std::vector<Draft>& candidates) {
     std::vector<int> left(candidates.size());
     std::iota(left.begin(), left.end(), 0);
     for (int pass = 1; pass <= options_.passes && !left.empty(); ++pass) {
       std::vector<std::vector<int>> hidden, shown;
       for (int i : left) {
-        const Candidate& one = candidates[i];
+        const Draft& one = candidates[i];
         const WordTask task{one.sentence, &one.codes.codes};
         hidden.push_back(least_certain(one.guess, most_of(task), pass));
         shown.push_back(shown_words(one.guess, hidden.back()));
@@ -77,7 +77,7 @@ class Latent {
       const std::vector<Guess> guesses = decode(candidates, left, shown);
       std::vector<int> changed;
       for (std::size_t j = 0; j < left.size(); ++j) {
-        Candidate& one = candidates[left[j]];
+        Draft& one = candidates[left[j]];
         one.steps = pass;
         if (replace(one.guess, guesses[j], hidden[j])) changed.push_back(left[j]);
         remember(one);
@@ -87,7 +87,7 @@ class Latent {
   }
 
   /// Cuts a candidate at its first end, or behind its last word.
-  Translation cut(Candidate& candidate) const {
+  Translation cut(Draft& candidate) const {
     const Description& d = weights_.description;
     Translation translation;
     float end_score = 0.0f;  // who ends without saying so pays nothing for it
@@ -120,7 +120,7 @@ class Latent {
   }
 
   /// Keeps the words of a pass, up to their end.
-  void remember(Candidate& candidate) const {
+  void remember(Draft& candidate) const {
     if (!options_.keep_history) return;
     const Description& d = weights_.description;
     std::vector<int> words;
@@ -132,13 +132,13 @@ class Latent {
     candidate.history.push_back(std::move(words));
   }
 
-  std::vector<Guess> decode(const std::vector<Candidate>& candidates,
+  std::vector<Guess> decode(const std::vector<Draft>& candidates,
                             const std::vector<int>& which,
                             const std::vector<std::vector<int>>& shown) {
     const InStage stage(work_.clock, Stage::words);
     std::vector<WordTask> tasks;
     for (std::size_t j = 0; j < which.size(); ++j) {
-      const Candidate& one = candidates[which[j]];
+      const Draft& one = candidates[which[j]];
       tasks.push_back({one.sentence, &one.codes.codes, shown.empty() ? nullptr : shown[j].data()});
     }
     Asked asked;
@@ -232,9 +232,9 @@ void translate_latent(const Weights& weights, const WordOutputs& outputs, const 
                       std::vector<Translation>* translations, Work& work) {
   Arena::Frame frame(work.arena);
   Latent latent(weights, outputs, sources, options, shortlists, work);
-  std::vector<Candidate> candidates = latent.candidates(latent.search());
+  std::vector<Draft> candidates = latent.candidates(latent.search());
   latent.refine(candidates);
-  for (Candidate& one : candidates) add_different(translations[one.sentence], latent.cut(one));
+  for (Draft& one : candidates) add_different(translations[one.sentence], latent.cut(one));
 }
 
 std::vector<Inspection> inspect_latent(const Weights& weights, const WordOutputs& outputs,
@@ -243,7 +243,7 @@ std::vector<Inspection> inspect_latent(const Weights& weights, const WordOutputs
   Arena::Frame frame(work.arena);
   Latent latent(weights, outputs, sources, options, nullptr, work);
   std::vector<std::vector<CodeStep>> steps = latent.judge(rivals, given);
-  std::vector<Candidate> candidates = latent.candidates(std::move(given));
+  std::vector<Draft> candidates = latent.candidates(std::move(given));
   latent.refine(candidates);
   std::vector<Inspection> inspections;
   for (std::size_t i = 0; i < candidates.size(); ++i) {

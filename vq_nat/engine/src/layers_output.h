@@ -59,6 +59,7 @@ class Output {
   bool forbids(int word) const;
   bool allows(int word, const Asked& asked) const;
   const Linear& linear() const { return all_; }
+  const LinearRows& exact() const { return exact_; }  // without rows, if there is no float32
 
  private:
   /// The same product with biases that rule words out.

@@ -6,12 +6,10 @@
 #include <stdexcept>
 #include <vector>
 
-#include "layers_top.h"
-
 namespace vq {
 namespace {
 
-constexpr std::size_t kSharpened = 8;  // logits of a row at most
+constexpr int kSharpened = 8;  // logits of a row at most
 
 /// Eight sums side by side: an order that no instruction set changes.
 float dot(const float* a, const float* b, int count) {
@@ -46,19 +44,27 @@ void require_finite(float logit) {
   throw std::domain_error("the model's numbers must be finite, but overflow float32.");
 }
 
+void sharpen(const LinearRows& weights, const float* x, const int* columns, Candidate* best,
+             int count) {
+  float rounded[kSharpened], exact[kSharpened];
+  int size = 0;
+  for (; size < std::min(count, kSharpened) && std::isfinite(best[size].score); ++size) {
+    const int word = best[size].word;
+    rounded[size] = best[size].score;
+    exact[size] = single(weights, x, columns == nullptr ? word : columns[word]);
+  }
+  if (size == 0) return;
+  const float shift = log_sum_exp(rounded, size) - log_sum_exp(exact, size);
+  for (int i = 0; i < size; ++i) best[i].score = exact[i] + shift;
+}
+
 void sharpen(const LinearRows& weights, const float* x, int count, float* logits,
              const int* columns) {
   static thread_local std::vector<Candidate> best;
   best.clear();
   best_of_row(logits, count, 0, 0.0f, kSharpened, best);
-  float rounded[kSharpened], exact[kSharpened];
-  for (std::size_t i = 0; i < best.size(); ++i) {
-    rounded[i] = best[i].score;
-    exact[i] = single(weights, x, columns == nullptr ? best[i].word : columns[best[i].word]);
-  }
-  const auto size = static_cast<int>(best.size());
-  const float shift = log_sum_exp(rounded, size) - log_sum_exp(exact, size);
-  for (std::size_t i = 0; i < best.size(); ++i) logits[best[i].word] = exact[i] + shift;
+  sharpen(weights, x, columns, best.data(), static_cast<int>(best.size()));
+  for (const Candidate& one : best) logits[one.word] = one.score;
 }
 
 }  // namespace vq

@@ -4,6 +4,8 @@
 // Letters: K inputs, N outputs.
 #pragma once
 
+#include "layers_top.h"
+
 namespace vq {
 
 /// Borrows its memory.
@@ -24,11 +26,15 @@ float single(const LinearRows& weights, const float* x, int column);
 /// Throws: std::domain_error.
 void require_finite(float logit);
 
-/// Computes the best few of a row's logits, or log p, again. Together they keep their
-/// probability: a part of what int8 is off by is the same for all words, and cancels
-/// among them.
+/// Computes the best few of a row again, which come in order: logits or log p, with what
+/// their hypothesis had before. Together they keep their probability: a part of what int8
+/// is off by is the same for all words, and cancels among them. Those of -∞ stay so.
 ///
-/// Args: columns, of each logit; null = they are in order.
+/// Args: columns, of each word; null = they are in order.
+void sharpen(const LinearRows& weights, const float* x, const int* columns, Candidate* best,
+             int count);
+
+/// Does so among all of a row.
 void sharpen(const LinearRows& weights, const float* x, int count, float* logits,
              const int* columns = nullptr);
 

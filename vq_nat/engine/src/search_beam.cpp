@@ -187,11 +187,13 @@ class Search {
     log_probs(choices.weights, x, rows, logp, work_);
     candidates_.clear();
     for (int i = 0; i < rows; ++i, logp += size) {
-      output_.sharpen_row(x + static_cast<std::size_t>(i) * choices.weights.in, choices.words, size,
-                          logp);
       const bool may_end = position >= options_.min_length;
       forbid(output_, choices, logp, may_end, position >= beam.limit());
+      const auto first = candidates_.size();
       best_of_row(logp, size, i, beam.live()[i].score, wanted, candidates_);
+      if (output_.exact().rows == nullptr) continue;
+      sharpen(output_.exact(), x + static_cast<std::size_t>(i) * choices.weights.in, choices.words,
+              candidates_.data() + first, static_cast<int>(candidates_.size() - first));
     }
     for (Candidate& one : candidates_) one.word = choices.word(one.word);
     keep_best(candidates_, wanted);
