@@ -116,8 +116,7 @@ void Predictor::score_words(const float* states, int count, float* scores) const
   apply(output, states, count, scores, work_, After::nothing, row_size());
   softmax(scores, count, end(), row_size(), true);
   for (int i = 0; i < count; ++i) {
-    words_->sharpen_row(states + size(i, output.in), nullptr, end(),
-                        scores + size(i, row_size()));
+    sharpen(words_->exact(), states + size(i, output.in), end(), scores + size(i, row_size()));
   }
 }
 
@@ -136,7 +135,7 @@ void Predictor::score_listed(const float* states, const Row* rows, int count,
     apply(*allowed.linear, states + size(first, width), last - first, some, work_);
     softmax(some, last - first, columns, columns, true);
     for (int i = first; i < last; ++i, some += columns) {
-      words_->sharpen_row(states + size(i, width), words, columns, some);
+      sharpen(words_->exact(), states + size(i, width), columns, some, words);
       float* row = scores + size(i, row_size());
       for (int j = 0; j < columns; ++j) row[words[j]] = some[j];
     }

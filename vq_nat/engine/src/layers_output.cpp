@@ -209,10 +209,6 @@ void Output::best_of(const Linear& some, const int* words, const float* x, int r
   }
 }
 
-void Output::sharpen_row(const float* x, const int* words, int count, float* logp) const {
-  if (exact_.rows != nullptr) sharpen(exact_, x, count, logp, words);
-}
-
 void Output::scores(const float* x, int rows, const int* words, float* logp,
                     Work& work) const {
   const InStage stage(work.clock, Stage::output);

@@ -47,10 +47,6 @@ class Output {
   /// the silenced ones.
   void best_of(const Linear& some, const int* words, const float* x, int rows,
                const Asked& asked, Choice* choices, Work& work) const;
-  /// Computes the best few of a row's log p again in float32, if there is that.
-  ///
-  /// Args: words, of a shortlist; null = all are there.
-  void sharpen_row(const float* x, const int* words, int count, float* logp) const;
   /// Computes log p of a given word of each row.
   void scores(const float* x, int rows, const int* words, float* logp, Work& work) const;
 

@@ -46,6 +46,7 @@ void require_finite(float logit) {
 
 void sharpen(const LinearRows& weights, const float* x, const int* columns, Candidate* best,
              int count) {
+  if (weights.rows == nullptr) return;
   float rounded[kSharpened], exact[kSharpened];
   int size = 0;
   for (; size < std::min(count, kSharpened) && std::isfinite(best[size].score); ++size) {
@@ -60,6 +61,7 @@ void sharpen(const LinearRows& weights, const float* x, const int* columns, Cand
 
 void sharpen(const LinearRows& weights, const float* x, int count, float* logits,
              const int* columns) {
+  if (weights.rows == nullptr) return;
   static thread_local std::vector<Candidate> best;
   best.clear();
   best_of_row(logits, count, 0, 0.0f, kSharpened, best);

@@ -28,7 +28,8 @@ void require_finite(float logit);
 
 /// Computes the best few of a row again, which come in order: logits or log p, with what
 /// their hypothesis had before. Together they keep their probability: a part of what int8
-/// is off by is the same for all words, and cancels among them. Those of -∞ stay so.
+/// is off by is the same for all words, and cancels among them. Those of -∞ stay so,
+/// and so do all where there are no weights in float32.
 ///
 /// Args: columns, of each word; null = they are in order.
 void sharpen(const LinearRows& weights, const float* x, const int* columns, Candidate* best,

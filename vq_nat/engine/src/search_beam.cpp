@@ -191,7 +191,6 @@ class Search {
       forbid(output_, choices, logp, may_end, position >= beam.limit());
       const auto first = candidates_.size();
       best_of_row(logp, size, i, beam.live()[i].score, wanted, candidates_);
-      if (output_.exact().rows == nullptr) continue;
       sharpen(output_.exact(), x + static_cast<std::size_t>(i) * choices.weights.in, choices.words,
               candidates_.data() + first, static_cast<int>(candidates_.size() - first));
     }
