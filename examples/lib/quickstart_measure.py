@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import replace
 
 import vq_nat
 from data_prep.lib.steps import once, sha256
@@ -11,36 +11,23 @@ from data_prep.lib.teachers import find_device
 from data_prep.lib.typed import read_as
 from examples.lib.places import LANGS, corpus_stamp
 from examples.lib.progress import say
-from examples.lib.quickstart_plan import SEED, QuickstartPlan
+from examples.lib.quickstart_plan import QuickstartPlan
+from examples.lib.quickstart_systems import BASES, ENGINE, read_systems
 from examples.lib.selection import SELECTION
 from examples.lib.trainings import RECIPE_VERSION
 from examples.lib.weights import weights_of
 from vq_nat.bench.conditions import Conditions, describe_conditions
+from vq_nat.bench.engines import describe_decoding
 from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.speed import measure_beside
 from vq_nat.bench.systems import System
 from vq_nat.results.report import full_report
 from vq_nat.results.rows import Row, row_path, write_row
+from vq_nat.results.tables import milliseconds
 from vq_nat.writing import json_or_none
 
 EXAMPLES = 5
-TEACHERS = ("teacher-beam4", "teacher-greedy")
-
-
-class Decoder(NamedTuple):
-    """A system's name for readers, and how it decodes."""
-
-    label: str
-    decoding: dict[str, Any]
-
-
-DECODERS = {
-    "teacher-beam4": Decoder("autoregressive teacher, beam 4", {"beam": 4}),
-    "teacher-greedy": Decoder("autoregressive teacher, greedy", {"beam": 1}),
-    "student": Decoder("latent student on the teacher's output", {}),
-    "student-raw": Decoder("latent student on the human text", {}),
-}
 
 
 def measure(plan: QuickstartPlan) -> str:
@@ -49,12 +36,12 @@ def measure(plan: QuickstartPlan) -> str:
     test_set = read_test_set(plan)
     rows = []
     known = read_systems(plan)
-    teachers = [system for system in known if system.name in TEACHERS]
     for system in known:
-        bases = [] if system in teachers else teachers
-        row, state = measure_one(plan, system, bases, test_set, conditions)
+        bases = bases_of(system, known, conditions)
+        own = conditions_of(system, conditions)
+        row, state = measure_one(plan, system, bases, test_set, own)
         rows.append(row)
-        speed = f"{row['latency_ms']['median']:.1f} ms/sentence"
+        speed = f"{milliseconds(row['latency_ms']['median'])} ms/sentence"
         say(f"      {system.name}: BLEU {row['bleu']:.1f}, {speed} ({state})")
     tables = full_report(rows)
     path = plan.work / "results.md"
@@ -63,32 +50,25 @@ def measure(plan: QuickstartPlan) -> str:
     return f"tables in {path}, rows in {plan.rows / test_set.corpus}"
 
 
-def read_systems(plan: QuickstartPlan) -> list[System]:
-    """Returns the teacher, with a beam and without, and every student."""
-    models = dict.fromkeys(TEACHERS, "teacher")
-    models |= {name: name for name in plan.students}
-    systems = []
-    for name, model in models.items():
-        folder, decoder = plan.work / model, decoder_of(name)
-        checkpoint = folder / "checkpoint_best.pt"
-        systems.append(
-            System(
-                name,
-                decoder.label,
-                plan.teacher if model == "teacher" else checkpoint,
-                folder / "train.log",
-                decoding=decoder.decoding,
-            )
-        )
-    return systems
+def conditions_of(system: System, conditions: Conditions) -> Conditions:
+    """Returns how a system is measured: our engine knows the processor alone."""
+    return replace(conditions, device="cpu") if system.engine == ENGINE else conditions
 
 
-def decoder_of(name: str) -> Decoder:
-    """Returns how a system decodes, and its name for readers."""
-    if not name.startswith(SEED):
-        return DECODERS[name]
-    seed, same = name.removeprefix(SEED), DECODERS["student"]
-    return same._replace(label=f"{same.label}, seed {seed}")
+def bases_of(
+    system: System, known: Sequence[System], conditions: Conditions
+) -> list[System]:
+    """Returns what a system is timed beside, in turn: those of `BASES` before it.
+
+    Args:
+        system: that is timed.
+        known: all systems.
+        conditions: of the quickstart; what runs elsewhere compares with nothing there.
+    """
+    if conditions_of(system, conditions) != conditions:
+        return []
+    before = BASES[: BASES.index(system.name)] if system.name in BASES else BASES
+    return [one for one in known if one.name in before]
 
 
 def measure_one(
@@ -108,14 +88,17 @@ def measure_one(
         conditions: how.
     """
     sources = corpus_stamp(plan.corpus)
+    is_ranked = bool(system.decoding.get("teacher"))
     recipe = {
         "version": RECIPE_VERSION,
         "system": system.name,
-        "decoding": dict(system.decoding),
+        "decoding": describe_decoding(system.decoding),
+        "beside": [base.name for base in bases],
         "corpus": f"{test_set.corpus}/{test_set.name}",
         "conditions": describe_conditions(conditions),
         "inputs": {
             "checkpoint": weights_of(system.checkpoint),
+            "teacher": weights_of(plan.teacher) if is_ranked else None,
             "text": sha256(sources.with_name("raw.json")),
         },
     }

@@ -12,7 +12,12 @@ from warm_python import warm_python
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "quickstart.py"
 TOY = ROOT / "examples" / "presets" / "toy.yaml"
-SYSTEMS = ("teacher-beam4", "teacher-greedy", "student")
+SYSTEMS = (
+    *("teacher-beam4", "teacher-greedy", "student"),
+    *("teacher-beam4-ctranslate2", "teacher-greedy-ctranslate2"),
+    *("teacher-beam4-engine", "teacher-greedy-engine"),
+    *("student-engine", "student-npd4-engine"),
+)
 MADE = ("teacher/train.log", "student/train.log", "corpus-distilled/bin/text.json")
 
 
@@ -60,10 +65,27 @@ def test_the_toy_runs_from_nothing_to_a_table(
     assert run.stdout.count("\n      en  ") == 5
     for name in SYSTEMS:
         row = json.loads((work / "rows" / "toy" / f"{name}.json").read_text())
-        assert row["updates"] == (12 if name == "student" else 8)
+        assert row["updates"] == (12 if name.startswith("student") else 8)
         assert row["latency_ms"]["median"] > 0 and row["correct"] is not None
+        own = name.removesuffix("-engine") != name
+        assert row["dtype"] == ("int8" if own else row["dtype"])
+        assert ("teacher-greedy-ctranslate2" in row["in_turn"]) == (
+            own or name == "student" or name == "teacher-beam4-ctranslate2"
+        )
     assert row["validation"]["bleu_true_codes"] is not None
     assert row["validation"]["perplexity"] >= 1
+
+
+def test_the_table_sets_all_beside_ctranslate2_and_each_training_once(
+    first_run: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    work, _ = first_run
+    parts = (work / "results.md").read_text().split("\n\n")
+    main, latent, trained = (part for part in parts if part.startswith("|"))
+    lines = main.splitlines()
+    assert lines[0].count("× CTranslate2") == 1 and len(lines) == 2 + len(SYSTEMS)
+    assert all(line.split("|")[-3].strip().endswith("×") for line in lines[2:])
+    assert len(latent.splitlines()) == 3 and len(trained.splitlines()) == 4
 
 
 def test_a_second_run_reuses_everything(

@@ -11,6 +11,7 @@ from .rows import Row, at
 from .speed import Timed, alike, times_as_fast
 
 BEAM, GREEDY = "teacher-beam4", "teacher-greedy"  # what others are set beside
+CTRANSLATE2 = "teacher-greedy-ctranslate2"
 CLEARLY = 1.05  # times as fast; less may be chance
 Cost = Callable[["Line"], float]  # what is better if it is less
 

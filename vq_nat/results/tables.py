@@ -37,9 +37,15 @@ def text_or_nothing(value: object) -> str:
     return NOTHING if value is None else str(value)
 
 
+def milliseconds(time: float) -> str:
+    """Writes milliseconds, below 1 with two digits that count."""
+    return f"{time:.{1 if time >= 1 else 2}f}"
+
+
 def median_and_p90(spread: Spread) -> str:
-    """Writes milliseconds: median and 90th percentile."""
-    return f"{spread['median']:.1f} ({spread['p90']:.1f})"
+    """Writes milliseconds: median and 90th percentile, alike."""
+    digits = 1 if spread["median"] >= 1 else 2
+    return f"{spread['median']:.{digits}f} ({spread['p90']:.{digits}f})"
 
 
 def times(ratio: float | None) -> str:

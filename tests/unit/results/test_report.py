@@ -124,11 +124,34 @@ def test_no_rows_are_refused() -> None:
         main_table([])
 
 
+def test_a_faster_runtime_of_the_teacher_gets_a_column_and_its_note(
+    rows: list[dict[str, Any]], make_row: Make
+) -> None:
+    assert "× CTranslate2" not in main_table(rows)
+    assert "faster runtimes for autoregressive models exist" in main_table(rows)
+    runtime = make_row("teacher-greedy-ctranslate2", 0.75, engine="ctranslate2")
+    ours = make_row("student-engine", 0.25, engine="vq-nat", n_c=2, label="ours")
+    table = main_table([*rows, runtime, ours])
+    assert cells(table, "ours")[4:8] == ["0.25 (0.50)", "200.00×", "120.00×", "3.00×"]
+    assert cells(table, "teacher-greedy-ctranslate2")[7] == "1.00×"
+    assert "greedy search there." in table and "runtimes" not in table
+
+
 def test_both_bleus_of_a_latent_system_are_told(rows: list[dict[str, Any]]) -> None:
     table = latent_table(rows)
     assert "teacher" not in table
     assert cells(table, "latent student")[1:6] == ["4", "256", "10", "40.0", "70.0"]
     assert "of the training's best checkpoint" in table
+
+
+def test_what_runs_a_model_is_no_training_of_it(
+    rows: list[dict[str, Any]], make_row: Make
+) -> None:
+    ours = make_row("student-engine", 0.25, engine="vq-nat", n_c=2)
+    for table in (latent_table, training_table):
+        assert table([*rows, ours]) == table(rows)
+    other = make_row("other", 0.25, n_c=2, train_seconds=5)
+    assert len(training_table([*rows, other]).splitlines()) == 5
 
 
 def test_a_teacher_is_trained_once(rows: list[dict[str, Any]]) -> None:
