@@ -42,6 +42,19 @@ def test_a_teacher_translates_through_the_same_door(
     assert translator.codes(TEXTS[:1]) == [[]]
 
 
+def test_a_teacher_s_longest_output_does_not_depend_on_its_batch(
+    train, teacher_model, tmp_path
+) -> None:
+    """fairseq takes the bound of all from the longest source of a batch."""
+    train(tmp_path, 1, "--disable-validation", model=teacher_model)
+    bounds = {"beam": 1, "max_len_a": 1.0, "max_len_b": 2}
+    translator = vq_nat.load(tmp_path / "checkpoint_last.pt", **bounds)
+    texts = ["a", "b c d e f g h i", "c", "b c d e f g h j"]
+    together = [h.tokens for h in translator.hypotheses(texts)]
+    assert together == [translator.hypotheses([one])[0].tokens for one in texts]
+    assert len(together[0]) <= len("a") + 1 + 2 + 1 < len(together[1])
+
+
 def test_refinement_passes_are_accepted(checkpoint: Path) -> None:
     assert len(vq_nat.load(checkpoint, passes=3).translate(TEXTS)) == len(TEXTS)
 

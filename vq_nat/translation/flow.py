@@ -204,6 +204,12 @@ def is_aligned(model: object) -> bool:
     return getattr(model, "aligned", False)
 
 
+def given_places(model: LatentModel, latents: Latents) -> Tensor | None:
+    """Tells which words are codes. Shape: (B, L, 1) → (B, L · k); None = no word is."""
+    place = getattr(model, "place", None)
+    return None if place is None else place(latents)[1]
+
+
 def reads_source(model: object) -> bool:
     """Tells whether a model decodes from the states of the source, without codes."""
     return getattr(model, "reads_source", False)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Optional, Union
 
@@ -173,8 +174,7 @@ class Translator(TextDoor):
         else:
             rows, owners, targets = self._pairs(list(sentences), references)
         hypotheses: list[list[Hypothesis]] = [[EMPTY]] * len(rows)
-        by_length = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-        for batch in chunks(by_length, asked.batch_size):
+        for batch in self._batches(rows, asked.batch_size):
             of_batch = self._translate(
                 generator,
                 [rows[i] for i in batch],
@@ -183,6 +183,19 @@ class Translator(TextDoor):
             for i, of_row in zip(batch, of_batch):
                 hypotheses[i] = of_row
         return [join([hypotheses[i] for i in pieces]) for pieces in owners]
+
+    def _batches(self, rows: Sequence[torch.Tensor], size: int) -> Iterator[list[int]]:
+        """Yields the places of rows that are translated together, longest rows last.
+
+        fairseq's search takes its longest output from the longest source of a batch:
+        where that bounds it, a batch has sources of one length alone.
+        """
+        by_length = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        if is_latent(self.model) or not self.options.max_len_a:
+            yield from chunks(by_length, size)
+            return
+        for _, alike in groupby(by_length, key=lambda i: len(rows[i])):
+            yield from chunks(list(alike), size)
 
     @property
     def needs_references(self) -> bool:

@@ -32,6 +32,9 @@ def model(request: pytest.FixtureRequest, build_latent: Any) -> Any:
         ({"most": 1.0}, {"max_length_ratio": 1.0}),
         ({"least": 1.5}, {"min_length_ratio": 1.5}),
         ({"fixed": 1.2}, {"length_ratio": 1.2}),
+        # Bounds that contradict each other: the upper one holds, and its end stays.
+        ({"most": 1.0, "shortest": 6}, {"max_length_ratio": 1.0, "min_length": 6}),
+        ({"most": 0.5, "shortest": 40}, {"max_length_ratio": 0.5, "min_length": 40}),
     ],
 )
 def test_greedy_codes_and_words_are_those_of_the_model(

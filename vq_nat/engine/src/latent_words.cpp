@@ -137,7 +137,7 @@ class Choosing {
     }
   }
 
-  /// Chooses again where nothing may end yet, but does.
+  /// Chooses again where nothing may end yet, but does; the end that a code is stays.
   void begin(const float* x, const Allowed* shortlists, int shortest, Choice* choices) {
     Asked asked = asked_;
     asked.may_end = false;
@@ -145,7 +145,7 @@ class Choosing {
       const int start = decoding_.start(i), length = decoding_.start(i + 1) - start;
       for (int row = start; row < start + std::min(shortest, length); ++row) {
         const int word = choices[row].word;
-        if (word != d_.eos && word != d_.pad) continue;
+        if ((word != d_.eos && word != d_.pad) || is_given(row - start)) continue;
         const float* state = x + size(row, d_.width);
         if (shortlists == nullptr) {
           outputs_.inside.best(state, 1, asked, choices + row, work_);
@@ -159,6 +159,11 @@ class Choosing {
   }
 
  private:
+  /// Tells whether the word of a position is its code.
+  bool is_given(int position) const {
+    return outputs_.between != nullptr && (position + 1) % d_.chunk == 0;
+  }
+
   void from_shortlists(const float* x, const Allowed* shortlists, Choice* choices) {
     for (int i = 0; i < count_; ++i) {
       const Allowed& allowed = shortlists[tasks_[i].sentence];
@@ -179,7 +184,7 @@ class Choosing {
       const int start = decoding_.start(i), length = decoding_.start(i + 1) - start;
       for (int t = 0; t < length; ++t) {
         const int code = codes[t / d_.chunk];
-        if ((t + 1) % d_.chunk == 0) {
+        if (is_given(t)) {
           choices[start + t] = {code, 0.0f, code == d_.eos ? 0.0f : kNever};
         } else {
           (code == d_.eos ? last[last_count++] : inner[inner_count++]) = start + t;

@@ -18,6 +18,7 @@ from ..flow import (
     LatentModel,
     Latents,
     align_left,
+    given_places,
     is_aligned,
     positions_per_latent,
     reads_source,
@@ -60,8 +61,7 @@ class IterativeLatentGenerator:
     Args:
         tgt_dict: target dictionary.
         max_iter: N, refinement passes; 0 = one parallel pass.
-        max_len_a: outputs have at most a · S + b words.
-        max_len_b: outputs have at most a · S + b words.
+        max_len_a, max_len_b: outputs have at most a · S + b words.
         retain_history: keep the words of every pass in the result.
         true_codes: take the codes from the target instead of predicting them, to see
             how much the codes hold.
@@ -263,8 +263,8 @@ class IterativeLatentGenerator:
         if is_aligned(model):
             return self._aligned(logits, logp, decoded.mask, source)
         logits[..., self.bos] = -float("inf")
-        if self.lengths.shortest > 1:
-            logits[:, : self.lengths.shortest, [self.eos, self.pad]] = -float("inf")
+        given = given_places(model, latents)
+        self.lengths.keep_open(logits, [self.eos, self.pad], given)
         tokens = largest(logits)
         scores = logp.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
         guess = WordGuess(tokens, scores, logp[..., self.eos], decoded.mask)

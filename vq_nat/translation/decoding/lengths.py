@@ -45,6 +45,27 @@ class LengthRule(NamedTuple):
             codes_for(least, words_per_code), codes_for(most, words_per_code)
         )
 
+    def keep_open(
+        self, logits: Tensor, ends: list[int], given: Optional[Tensor] = None
+    ) -> None:
+        """Lets no output end, in place, before its fewest words.
+
+        The end that a code is stays: where the bounds contradict each other, as of
+        these words and of the source's, the upper one holds.
+
+        Args:
+            logits: (B, T, V).
+            ends: what may stand at no place before.
+            given: (B, T) bool, places whose words codes are; None = there are none.
+        """
+        if self.shortest > 1:
+            early = logits[:, : self.shortest]
+            if given is None:
+                early[..., ends] = -torch.inf
+            else:
+                free = ~given[:, : self.shortest, None]
+                early[..., ends] = early[..., ends].masked_fill(free, -torch.inf)
+
     def _most(self, lengths: Tensor) -> Tensor:
         most = lengths * self.a + self.b
         return torch.minimum(most, lengths * self.most) if self.most else most
