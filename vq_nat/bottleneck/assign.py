@@ -198,5 +198,7 @@ def one_hot(codes: Tensor, num_codes: int) -> Tensor:
     Shape:
         codes (G, N) → (G, N, K) float32.
     """
-    weights = torch.zeros(*codes.shape, num_codes, device=codes.device)
+    weights = torch.zeros(
+        *codes.shape, num_codes, dtype=torch.float32, device=codes.device
+    )
     return weights.scatter_(-1, codes.unsqueeze(-1), 1.0)

@@ -8,6 +8,7 @@ G slices, K codes per slice, D = C / G code width, M samples.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -154,8 +155,13 @@ class Bottleneck(nn.Module):
 
         Shape:
             codes (B, L, G) → (B, L, C).
+
+        Raises:
+            ValueError: if the shape is another one, or a code is not among the K.
         """
-        vectors = look_up(self.codebook, codes)
+        codebook = self.codebook
+        self.check_codes(codes, in_batch=codes.dim() == 3)
+        vectors = look_up(codebook, codes)
         if self.adds_slices:
             return vectors.unflatten(-1, (self.num_slices, -1)).sum(-2)
         return vectors
@@ -168,7 +174,8 @@ class Bottleneck(nn.Module):
         workers must be in the same mode.
         """
         if self.training:
-            self.apply_gathered()
+            with in_float32(self):
+                self.apply_gathered()
             self.num_updates += 1
 
     def apply_gathered(self) -> None:
@@ -194,6 +201,30 @@ class Bottleneck(nn.Module):
     def gathers(self) -> bool:
         """Whether a forward pass now contributes to the next M-step."""
         return self.training and not self._frozen
+
+    def check_codes(self, codes: Tensor, in_batch: bool = True) -> None:
+        """Refuses what `lookup` cannot look up; not while a graph is traced.
+
+        Args:
+            codes: must be of shape (B, L, G), each from 0 to K - 1.
+            in_batch: whether they must have three dimensions, or any number.
+
+        Raises:
+            ValueError: if they are not.
+        """
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():
+            return
+        is_shaped = codes.dim() == 3 or not in_batch
+        if not is_shaped or codes.shape[-1:] != (self.num_slices,):
+            raise ValueError(
+                f"`codes` must be of shape (B, L, {self.num_slices}), "
+                f"but is of shape {tuple(codes.shape)} instead."
+            )
+        if bool(((codes < 0) | (codes >= self.num_codes)).any()):
+            raise ValueError(
+                f"`codes` must be from 0 to {self.num_codes - 1}, "
+                f"but are from {int(codes.min())} to {int(codes.max())} instead."
+            )
 
     def check_finite(self, figures: Tensor) -> None:
         """Refuses a batch before it gets into a sampler or a codebook.
@@ -263,7 +294,7 @@ class IdentityBottleneck(Bottleneck):
         self.check_finite(z)
         shape = (len(z), self.num_slices)
         codes = torch.zeros(shape, dtype=torch.long, device=z.device)
-        weights = torch.ones(*shape, 1, device=z.device)
+        weights = torch.ones(*shape, 1, dtype=torch.float32, device=z.device)
         return BottleneckOutput(z, codes, weights, z.new_zeros(()), {})
 
     @property
@@ -274,6 +305,13 @@ class IdentityBottleneck(Bottleneck):
             RuntimeError: always, also from `lookup`.
         """
         raise RuntimeError("A bottleneck of `vq_kind` 'identity' has no codebook.")
+
+
+def in_float32(module: nn.Module) -> torch.autocast:
+    """Returns a context without autocast on a module's device."""
+    tensors = chain(module.buffers(), module.parameters())
+    device = next((tensor.device.type for tensor in tensors), "cpu")
+    return torch.autocast(device, enabled=False)
 
 
 def _keep_dtype(before: Tensor, after: Tensor) -> Tensor:
@@ -295,6 +333,10 @@ def _check_shapes(z_e: Tensor, mask: Tensor | None, width: int) -> None:
         raise ValueError(
             f"`z_e` must be of shape (B, L, {width}), "
             f"but is of shape {tuple(z_e.shape)} instead."
+        )
+    if not z_e.is_floating_point():
+        raise ValueError(
+            f"`z_e` must be of a floating-point type, but is {z_e.dtype} instead."
         )
     if mask is not None and mask.dtype != torch.bool:
         raise ValueError(f"`mask` must be of bool type, but is {mask.dtype} instead.")

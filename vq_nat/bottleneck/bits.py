@@ -71,6 +71,7 @@ class BitBottleneck(LearnedBottleneck):
         Shape:
             codes (B, L, G) → (B, L, C).
         """
+        self.check_codes(codes)
         bits = codes_to_bits(codes.flatten(0, 1).t(), self.num_bits)  # (G, N, log2 K)
         with torch.autocast(codes.device.type, enabled=False):
             shown = join_slices(self.show_bits(bits))

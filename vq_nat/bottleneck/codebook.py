@@ -61,7 +61,9 @@ def sums_of_codes(counts: Tensor, codes: Tensor, epsilon: float) -> Tensor:
 
 def random_codes(config: BottleneckConfig, code_width: int) -> Tensor:
     """Draws Gaussian codes of length about 1. Shape: (G, K, D)."""
-    codes = torch.randn(config.vq_slices, config.vq_num_codes, code_width)
+    codes = torch.randn(
+        config.vq_slices, config.vq_num_codes, code_width, dtype=torch.float32
+    )
     return codes / math.sqrt(code_width)
 
 
@@ -107,11 +109,15 @@ class Codebook(nn.Module):
         self.code_width = code_width
         shape = (config.vq_slices, config.vq_num_codes)
         # One vector each to begin with: N = S = 0 would throw unused codes to 0.
-        self.register_buffer("ema_counts", torch.ones(shape))
+        self.register_buffer("ema_counts", torch.ones(shape, dtype=torch.float32))
         self.register_buffer("idle", torch.zeros(shape, dtype=torch.long))
-        self.register_buffer("distance_scale", torch.zeros(shape[0]))
-        self._register_sums("counts", torch.zeros(shape))
-        self._register_sums("second_distances", torch.zeros(shape[0]))
+        self.register_buffer(
+            "distance_scale", torch.zeros(shape[0], dtype=torch.float32)
+        )
+        self._register_sums("counts", torch.zeros(shape, dtype=torch.float32))
+        self._register_sums(
+            "second_distances", torch.zeros(shape[0], dtype=torch.float32)
+        )
         self.use = CodeUse(config.vq_slices, num_codes=config.vq_num_codes)
         self._window: list[Tensor] = []  # this update's vectors, for restarts
 

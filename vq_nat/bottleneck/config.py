@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .members import MEMBERS
-from .validity import one_of, read_options, require
+from .validity import of_its_type, one_of, read_options, require
 
 ASSIGNMENTS = ("hard", "soft")
 UPDATES = ("ema", "gradient", "linear")
@@ -244,8 +244,11 @@ class BottleneckConfig:
             width: width C of the vectors that will be quantized.
 
         Raises:
-            ValueError: if an option is out of its range; the sentence names it.
+            ValueError: if an option is of another type or out of its range; the
+                sentence names it.
         """
+        for option in fields(BottleneckConfig):
+            of_its_type(option.name, getattr(self, option.name), option.default)
         member = MEMBERS.get(self.vq_kind)
         self._validate_choices(member.can_add_slices)
         self._validate_sizes(width)

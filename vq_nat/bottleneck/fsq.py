@@ -118,6 +118,7 @@ class FiniteScalarQuantization(LearnedBottleneck):
         Shape:
             codes (B, L, G) → (B, L, C).
         """
+        self.check_codes(codes)
         numbers = self._to_numbers(codes.flatten(0, 1).t())  # (G, N, d)
         with torch.autocast(codes.device.type, enabled=False):
             return self._show(numbers).view(*codes.shape[:2], self.width)

@@ -31,7 +31,9 @@ class LinearCodebook(Codebook):
     def __init__(self, config: BottleneckConfig, code_width: int) -> None:
         super().__init__(config, code_width)
         bound = 1 / math.sqrt(code_width)
-        basis = torch.empty(config.vq_slices, code_width, code_width)
+        basis = torch.empty(
+            config.vq_slices, code_width, code_width, dtype=torch.float32
+        )
         self.basis = nn.Parameter(basis.uniform_(-bound, bound))
         self.register_buffer("points", random_codes(config, code_width))
 

@@ -18,6 +18,8 @@ from torch import Tensor
 
 from .assign import posterior, squared_distances
 
+IMPOSSIBLE = -1e4  # what log 0 counts as: 0 times -inf is no number
+
 
 class Prior(NamedTuple):
     """What is known of the codes of a batch before the vectors are seen."""
@@ -34,7 +36,7 @@ class Prior(NamedTuple):
 
 def slice_first(prior: Prior, mask: Tensor | None) -> Prior:
     """Takes the real positions: log_probs (B, L, G, K) → (G, N, K)."""
-    rows = prior.log_probs.detach().float()
+    rows = prior.log_probs.detach().float().clamp(min=IMPOSSIBLE)
     rows = rows.flatten(0, 1) if mask is None else rows[mask]
     return prior._replace(log_probs=rows.transpose(0, 1))
 

@@ -1,6 +1,7 @@
 """Owns how options are refused: one sentence that names the option and its value."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 
 Option = int | float | str  # of a kind from outside the package
 
@@ -43,6 +44,27 @@ def read_options(text: str, defaults: Mapping[str, Option]) -> dict[str, Option]
             sentence = f"`{name}` of `vq_options` must be of type {kind.__name__}"
             raise ValueError(f"{sentence}, but is {value!r} instead.") from None
     return options
+
+
+KINDS: dict[type, tuple[type, str]] = {  # of a default: what is one, how it is called
+    bool: (bool, "True or False"),
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    str: (str, "a text"),
+}
+
+
+def of_its_type(name: str, value: object, default: object) -> None:
+    """Refuses a value that is not of the type that an option's default has.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if type(default) not in KINDS:
+        return
+    kind, called = KINDS[type(default)]
+    fits = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
+    require(fits, f"`{name}` must be {called}", repr(value))
 
 
 def one_of(name: str, value: str, choices: Sequence[str]) -> None:

@@ -101,6 +101,7 @@ class VectorQuantizer(Bottleneck):
         Shape:
             codes (B, L, G) → (B, L, C).
         """
+        self.check_codes(codes)
         with torch.autocast(codes.device.type, enabled=False):
             vectors = self.space.place(self.table.look_up(codes.flatten(0, 1)))
             shown = self.space.leave(self.space.merge(vectors))

@@ -38,7 +38,7 @@ class CodeUse(nn.Module):
 
     def __init__(self, num_slices: int, *, num_codes: int) -> None:
         super().__init__()
-        counts = torch.zeros(num_slices, num_codes)
+        counts = torch.zeros(num_slices, num_codes, dtype=torch.float32)
         self.register_buffer("counts", counts, persistent=False)
         self.register_buffer("idle", counts.long())
         self.register_buffer("updates", torch.tensor(0))

@@ -57,8 +57,12 @@ class Draws(NamedTuple):
     def dense(self) -> Tensor:
         """Writes out all w_ij. Shape: (N, G, K) float32."""
         codes = self.codes.transpose(0, 1)  # (N, G, M)
-        weights = torch.zeros(*codes.shape[:2], self.num_codes, device=codes.device)
-        share = torch.tensor(1 / codes.shape[-1], device=codes.device)
+        weights = torch.zeros(
+            *codes.shape[:2], self.num_codes, dtype=torch.float32, device=codes.device
+        )
+        share = torch.tensor(
+            1 / codes.shape[-1], dtype=torch.float32, device=codes.device
+        )
         return weights.scatter_add_(-1, codes, share.expand_as(codes))
 
     def _rows(self) -> Tensor:

@@ -32,10 +32,11 @@ from .decoding.flags import (
     read_flags,
     refuse_ignored,
     settle_beam,
+    settle_passes,
 )
 from .decoding.generator import IterativeLatentGenerator
 from .decoding.references import ReferenceScorer
-from .flow import Candidate, LatentModel, device_of, is_latent
+from .flow import Candidate, LatentModel, device_of, is_latent, reads_source
 from .validation import BleuByLanguage
 
 Generator: TypeAlias = Union[
@@ -101,6 +102,7 @@ class DiscreteLatentTranslationTask(
         if not is_latent(models[0]):
             return super().build_generator(models, args, *rest, **options)
         refuse_ignored(args, OF_LATENT_MODELS, "a parallel decoder")
+        settle_passes(args, serves=self._can_refine(models[0], args))
         asked = read_flags(args, self.cfg)
         settle_beam(args, asked.candidates)
         if getattr(args, "score_reference", False):
@@ -108,6 +110,13 @@ class DiscreteLatentTranslationTask(
         refuse_more(getattr(args, "nbest", 1), candidates=asked.candidates)
         with named_as_flags():
             return build_generator(asked, models, self.target_dictionary)
+
+    def _can_refine(self, model: LatentModel, args: Given) -> bool:
+        """Tells whether passes may follow the first one."""
+        if reads_source(model):
+            return False
+        mode = getattr(args, "refinement", None) or self.cfg.refinement
+        return model.sees_words or mode == "latent"
 
     def valid_step(
         self,

@@ -47,6 +47,55 @@ def test_autocast_changes_nothing(
         assert a.dtype == torch.float32 and torch.equal(a, b)
 
 
+def test_autocast_does_not_change_the_first_codebook(make: Make) -> None:
+    """Its clusters are found in the M-step, which a training loop may autocast."""
+    start = make(num_codes=64, init="data", assign="hard").train()
+    z_e, codebooks = torch.randn(1, 512, 8), []
+    for enabled in (False, True):
+        bottleneck = deepcopy(start)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            bottleneck(z_e)
+            bottleneck.m_step()
+        codebooks.append(bottleneck.codebook)
+    assert codebooks[0].equal(codebooks[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("assign", ["hard", "soft"])
+def test_torch_s_default_type_is_not_the_codebook_s(
+    make: Make, assign: str, dtype: torch.dtype
+) -> None:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        bottleneck = make(assign=assign)
+        out = bottleneck(torch.randn(2, 3, 8, dtype=torch.float32))
+        bottleneck.m_step()
+    finally:
+        torch.set_default_dtype(before)
+    assert out.quantized.dtype == bottleneck.codebook.dtype == torch.float32
+
+
+@every_member
+def test_codes_that_are_none_are_refused(make: Make, options: dict[str, Any]) -> None:
+    if options.get("kind") == "identity":
+        return
+    bottleneck = make(**options)
+    shape, most = (1, 2, bottleneck.num_slices), bottleneck.num_codes - 1
+    assert bottleneck.lookup(torch.full(shape, most)).shape == (1, 2, 8)
+    for code in (-1, most + 1):
+        with pytest.raises(ValueError, match=f"`codes` must be from 0 to {most}, but"):
+            bottleneck.lookup(torch.full(shape, code))
+    with pytest.raises(ValueError, match="`codes` must be of shape .B, L, "):
+        bottleneck.lookup(torch.zeros(1, 2, shape[2] + 1, dtype=torch.long))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.complex64])
+def test_vectors_are_floating_point(make: Make, dtype: torch.dtype) -> None:
+    with pytest.raises(ValueError, match="`z_e` must be of a floating-point type, but"):
+        make()(torch.zeros(1, 2, 8).to(dtype))
+
+
 @every_member
 def test_inputs_of_less_precision_are_taken(
     make: Make, options: dict[str, Any]

@@ -26,6 +26,10 @@ def test_every_field_can_become_a_flag() -> None:
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"vq_num_samples": 2.5}, "`vq_num_samples` must be a whole number, but is 2.5"),
+    ({"vq_num_samples": True}, "`vq_num_samples` must be a whole number, but is True"),
+    ({"vq_decay": "0.9"}, "`vq_decay` must be a number, but is '0.9'"),
+    ({"vq_kind": 3}, "`vq_kind` must be a text, but is 3"),
     (
         {"vq_kind": "em"},
         "`vq_kind` must be one of 'fsq', 'gumbel', 'identity', 'lfq', 'semhash', "

@@ -39,6 +39,18 @@ def test_a_prior_that_says_nothing_changes_nothing(assign, even) -> None:
     torch.testing.assert_close(outs[1].loss, outs[0].loss)
 
 
+@pytest.mark.parametrize(("weight", "rate"), [(0.0, 1.0), (1.0, 0.0), (1.0, 1.0)])
+def test_a_code_may_be_impossible(weight, rate) -> None:
+    """Of probability 0, whose logarithm is no number to multiply by 0."""
+    z, mask, _ = batch()
+    log_probs = torch.full((3, 5, 1, CODES), -math.inf)
+    log_probs[..., 2] = 0.0
+    out = make(vq_num_samples=0)(z, mask, Prior(log_probs, weight, rate))
+    assert out.loss.isfinite()
+    if weight:
+        assert (out.codes[mask] == 2).all()
+
+
 @pytest.mark.parametrize("slices", [1, 2])
 def test_the_posterior_is_distance_and_prior(slices) -> None:
     z, mask, log_probs = batch(slices)

@@ -138,3 +138,18 @@ def settle_beam(args: Given, candidates: int) -> None:
         )
     if beam is not None:
         args.beam = candidates
+
+
+def settle_passes(args: Given, *, serves: bool) -> None:
+    """Takes fairseq's default number of passes for none where there can be none.
+
+    Its default of 10 cannot be told from a 10 that was asked for; any other number is
+    left to who refuses it.
+
+    Args:
+        args: fairseq's generation options, or some of them.
+        serves: whether the model can improve its own output.
+    """
+    name = "iter_decode_max_iter"
+    if not serves and getattr(args, name, None) == DEFAULTS[name]:
+        setattr(args, name, 0)

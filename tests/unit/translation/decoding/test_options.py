@@ -31,6 +31,7 @@ from vq_nat.translation.decoding.flags import (
     read_flags,
     refuse_ignored,
     settle_beam,
+    settle_passes,
     write_flags,
 )
 from vq_nat.translation.decoding.lengths import LengthRule
@@ -258,6 +259,14 @@ def test_the_beam_that_fairseq_reports_is_that_of_the_candidates() -> None:
         ValueError, match="`beam` must be left out, or be .*3.*is 4 ins"
     ):
         settle_beam(GenerationConfig(beam=4), 3)
+
+
+def test_passes_that_nobody_asked_for_are_none_where_there_can_be_none() -> None:
+    """fairseq's default is 10; another number was asked for, and is refused later."""
+    for passes, serves, left in ((10, False, 0), (10, True, 10), (9, False, 9)):
+        args = GenerationConfig(iter_decode_max_iter=passes)
+        settle_passes(args, serves=serves)
+        assert args.iter_decode_max_iter == left
 
 
 @pytest.mark.parametrize(
