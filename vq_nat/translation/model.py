@@ -243,7 +243,7 @@ class VQEMTransformer(OneArchitecture, BaseFairseqModel):
             **self.word_outputs(latents, source, words),
             code_logits=code_logits,
             code_targets=code_targets,
-            code_count=int(z_e.mask.sum()) + len(words),
+            code_count=int(z_e.mask.sum() + z_e.mask.any(dim=1).sum()),  # and the ends
             bottleneck=bottleneck,
             latent_count=int(z_e.mask.sum()),
             updates=self.num_updates,

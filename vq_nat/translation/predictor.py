@@ -281,11 +281,12 @@ def soft_targets(weights: Tensor, mask: Tensor, end: int) -> Tensor:
         end: the end-of-codes symbol, of slice 0.
 
     Returns:
-        (B, L + 1, G, K + 1), zero rows where nothing is to be predicted.
+        (B, L + 1, G, K + 1), zero rows where nothing is to be predicted: a sequence of
+        padding alone has no end either.
     """
     batch, length, slices, codes = weights.shape
     targets = weights.new_zeros(batch, length + 1, slices, codes + 1)
     targets[:, :-1, :, :-1] = weights.detach() * mask[:, :, None, None]
-    rows = torch.arange(batch, device=mask.device)
-    targets[rows, mask.sum(dim=1), 0, end] = 1.0
+    rows, lengths = torch.arange(batch, device=mask.device), mask.sum(dim=1)
+    targets[rows, lengths, 0, end] = lengths.gt(0).to(targets.dtype)
     return targets

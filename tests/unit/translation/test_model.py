@@ -84,6 +84,17 @@ def test_padding_touches_no_gradient_and_no_statistic(make_model, make_batch, re
     torch.testing.assert_close(padded_codebook, codebook)
 
 
+def test_a_target_of_padding_alone_counts_for_nothing(make_model, make_batch) -> None:
+    model, words = make_model().eval(), make_batch([9, 4, 6])
+    outs = [
+        model(rows, torch.ones(len(rows)), None, target=rows)
+        for rows in (words, torch.cat([words, torch.full_like(words[:1], model.pad)]))
+    ]
+    assert outs[1].code_count == outs[0].code_count
+    assert outs[1].code_targets.sum() == outs[0].code_targets.sum()
+    torch.testing.assert_close(outs[1].word_logits, outs[0].word_logits)
+
+
 def test_loss_of_a_batch_is_the_sum_of_its_sentences(model, make_batch) -> None:
     source, target = make_batch([9, 4, 6]), make_batch([17, 3, 8])
     out = model(source, target=target)
