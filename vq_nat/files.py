@@ -195,6 +195,7 @@ def new_folder(out: Path) -> Iterator[Path]:
             yield folder
             folder.rename(out)
     except OSError as error:
-        # A write that fails does not know its file.
-        error.filename = error.filename or str(out)
+        # A write that fails does not know its file; a sentence of ours has no number.
+        if error.errno is not None:
+            error.filename = error.filename or str(out)
         raise

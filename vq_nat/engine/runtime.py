@@ -50,7 +50,7 @@ LATENT = {
     "max_length_ratio": "max_length_ratio",
 }
 # Of what a latent model is asked for, what its verifying teacher is asked for as well.
-VERIFYING = ("max_len_a", "max_len_b", "threads")
+VERIFYING = ("max_len_a", "max_len_b", "min_length", "threads")
 AUTOREGRESSIVE = {**SHARED, "beam": "width", "min_len": "min_length"}
 
 

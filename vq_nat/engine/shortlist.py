@@ -23,7 +23,8 @@ def read_shortlist(path: Path, source: Vocabulary, target: Vocabulary) -> Any:
 
     Raises:
         FileNotFoundError: if there is none.
-        BadFile: if a line is none, or has a word that a dictionary does not have.
+        BadFile: if a line is none, or has a word that a dictionary does not have, or
+            if no word is always allowed: a source without known words would have none.
     """
     words: dict[int, list[int]] = {}
     always: list[int] = []
@@ -37,6 +38,11 @@ def read_shortlist(path: Path, source: Vocabulary, target: Vocabulary) -> Any:
             always += numbers
         else:
             words.setdefault(number_of(word, source, where), []).extend(numbers)
+    if not always:
+        raise BadFile(
+            f"{path} must have a line without a word of the source, of the words that "
+            "are always allowed, but has none."
+        )
     return lexicon_of(words, always, sources=len(source), targets=len(target))
 
 

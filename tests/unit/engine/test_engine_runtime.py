@@ -119,6 +119,18 @@ def test_a_teacher_verifies(
             assert h.score == pytest.approx(other.score * len(h.tokens), rel=1e-4)
 
 
+def test_a_verifying_teacher_writes_as_many_words_as_are_asked_for(
+    build_latent: Any, teacher_of: Any, exported: Any
+) -> None:
+    student = exported(build_latent())
+    judge = exported(teacher_of(True), name="teacher")
+    bounds = {"min_len": 9, "max_len_b": 12}
+    ours = vq_nat.load(student, teacher=judge, verify=True, **bounds)
+    wanted = vq_nat.load(judge, **bounds).hypotheses(TEXTS)
+    assert [h.tokens for h in ours.hypotheses(TEXTS)] == [h.tokens for h in wanted]
+    assert any(len(h.tokens) > 9 for h in wanted)
+
+
 def test_the_engine_verifies_as_torch_does(
     build_latent: Any, teacher_of: Any, exported: Any, by_torch: Any
 ) -> None:
@@ -294,6 +306,8 @@ def test_a_shortlist_bounds_the_words(
         ("\ta\n\tb no\n", "line 2 of .* words of the model's dictionaries, but has"),
         ("no\ta\n", "line 1 of .* must have words of the model's dictionaries, but"),
         (None, "words.txt does not exist"),
+        ("", "must have a line without a word of the source, of the words that are"),
+        ("a\tb\n", "always allowed, but has none."),
     ],
 )
 def test_shortlists_of_others_are_refused(

@@ -158,17 +158,17 @@ class Verifier:
         """
         logp = logits.log_softmax(dim=-1)
         logp[..., self.pad] = -inf
+        ends = logp[..., self.eos].clone()
         logp[:, : self.lengths.shortest, self.eos] = -inf
-        for row, words in zip(logp, most):
+        for row, words, end in zip(logp, most, ends):
             if len(row) > words:
-                end = row[words, self.eos].clone()
                 row[words] = -inf
-                row[words, self.eos] = end
+                row[words, self.eos] = end[words]
         return logp
 
     def _beginnings(self, logp: Tensor, words: Tensor) -> list[int]:
         """Counts the first words of each row that pass. Shape: (R, T, V), (R, T)."""
-        best = logp.topk(self.tolerance.best, dim=-1)
+        best = logp.topk(min(self.tolerance.best, logp.size(-1)), dim=-1)
         passes = best.indices.eq(words.unsqueeze(-1))
         passes &= best.values >= best.values[..., :1] - self.tolerance.margin
         return passes.any(dim=-1).int().cumprod(dim=1).sum(dim=1).tolist()

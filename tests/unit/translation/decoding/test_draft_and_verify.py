@@ -67,6 +67,28 @@ def test_the_lengths_are_those_that_are_asked_for(
         assert [one.tokens.tolist() for one in verified] == expected
 
 
+def test_a_tolerance_of_more_than_all_words_passes_any(
+    teacher, dictionary, make_batch
+) -> None:
+    source, drafts = make_batch([9, 4]), random_drafts(2)
+    tolerance = Tolerance(best=len(dictionary) + 1)
+    for one in Verifier(teacher, dictionary, tolerance=tolerance).verify(
+        source, drafts
+    ):
+        assert one.scores.isfinite().all()
+
+
+def test_an_end_that_must_follow_has_its_own_score(
+    teacher, dictionary, make_batch
+) -> None:
+    """Bounds that contradict each other: the upper one holds."""
+    source, rule = make_batch([9, 4]), LengthRule(0.0, 3, shortest=5)
+    verifier = Verifier(teacher, dictionary, lengths=rule)
+    for one in verifier.verify(source, random_drafts(2)):
+        assert len(one.tokens) == 4
+        assert one.scores.isfinite().all()
+
+
 def test_no_output_is_shorter_than_asked_for(teacher, dictionary, make_batch) -> None:
     words = torch.nn.Linear(32, len(dictionary))
     words.bias.data[EOS] = 100.0  # it would end at once

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vq_nat.files import BadFile
+from vq_nat.files import BadFile, new_folder
 from vq_nat.translation.decoding.ancestral import ancestral
 from vq_nat.translation.decoding.generator import IterativeLatentGenerator
 from vq_nat.translation.decoding.limits import GREEDY, CodeBounds, SearchOptions
@@ -156,6 +156,17 @@ def test_export_refuses_an_existing_folder_and_a_model_without_codes(
         with pytest.raises(ValueError, match="only models with latent codes"):
             export(model, dictionaries, prepared, tmp_path / "out")
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_the_sentence_about_what_is_missing_is_kept(tmp_path: Path) -> None:
+    """A write that fails is told with its file; an error of ours says it all."""
+    for error, told in (
+        (FileNotFoundError("nosuch does not exist."), "nosuch does not exist."),
+        (OSError(28, "No space left"), f"[Errno 28] No space left: '{tmp_path}/new'"),
+    ):
+        with pytest.raises(OSError) as caught, new_folder(tmp_path / "new"):
+            raise error
+        assert str(caught.value) == told
 
 
 def test_each_attention_is_one_operator(pair, tmp_path):
