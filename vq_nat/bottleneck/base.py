@@ -160,7 +160,7 @@ class Bottleneck(nn.Module):
             ValueError: if the shape is another one, or a code is not among the K.
         """
         codebook = self.codebook
-        self.check_codes(codes, in_batch=codes.dim() == 3)
+        self.check_codes(codes, in_batch=False)
         vectors = look_up(codebook, codes)
         if self.adds_slices:
             return vectors.unflatten(-1, (self.num_slices, -1)).sum(-2)

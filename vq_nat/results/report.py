@@ -274,8 +274,8 @@ def speed_notes(rows: list[Row]) -> list[str]:
 def baselines(rows: list[Row]) -> str:
     """Says what speed-ups are against."""
     has_runtime = any(row["system"] == CTRANSLATE2 for row in rows)
-    parts = ". ", OF_RUNTIME, "; ", NO_RUNTIME
-    return f"{SPEED_UPS} {OF_FAIRSEQ}{''.join(parts[:2] if has_runtime else parts[2:])}"
+    rest = f". {OF_RUNTIME}" if has_runtime else f"; {NO_RUNTIME}"
+    return f"{SPEED_UPS} {OF_FAIRSEQ}{rest}"
 
 
 # -------------------------------------------------------------------------- the README

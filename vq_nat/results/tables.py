@@ -37,15 +37,20 @@ def text_or_nothing(value: object) -> str:
     return NOTHING if value is None else str(value)
 
 
+def digits_of(time: float) -> int:
+    """Returns how many decimals milliseconds have: below 1 one more."""
+    return 1 if time >= 1 else 2
+
+
 def milliseconds(time: float) -> str:
-    """Writes milliseconds, below 1 with two digits that count."""
-    return f"{time:.{1 if time >= 1 else 2}f}"
+    """Writes milliseconds."""
+    return number(time, digits_of(time))
 
 
 def median_and_p90(spread: Spread) -> str:
     """Writes milliseconds: median and 90th percentile, alike."""
-    digits = 1 if spread["median"] >= 1 else 2
-    return f"{spread['median']:.{digits}f} ({spread['p90']:.{digits}f})"
+    digits = digits_of(spread["median"])
+    return f"{number(spread['median'], digits)} ({number(spread['p90'], digits)})"
 
 
 def times(ratio: float | None) -> str:

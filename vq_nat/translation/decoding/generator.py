@@ -34,10 +34,12 @@ from .drafts import (
     cut_off,
     differs,
     fit,
+    most_likely,
     put_draft,
     take_draft,
     within,
 )
+from .drafts import largest as largest
 from .gumbel import sentence_keys
 from .lengths import LengthRule
 from .limits import GREEDY, SearchOptions
@@ -263,10 +265,10 @@ class IterativeLatentGenerator:
         if is_aligned(model):
             return self._aligned(logits, logp, decoded.mask, source)
         logits[..., self.bos] = -float("inf")
-        given = given_places(model, latents)
-        self.lengths.keep_open(logits, [self.eos, self.pad], given)
-        tokens = largest(logits)
-        scores = logp.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+        if self.lengths.shortest > 1:
+            given = given_places(model, latents)
+            self.lengths.keep_open(logits, [self.eos, self.pad], given)
+        tokens, scores = most_likely(logits, logp)
         guess = WordGuess(tokens, scores, logp[..., self.eos], decoded.mask)
         return self._bounded(within(guess, guess.mask, self.pad), source)
 
@@ -275,8 +277,7 @@ class IterativeLatentGenerator:
     ) -> WordGuess:
         """Returns the words of the best path, see `collapse`."""
         logits[..., self.pad] = -float("inf")
-        tokens = largest(logits)
-        scores = logp.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+        tokens, scores = most_likely(logits, logp)
         guess = WordGuess(tokens, scores, torch.zeros_like(scores), mask)
         return self._bounded(collapse(guess, pad=self.pad, eos=self.eos), source)
 
@@ -390,11 +391,3 @@ def different(rows: list[Candidate]) -> list[Candidate]:
         best = row if same is None or row.score > same.score else same
         kept[key] = best._replace(copies=1 if same is None else same.copies + 1)
     return list(kept.values())
-
-
-def largest(logits: Tensor) -> Tensor:
-    """Tells where the last dimension is largest. Shape: (…, V) → (…)."""
-    if logits.device.type != "cpu":
-        return logits.argmax(dim=-1)
-    # numpy's search is vectorised: an eighth of torch's time.
-    return torch.from_numpy(logits.detach().numpy().argmax(axis=-1))

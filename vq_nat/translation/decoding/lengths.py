@@ -58,13 +58,12 @@ class LengthRule(NamedTuple):
             ends: what may stand at no place before.
             given: (B, T) bool, places whose words codes are; None = there are none.
         """
-        if self.shortest > 1:
-            early = logits[:, : self.shortest]
-            if given is None:
-                early[..., ends] = -torch.inf
-            else:
-                free = ~given[:, : self.shortest, None]
-                early[..., ends] = early[..., ends].masked_fill(free, -torch.inf)
+        early = logits[:, : self.shortest]
+        if given is None:
+            early[..., ends] = -torch.inf
+        else:
+            free = ~given[:, : self.shortest, None]
+            early[..., ends] = early[..., ends].masked_fill(free, -torch.inf)
 
     def _most(self, lengths: Tensor) -> Tensor:
         most = lengths * self.a + self.b
