@@ -180,6 +180,7 @@ class TextDoor:
             ValueError: if the model has no codes, or cannot have those that are given.
         """
         lines = list(checked(sentences, batch_size))
+        check_whole_number("rivals", rivals, 0)
         if not self.has_codes:
             raise ValueError("the model must have codes, but has none.")
         if not self.has_places:
@@ -321,19 +322,51 @@ def checked(sentences: Iterable[str], batch_size: int) -> Iterator[str]:
     """Returns the sentences, each of which is looked at when it is reached.
 
     Raises:
-        ValueError: if they are one string, whose letters would be translated, if one
-            is no string, or batches have no size.
+        ValueError: if they are one string, whose letters would be translated, or no
+            list at all, if one is no string, or batches have no size.
     """
     if isinstance(sentences, str):
         raise ValueError(
             "`sentences` must be a list of strings, but is a string instead: put it "
             "into a list."
         )
-    if batch_size < 1:
+    if not isinstance(sentences, Iterable):
+        kind = type(sentences).__name__
         raise ValueError(
-            f"`batch_size` must be at least 1, but is {batch_size} instead."
+            f"`sentences` must be a list of strings, but is of type {kind} instead."
         )
+    check_whole_number("batch_size", batch_size, 1)
     return map(string, sentences, count(1))
+
+
+def check_whole_number(name: str, value: object, least: int) -> None:
+    """Refuses what is no whole number, or too small.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(
+            f"`{name}` must be a whole number, at least {least}, but is {value!r} "
+            "instead."
+        )
+
+
+def refuse_beyond(min_len: int, positions: int) -> None:
+    """Refuses a least number of words for which a model has no positions.
+
+    Args:
+        min_len: of an autoregressive model's options.
+        positions: of its decoder, the end of sentence included.
+
+    Raises:
+        ValueError: saying how many it has.
+    """
+    if min_len > positions - 1:
+        raise ValueError(
+            f"`min_len` must be at most {positions - 1} for this model, but is "
+            f"{min_len} instead."
+        )
 
 
 def string(sentence: str, number: int) -> str:

@@ -25,8 +25,8 @@ from examples.lib.layers import (
     read_layers,
     settled,
 )
-from examples.lib.trainings import START
 from examples.lib.trainings import TEACHER as CHECKPOINT_OF_TEACHER
+from examples.paper_table.starts import chain_of, refuse_wrong_starts, seed_of_start
 from vq_nat.bench.conditions import Clock, Conditions
 from vq_nat.files import reading
 
@@ -218,8 +218,7 @@ def _read_table(path: Path) -> Table:
         rows = {name: rows[name] for name in keys["only"]}
     used = {TEACHER, *(row.model for row in rows.values())}
     used |= {row.judge for row in rows.values() if row.judge is not None}
-    starts = [models[one].start for one in used if one in models]
-    used |= {start for start in starts if start is not None}
+    used |= {n for one in used if one in models for n in chain_of(models, one)}
     measure, corpus = settled(keys["measure"]), settled(keys["corpus"])
     table = Table(
         corpus=corpus,
@@ -316,36 +315,6 @@ def refuse_missing_mono(table: Table, path: Path) -> None:
                 f"{path} must name files as `mono`, as the model `{model.name}` is "
                 "trained on their translations, but names none."
             )
-
-
-def refuse_wrong_starts(table: Table) -> None:
-    """Refuses a model that goes on from none, from itself, or without saying how.
-
-    Raises:
-        UserError: naming it.
-    """
-    for model in table.models.values():
-        named = START in model.flags.values()
-        if named != (model.start is not None):
-            raise UserError(
-                f"The model `{model.name}` must have both `start` and a flag that is "
-                f"{START}, or neither, but has one of them."
-            )
-        if model.start is None:
-            continue
-        what = f"`start` of the model `{model.name}`"
-        others = [name for name, one in table.models.items() if one.start is None]
-        require_one_of(what, model.start, others)
-        own: list[int | None] = [*model.seeds] or [None]  # the one among the flags
-        known = table.models[model.start].seeds
-        for seed in own if known else []:
-            require_one_of(f"A seed of {what}", seed, known)
-
-
-def seed_of_start(table: Table, model: Model, seed: int | None) -> int | None:
-    """Returns which seed of another model a training goes on from."""
-    listed = model.start is not None and table.models[model.start].seeds
-    return seed if listed else None
 
 
 # --------------------------------------------------------------------------- dependence

@@ -19,9 +19,9 @@ from examples.paper_table.config import (
     Table,
     digest,
     row_config,
-    seed_of_start,
     training_config,
 )
+from examples.paper_table.starts import seed_of_start
 from vq_nat.writing import json_or_none
 
 KIND = "paper_table"  # of the rows, so that other tables leave them alone
@@ -282,6 +282,12 @@ def start_of(plan: TablePlan, job: TrainingJob) -> TrainingJob | None:
     return TrainingJob(plan.table.models[job.model.start], seed)
 
 
+def begun_before(plan: TablePlan, job: TrainingJob) -> list[TrainingJob]:
+    """Returns the trainings that one goes on from, each behind what it goes on from."""
+    start = start_of(plan, job)
+    return [] if start is None else [*begun_before(plan, start), start]
+
+
 def begun_from(plan: TablePlan, job: TrainingJob) -> Path | None:
     """Returns the checkpoint that a training goes on from."""
     start = start_of(plan, job)
@@ -290,12 +296,7 @@ def begun_from(plan: TablePlan, job: TrainingJob) -> Path | None:
 
 def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[TrainingJob]:
     """Lists the trainings of some rows, each once, none before what it needs."""
-    jobs = [
-        job
-        for unit in units
-        for job in (start_of(plan, unit.job), unit.job)
-        if job is not None
-    ]
+    jobs = [job for unit in units for job in (*begun_before(plan, unit.job), unit.job)]
     judges = [judge_of(plan, unit) for unit in units]
     jobs += [judge for judge in judges if judge is not None]
     if any(needs_teacher(unit) for unit in units):

@@ -42,6 +42,26 @@ def gone(pids: list[int], patience: float = 10.0) -> bool:
     return not any(map(alive, pids))
 
 
+def test_a_block_that_sigterm_ends_leaves_nothing_behind(tmp_path: Path) -> None:
+    code = (
+        "import time; from pathlib import Path; "
+        "from vq_nat.files import new_folder; "
+        "from vq_nat.processes import ended_in_order\n"
+        "with ended_in_order(), new_folder(Path('out')):\n"
+        "    print('in', flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert child.stdout is not None and child.stdout.readline() == b"in\n"
+    child.terminate()
+    assert child.wait(timeout=30) != 0
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_nothing_outlives_its_parent(how: signal.Signals) -> None:

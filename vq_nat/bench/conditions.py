@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import inf
 from typing import Any, ClassVar, NamedTuple
 
-from ..engine import all_threads
+from ..engine import MOST_THREADS, all_threads
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,18 @@ class Clock:
 
     FORM: ClassVar[str] = 'BATCH:THREADS as in "8:1", with quotes'
 
+    MOST_THREADS: ClassVar[int] = MOST_THREADS
+
     batch_size: int = 1
     threads: int = 1
     device: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "threads"):
+        for name, most in (("batch_size", inf), ("threads", MOST_THREADS)):
             value = getattr(self, name)
-            if value < 0:
-                raise ValueError(f"`{name}` must be 0 or more, but is {value} instead.")
+            if not 0 <= value <= most:
+                bound = "0 or more" if most == inf else f"from 0 to {most}"
+                raise ValueError(f"`{name}` must be {bound}, but is {value} instead.")
 
     @classmethod
     def read(cls, text: str) -> Clock:

@@ -2,6 +2,8 @@
 
 import argparse
 
+from ..bench.conditions import Clock
+
 MOST_PORT = 65_535
 
 
@@ -19,6 +21,16 @@ def count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(
             f"must be a whole number, 0 or more, but is {text!r} instead"
+        )
+    return int(text)
+
+
+def threads(text: str) -> int:
+    """Parses a number of threads; torch ends the process where there are too many."""
+    most = Clock.MOST_THREADS
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from 1 to {most}, but is {text!r} instead"
         )
     return int(text)
 

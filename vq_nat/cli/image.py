@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .arguments import count, device, positive
+from .arguments import count, device, positive, threads
 
 
 def add_image_commands(commands: Any) -> None:
@@ -79,7 +79,7 @@ def add_report(actions: Any) -> None:
         help="TorchScript Inception (inception-2015-12-05.pt) for FID; nothing is "
         "downloaded",
     )
-    report.add_argument("--threads", type=positive, default=2, help="default: 2")
+    report.add_argument("--threads", type=threads, default=2, help="default: 2")
     report.set_defaults(run=run_report)
 
 

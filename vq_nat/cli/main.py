@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..extras import missing
+from ..processes import Ended, ended_in_order
 from .codes import add_codes_command
 from .diagnose import add_diagnose_command
 from .export import add_export_command
@@ -22,6 +23,7 @@ from .table import add_table_command
 from .translate import add_translate_command
 
 INTERRUPTED = 130  # as a shell says of a program that SIGINT has ended: 128 + 2
+ENDED = 143  # and that SIGTERM has: 128 + 15
 
 
 class SentenceParser(argparse.ArgumentParser):
@@ -65,14 +67,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code.
 
     Returns:
-        0; 2 with one sentence of what is wrong; 130 if the user interrupts it.
+        0; 2 with one sentence of what is wrong; 130 if the user interrupts it, 143 if
+        SIGTERM does.
     """
     options = build_parser().parse_args(arguments)
     # Before fairseq is imported, which would have all libraries tell what they do.
     logging.basicConfig(level=logging.WARNING)
     try:
-        options.run(options)
-        sys.stdout.flush()
+        with ended_in_order():
+            options.run(options)
+            if sys.stdout is not None:  # as Python has it where it is closed
+                sys.stdout.flush()
+    except Ended:
+        return ENDED
     except KeyboardInterrupt:
         print("vq-nat: interrupted.", file=sys.stderr)
         return INTERRUPTED

@@ -1,10 +1,11 @@
 """The command `vq-nat measure`: parses and calls; what it does is done in `bench`."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
-from .arguments import positive
+from .arguments import threads
 from .decoding import add_decoding, chosen
 
 
@@ -20,10 +21,16 @@ def add_measure_command(commands: Any) -> None:
         "--raw",
         type=Path,
         required=True,
-        help="folder with test.SOURCE and test.TARGET, in the checkpoint's languages",
+        help="folder with the test set, a file for each of the checkpoint's languages",
     )
     measure.add_argument("--corpus", required=True, help="name of the corpus")
-    measure.add_argument("--test-set", default="test", help="name of the test set")
+    measure.add_argument(
+        "--test-set",
+        default="test",
+        metavar="NAME",
+        help="NAME.SOURCE and NAME.TARGET are read, where there are none test.SOURCE "
+        "and test.TARGET (default: test)",
+    )
     measure.add_argument("--log", type=Path, help="fairseq's JSON log of the training")
     measure.add_argument(
         "--rows", type=Path, default=Path("rows"), help="where CORPUS/SYSTEM.json goes"
@@ -35,7 +42,7 @@ def add_measure_command(commands: Any) -> None:
 
 def add_conditions(measure: argparse.ArgumentParser) -> None:
     """Adds what runs the system, and what is timed."""
-    measure.add_argument("--threads", type=positive, default=2, help="default: 2")
+    measure.add_argument("--threads", type=threads, default=2, help="default: 2")
     measure.add_argument(
         "--clock",
         dest="clocks",
@@ -80,7 +87,9 @@ def run_measure(options: argparse.Namespace) -> None:
         measured_decoding(options),
     )
     languages = languages_of(options.checkpoint)
-    test_set = TestSet.read(options.raw, options.corpus, options.test_set, languages)
+    file = files_of(options.raw, options.test_set, languages[0])
+    names = options.corpus, options.test_set
+    test_set = TestSet.read(options.raw, *names, languages, file)
     conditions = Conditions(
         device=options.device,
         threads=options.threads,
@@ -90,6 +99,23 @@ def run_measure(options: argparse.Namespace) -> None:
     path = row_path(options.rows, options.corpus, options.system)
     row = measure_system(system, [test_set], conditions, beside=path)
     print(write_json(row, path))
+
+
+def files_of(raw: Path, name: str, language: str) -> str:
+    """Returns the name of a test set's files; says so if it is not its own.
+
+    Args:
+        raw: folder with the files.
+        name: of the test set.
+        language: of its sources.
+    """
+    if name == "test" or (raw / f"{name}.{language}").is_file():
+        return name
+    print(
+        f"vq-nat: {raw} has no {name}.{language}: test.{language} is read as {name}.",
+        file=sys.stderr,
+    )
+    return "test"
 
 
 def measured_decoding(options: argparse.Namespace) -> dict[str, Any]:

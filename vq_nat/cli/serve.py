@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .. import load
 from ..engine.folder import is_folder
 from ..translated import read_meanings
-from .arguments import port, positive
+from .arguments import port, positive, threads
 from .decoding import add_decoding, chosen, home
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def add_serve_command(commands: Any) -> None:
     )
     add("--codes", type=Path, metavar="FILE", help="codes.json of `vq-nat codes`")
     add("--teacher-beam", type=positive, default=1, metavar="N", help="default: 1")
-    add("--threads", type=positive, metavar="N", help="that compute (default: all)")
+    add("--threads", type=threads, metavar="N", help="that compute (default: all)")
     add_door(serve)
     add_bounds(serve)
     add_decoding(serve, {"teacher": TEACHER})

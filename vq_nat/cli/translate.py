@@ -76,6 +76,7 @@ def add_lines(translate: argparse.ArgumentParser) -> None:
 
 def run_translate(options: argparse.Namespace) -> None:
     """Translates standard input, a batch of lines at a time."""
+    refuse_closed()
     decoding = chosen(options)
     references = read_references(options.references)
     translator = load(
@@ -101,6 +102,17 @@ def run_translate(options: argparse.Namespace) -> None:
             f"{options.references} must have as many lines as the input ({done}), but "
             f"has {len(references)} instead."
         )
+
+
+def refuse_closed() -> None:
+    """Refuses to translate where nothing could be read or written.
+
+    Raises:
+        OSError: if standard input or output is closed.
+    """
+    for stream, word in ((sys.stdin, "input"), (sys.stdout, "output")):
+        if stream is None:  # as Python has it
+            raise OSError(f"standard {word} must be open, but is closed.")
 
 
 def line_counter() -> Any:

@@ -12,6 +12,7 @@ MISSING = (
     "The engine must be compiled, but is missing instead: install the package again "
     "with a C++17 compiler and pybind11 at hand."
 )
+MOST_THREADS = 1024  # that the engine starts; torch ends the process with many more
 
 
 def available() -> bool:

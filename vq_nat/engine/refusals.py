@@ -8,14 +8,20 @@ if TYPE_CHECKING:
     from ..translation.decoding.options import DecodingOptions
 
 MOST_CANDIDATES = 4096  # of a sentence
+MOST_PASSES = 1000
 
 
 def refuse_passes(passes: int, sees_words: bool) -> None:
-    """Refuses passes that a model has not learned.
+    """Refuses passes that a model has not learned, or too many.
 
     Raises:
-        ValueError: if there are any.
+        ValueError: saying what there may be.
     """
+    if passes > MOST_PASSES:
+        raise ValueError(
+            f"`passes` must be at most {MOST_PASSES} for an exported model, but is "
+            f"{passes} instead."
+        )
     if passes and not sees_words:
         raise ValueError(
             f"`passes` must be 0, but is {passes} instead: the model was trained "

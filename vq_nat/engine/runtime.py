@@ -12,8 +12,16 @@ from ..light import light_module
 from ..text.codec import IndexCodec, Limits
 from ..text.copying import dictionary_name
 from ..text.dictionary import Dictionary
-from ..translated import EMPTY, Asked, Hypothesis, TextDoor, in_pieces, join
-from . import all_threads, engine
+from ..translated import (
+    EMPTY,
+    Asked,
+    Hypothesis,
+    TextDoor,
+    in_pieces,
+    join,
+    refuse_beyond,
+)
+from . import MOST_THREADS, all_threads, engine
 from .folder import WEIGHTS, languages_of, read_description
 from .refusals import check_teacher, refuse_many, refuse_passes
 from .shortlist import read_shortlist
@@ -23,7 +31,6 @@ if TYPE_CHECKING:
 else:
     home = light_module("translation.decoding.options")
 
-MOST_THREADS = 1024  # that the engine starts
 # Options that mean the same to the engine, and what it calls them.
 SHARED = {
     "lenpen": "",  # see `length_penalty`
@@ -96,6 +103,7 @@ def load_folder(
     if decoding.get("autocast") == "auto":
         del decoding["autocast"]
     options = home.options_from(decoding)
+    refuse_threads(threads)
     for name, value, only in (("data", data, None), ("device", device, "cpu")):
         if value != only:
             raise ValueError(
@@ -330,6 +338,8 @@ class EngineTranslator(TextDoor):
         home.refuse_idle_temperature(options)
         refuse_passes(options.passes, self.sees_words)
         refuse_many(options, self.description, self.parallel)
+        if not self.parallel:
+            refuse_beyond(options.min_len, self.description["max_target"])
         settings = engine().Options()
         for name, own in names.items():
             if own:
@@ -342,6 +352,20 @@ class EngineTranslator(TextDoor):
             settings.length_ratio = options.length_ratio
         settings.guarded = self.parallel and not options.max_length_ratio
         return settings
+
+
+def refuse_threads(threads: int) -> None:
+    """Refuses a number of threads that the engine cannot start.
+
+    Raises:
+        ValueError: saying what there may be.
+    """
+    whole = isinstance(threads, int) and not isinstance(threads, bool)
+    if not (whole and 0 <= threads <= MOST_THREADS):
+        raise ValueError(
+            f"`threads` must be a whole number from 0 to {MOST_THREADS}, but is "
+            f"{threads!r} instead."
+        )
 
 
 def code_step(step: Any, codes: list[int]) -> CodeStep:

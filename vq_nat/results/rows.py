@@ -252,7 +252,17 @@ def at(row: Mapping[str, object], *names: str) -> Any:
 
 
 def row_path(folder: Path, corpus: str, system: str) -> Path:
-    """Returns where a row is kept."""
+    """Returns where a row is kept.
+
+    Raises:
+        ValueError: if a name would lead out of the folder.
+    """
+    for what, name in (("corpus", corpus), ("system", system)):
+        if Path(name).name != name or not name:
+            raise ValueError(
+                f"`{what}` must be a file's name, without folders, but is {name!r} "
+                "instead."
+            )
     return folder / corpus / f"{system}.json"
 
 

@@ -193,8 +193,8 @@ class Service:
             return self._explain(kind, items)
         if kind.what == "compare":
             return [self._compare(sentence, kind.passes) for sentence in items]
+        outputs = self.translator.translate(items, batch_size=self.limits.batch)
         if kind.alternatives == 0:
-            outputs = self.translator.translate(items, batch_size=self.limits.batch)
             return [[text] for text in outputs]
         asked = kind.alternatives + 1  # never less to choose from than for others
         ranks = self.translator.nbest(
@@ -202,7 +202,12 @@ class Service:
             batch_size=self.limits.batch,
             candidates=max(asked, self.translator.own_candidates),
         )
-        return [[h.text for h in rank[:asked]] for rank in ranks]
+        # A wider search may prefer another translation: that is an alternative, too.
+        others = [
+            list(dict.fromkeys(h.text for h in rank if h.text != text))
+            for text, rank in zip(outputs, ranks)
+        ]
+        return [[text, *own[: asked - 1]] for text, own in zip(outputs, others)]
 
     def _explain(
         self, kind: Kind, items: list[tuple[str, Codes | None]]

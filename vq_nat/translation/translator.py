@@ -14,7 +14,15 @@ from fairseq.models import BaseFairseqModel
 from fairseq.tasks.translation import TranslationTask
 
 from ..inspected import Codes, Inspection, check_codes
-from ..translated import EMPTY, Asked, Hypothesis, TextDoor, in_pieces, join
+from ..translated import (
+    EMPTY,
+    Asked,
+    Hypothesis,
+    TextDoor,
+    in_pieces,
+    join,
+    refuse_beyond,
+)
 from .binding import trained_source
 from .codec import Limits, TextCodec
 from .config import WORDS
@@ -273,6 +281,7 @@ class Translator(TextDoor):
             served, kind = PARALLEL, "one of fairseq's parallel models"
         else:
             served, kind = AUTOREGRESSIVE, "an autoregressive model"
+            refuse_beyond(options.min_len, self.model.max_decoder_positions())
         refuse_others(options, served, kind)
 
     def _translate(

@@ -145,6 +145,8 @@ def test_clocks_are_read_from_text() -> None:
     for text in ("8", "a:1", "8:-1"):
         with pytest.raises(ValueError, match="a clock must be BATCH_SIZE:THREADS or"):
             Clock.read(text)
+    with pytest.raises(ValueError, match="`threads` must be from 0 to 1024, but i"):
+        Clock.read("8:100000")
     with pytest.raises(ValueError, match="`batch_size` must be 0 or more, but is -1"):
         Clock(-1)
 

@@ -9,6 +9,7 @@ from vq_nat.bench.conditions import Conditions
 from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.systems import System
+from vq_nat.cli.measure import files_of
 from vq_nat.translation import loading
 
 ENGLISH, GERMAN = ["one", "two"], ["eins", "zwei"]
@@ -26,6 +27,18 @@ def test_both_directions_are_read(raw: Path) -> None:
     back = TestSet.read(raw, "c", "test", ("de", "en"))
     assert (there.sources, there.targets, there.target_lang) == (ENGLISH, GERMAN, "de")
     assert (back.sources, back.targets, back.target_lang) == (GERMAN, ENGLISH, "en")
+
+
+def test_the_command_reads_the_test_set_that_it_names(
+    raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (raw / "other.en").write_text("three\n")
+    assert [files_of(raw, name, "en") for name in ("test", "other")] == [
+        *("test", "other")
+    ]
+    assert capsys.readouterr().err == ""
+    assert files_of(raw, "test2016", "en") == "test"
+    assert "has no test2016.en: test.en is read as test2016." in capsys.readouterr().err
 
 
 def test_known_renderings_are_those_of_one_direction(raw: Path) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -134,6 +135,7 @@ def test_version_and_help(
         (["translate", "m", "--device", "gpu"], "compute on here, but is 'gpu'"),
         (["codes", "m", "d", "--device", "meta"], "compute on here, but is 'meta'"),
         (["serve", "m", "--port", "99999"], "from 0 to 65535, but is '99999' instead"),
+        (["serve", "m", "--threads", "5000"], "from 1 to 1024, but is '5000' instead"),
         (["table"], "required: ROWS_DIR"),
         (["where", "--fast"], "unrecognized arguments: --fast"),
     ],
@@ -194,6 +196,41 @@ def test_an_interrupt_is_no_traceback(
     assert cli.main(["translate", "m", "--batch-size", "1"]) == 130
     said = capsys.readouterr()
     assert (said.out, said.err) == ("A\n", "vq-nat: interrupted.\n")
+
+
+def test_sigterm_ends_a_command_in_order(
+    shouter: Shouter,
+    feed: Callable[[bytes], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def ended(sentences: list[str], batch_size: int) -> list[list[Shout]]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("the signal must have ended the command")
+
+    before = signal.getsignal(signal.SIGTERM)
+    feed(b"a\n")
+    monkeypatch.setattr(shouter, "nbest", ended)
+    assert cli.main(["translate", "m"]) == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("stream", "word"), [("stdin", "input"), ("stdout", "output")])
+def test_a_closed_stream_is_one_sentence(
+    stream: str,
+    word: str,
+    shouter: Shouter,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Python has None in the place of a closed one; only `translate` needs both."""
+    with monkeypatch.context() as closed:
+        closed.setattr(sys, stream, None)
+        assert cli.main(["translate", "m"]) == 2
+        assert cli.main(["where"]) == 0
+    said = capsys.readouterr().err
+    assert said == f"vq-nat: standard {word} must be open, but is closed.\n"
 
 
 def test_a_teacher_with_nothing_to_choose_from_is_refused(

@@ -176,6 +176,62 @@ def test_the_history_is_kept_if_it_is_asked_for(
     assert len(ours[0].history) == ours[0].passes + 1
 
 
+def test_what_was_verified_stands_behind_the_passes_of_its_draft(
+    build_latent: Any, teacher_of: Any, exported: Any, by_torch: Any
+) -> None:
+    teacher, model = teacher_of(True), build_latent()
+    judge = str(exported(teacher, name="judge"))
+    asked = {"verify": True, "retain_iter_history": True, "teacher": judge}
+    ours = load_folder(exported(model), **asked).hypotheses(TEXTS)
+    theirs = by_torch(model, teacher, **asked).hypotheses(TEXTS)
+    assert [h.history for h in ours] == [h.history for h in theirs]
+    assert len(ours[0].history) == 2 and ours[0].history[-1] == ours[0].text
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"threads": 1.5}, "`threads` must be a whole number from 0 to 1024, but is"),
+        ({"threads": 5000}, "`threads` must be a whole number from 0 to 1024, but is"),
+        ({"passes": 2000}, "`passes` must be at most 1000 for an exported model, but"),
+    ],
+)
+def test_what_the_engine_cannot_do_is_refused_at_once(
+    build_latent: Any, exported: Any, options: dict[str, Any], sentence: str
+) -> None:
+    folder = exported(build_latent(shown_sentences=0.5))
+    with pytest.raises(ValueError, match=sentence):
+        load_folder(folder, **options)
+
+
+def test_no_least_number_of_words_is_beyond_a_teachers_positions(
+    teacher_of: Any, exported: Any, by_torch: Any
+) -> None:
+    teacher = teacher_of(True)
+    sentence = "`min_len` must be at most 63 for this model, but is 64 instead"
+    with pytest.raises(ValueError, match=sentence):
+        load_folder(exported(teacher), min_len=64)
+    with pytest.raises(ValueError, match=sentence):
+        by_torch(teacher, min_len=64)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        ((None,), "`sentences` must be a list of strings, but is of type NoneType in"),
+        ((["a"], 1.5), "`batch_size` must be a whole number, at least 1, but is 1.5"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(
+    build_latent: Any, exported: Any, call: tuple[Any, ...], sentence: str
+) -> None:
+    translator = load_folder(exported(build_latent()))
+    with pytest.raises(ValueError, match=sentence):
+        translator.translate(*call)
+    with pytest.raises(ValueError, match="`rivals` must be a whole number, at least 0"):
+        translator.inspect(["a"], rivals=0.5)
+
+
 def test_threads_and_number_formats_change_no_order(
     build_latent: Any, exported: Any
 ) -> None:

@@ -94,6 +94,25 @@ def test_lengths_keep_the_same_bounds(
     agree(translations, generate(model, words, rows, lengths=LengthRule(**rule)))
 
 
+@pytest.mark.parametrize("kind", [{}, {"vq_kind": "words", "words_per_code": 3}])
+@pytest.mark.parametrize("fixed", [0.0, 3.0])
+def test_no_output_is_longer_than_what_was_trained(
+    build_latent: Any,
+    to_engine: Any,
+    options_of: Any,
+    words: Any,
+    kind: dict[str, Any],
+    fixed: float,
+) -> None:
+    """A last chunk reaches beyond the 10 positions: 12 words, and their end."""
+    model, rows = build_latent(max_target_positions=10, **kind), batch(LENGTHS)
+    options = options_of(length_ratio=fixed, min_length=9)
+    translations = to_engine(model).translate(sentences(rows), options)
+    rule = LengthRule(fixed=fixed, shortest=9)
+    agree(translations, generate(model, words, rows, lengths=rule))
+    assert max(len(h.tokens) for h, *_ in translations) == 10
+
+
 @pytest.mark.parametrize(
     ("kind", "changes", "more"),
     [

@@ -21,7 +21,7 @@ from examples.lib.cifar10_em_rows import EMRow, PriorRow
 from examples.lib.engine_rows import EngineRow
 from examples.lib.robustness_rows import Survival
 from examples.paper_table.rows import TableRow
-from vq_nat.results.rows import Row, at
+from vq_nat.results.rows import Row, at, row_path
 
 RESULTS = Path(__file__).resolve().parents[3] / "examples" / "results"
 TYPES: dict[str, Any] = {  # by the row's kind
@@ -121,3 +121,14 @@ def test_what_is_missing_deep_inside_is_none() -> None:
     row = {"a": {"b": {"c": 1}}, "n": None}
     assert at(row, "a", "b", "c") == 1
     assert at(row, "a", "x", "c") is at(row, "n", "b") is None
+
+
+@pytest.mark.parametrize(
+    ("corpus", "system"), [("../up", "a"), ("c", "../../a"), ("c", ""), ("c", "/a")]
+)
+def test_no_row_leads_out_of_its_folder(
+    tmp_path: Path, corpus: str, system: str
+) -> None:
+    assert row_path(tmp_path, "c", "a.seed1") == tmp_path / "c" / "a.seed1.json"
+    with pytest.raises(ValueError, match="must be a file's name, without folders"):
+        row_path(tmp_path, corpus, system)

@@ -64,6 +64,18 @@ def test_who_asks_for_alternatives_is_not_given_less_to_choose_from(
         assert own.asked[-1].candidates == most
 
 
+def test_who_asks_for_alternatives_gets_the_same_translation(served: Served) -> None:
+    """A search for more candidates may prefer another: it is an alternative."""
+    own = served.translator
+    alone = served.translate("A dog").json()["translatedText"]
+    usual = own._nbest
+    own._nbest = lambda lines, asked: [of_one[::-1] for of_one in usual(lines, asked)]
+    own._texts = lambda lines, asked: [h[-1].text for h in own._nbest(lines, asked)]
+    answer = served.translate("A dog", alternatives=2).json()
+    assert answer["translatedText"] == alone
+    assert answer["alternatives"] == [f"{alone}!!", f"{alone}!"]
+
+
 def test_alternatives_of_several_sentences_go_rank_by_rank(served: Served) -> None:
     answer = served.translate("A dog. A cat.", alternatives=1).json()
     assert answer["alternatives"] == ["W1 W4! W1 W4!"]

@@ -153,7 +153,8 @@ class Latent {
   }
 
   std::size_t most_of(const WordTask& task) const {
-    return most_words(options_, sources_.length(task.sentence));
+    const int room = weights_.description.max_target - 1;  // a last chunk reaches beyond
+    return std::min(most_words(options_, sources_.length(task.sentence)), room);
   }
 
   bool some_too_long(const std::vector<WordTask>& tasks) const {

@@ -49,15 +49,6 @@ Candidates nothing(const Description& d) {
   return {empty};
 }
 
-/// A last chunk, and an end behind it, may reach beyond the positions of a teacher.
-void check_lengths(const std::vector<Wording>& wordings, int longest) {
-  for (const Wording& one : wordings) {
-    require(one.length <= longest, "the teacher must read candidates of " +
-                                       std::to_string(one.length) + " tokens, but reads at most " +
-                                       std::to_string(longest) + " instead.");
-  }
-}
-
 void rank_by_teacher(Candidates& candidates, const std::vector<float>* scores, float penalty) {
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     Translation& one = candidates[i];
@@ -202,7 +193,6 @@ std::vector<Candidates> Model::translate_ranked(const std::vector<Sentence>& sou
         wordings.push_back({i, one.tokens.data(), static_cast<int>(one.tokens.size())});
       }
     }
-    check_lengths(wordings, teacher.description().target_positions());
     std::vector<std::vector<float>> scores(wordings.size());
     score_words(teacher.weights_, teacher.output_, piece.sources(), wordings, scores.data(), work);
     const std::vector<float>* own = scores.data();
@@ -236,10 +226,12 @@ std::vector<Candidates> Model::translate_verified(const std::vector<Sentence>& s
     for (int i = 0; i < piece.count(); ++i) {
       words.push_back(std::move(drafts[i].front().tokens));
       translations[i].codes = std::move(drafts[i].front().codes);
+      translations[i].history = std::move(drafts[i].front().history);
     }
     verify_drafts(teacher.weights_, teacher.output_, piece.sources(), words, options,
                   translations.data(), work);
     for (int i = 0; i < piece.count(); ++i) {
+      if (draft_options.keep_history) translations[i].history.push_back(translations[i].tokens);
       results[piece.members()[i]] = {std::move(translations[i])};
     }
   });

@@ -141,10 +141,11 @@ def refuse_unserved(
         )
     masks = options.refinement in ("mask", "both")
     if options.passes and masks and not model.sees_words:
+        other = " Use `--refinement latent`." if hasattr(model, "compress") else ""
         raise ValueError(
             f"`passes` must be 0, but is {options.passes} instead: the model was "
             "trained without shown words (--shown-sentences), and cannot predict words "
-            "again around others. Use `--refinement latent`."
+            f"again around others.{other}"
         )
     refuse_idle_temperature(options)
 

@@ -263,27 +263,29 @@ class IterativeLatentGenerator:
         logits = decoded.logits.float()
         logp = logits.log_softmax(dim=-1)  # one fused pass: half of logsumexp's time
         if is_aligned(model):
-            return self._aligned(logits, logp, decoded.mask, source)
+            collapsed = self._aligned(logits, logp, decoded.mask)
+            return self._bounded(model, collapsed, source)
         logits[..., self.bos] = -float("inf")
         if self.lengths.shortest > 1:
             given = given_places(model, latents)
             self.lengths.keep_open(logits, [self.eos, self.pad], given)
         tokens, scores = most_likely(logits, logp)
         guess = WordGuess(tokens, scores, logp[..., self.eos], decoded.mask)
-        return self._bounded(within(guess, guess.mask, self.pad), source)
+        return self._bounded(model, within(guess, guess.mask, self.pad), source)
 
-    def _aligned(
-        self, logits: Tensor, logp: Tensor, mask: Tensor, source: EncodedSource
-    ) -> WordGuess:
+    def _aligned(self, logits: Tensor, logp: Tensor, mask: Tensor) -> WordGuess:
         """Returns the words of the best path, see `collapse`."""
         logits[..., self.pad] = -float("inf")
         tokens, scores = most_likely(logits, logp)
         guess = WordGuess(tokens, scores, torch.zeros_like(scores), mask)
-        return self._bounded(collapse(guess, pad=self.pad, eos=self.eos), source)
+        return collapse(guess, pad=self.pad, eos=self.eos)
 
-    def _bounded(self, guess: WordGuess, source: EncodedSource) -> WordGuess:
+    def _bounded(
+        self, model: LatentModel, guess: WordGuess, source: EncodedSource
+    ) -> WordGuess:
         """Cuts off the words that are too many."""
-        most = self.lengths.words(source, guess.tokens.size(1))
+        room = model.max_positions()[1] - 1  # and the end
+        most = self.lengths.words(source, guess.tokens.size(1), room)
         return guess if most is None else cut_off(guess, most, self.pad)
 
     # -- refinement ----------------------------------------------------------------
@@ -301,7 +303,7 @@ class IterativeLatentGenerator:
         if self.refinement == "latent":
             return Draft(codes, self._decode(model, latents, source))
         guess = fit(draft.guess, codes, chunk=model.chunk, pad=self.pad)
-        guess = self._bounded(guess, source)
+        guess = self._bounded(model, guess, source)
         return Draft(codes, self._predict_again(model, latents, source, guess, step))
 
     def _predict_again(

@@ -69,19 +69,24 @@ class LengthRule(NamedTuple):
         most = lengths * self.a + self.b
         return torch.minimum(most, lengths * self.most) if self.most else most
 
-    def words(self, source: EncodedSource, length: int) -> Optional[Tensor]:
-        """Returns how many words each output may have. Shape: (B,).
+    def words(self, source: EncodedSource, length: int, room: int) -> Optional[Tensor]:
+        """Returns how many words each output may have, its end not counted.
 
         Args:
             source: the sentences.
             length: T, positions of words.
+            room: words that the model has positions for: a last chunk reaches beyond.
 
         Returns:
-            None where no output of T words can be too long.
+            (B,), or None where no output of T words can be too long.
         """
-        if self.fixed or (length <= self.b and not self.most):
+        free = bool(self.fixed) or (length <= self.b and not self.most)
+        if free and length <= room:
             return None
-        return self._most(source.mask.sum(dim=1)).long()
+        lengths = source.mask.sum(dim=1)
+        if free:
+            return torch.full_like(lengths, room)
+        return self._most(lengths).long().clamp(max=room)
 
 
 def codes_for(words: Tensor, words_per_code: int) -> Tensor:

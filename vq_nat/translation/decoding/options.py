@@ -8,13 +8,14 @@ read this module without them, see `vq_nat.light`.
 
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
-from math import isfinite
+from math import inf, isfinite
 from types import MappingProxyType
 from typing import Any, Optional, get_args
 
 from vq_nat.autocasts import AUTOCAST_HELP, AUTOCASTS  # absolute: it is loaded alone
 
 LARGEST = 2**31 - 1  # no number of words, candidates or passes is larger
+SHORTEST_SOURCE = 2  # a word, and the end of sentence that is counted with the others
 # Instead of its own prediction the model is given what the references have.
 NEED_REFERENCES = ("true_codes", "true_latents")
 
@@ -27,7 +28,7 @@ class Option:
     choices: tuple[str, ...] = ()
     least: Optional[float] = None  # the smallest value
     above: Optional[float] = None  # smaller than all values
-    most: int = LARGEST  # whole numbers, of either sign
+    most: int = LARGEST  # of either sign
     fairseq: str = ""  # fairseq's own name for it; empty = a flag of our tasks
     flag: str = ""  # its name on the command line, if that is another
     latent: bool = True  # of latent models; otherwise of autoregressive ones
@@ -140,7 +141,9 @@ class DecodingOptions:
         2.0, "words per source word with length mode ratio", least=0
     )
     min_length_ratio: float = option(
-        0.0, "at least so many words per source word", least=0
+        0.0,
+        "codes of at least so many words per source word, the last perhaps of fewer",
+        least=0,
     )
     max_length_ratio: float = option(
         0.0,
@@ -196,19 +199,16 @@ class DecodingOptions:
         if most and least > most:
             must = f"at most `max_length_ratio` ({most})"
             raise refused("min_length_ratio", must, least)
-        if not self.max_len_a and self.min_len > self.max_len_b:
-            must = f"at most `max_len_b` ({self.max_len_b})"
+        longest = self.max_len_b + SHORTEST_SOURCE * self.max_len_a
+        if self.min_len > longest:
+            must = f"at most `max_len_b` + {SHORTEST_SOURCE} `max_len_a` ({longest:g})"
             raise refused("min_len", must, self.min_len)
-        if self.length_mode != "ratio":
-            return
-        if self.length_ratio == 0:
+        if self.length_mode == "ratio" and self.length_ratio == 0:
             must = "above 0 with `length_mode` 'ratio'"
             raise refused("length_ratio", must, self.length_ratio)
-        if self.code_search == "lengths":
-            raise ValueError(
-                "`code_search` must not be 'lengths' with `length_mode` 'ratio', "
-                "which fixes the length."
-            )
+        if self.length_mode == "ratio" and self.code_search == "lengths":
+            must = "'beam' or 'sample' with `length_mode` 'ratio'"
+            raise refused("code_search", must, "lengths", ", and the length is fixed")
 
     def _check_candidates(self) -> None:
         given = [f"with `{k}`" for k in NEED_REFERENCES if getattr(self, k)]
@@ -223,6 +223,8 @@ class DecodingOptions:
         if 0 < self.code_beam <= self.candidates:
             must = f"0 or above `candidates` ({self.candidates})"
             raise refused("code_beam", must, self.code_beam)
+        if self.rescore != "model" and self.teacher and not self.verify:
+            raise refused("rescore", "'model' with `teacher`", self.rescore)
         if self.true_latents and (self.true_codes or self.passes):
             raise ValueError(
                 "`true_latents` must be False with `true_codes` or refinement passes: "
@@ -245,11 +247,12 @@ class DecodingOptions:
         """Returns itself, if no later call can change the number of candidates.
 
         Raises:
-            ValueError: for a teacher without a choice.
+            ValueError: for what ranks, without a choice.
         """
-        if self.teacher is not None and self.candidates == 1 and not self.verify:
-            why = ": there is nothing to rank"
-            raise refused("candidates", "above 1 with `teacher`", 1, why)
+        ranks = self.teacher is not None and not self.verify
+        idle = "teacher" if ranks else "rescore" if self.rescore != "model" else ""
+        if idle and self.candidates == 1:
+            raise refused("candidates", f"above 1 with `{idle}`, which ranks", 1)
         return self
 
     def of_call(
@@ -388,7 +391,7 @@ def check(name: str, value: object, one: Option) -> None:
         refuse("a whole number")
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
         refuse("a number")
-    elif isinstance(value, int) and abs(value) > one.most:
+    elif one.most < abs(value) < inf:
         refuse(f"from {-one.most} to {one.most}")
     elif one.above is not None and not (value > one.above and isfinite(value)):
         refuse(f"above {one.above} and finite")

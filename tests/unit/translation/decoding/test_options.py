@@ -70,7 +70,8 @@ OTHER: dict[str, Any] = {
     "autocast": "bfloat16",
 }
 ALONE = {name: {name: value} for name, value in OTHER.items()}
-ALONE["teacher"]["candidates"] = 2  # there must be something to choose from
+for name in ("teacher", "rescore"):  # there must be something to choose from
+    ALONE[name]["candidates"] = 2
 VERIFY = {"verify": True, "teacher": "teacher.pt"}
 ALONE["verify"] |= VERIFY
 ALONE["verify_best"] |= VERIFY
@@ -170,11 +171,24 @@ def test_the_call_comes_before_the_task() -> None:
         ),
         (
             {"length_mode": "ratio", "code_search": "lengths"},
-            "`code_search` must not be 'lengths' with `length_mode` 'ratio'",
+            "`code_search` must be 'beam' or 'sample' with `length_mode` 'ratio'",
         ),
         (
             {"min_len": 9, "max_len_b": 8},
-            "`min_len` must be at most `max_len_b` .8., but is 9 instead",
+            "`min_len` must be at most `max_len_b` . 2 `max_len_a` .8., but is 9",
+        ),
+        (  # of the shortest sentence, a word and its end
+            {"min_len": 9, "max_len_a": 1.5, "max_len_b": 5},
+            "`min_len` must be at most `max_len_b` . 2 `max_len_a` .8., but is 9",
+        ),
+        ({"max_length_ratio": 1e18}, "`max_length_ratio` must be from -2147483647 to"),
+        (
+            {"lenpen": 10**400},
+            "`lenpen` must be from -2147483647 to 2147483647, bu",
+        ),
+        (
+            {"rescore": "chrf", "teacher": "t", "candidates": 4},
+            "`rescore` must be 'model' with `teacher`, but is 'chrf' instead",
         ),
         (
             {"true_codes": True, "candidates": 4},
@@ -200,6 +214,19 @@ def test_the_call_comes_before_the_task() -> None:
 def test_what_cannot_be_is_refused(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         options_from(options)
+
+
+def test_what_ranks_needs_a_choice_unless_a_call_may_bring_it() -> None:
+    """A draft to verify may be chosen by other candidates, if there are any."""
+    for name, options in {
+        "teacher": {"teacher": "t"},
+        "rescore": {"rescore": "chrf"},
+        "`rescore`": {"rescore": "chrf", "teacher": "t", "verify": True},
+    }.items():
+        made = options_from(options)
+        with pytest.raises(ValueError, match=f"`candidates` must be above 1 .*{name}"):
+            made.at_once()
+        assert options_from({**options, "candidates": 2, "rescore": "model"}).at_once()
 
 
 @pytest.mark.parametrize(("asked", "kept"), [(None, 4), (3, 4), (4, 0), (9, 0)])

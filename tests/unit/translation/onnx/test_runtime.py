@@ -7,8 +7,10 @@ import torch
 
 from vq_nat.files import BadFile, new_folder
 from vq_nat.translation.decoding.ancestral import ancestral
+from vq_nat.translation.decoding.build import refuse_unserved
 from vq_nat.translation.decoding.generator import IterativeLatentGenerator
 from vq_nat.translation.decoding.limits import GREEDY, CodeBounds, SearchOptions
+from vq_nat.translation.decoding.options import DecodingOptions
 from vq_nat.translation.decoding.search import search
 from vq_nat.translation.onnx.export import export
 from vq_nat.translation.onnx.runtime import ExportedModel
@@ -29,6 +31,14 @@ def pair(make_model, dictionary, prepared, tmp_path):
         return model, ExportedModel(out)
 
     return make
+
+
+def test_a_refusal_advises_nothing_that_an_exported_model_refuses(pair) -> None:
+    """It has no compressor, which takes new codes from words."""
+    for model, advice in zip(pair(), (True, False)):
+        with pytest.raises(ValueError, match="`passes` must be 0, but is 1") as said:
+            refuse_unserved(DecodingOptions(passes=1), [model])
+        assert ("--refinement latent" in str(said.value)) is advice
 
 
 VARIANTS = [
