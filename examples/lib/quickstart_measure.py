@@ -12,12 +12,12 @@ from data_prep.lib.typed import read_as
 from examples.lib.places import LANGS, corpus_stamp
 from examples.lib.progress import say
 from examples.lib.quickstart_plan import QuickstartPlan
-from examples.lib.quickstart_systems import BASES, ENGINE, read_systems
+from examples.lib.quickstart_systems import BASES, read_systems
 from examples.lib.selection import SELECTION
 from examples.lib.trainings import RECIPE_VERSION
 from examples.lib.weights import weights_of
 from vq_nat.bench.conditions import Conditions, describe_conditions
-from vq_nat.bench.engines import describe_decoding
+from vq_nat.bench.engines import ON_CPU, describe_decoding
 from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.speed import measure_beside
@@ -51,8 +51,8 @@ def measure(plan: QuickstartPlan) -> str:
 
 
 def conditions_of(system: System, conditions: Conditions) -> Conditions:
-    """Returns how a system is measured: our engine knows the processor alone."""
-    return replace(conditions, device="cpu") if system.engine == ENGINE else conditions
+    """Returns how a system is measured: some engines know the processor alone."""
+    return replace(conditions, device="cpu") if system.engine in ON_CPU else conditions
 
 
 def bases_of(

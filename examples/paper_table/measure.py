@@ -29,6 +29,7 @@ from examples.paper_table.plan import (
 )
 from examples.paper_table.rows import TableRow
 from vq_nat.bench.conditions import Clock, Conditions
+from vq_nat.bench.engines import ON_CPU
 from vq_nat.bench.measure import measure_system
 from vq_nat.bench.sentences import TestSet
 from vq_nat.bench.speed import measure_beside, measure_times
@@ -38,7 +39,6 @@ from vq_nat.results.rows import TimedInTurn
 from vq_nat.writing import json_or_none, write_json
 
 CPU = "cpu"
-ON_CPU = ("onnx", "vq-nat")  # engines that run nowhere else
 
 
 def measure_all(plan: TablePlan, failed: dict[str, str]) -> None:

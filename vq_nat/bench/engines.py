@@ -25,6 +25,7 @@ from .loaded import LoadedEngine
 from .native import NativeEngine
 
 ENGINES = ("torch", "onnx", "ctranslate2", "vq-nat")
+ON_CPU = ("onnx", "vq-nat")  # that run nowhere else
 COMPUTE_TYPES = ("float32", "int8")  # of exported graphs
 
 
