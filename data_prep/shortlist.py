@@ -22,9 +22,19 @@ if not __package__:  # run as a file: the repository in place of its folder
 from data_prep.lib.align import Vocabulary, count_links
 from data_prep.lib.distillation import read_plans
 from data_prep.lib.steps import UserError, errors_as_sentences
-from data_prep.lib.text import read_pairs, write_lines
+from data_prep.lib.text import read_lines, read_pairs, write_lines
 
 Pairs = Sequence[tuple[str, str]]
+
+
+def known_words(dictionary: Path) -> frozenset[str]:
+    """Returns the words of fairseq's dictionary: more text has others, which it lacks."""
+    return frozenset(line.rpartition(" ")[0] for line in read_lines(dictionary))
+
+
+def only_known(text: str, known: frozenset[str]) -> str:
+    """Returns a text without the words that a model does not have."""
+    return " ".join(word for word in text.split() if word in known)
 
 
 def best_words(pairs: Pairs, best: int) -> dict[str, list[str]]:
@@ -77,7 +87,14 @@ def main(argv: list[str] | None = None) -> None:
                 raise UserError(f"--{name} must be at least 1, but is {value} instead.")
         corpus, _ = read_plans(args.corpus, args.out, workers=1)
         sides = [corpus.out / "bpe" / f"train.{lang}" for lang in corpus.langs]
-        pairs = list(islice(read_pairs(*sides), args.pairs))
+        source, target = (
+            known_words(corpus.out / "bin" / f"dict.{lang}.txt")
+            for lang in corpus.langs
+        )
+        pairs = [
+            (only_known(one, source), only_known(other, target))
+            for one, other in islice(read_pairs(*sides), args.pairs)
+        ]
         if not pairs:
             raise UserError(f"{sides[0]} must have sentences, but has none.")
         words = best_words(pairs, args.best)

@@ -38,12 +38,17 @@ def test_frequent_words_come_by_their_count() -> None:
 
 
 def corpus_of(pairs: list[tuple[str, str]], folder: Path) -> Path:
+    """Writes a corpus; its dictionaries have the words of its first 200 pairs."""
     (folder / "bpe").mkdir(parents=True)
     for column, lang in enumerate(("en", "de")):
         write_lines(folder / "bpe" / f"train.{lang}", [pair[column] for pair in pairs])
     text = {"source_lang": "en", "target_lang": "de"}  # of prepare.py as of distill.py
     (folder / "bin").mkdir()
     (folder / "bin" / "text.json").write_text(json.dumps(text))
+    for column, lang in enumerate(("en", "de")):
+        words = dict.fromkeys(word for p in pairs[:200] for word in p[column].split())
+        lines = [f"{word} 1" for word in words]
+        write_lines(folder / "bin" / f"dict.{lang}.txt", lines)
     return folder
 
 
@@ -57,6 +62,17 @@ def test_the_command_writes_one_line_a_word(
     assert set(first.split()) == set(LEXICON.values()) and first.startswith("\t")
     assert [line.split("\t")[0] for line in rest] == sorted(LEXICON)
     assert all(LEXICON[line.split("\t")[0]] in line.split() for line in rest)
+
+
+def test_words_that_no_dictionary_has_are_left_out(
+    pairs: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """More text, as of `distill.py --mono`, has words that the model does not know."""
+    out = tmp_path / "list.txt"
+    more = [*pairs, ("+ s1", "t1 plus")] * 3
+    shortlist.main([str(corpus_of(more, tmp_path / "c")), "--out", str(out)])
+    words = set(out.read_text().split())
+    assert words == {*LEXICON, *LEXICON.values()}
 
 
 @pytest.mark.parametrize(
