@@ -28,8 +28,8 @@ Pairs = Sequence[tuple[str, str]]
 
 
 def known_words(dictionary: Path) -> frozenset[str]:
-    """Returns the words of fairseq's dictionary: more text has others, which it lacks."""
-    return frozenset(line.rpartition(" ")[0] for line in read_lines(dictionary))
+    """Returns the words of a dictionary of fairseq's; more text has others."""
+    return frozenset(line.split(" ")[0] for line in read_lines(dictionary))
 
 
 def only_known(text: str, known: frozenset[str]) -> str:
@@ -87,14 +87,13 @@ def main(argv: list[str] | None = None) -> None:
                 raise UserError(f"--{name} must be at least 1, but is {value} instead.")
         corpus, _ = read_plans(args.corpus, args.out, workers=1)
         sides = [corpus.out / "bpe" / f"train.{lang}" for lang in corpus.langs]
-        source, target = (
-            known_words(corpus.out / "bin" / f"dict.{lang}.txt")
-            for lang in corpus.langs
+        binary = corpus.out / "bin"
+        known = [known_words(binary / f"dict.{lang}.txt") for lang in corpus.langs]
+        texts = (
+            (only_known(source, known[0]), only_known(target, known[1]))
+            for source, target in islice(read_pairs(*sides), args.pairs)
         )
-        pairs = [
-            (only_known(one, source), only_known(other, target))
-            for one, other in islice(read_pairs(*sides), args.pairs)
-        ]
+        pairs = [pair for pair in texts if all(pair)]
         if not pairs:
             raise UserError(f"{sides[0]} must have sentences, but has none.")
         words = best_words(pairs, args.best)

@@ -69,7 +69,7 @@ def test_words_that_no_dictionary_has_are_left_out(
 ) -> None:
     """More text, as of `distill.py --mono`, has words that the model does not know."""
     out = tmp_path / "list.txt"
-    more = [*pairs, ("+ s1", "t1 plus")] * 3
+    more = [*pairs, *[("+ s1", "t1 plus"), ("+", "t1"), ("s1", "plus")] * 3]
     shortlist.main([str(corpus_of(more, tmp_path / "c")), "--out", str(out)])
     words = set(out.read_text().split())
     assert words == {*LEXICON, *LEXICON.values()}
