@@ -24,7 +24,7 @@ from examples.lib.corpora import distill, make_corpus
 from examples.lib.experiment import require_positive
 from examples.lib.places import ROOT, locked
 from examples.lib.progress import minutes, say
-from examples.lib.quickstart_plan import QuickstartPlan, read_preset
+from examples.lib.quickstart_plan import WORDS, QuickstartPlan, read_preset
 from examples.lib.scripts import add_machine, planned
 from examples.lib.trainings import train
 
@@ -46,7 +46,8 @@ def run(plan: QuickstartPlan) -> None:
     ]
     for name, corpus in plan.students.items():
         text = "the human text" if corpus == plan.corpus else "the teacher's output"
-        title = f"Student `{name}`: a latent model on {text}"
+        kind = "words as codes" if name == WORDS else "a latent model"
+        title = f"Student `{name}`: {kind} on {text}"
         steps.append((title, partial(train_student, plan, name, corpus)))
         if preset["student"].get("average"):
             title = "Its checkpoint: the best of the last ones and their mean"

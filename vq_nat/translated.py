@@ -5,8 +5,9 @@ A translator has `_nbest`, which returns hypotheses; all else follows from that.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
+from operator import index
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, SupportsIndex, TypeVar
 
 from .files import read_json, reading
 from .inspected import Codes, Inspection, check_whole, given_for
@@ -339,33 +340,44 @@ def checked(sentences: Iterable[str], batch_size: int) -> Iterator[str]:
     return map(string, sentences, count(1))
 
 
-def check_whole_number(name: str, value: object, least: int) -> None:
-    """Refuses what is no whole number, or too small.
+def check_whole_number(
+    name: str, value: object, least: int, most: int | None = None
+) -> None:
+    """Refuses what is no whole number, too small or too large.
 
     Raises:
         ValueError: naming the argument.
     """
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(
-            f"`{name}` must be a whole number, at least {least}, but is {value!r} "
-            "instead."
-        )
+    whole = isinstance(value, SupportsIndex) and not isinstance(value, bool)
+    number = index(value) if whole else least - 1  # type: ignore[arg-type]
+    if least <= number and (most is None or number <= most):
+        return
+    bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+    raise ValueError(
+        f"`{name}` must be a whole number {bounds}, but is {value!r} instead."
+    )
 
 
-def refuse_beyond(min_len: int, positions: int) -> None:
-    """Refuses a least number of words for which a model has no positions.
+SHORTEST_SOURCE = 2  # a word, and the end of sentence that is counted with the others
+
+
+def refuse_beyond(options: Any, positions: int) -> None:
+    """Refuses a least number of words that an autoregressive model might not write.
 
     Args:
-        min_len: of an autoregressive model's options.
+        options: of decoding, of the model or of the one whose drafts it verifies.
         positions: of its decoder, the end of sentence included.
 
     Raises:
-        ValueError: saying how many it has.
+        ValueError: saying how many the translation of one word may have.
     """
-    if min_len > positions - 1:
+    longest = int(SHORTEST_SOURCE * options.max_len_a + options.max_len_b)
+    most = min(longest, positions - 1)
+    if options.min_len > most:
         raise ValueError(
-            f"`min_len` must be at most {positions - 1} for this model, but is "
-            f"{min_len} instead."
+            f"`min_len` must be at most {most}, which is how many words the "
+            "autoregressive model may write for a sentence of one, but is "
+            f"{options.min_len} instead."
         )
 
 

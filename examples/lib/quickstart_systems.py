@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from examples.lib.progress import say
-from examples.lib.quickstart_plan import SEED, QuickstartPlan
+from examples.lib.quickstart_plan import SEED, WORDS, QuickstartPlan
 from vq_nat import engine
 from vq_nat.bench.systems import System
 from vq_nat.results.lines import BEAM, CTRANSLATE2, GREEDY
@@ -42,10 +42,12 @@ class Decoder:
 
 TEACHER = "autoregressive teacher"
 STUDENT = "latent student on the teacher's output"
+OF_WORDS = "words as codes on the teacher's output"
 IN_PYTORCH = {
     BEAM: Decoder(f"{TEACHER}, beam 4", "teacher", {"beam": 4}),
     GREEDY: Decoder(f"{TEACHER}, greedy", "teacher", {"beam": 1}),
     "student": Decoder(STUDENT, "student"),
+    WORDS: Decoder(OF_WORDS, WORDS),
     "student-raw": Decoder("latent student on the human text", "student-raw"),
 }
 ELSEWHERE = {
@@ -68,6 +70,13 @@ ELSEWHERE = {
         {"candidates": 4, "teacher": True},
         ENGINE,
     ),
+    "words-engine": Decoder(f"{OF_WORDS}, in our engine", WORDS, {}, ENGINE),
+    "words-npd4-engine": Decoder(
+        f"{OF_WORDS}, 4 candidates ranked by the teacher, in our engine",
+        WORDS,
+        {"candidates": 4, "teacher": True},
+        ENGINE,
+    ),
 }
 AT_HAND: dict[str, tuple[str, Callable[[], bool]]] = {
     "ctranslate2": ("CTranslate2", lambda: find_spec("ctranslate2") is not None),
@@ -84,7 +93,12 @@ def read_systems(plan: QuickstartPlan) -> list[System]:
     missing = [name for name, (_, is_there) in AT_HAND.items() if not is_there()]
     for name in missing:
         say(f"      without {AT_HAND[name][0]}, which is not installed")
-    known |= {k: one for k, one in ELSEWHERE.items() if one.engine not in missing}
+    trained = ("teacher", *plan.students)
+    known |= {
+        name: one
+        for name, one in ELSEWHERE.items()
+        if one.engine not in missing and one.model in trained
+    }
     return [system_of(plan, *one) for one in known.items()]
 
 

@@ -297,9 +297,10 @@ def begun_from(plan: TablePlan, job: TrainingJob) -> Path | None:
 def jobs_of(plan: TablePlan, units: Sequence[Unit]) -> list[TrainingJob]:
     """Lists the trainings of some rows, each once, none before what it needs."""
     jobs = [job for unit in units for job in (*begun_before(plan, unit.job), unit.job)]
-    judges = [judge_of(plan, unit) for unit in units]
-    jobs += [judge for judge in judges if judge is not None]
-    if any(needs_teacher(unit) for unit in units):
+    for judge in (judge_of(plan, unit) for unit in units):
+        jobs += [] if judge is None else [*begun_before(plan, judge), judge]
+    taught = any(job.model.is_taught for job in jobs)
+    if taught or any(needs_teacher(unit) for unit in units):
         jobs.insert(0, TrainingJob(plan.table.models[TEACHER], None))
     return list({job.name: job for job in jobs}.values())
 

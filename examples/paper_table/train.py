@@ -16,6 +16,7 @@ from examples.paper_table.config import TEACHER
 from examples.paper_table.plan import (
     TablePlan,
     TrainingJob,
+    begun_before,
     begun_from,
     digest_of,
     is_ready,
@@ -69,9 +70,9 @@ def train_all(
             then()
 
     tasks = [partial(train_student, *numbered) for numbered in enumerate(students, 1)]
-    for later in (False, True):  # what goes on from others comes after all of them
-        own = [t for t, job in zip(tasks, students) if bool(job.model.start) == later]
-        side_by_side(own, plan.jobs)
+    depths = [len(begun_before(plan, job)) for job in students]
+    for depth in sorted(set(depths)):  # what goes on from others waits for them
+        side_by_side([t for t, d in zip(tasks, depths) if d == depth], plan.jobs)
     if plan.jobs > 1:
         then()
 

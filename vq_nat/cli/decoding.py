@@ -93,11 +93,25 @@ def number(name: str) -> Callable[[str], float]:
     return parse
 
 
-def chosen(options: argparse.Namespace) -> dict[str, Any]:
+def chosen(
+    options: argparse.Namespace, *, calls_choose: bool = False
+) -> dict[str, Any]:
     """Returns what differs from plain decoding.
+
+    Args:
+        options: of the command.
+        calls_choose: whether later calls may ask for more candidates.
 
     Raises:
         ValueError: for options that exclude each other.
     """
     values = {name: getattr(options, name) for name in home.OPTIONS}
-    return home.options_from(values).at_once().changed()
+    asked = home.options_from(values).at_once()
+    if calls_choose or asked.rescore == "model":
+        return asked.changed()
+    if asked.teacher is not None and not asked.verify:
+        raise home.refused("rescore", "'model' with `teacher`", asked.rescore)
+    if asked.candidates == 1:
+        why = ": there is nothing to choose from"
+        raise home.refused("candidates", "above 1 with `rescore`", 1, why)
+    return asked.changed()

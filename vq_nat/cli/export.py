@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from ..processes import ended_in_order
 from .pack import add_common
 
 
@@ -46,12 +47,13 @@ def run_export(options: argparse.Namespace) -> None:
     """Exports a model, and prints where it is."""
     place = (options.model, options.out, options.data)
     told = {"row": options.row, "licence": options.licence}
-    if options.kind == "onnx":
-        from ..translation.onnx.export import export_checkpoint as export_onnx
+    with ended_in_order():
+        if options.kind == "onnx":
+            from ..translation.onnx.export import export_checkpoint as export_onnx
 
-        export_onnx(*place, int8=options.number_format == "int8", **told)
-    else:
-        from ..translation.export import export_checkpoint
+            export_onnx(*place, int8=options.number_format == "int8", **told)
+        else:
+            from ..translation.export import export_checkpoint
 
-        export_checkpoint(*place, options.number_format or "int8", **told)
+            export_checkpoint(*place, options.number_format or "int8", **told)
     print(options.out)

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..extras import missing
-from ..processes import Ended, ended_in_order
+from ..processes import Ended
 from .codes import add_codes_command
 from .diagnose import add_diagnose_command
 from .export import add_export_command
@@ -68,16 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         0; 2 with one sentence of what is wrong; 130 if the user interrupts it, 143 if
-        SIGTERM does.
+        SIGTERM ends it while it writes a folder.
     """
+    if sys.stderr is None:  # closed: what is said there must not go elsewhere
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (as long as the process)
     options = build_parser().parse_args(arguments)
     # Before fairseq is imported, which would have all libraries tell what they do.
     logging.basicConfig(level=logging.WARNING)
     try:
-        with ended_in_order():
-            options.run(options)
-            if sys.stdout is not None:  # as Python has it where it is closed
-                sys.stdout.flush()
+        options.run(options)
+        if sys.stdout is not None:  # as Python has it where it is closed
+            sys.stdout.flush()
     except Ended:
         return ENDED
     except KeyboardInterrupt:

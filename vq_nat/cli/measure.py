@@ -108,9 +108,18 @@ def files_of(raw: Path, name: str, language: str) -> str:
         raw: folder with the files.
         name: of the test set.
         language: of its sources.
+
+    Raises:
+        ValueError: if it has none, and others have.
     """
     if name == "test" or (raw / f"{name}.{language}").is_file():
         return name
+    others = sorted(p.stem for p in raw.glob(f"test?*.{language}") if p.stem != "test")
+    if others:  # a name that is not theirs is a slip of the pen
+        raise ValueError(
+            f"`--test-set` must be one of test, {', '.join(others)}, of which {raw} "
+            f"has files, but is {name!r} instead."
+        )
     print(
         f"vq-nat: {raw} has no {name}.{language}: test.{language} is read as {name}.",
         file=sys.stderr,

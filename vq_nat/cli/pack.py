@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..processes import ended_in_order
+
 
 def add_pack_command(commands: Any) -> None:
     """Adds `pack` to the subparsers of `vq-nat`."""
@@ -47,7 +49,8 @@ def run_pack(options: argparse.Namespace) -> None:
     """Packs a model, and prints where it is."""
     from ..translation.pack import pack_checkpoint
 
-    pack_checkpoint(
-        options.model, options.out, options.data, options.row, options.licence
-    )
+    with ended_in_order():
+        pack_checkpoint(
+            options.model, options.out, options.data, options.row, options.licence
+        )
     print(options.out)

@@ -134,7 +134,8 @@ def open_model(options: argparse.Namespace) -> Any:
     decoding = chosen(
         argparse.Namespace(
             **{**vars(options), "teacher": options.teacher if ranks else None}
-        )
+        ),
+        calls_choose=True,
     )
     for name in home.NEED_REFERENCES:
         if name in decoding:

@@ -17,6 +17,7 @@ from ..translated import (
     Asked,
     Hypothesis,
     TextDoor,
+    check_whole_number,
     in_pieces,
     join,
     refuse_beyond,
@@ -78,7 +79,7 @@ def load_folder(
     path: str | Path,
     data: Any = None,
     device: str = "cpu",
-    threads: int = 0,
+    threads: int | None = 0,
     **decoding: Any,
 ) -> "EngineTranslator":
     """Loads an exported model.
@@ -103,7 +104,7 @@ def load_folder(
     if decoding.get("autocast") == "auto":
         del decoding["autocast"]
     options = home.options_from(decoding)
-    refuse_threads(threads)
+    check_whole_number("threads", threads or 0, 0, MOST_THREADS)
     for name, value, only in (("data", data, None), ("device", device, "cpu")):
         if value != only:
             raise ValueError(
@@ -111,7 +112,7 @@ def load_folder(
                 "instead."
             )
     judge = None if teacher is None else open_folder(Path(teacher))
-    return EngineTranslator(open_folder(Path(path)), options, judge, threads)
+    return EngineTranslator(open_folder(Path(path)), options, judge, int(threads or 0))
 
 
 def open_folder(folder: Path) -> Parts:
@@ -338,8 +339,10 @@ class EngineTranslator(TextDoor):
         home.refuse_idle_temperature(options)
         refuse_passes(options.passes, self.sees_words)
         refuse_many(options, self.description, self.parallel)
-        if not self.parallel:
-            refuse_beyond(options.min_len, self.description["max_target"])
+        if options.verify and self.teacher is not None:
+            refuse_beyond(options, self.teacher.description["max_target"])
+        elif not self.parallel:
+            refuse_beyond(options, self.description["max_target"])
         settings = engine().Options()
         for name, own in names.items():
             if own:
@@ -352,20 +355,6 @@ class EngineTranslator(TextDoor):
             settings.length_ratio = options.length_ratio
         settings.guarded = self.parallel and not options.max_length_ratio
         return settings
-
-
-def refuse_threads(threads: int) -> None:
-    """Refuses a number of threads that the engine cannot start.
-
-    Raises:
-        ValueError: saying what there may be.
-    """
-    whole = isinstance(threads, int) and not isinstance(threads, bool)
-    if not (whole and 0 <= threads <= MOST_THREADS):
-        raise ValueError(
-            f"`threads` must be a whole number from 0 to {MOST_THREADS}, but is "
-            f"{threads!r} instead."
-        )
 
 
 def code_step(step: Any, codes: list[int]) -> CodeStep:

@@ -258,7 +258,7 @@ def row_path(folder: Path, corpus: str, system: str) -> Path:
         ValueError: if a name would lead out of the folder.
     """
     for what, name in (("corpus", corpus), ("system", system)):
-        if Path(name).name != name or not name:
+        if Path(name).name != name or name in ("", ".."):
             raise ValueError(
                 f"`{what}` must be a file's name, without folders, but is {name!r} "
                 "instead."

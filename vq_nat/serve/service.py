@@ -193,15 +193,19 @@ class Service:
             return self._explain(kind, items)
         if kind.what == "compare":
             return [self._compare(sentence, kind.passes) for sentence in items]
-        outputs = self.translator.translate(items, batch_size=self.limits.batch)
-        if kind.alternatives == 0:
+        size, usual = self.limits.batch, self.translator.own_candidates
+        asked = kind.alternatives + 1
+        outputs: list[str] = []
+        if asked == 1 or asked > usual:
+            outputs = self.translator.translate(items, batch_size=size)
+        if asked == 1:
             return [[text] for text in outputs]
-        asked = kind.alternatives + 1  # never less to choose from than for others
+        # Never less to choose from than for others.
         ranks = self.translator.nbest(
-            items,
-            batch_size=self.limits.batch,
-            candidates=max(asked, self.translator.own_candidates),
+            items, batch_size=size, candidates=max(asked, usual)
         )
+        if asked <= usual:
+            return [[h.text for h in rank[:asked]] for rank in ranks]
         # A wider search may prefer another translation: that is an alternative, too.
         others = [
             list(dict.fromkeys(h.text for h in rank if h.text != text))

@@ -281,7 +281,9 @@ class Translator(TextDoor):
             served, kind = PARALLEL, "one of fairseq's parallel models"
         else:
             served, kind = AUTOREGRESSIVE, "an autoregressive model"
-            refuse_beyond(options.min_len, self.model.max_decoder_positions())
+            refuse_beyond(options, self.model.max_decoder_positions())
+        if options.verify and self.teacher is not None:
+            refuse_beyond(options, self.teacher.max_decoder_positions())
         refuse_others(options, served, kind)
 
     def _translate(

@@ -32,13 +32,14 @@ def test_both_directions_are_read(raw: Path) -> None:
 def test_the_command_reads_the_test_set_that_it_names(
     raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (raw / "other.en").write_text("three\n")
-    assert [files_of(raw, name, "en") for name in ("test", "other")] == [
-        *("test", "other")
-    ]
+    assert files_of(raw, "test", "en") == "test"
     assert capsys.readouterr().err == ""
     assert files_of(raw, "test2016", "en") == "test"
     assert "has no test2016.en: test.en is read as test2016." in capsys.readouterr().err
+    (raw / "test2017.en").write_text("three\n")
+    assert files_of(raw, "test2017", "en") == "test2017"
+    with pytest.raises(ValueError, match="must be one of test, test2017, of which"):
+        files_of(raw, "test2071", "en")
 
 
 def test_known_renderings_are_those_of_one_direction(raw: Path) -> None:

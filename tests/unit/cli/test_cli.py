@@ -198,22 +198,34 @@ def test_an_interrupt_is_no_traceback(
     assert (said.out, said.err) == ("A\n", "vq-nat: interrupted.\n")
 
 
-def test_sigterm_ends_a_command_in_order(
-    shouter: Shouter,
-    feed: Callable[[bytes], None],
+@pytest.mark.parametrize("command", ["pack", "export"])
+def test_sigterm_ends_what_writes_a_folder_in_order(
+    command: str,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def ended(sentences: list[str], batch_size: int) -> list[list[Shout]]:
+    """It is taken while a folder is written alone: the engine hears no signals."""
+
+    def ended(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         raise AssertionError("the signal must have ended the command")
 
     before = signal.getsignal(signal.SIGTERM)
-    feed(b"a\n")
-    monkeypatch.setattr(shouter, "nbest", ended)
-    assert cli.main(["translate", "m"]) == 143
+    monkeypatch.setattr(f"vq_nat.translation.{command}.{command}_checkpoint", ended)
+    assert cli.main([command, "m", str(tmp_path / "out")]) == 143
     assert signal.getsignal(signal.SIGTERM) is before
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_said_to_a_closed_standard_error_goes_nowhere(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert cli.main(["translate", str(tmp_path / "none.pt")]) == 2
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(("stream", "word"), [("stdin", "input"), ("stdout", "output")])

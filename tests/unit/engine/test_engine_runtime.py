@@ -205,21 +205,33 @@ def test_what_the_engine_cannot_do_is_refused_at_once(
 
 
 def test_no_least_number_of_words_is_beyond_a_teachers_positions(
-    teacher_of: Any, exported: Any, by_torch: Any
+    build_latent: Any, teacher_of: Any, exported: Any, by_torch: Any
 ) -> None:
-    teacher = teacher_of(True)
-    sentence = "`min_len` must be at most 63 for this model, but is 64 instead"
-    with pytest.raises(ValueError, match=sentence):
-        load_folder(exported(teacher), min_len=64)
-    with pytest.raises(ValueError, match=sentence):
-        by_torch(teacher, min_len=64)
+    """Neither where it writes, nor where it reads drafts; nor of a short sentence."""
+    teacher, model = teacher_of(True), build_latent()
+    judge, folder = exported(teacher, name="judge"), exported(model)
+    verify = {"verify": True, "teacher": str(judge)}
+    for most, options in (
+        (63, {"min_len": 64}),
+        (8, {"min_len": 9, "max_len_a": 1.5, "max_len_b": 5}),
+    ):
+        sentence = f"`min_len` must be at most {most}, which is how many words the aut"
+        for load in (
+            lambda options=options: load_folder(judge, **options),
+            lambda options=options: by_torch(teacher, **options),
+            lambda options=options: load_folder(folder, **options, **verify),
+            lambda options=options: by_torch(model, teacher, **options, **verify),
+        ):
+            with pytest.raises(ValueError, match=sentence):
+                load()
+        assert by_torch(model, **options).translate(["a"])  # the upper bound holds
 
 
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
         ((None,), "`sentences` must be a list of strings, but is of type NoneType in"),
-        ((["a"], 1.5), "`batch_size` must be a whole number, at least 1, but is 1.5"),
+        ((["a"], 1.5), "`batch_size` must be a whole number at least 1, but is 1.5 "),
     ],
 )
 def test_arguments_of_another_type_are_refused(
@@ -228,7 +240,7 @@ def test_arguments_of_another_type_are_refused(
     translator = load_folder(exported(build_latent()))
     with pytest.raises(ValueError, match=sentence):
         translator.translate(*call)
-    with pytest.raises(ValueError, match="`rivals` must be a whole number, at least 0"):
+    with pytest.raises(ValueError, match="`rivals` must be a whole number at least 0"):
         translator.inspect(["a"], rivals=0.5)
 
 

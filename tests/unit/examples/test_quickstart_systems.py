@@ -1,5 +1,6 @@
 """The quickstart's systems: students, their seeds, and the engines that are there."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,20 @@ def test_students_of_other_seeds_differ_in_nothing_else(plan: QuickstartPlan) ->
     assert plan.students["student-seed2"] == plan.students["student"] != plan.corpus
     assert decoder_of("student-seed2").label.endswith("teacher's output, seed 2")
     assert decoder_of("student-seed2").decoding == decoder_of("student").decoding
+
+
+def test_a_student_with_words_as_codes_is_one_of_the_preset(
+    plan: QuickstartPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(AT_HAND, "vq-nat", ("our engine", lambda: True))
+    with_words = {**plan.preset, "words": {"vq-kind": "words", "max-update": None}}
+    more = replace(plan, preset=with_words)
+    assert more.flags_of("words") == {"seed": 1, "vq-kind": "words"}
+    assert more.flags_of("student") == plan.flags_of("student")
+    assert more.students["words"] == plan.distilled and "words" not in plan.students
+    without, systems = ([s.name for s in read_systems(one)] for one in (plan, more))
+    own = {"words", "words-engine", "words-npd4-engine"}
+    assert set(systems) - set(without) == own
 
 
 FASTER = {

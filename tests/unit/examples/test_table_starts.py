@@ -1,5 +1,7 @@
 """Models that go on from others, which go on from others."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,9 @@ import pytest
 import yaml
 
 from data_prep.lib.steps import UserError
+from examples.paper_table import train
 from examples.paper_table.config import Table, read_table, training_config
-from examples.paper_table.plan import TablePlan, jobs_of, units_of
+from examples.paper_table.plan import TablePlan, TrainingJob, jobs_of, units_of
 from examples.paper_table.starts import chain_of
 
 GOES_ON = {"finetune-from-model": "START"}
@@ -67,6 +70,41 @@ def test_a_chain_is_trained_from_its_first_model_on(table: Any, tmp_path: Path) 
     assert [job.name for job in jobs_of(plan, units_of(plan))] == [
         *("teacher", "a", "b", "c")
     ]
+
+
+def test_a_chain_is_trained_one_after_the_other_whatever_runs_beside(
+    table: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = table("c", a=None, b="a", c="b")
+    how = {"kind": "demo", "data": None, "threads": 1, "device": "cpu", "jobs": 3}
+    places = {"work": tmp_path / "work", "results": tmp_path / "results"}
+    plan = TablePlan(table=read, names=("c",), **how, **places)
+    trained: list[str] = []
+
+    def train_job(_: TablePlan, job: TrainingJob) -> str:
+        time.sleep(0.02)  # whoever does not wait is first
+        trained.append(job.name)
+        return "done"
+
+    monkeypatch.setattr(train, "train_job", train_job)
+    monkeypatch.setattr(train, "make_human_text", lambda plan: None)
+    monkeypatch.setattr(train, "make_texts", lambda plan, names: {})
+    monkeypatch.setattr(train, "is_trained", lambda plan, job: job.name in trained)
+    failed: dict[str, str] = {}
+    train.train_all(plan, failed, lambda: None)
+    assert (trained, failed) == (["teacher", "a", "b", "c"], {})
+
+
+def test_what_a_judge_goes_on_from_is_trained_too(table: Any, tmp_path: Path) -> None:
+    read = table("s", s=None, j="a", a=None)
+    row = replace(read.rows["s"], decoding={"teacher": "j", "candidates": 2})
+    models = table("j", s=None, j="a", a=None).models | read.models
+    read = replace(read, rows={"s": row}, models=models)
+    how = {"kind": "demo", "data": None, "threads": 1, "device": "cpu"}
+    places = {"work": tmp_path / "work", "results": tmp_path / "results"}
+    plan = TablePlan(table=read, names=("s",), **how, **places)
+    names = [job.name for job in jobs_of(plan, units_of(plan))]
+    assert names == ["teacher", "s", "a", "j"]
 
 
 @pytest.mark.parametrize("models", [{"a": "a"}, {"a": "b", "b": "a"}])

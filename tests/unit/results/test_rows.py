@@ -124,7 +124,7 @@ def test_what_is_missing_deep_inside_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("corpus", "system"), [("../up", "a"), ("c", "../../a"), ("c", ""), ("c", "/a")]
+    ("corpus", "system"), [("../up", "a"), ("c", "../../a"), ("c", ""), ("..", "a")]
 )
 def test_no_row_leads_out_of_its_folder(
     tmp_path: Path, corpus: str, system: str

@@ -15,7 +15,6 @@ from typing import Any, Optional, get_args
 from vq_nat.autocasts import AUTOCAST_HELP, AUTOCASTS  # absolute: it is loaded alone
 
 LARGEST = 2**31 - 1  # no number of words, candidates or passes is larger
-SHORTEST_SOURCE = 2  # a word, and the end of sentence that is counted with the others
 # Instead of its own prediction the model is given what the references have.
 NEED_REFERENCES = ("true_codes", "true_latents")
 
@@ -199,9 +198,8 @@ class DecodingOptions:
         if most and least > most:
             must = f"at most `max_length_ratio` ({most})"
             raise refused("min_length_ratio", must, least)
-        longest = self.max_len_b + SHORTEST_SOURCE * self.max_len_a
-        if self.min_len > longest:
-            must = f"at most `max_len_b` + {SHORTEST_SOURCE} `max_len_a` ({longest:g})"
+        if not self.max_len_a and self.min_len > self.max_len_b:
+            must = f"at most `max_len_b` ({self.max_len_b})"
             raise refused("min_len", must, self.min_len)
         if self.length_mode == "ratio" and self.length_ratio == 0:
             must = "above 0 with `length_mode` 'ratio'"
@@ -223,8 +221,6 @@ class DecodingOptions:
         if 0 < self.code_beam <= self.candidates:
             must = f"0 or above `candidates` ({self.candidates})"
             raise refused("code_beam", must, self.code_beam)
-        if self.rescore != "model" and self.teacher and not self.verify:
-            raise refused("rescore", "'model' with `teacher`", self.rescore)
         if self.true_latents and (self.true_codes or self.passes):
             raise ValueError(
                 "`true_latents` must be False with `true_codes` or refinement passes: "
@@ -247,12 +243,11 @@ class DecodingOptions:
         """Returns itself, if no later call can change the number of candidates.
 
         Raises:
-            ValueError: for what ranks, without a choice.
+            ValueError: for a teacher without a choice.
         """
-        ranks = self.teacher is not None and not self.verify
-        idle = "teacher" if ranks else "rescore" if self.rescore != "model" else ""
-        if idle and self.candidates == 1:
-            raise refused("candidates", f"above 1 with `{idle}`, which ranks", 1)
+        if self.teacher is not None and self.candidates == 1 and not self.verify:
+            why = ": there is nothing to rank"
+            raise refused("candidates", "above 1 with `teacher`", 1, why)
         return self
 
     def of_call(
