@@ -346,6 +346,10 @@ def read_description(folder: Path) -> dict[str, Any]:
         for name in SIZES:
             if not 0 <= int(sizes[name]) <= MOST:
                 raise ValueError(f"`{name}` is {sizes[name]}")
+        longest = [int(most) for most in sizes["max_positions"]]
+        if len(longest) != 2 or not all(2 <= most <= MOST for most in longest):
+            raise ValueError(f"`max_positions` is {sizes['max_positions']}")
+        sizes["max_positions"] = longest
         if not 0 <= sizes["options"]["compression_steps"] <= MOST_HALVINGS:
             raise ValueError("`compression_steps` is no number of halvings")
     check_hashes(folder, known, path)
