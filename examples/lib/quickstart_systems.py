@@ -50,6 +50,18 @@ IN_PYTORCH = {
     WORDS: Decoder(OF_WORDS, WORDS),
     "student-raw": Decoder("latent student on the human text", "student-raw"),
 }
+
+
+def in_our_engine(student: str, label: str) -> dict[str, Decoder]:
+    """Returns a student in our engine: in one pass, and ranked by the teacher."""
+    ranked = f"{label}, 4 candidates ranked by the teacher, in our engine"
+    by_teacher = {"candidates": 4, "teacher": True}
+    return {
+        f"{student}-engine": Decoder(f"{label}, in our engine", student, {}, ENGINE),
+        f"{student}-npd4-engine": Decoder(ranked, student, by_teacher, ENGINE),
+    }
+
+
 ELSEWHERE = {
     "teacher-beam4-ctranslate2": Decoder(
         f"{TEACHER}, beam 4, in CTranslate2", "teacher", {"beam": 4}, "ctranslate2"
@@ -63,20 +75,8 @@ ELSEWHERE = {
     "teacher-greedy-engine": Decoder(
         f"{TEACHER}, greedy, in our engine", "teacher", {"beam": 1}, ENGINE
     ),
-    "student-engine": Decoder(f"{STUDENT}, in our engine", "student", {}, ENGINE),
-    "student-npd4-engine": Decoder(
-        f"{STUDENT}, 4 candidates ranked by the teacher, in our engine",
-        "student",
-        {"candidates": 4, "teacher": True},
-        ENGINE,
-    ),
-    "words-engine": Decoder(f"{OF_WORDS}, in our engine", WORDS, {}, ENGINE),
-    "words-npd4-engine": Decoder(
-        f"{OF_WORDS}, 4 candidates ranked by the teacher, in our engine",
-        WORDS,
-        {"candidates": 4, "teacher": True},
-        ENGINE,
-    ),
+    **in_our_engine("student", STUDENT),
+    **in_our_engine(WORDS, OF_WORDS),
 }
 AT_HAND: dict[str, tuple[str, Callable[[], bool]]] = {
     "ctranslate2": ("CTranslate2", lambda: find_spec("ctranslate2") is not None),
