@@ -9,6 +9,12 @@ from examples.paper_table.plan import TablePlan
 from vq_nat.results.lines import by_name
 
 LATENCY = {"p90": 1.0, "includes": "everything"}
+SMALL_CORPUS = {  # of a table's file
+    "name": "x",
+    "kind": "demo",
+    "bpe-operations": 10,
+    "test-sets": {"test": "test"},
+}
 SLOWER = {"calibration": {"products_ms": 6.0, "operators_ms": 12.0}}
 
 

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 from fairseq.models import ARCH_CONFIG_REGISTRY
+from table_rows import SMALL_CORPUS
 
 from data_prep.lib.steps import UserError
 from examples.lib.layers import overlay, settled
@@ -154,12 +155,7 @@ def _differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
 def small(tmp_path: Path) -> dict[str, Any]:
     """The keys of a small table that is right."""
     return {
-        "corpus": {
-            "name": "x",
-            "kind": "demo",
-            "bpe-operations": 10,
-            "test-sets": {"test": "test"},
-        },
+        "corpus": dict(SMALL_CORPUS),
         "teacher": {"max-update": 5, "arch": "transformer"},
         "distill": {"beam": 2},
         "student": {"max-update": 6, "lr": 0.1, "init-from-teacher": "TEACHER"},

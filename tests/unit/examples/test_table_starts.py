@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from table_rows import SMALL_CORPUS
 
 from data_prep.lib.steps import UserError
 from examples.paper_table import train
@@ -23,12 +24,7 @@ def table(tmp_path: Path) -> Any:
 
     def read(only: str, **models: str | None) -> Table:
         keys = {
-            "corpus": {
-                "name": "x",
-                "kind": "demo",
-                "bpe-operations": 10,
-                "test-sets": {"test": "test"},
-            },
+            "corpus": SMALL_CORPUS,
             "teacher": {"max-update": 5, "arch": "transformer"},
             "distill": {"beam": 2},
             "student": {"max-update": 6},
